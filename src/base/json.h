@@ -1,0 +1,89 @@
+/*
+ * json: a strict pull reader for RFC 8259 text in UTF-8.
+ *
+ * json-c 0.16 takes text that is no JSON (single quotes, NaN, -01, raw control characters) and
+ * keeps the last of two equal names, so what other people's text means is decided here. The
+ * reader copies nothing: it hands out spans of the text, which stay valid as long as the text.
+ *
+ * It refuses: a byte order mark, bytes that are no UTF-8 (overlong forms and surrogates
+ * included), nesting deeper than JSON_DEPTH_MAX, anything behind the value. It accepts an escaped
+ * lone surrogate, as RFC 8259 section 8.2 lets it.
+ *
+ * The first error stays: every later call returns -EBADMSG and reads nothing. Outputs are
+ * untouched on failure.
+ *
+ * Not locked; a reader belongs to one thread.
+ */
+#ifndef SOLVEGATE_BASE_JSON_H
+#define SOLVEGATE_BASE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define JSON_DEPTH_MAX 64
+
+struct strbuf;
+
+struct json_span {
+        const char *ptr; /* not NUL-terminated */
+        size_t len;
+};
+
+enum json_type {
+        JSON_OBJECT,
+        JSON_ARRAY,
+        JSON_STRING,
+        JSON_NUMBER,
+        JSON_TRUE,
+        JSON_FALSE,
+        JSON_NULL,
+};
+
+struct json_reader {
+        const char *start;
+        const char *next; /* the first byte not read */
+        const char *end;
+        const char *error; /* what is wrong at next, or NULL; static text */
+        unsigned depth;    /* how many containers the reader is inside of */
+        bool first;        /* the container just entered has given no member yet */
+};
+
+/* Starts reading at text; the text must outlive the reader. */
+void json_reader_init(struct json_reader *reader, const char *text, size_t len);
+
+/* Tells the type of the value that comes next, without reading it. Returns 0 or -EBADMSG. */
+int json_reader_peek(struct json_reader *reader, enum json_type *ret_type);
+
+/*
+ * Enter an object or an array, and step through it. The next functions return 1 when a member
+ * follows (its value is then to be read by the caller), 0 at the closing bracket (which is then
+ * read), or -EBADMSG. *ret_name is the name without quotes, escapes not decoded. One reader may
+ * be inside several containers at once, as long as each is left in the order entered.
+ */
+int json_reader_enter_object(struct json_reader *reader);
+int json_reader_next_member(struct json_reader *reader, struct json_span *ret_name);
+int json_reader_enter_array(struct json_reader *reader);
+int json_reader_next_element(struct json_reader *reader);
+
+/* Reads a string. *ret_text is without quotes, escapes not decoded. Returns 0 or -EBADMSG. */
+int json_reader_string(struct json_reader *reader, struct json_span *ret_text);
+
+/*
+ * Reads any value and checks all of it, without recursion. *ret_raw is its text, without the white
+ * space around it; ret_raw may be NULL. Returns 0 or -EBADMSG.
+ */
+int json_reader_skip(struct json_reader *reader, struct json_span *ret_raw);
+
+/* Checks that nothing but white space is left. Returns 0 or -EBADMSG. */
+int json_reader_end(struct json_reader *reader);
+
+/* The offset in bytes of what reader->error is about; the first byte is 0. */
+size_t json_reader_offset(const struct json_reader *reader);
+
+/*
+ * Appends the decoded text of a string span that this reader gave out: escapes become UTF-8, an
+ * escaped lone surrogate U+FFFD. The result may hold NUL. Returns as strbuf_append().
+ */
+int json_string_decode(struct json_span text, struct strbuf *ret);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * loop: see loop.h. The mailbox is a list under its own mutex, with an async handle as the bell.
+ */
+#include "base/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <uv.h>
+
+struct loop {
+        uv_loop_t uv;
+        uv_async_t bell;
+        pthread_mutex_t mutex;   /* a leaf: nothing else is locked while it is held */
+        struct mail *mail;       /* guarded by mutex; oldest first */
+        struct mail **mail_tail; /* guarded by mutex */
+};
+
+struct loop_timer {
+        uv_timer_t uv;
+        void (*fire)(void *arg);
+        void *arg;
+};
+
+static void on_bell(uv_async_t *bell)
+{
+        struct loop *loop = bell->data;
+
+        (void)pthread_mutex_lock(&loop->mutex);
+        struct mail *mail = loop->mail;
+        loop->mail = NULL;
+        loop->mail_tail = &loop->mail;
+        (void)pthread_mutex_unlock(&loop->mutex);
+
+        while (mail) {
+                /* Delivering may free the mail or post it again. */
+                struct mail *next = mail->next;
+                mail->deliver(mail);
+                mail = next;
+        }
+}
+
+int loop_new(struct loop **ret_loop)
+{
+        struct loop *loop = calloc(1, sizeof *loop);
+
+        if (!loop)
+                return -ENOMEM;
+        loop->mail_tail = &loop->mail;
+        int r = uv_loop_init(&loop->uv);
+        if (r < 0) {
+                free(loop);
+                return r;
+        }
+        r = uv_async_init(&loop->uv, &loop->bell, on_bell);
+        if (r < 0) {
+                (void)uv_loop_close(&loop->uv);
+                free(loop);
+                return r;
+        }
+        loop->bell.data = loop;
+        (void)pthread_mutex_init(&loop->mutex, NULL);
+        *ret_loop = loop;
+        return 0;
+}
+
+void loop_free(struct loop *loop)
+{
+        if (!loop)
+                return;
+        uv_close((uv_handle_t *)&loop->bell, NULL);
+        (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+        int r = uv_loop_close(&loop->uv);
+        assert(r == 0);
+        (void)r;
+        (void)pthread_mutex_destroy(&loop->mutex);
+        free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+        (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+        uv_stop(&loop->uv);
+}
+
+void loop_post(struct loop *loop, struct mail *mail)
+{
+        mail->next = NULL;
+        (void)pthread_mutex_lock(&loop->mutex);
+        *loop->mail_tail = mail;
+        loop->mail_tail = &mail->next;
+        (void)pthread_mutex_unlock(&loop->mutex);
+        (void)uv_async_send(&loop->bell);
+}
+
+struct uv_loop_s *loop_uv(struct loop *loop)
+{
+        return &loop->uv;
+}
+
+int loop_timer_new(struct loop *loop, void (*fire)(void *arg), void *arg,
+                   struct loop_timer **ret_timer)
+{
+        struct loop_timer *timer = calloc(1, sizeof *timer);
+
+        if (!timer)
+                return -ENOMEM;
+        timer->fire = fire;
+        timer->arg = arg;
+        timer->uv.data = timer;
+        (void)uv_timer_init(&loop->uv, &timer->uv);
+        *ret_timer = timer;
+        return 0;
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+        struct loop_timer *timer = uv->data;
+
+        timer->fire(timer->arg);
+}
+
+void loop_timer_start(struct loop_timer *timer, int64_t delay_ms, int64_t repeat_ms)
+{
+        assert(delay_ms >= 0 && repeat_ms >= 0);
+        /* libuv counts from the start of the turn, which may be long ago in a busy one. */
+        uv_update_time(timer->uv.loop);
+        (void)uv_timer_start(&timer->uv, on_timer, (uint64_t)delay_ms, (uint64_t)repeat_ms);
+}
+
+void loop_timer_stop(struct loop_timer *timer)
+{
+        (void)uv_timer_stop(&timer->uv);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+        free(handle->data);
+}
+
+void loop_timer_free(struct loop_timer *timer)
+{
+        if (timer)
+                uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+}

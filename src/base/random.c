@@ -1,0 +1,42 @@
+/*
+ * random: see random.h.
+ */
+#include "base/random.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/random.h>
+
+#define TOKEN_CHARS_MAX 64
+
+int random_bytes(void *buf, size_t len)
+{
+        char *next = buf;
+
+        while (len > 0) {
+                ssize_t n = getrandom(next, len, 0);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                next += n;
+                len -= (size_t)n;
+        }
+        return 0;
+}
+
+int random_token(char *ret_token, size_t chars)
+{
+        static const char alphabet[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        unsigned char bytes[TOKEN_CHARS_MAX];
+
+        assert(chars <= sizeof bytes);
+        int r = random_bytes(bytes, chars);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < chars; i++)
+                ret_token[i] = alphabet[bytes[i] % 64];
+        ret_token[chars] = '\0';
+        return 0;
+}

@@ -1,0 +1,12 @@
+/*
+ * utf8: what is UTF-8 and what is not (Unicode 15, table 3-7).
+ */
+#ifndef SOLVEGATE_BASE_UTF8_H
+#define SOLVEGATE_BASE_UTF8_H
+
+#include <stddef.h>
+
+/* The length of the UTF-8 sequence that starts at text, 1 to 4; 0 where none does. len is > 0. */
+size_t utf8_sequence(const unsigned char *text, size_t len);
+
+#endif
