@@ -1,0 +1,114 @@
+/*
+ * config: see config.h. The text comes from config_source, its grammar from libconfig, its
+ * meaning from the table, and what holds between keys from config_check.
+ */
+#include "config/config.h"
+
+#include "base/strbuf.h"
+#include "config/config_check.h"
+#include "config/config_read.h"
+#include "config/config_source.h"
+#include "config/problem.h"
+
+#include <errno.h>
+#include <libconfig.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* libconfig has a handful of short texts. What the scan before it did not name ends up here. */
+static int refuse_syntax(const struct config_source *source, const config_t *tree)
+{
+        const char *text = config_error_text(tree);
+        size_t line = config_error_line(tree) > 0 ? (size_t)config_error_line(tree) : 0;
+
+        if (text && strcmp(text, "duplicate setting name") == 0)
+                return config_source_problem(source, line,
+                                             "a setting of this name stands above it in the same "
+                                             "group; remove one of the two");
+        if (text && strcmp(text, "mismatched element type in array") == 0)
+                return config_source_problem(source, line,
+                                             "the elements of this array differ in type; write "
+                                             "texts only, each in double quotes");
+        return config_source_problem(source, line,
+                                     "syntax error: this is no setting; write NAME = VALUE; with "
+                                     "lists as ( {...}, {...} ) and arrays as [ \"a\", \"b\" ]");
+}
+
+/*
+ * libconfig sees that a text has ended by the token behind it, and takes the line of that token for
+ * the line of an array's or a list's element. Elements come in the order of the text, so they get
+ * the lines that the scan counted them in.
+ */
+static void correct_lines(const struct config_source *source, config_setting_t *setting,
+                          size_t *line, size_t *seen)
+{
+        for (int i = 0; i < config_setting_length(setting); i++) {
+                config_setting_t *member = config_setting_get_elem(setting, (unsigned)i);
+
+                if (config_setting_is_aggregate(member))
+                        correct_lines(source, member, line, seen);
+                if (config_setting_type(member) != CONFIG_TYPE_STRING ||
+                    config_setting_is_group(setting))
+                        continue;
+                while (*line <= source->places_count &&
+                       *seen == source->places[*line - 1].elements) {
+                        ++*line;
+                        *seen = 0;
+                }
+                member->line = (unsigned)*line;
+                ++*seen;
+        }
+}
+
+static int read_tree(const struct config_source *source, const config_t *tree,
+                     struct config **ret_config)
+{
+        struct config *config = calloc(1, sizeof *config);
+        size_t line = 1, seen = 0;
+        int r = -ENOMEM;
+
+        if (!config)
+                return r;
+        correct_lines(source, config_root_setting(tree), &line, &seen);
+        config->file = strdup(source->files[0]);
+        if (config->file)
+                r = config_read_keys(source, config_keys, config_root_setting(tree), config);
+        if (r == 0)
+                r = config_check(config, tree, source);
+        if (r < 0) {
+                config_free(config);
+                return r;
+        }
+        *ret_config = config;
+        return 0;
+}
+
+int config_load(const char *file, struct config **ret_config, struct strbuf *problem)
+{
+        struct config_source source;
+        config_t tree;
+
+        config_source_init(&source, problem);
+        config_init(&tree);
+        int r = config_source_read(&source, file);
+        if (r == 0) {
+                if (config_read_string(&tree, source.text.len > 0 ? source.text.data : ""))
+                        r = read_tree(&source, &tree, ret_config);
+                else
+                        r = refuse_syntax(&source, &tree);
+        }
+        if (r == -ENOMEM)
+                problem_write(problem, file, 0, "no memory to read it; free some and try again");
+        config_destroy(&tree);
+        config_source_done(&source);
+        return r;
+}
+
+void config_free(struct config *config)
+{
+        if (!config)
+                return;
+        config_free_keys(config_keys, config);
+        free(config->file);
+        free(config);
+}

@@ -1,0 +1,118 @@
+/*
+ * config: solvegate.conf, read by libconfig through one table of keys.
+ *
+ * The table (config_keys.c) has a row for each key: name, type, default, bounds, and a sentence.
+ * It feeds the reader, the check of unknown keys, and the test that the sample configuration and
+ * docs/configuration.md name every key with its default and bounds.
+ *
+ * A struct config is immutable once loaded: any thread may read it. Times are in milliseconds
+ * here, in seconds in the file.
+ */
+#ifndef SOLVEGATE_CONFIG_CONFIG_H
+#define SOLVEGATE_CONFIG_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct strbuf;
+
+struct config_listen {
+        char *address; /* an IPv4 or IPv6 address of the loopback interface */
+        int port;      /* 0: the kernel chooses */
+};
+
+struct config_upstream {
+        char *name;
+        char *url;        /* scheme, host and port; no path, no trailing slash */
+        int api;          /* generation, 1 or 2 */
+        char *credential; /* its name, see credential.h */
+        int max_in_flight;
+        int priority; /* the lowest is used first */
+        char *ca;     /* file of trusted certificates, or NULL for the system's */
+};
+
+struct config_strings {
+        char **items;
+        size_t count;
+};
+
+struct config {
+        char *file; /* the path it was read from */
+        struct config_listen *listen;
+        size_t listen_count;
+        struct config_strings server_names;
+        int workers;
+        struct config_upstream *upstreams;
+        size_t upstreams_count;
+        struct {
+                struct config_strings allow;
+        } sites;
+        struct {
+                int64_t solve_hold_ms;
+                int64_t status_hold_ms;
+        } answers;
+        struct {
+                int64_t ttl_ms;
+                int64_t bytes; /* ceiling for the memory of final results */
+        } results;
+        struct {
+                int64_t first_ms;
+                int64_t interval_ms;
+                int64_t cap_ms;
+        } poll;
+        struct {
+                int queue_jobs;
+                int64_t queue_bytes;
+                int64_t body_bytes;
+                int images;
+                int connections;
+                int64_t header_timeout_ms;
+                int64_t body_timeout_ms;
+                int64_t job_deadline_ms;
+                int64_t drain_timeout_ms;
+        } limits;
+        struct {
+                int level;  /* enum log_level */
+                int format; /* enum log_format */
+        } log;
+};
+
+/*
+ * Reads and checks the file. On failure returns a negative errno, leaves *ret_config untouched,
+ * and writes one line to problem: `FILE:LINE: what is wrong; how to mend it`.
+ */
+int config_load(const char *file, struct config **ret_config, struct strbuf *problem);
+
+/* Frees. Takes NULL. */
+void config_free(struct config *config);
+
+/* The table, for tests and documents. */
+enum config_type {
+        CONFIG_INT,     /* int */
+        CONFIG_BYTES,   /* int64_t */
+        CONFIG_SECONDS, /* int64_t in milliseconds; an integer or a float in the file */
+        CONFIG_STRING,  /* char *, NULL when absent and without default */
+        CONFIG_CHOICE,  /* int: the index in choices */
+        CONFIG_STRINGS, /* struct config_strings: an array or a list of strings */
+        CONFIG_GROUP,   /* keys of its own, in the same struct */
+        CONFIG_LIST,    /* groups: a pointer to structs and a size_t behind it */
+};
+
+struct config_key {
+        const char *name;
+        enum config_type type;
+        size_t offset;                 /* in the struct of the row's level */
+        const char *default_text;      /* as it would stand in the file; NULL: required;
+                                          "": a CONFIG_STRING that is left NULL */
+        const char *example;           /* as it would stand in the file; NULL: the default */
+        double min, max;               /* numbers: the value; strings and lists: the length */
+        const char *const *choices;    /* CONFIG_CHOICE: NULL-terminated */
+        const struct config_key *keys; /* CONFIG_GROUP and CONFIG_LIST: up to a NULL name */
+        size_t element_bytes;          /* CONFIG_LIST */
+        const char *help;              /* one sentence */
+};
+
+/* The top level, up to a row whose name is NULL. */
+extern const struct config_key config_keys[];
+
+#endif

@@ -1,0 +1,269 @@
+/*
+ * config_check: see config_check.h.
+ */
+#include "config/config_check.h"
+
+#include "config/config.h"
+#include "config/config_source.h"
+#include "config/config_url.h"
+#include "config/site_pattern.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_BYTES_MAX 160
+
+struct check {
+        const struct config *config;
+        const config_t *tree;
+        const struct config_source *source;
+};
+
+/*
+ * The line of the setting at a libconfig path such as "upstreams.[0].url"; where the file leaves
+ * it out, that of the group around it; 0 when that is missing too.
+ */
+__attribute__((format(printf, 2, 3))) static size_t line_of(const struct check *check,
+                                                            const char *format, ...)
+{
+        char path[PATH_BYTES_MAX];
+        va_list args;
+
+        va_start(args, format);
+        (void)vsnprintf(path, sizeof path, format, args);
+        va_end(args);
+        for (;;) {
+                const config_setting_t *setting = config_lookup(check->tree, path);
+                if (setting)
+                        return setting->line;
+                char *dot = strrchr(path, '.');
+                if (!dot)
+                        return 0;
+                *dot = '\0';
+        }
+}
+
+#define REFUSE(check, line, ...) config_source_problem((check)->source, (line), __VA_ARGS__)
+
+static int check_listen_address(const struct check *check, size_t i)
+{
+        const char *address = check->config->listen[i].address;
+        size_t line = line_of(check, "listen.[%zu].address", i);
+
+        switch (config_url_address(address)) {
+        case CONFIG_ADDRESS_LOOPBACK:
+                return 0;
+        case CONFIG_ADDRESS_OTHER:
+                return REFUSE(check, line,
+                              "address \"%.80s\" is not of the loopback interface, where clients "
+                              "would need tokens and this version has none; listen on 127.0.0.1 or "
+                              "::1",
+                              address);
+        case CONFIG_ADDRESS_NONE:
+                break;
+        }
+        return REFUSE(check, line,
+                      "address \"%.80s\" is no IPv4 or IPv6 address in numbers; write 127.0.0.1 or "
+                      "::1, without brackets and port",
+                      address);
+}
+
+/* 0: the kernel chooses, and never the same port twice. */
+static int check_listen_twice(const struct check *check, size_t i)
+{
+        const struct config_listen *listen = check->config->listen;
+
+        for (size_t j = 0; j < i && listen[i].port != 0; j++) {
+                if (listen[i].port == listen[j].port &&
+                    config_url_same_address(listen[i].address, listen[j].address))
+                        return REFUSE(check, line_of(check, "listen.[%zu]", i),
+                                      "listens on %.80s port %d a second time; remove one of the "
+                                      "two, or give it another port",
+                                      listen[i].address, listen[i].port);
+        }
+        return 0;
+}
+
+static int check_listen(const struct check *check)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < check->config->listen_count && r == 0; i++) {
+                r = check_listen_address(check, i);
+                if (r == 0)
+                        r = check_listen_twice(check, i);
+        }
+        return r;
+}
+
+static int check_server_names(const struct check *check)
+{
+        const struct config_strings *names = &check->config->server_names;
+
+        for (size_t i = 0; i < names->count; i++) {
+                const char *problem = site_pattern_host_problem(names->items[i]);
+                if (problem)
+                        return REFUSE(check, line_of(check, "server_names.[%zu]", i),
+                                      "server name \"%.80s\" %s", names->items[i], problem);
+        }
+        return 0;
+}
+
+/* A name that is safe as a file name, a metric's label and a word in a log line. */
+static const char *name_problem(const char *name)
+{
+        static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                      "0123456789_.-";
+
+        if (strchr(name, '/'))
+                return "is a path; write only the name of the file";
+        if (name[strspn(name, allowed)] != '\0')
+                return "holds a character that is not allowed; write letters, digits, _ . and -";
+        if (name[0] == '.')
+                return "starts with a dot; write a name that starts otherwise";
+        return NULL;
+}
+
+static int check_upstream_names(const struct check *check, size_t i)
+{
+        const struct config_upstream *upstreams = check->config->upstreams;
+        const char *problem = name_problem(upstreams[i].name);
+
+        if (problem)
+                return REFUSE(check, line_of(check, "upstreams.[%zu].name", i),
+                              "upstream name \"%.80s\" %s", upstreams[i].name, problem);
+        for (size_t j = 0; j < i; j++) {
+                if (strcmp(upstreams[i].name, upstreams[j].name) == 0)
+                        return REFUSE(check, line_of(check, "upstreams.[%zu].name", i),
+                                      "a second upstream is named \"%s\"; give each its own name",
+                                      upstreams[i].name);
+        }
+        problem = name_problem(upstreams[i].credential);
+        if (problem)
+                return REFUSE(check, line_of(check, "upstreams.[%zu].credential", i),
+                              "credential \"%.80s\" %s", upstreams[i].credential, problem);
+        return 0;
+}
+
+static const char *ca_problem(const char *ca)
+{
+        struct stat status;
+
+        if (ca[0] != '/')
+                return "is not an absolute path; write it from / on";
+        if (stat(ca, &status) < 0)
+                return "cannot be found; correct the path, or remove ca to trust the system's "
+                       "certificates";
+        if (!S_ISREG(status.st_mode))
+                return "is no regular file; name one file of certificates in PEM";
+        if (access(ca, R_OK) < 0)
+                return "cannot be read by this user; give the user read permission on it";
+        return NULL;
+}
+
+static int check_upstream_url(const struct check *check, size_t i)
+{
+        const struct config_upstream *upstream = &check->config->upstreams[i];
+        size_t url_line = line_of(check, "upstreams.[%zu].url", i);
+        size_t ca_line = line_of(check, "upstreams.[%zu].ca", i);
+        bool tls = false;
+        const char *problem = config_url_problem(upstream->url, &tls);
+
+        if (problem)
+                return REFUSE(check, url_line, "url \"%.200s\" %s", upstream->url, problem);
+        if (!upstream->ca)
+                return 0;
+        if (!tls)
+                return REFUSE(check, ca_line,
+                              "ca stands beside an http url, which has no certificates; remove ca, "
+                              "or write https");
+        problem = ca_problem(upstream->ca);
+        if (problem)
+                return REFUSE(check, ca_line, "ca \"%.200s\" %s", upstream->ca, problem);
+        return 0;
+}
+
+static int check_upstreams(const struct check *check)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < check->config->upstreams_count && r == 0; i++) {
+                r = check_upstream_names(check, i);
+                if (r == 0)
+                        r = check_upstream_url(check, i);
+        }
+        return r;
+}
+
+static int check_sites(const struct check *check)
+{
+        const struct config_strings *allow = &check->config->sites.allow;
+
+        for (size_t i = 0; i < allow->count; i++) {
+                const char *problem = site_pattern_problem(allow->items[i]);
+                if (problem)
+                        return REFUSE(check, line_of(check, "sites.allow.[%zu]", i),
+                                      "site pattern \"%.80s\" %s", allow->items[i], problem);
+        }
+        return 0;
+}
+
+/* Says where two keys are at odds: at the first one, or where that is left to its default, at
+ * the other one. */
+static size_t line_of_pair(const struct check *check, const char *first, const char *second)
+{
+        return line_of(check, "%s", config_lookup(check->tree, first) ? first : second);
+}
+
+static int check_poll(const struct check *check)
+{
+        int64_t cap = check->config->poll.cap_ms;
+
+        if (check->config->poll.first_ms > cap)
+                return REFUSE(check, line_of_pair(check, "poll.first", "poll.cap"),
+                              "poll.first (%.15g) is above poll.cap (%.15g); lower first or raise "
+                              "cap",
+                              (double)check->config->poll.first_ms / 1e3, (double)cap / 1e3);
+        if (check->config->poll.interval_ms > cap)
+                return REFUSE(check, line_of_pair(check, "poll.interval", "poll.cap"),
+                              "poll.interval (%.15g) is above poll.cap (%.15g); lower interval or "
+                              "raise cap",
+                              (double)check->config->poll.interval_ms / 1e3, (double)cap / 1e3);
+        return 0;
+}
+
+static int check_limits(const struct check *check)
+{
+        int64_t body = check->config->limits.body_bytes, queue = check->config->limits.queue_bytes;
+
+        if (body > queue)
+                return REFUSE(check, line_of_pair(check, "limits.queue_bytes", "limits.body_bytes"),
+                              "limits.body_bytes (%lld) is above limits.queue_bytes (%lld), so "
+                              "that the largest body would never fit; lower body_bytes or raise "
+                              "queue_bytes",
+                              (long long)body, (long long)queue);
+        return 0;
+}
+
+int config_check(const struct config *config, const config_t *tree,
+                 const struct config_source *source)
+{
+        static int (*const checks[])(const struct check *) = {
+                check_listen, check_server_names, check_upstreams,
+                check_sites,  check_poll,         check_limits,
+        };
+        const struct check check = {.config = config, .tree = tree, .source = source};
+        int r = 0;
+
+        for (size_t i = 0; i < sizeof checks / sizeof checks[0] && r == 0; i++)
+                r = checks[i](&check);
+        return r;
+}

@@ -1,0 +1,197 @@
+/*
+ * config_keys: the one table of keys. A row here is all that a new setting needs.
+ */
+#include "base/log.h"
+#include "config/config.h"
+
+#include <stddef.h>
+
+#define TEXT_BYTES_MAX 1024
+
+#define NUMBER(type_, name_, offset_, default_, min_, max_, help_)                                 \
+        {                                                                                          \
+                .name = (name_), .type = (type_), .offset = (offset_), .default_text = (default_), \
+                .min = (min_), .max = (max_), .help = (help_)                                      \
+        }
+
+#define TEXT(name_, offset_, default_, example_, max_, help_)                                      \
+        {                                                                                          \
+                .name = (name_), .type = CONFIG_STRING, .offset = (offset_),                       \
+                .default_text = (default_), .example = (example_), .min = 1, .max = (max_),        \
+                .help = (help_)                                                                    \
+        }
+
+#define TEXTS(name_, offset_, example_, max_, help_)                                               \
+        {                                                                                          \
+                .name = (name_), .type = CONFIG_STRINGS, .offset = (offset_),                      \
+                .default_text = "[ ]", .example = (example_), .min = 0, .max = (max_),             \
+                .help = (help_)                                                                    \
+        }
+
+#define CHOICE(name_, offset_, default_, choices_, help_)                                          \
+        {                                                                                          \
+                .name = (name_), .type = CONFIG_CHOICE, .offset = (offset_),                       \
+                .default_text = (default_), .choices = (choices_), .help = (help_)                 \
+        }
+
+#define GROUP(name_, keys_, help_)                                                                 \
+        {                                                                                          \
+                .name = (name_), .type = CONFIG_GROUP, .default_text = "{ }", .keys = (keys_),     \
+                .help = (help_)                                                                    \
+        }
+
+#define END                                                                                        \
+        {                                                                                          \
+                .name = NULL                                                                       \
+        }
+
+/* The reader stores a list's count right behind its pointer. */
+_Static_assert(offsetof(struct config, listen_count) ==
+                       offsetof(struct config, listen) + sizeof(void *),
+               "listen_count stands behind listen");
+_Static_assert(offsetof(struct config, upstreams_count) ==
+                       offsetof(struct config, upstreams) + sizeof(void *),
+               "upstreams_count stands behind upstreams");
+
+static const struct config_key listen_keys[] = {
+        TEXT("address", offsetof(struct config_listen, address), "\"127.0.0.1\"", NULL, 64,
+             "An address of the loopback interface, as a number."),
+        NUMBER(CONFIG_INT, "port", offsetof(struct config_listen, port), "8118", 0, 65535,
+               "The TCP port; 0 lets the kernel choose one."),
+        END,
+};
+
+static const struct config_key upstream_keys[] = {
+        TEXT("name", offsetof(struct config_upstream, name), NULL, "\"pro\"", 64,
+             "What the upstream is called in logs and metrics: letters, digits, _ . and -, "
+             "unique."),
+        TEXT("url", offsetof(struct config_upstream, url), NULL, "\"https://pro.nocaptchaai.com\"",
+             512,
+             "Scheme, host and, if need be, port, without a path; http only towards loopback."),
+        NUMBER(CONFIG_INT, "api", offsetof(struct config_upstream, api), "1", 1, 2,
+               "The generation of the upstream's API: 1 (/api/...) or 2 (/...)."),
+        TEXT("credential", offsetof(struct config_upstream, credential), NULL, "\"nocaptchaai\"",
+             64, "The name of the file with uid and apikey, see below."),
+        NUMBER(CONFIG_INT, "max_in_flight", offsetof(struct config_upstream, max_in_flight), "10",
+               1, 10000, "How many jobs the account may have in work at once."),
+        NUMBER(CONFIG_INT, "priority", offsetof(struct config_upstream, priority), "0", 0, 1000,
+               "The upstream with the lowest is used first."),
+        TEXT("ca", offsetof(struct config_upstream, ca), "", "\"/etc/ssl/certs/own-ca.pem\"",
+             TEXT_BYTES_MAX,
+             "A file of trusted certificates in place of the system's, as an absolute path."),
+        END,
+};
+
+static const struct config_key sites_keys[] = {
+        TEXTS("allow", offsetof(struct config, sites.allow), "[ \"staging.example.com\" ]", 10000,
+              "The sites for which jobs are relayed, as site patterns; empty: every job is "
+              "refused."),
+        END,
+};
+
+static const struct config_key answers_keys[] = {
+        NUMBER(CONFIG_SECONDS, "solve_hold", offsetof(struct config, answers.solve_hold_ms), "10.0",
+               0, 3600, "How long a solve request waits for the upstream's first answer."),
+        NUMBER(CONFIG_SECONDS, "status_hold", offsetof(struct config, answers.status_hold_ms),
+               "0.0", 0, 3600, "How long a status request waits for a final answer."),
+        END,
+};
+
+static const struct config_key results_keys[] = {
+        NUMBER(CONFIG_SECONDS, "ttl", offsetof(struct config, results.ttl_ms), "3600", 1, 604800,
+               "How long a final result can be asked for."),
+        NUMBER(CONFIG_BYTES, "bytes", offsetof(struct config, results.bytes), "67108864L", 1048576,
+               68719476736.0, "The ceiling for the memory of final results."),
+        END,
+};
+
+static const struct config_key poll_keys[] = {
+        NUMBER(CONFIG_SECONDS, "first", offsetof(struct config, poll.first_ms), "0.5", 0.01, 3600,
+               "When a queued job is first asked for upstream; at most poll.cap."),
+        NUMBER(CONFIG_SECONDS, "interval", offsetof(struct config, poll.interval_ms), "1.0", 0.01,
+               3600,
+               "The pause before the second question, from where it grows; at most "
+               "poll.cap."),
+        NUMBER(CONFIG_SECONDS, "cap", offsetof(struct config, poll.cap_ms), "5.0", 0.01, 3600,
+               "The longest pause between two questions."),
+        END,
+};
+
+static const struct config_key limits_keys[] = {
+        NUMBER(CONFIG_INT, "queue_jobs", offsetof(struct config, limits.queue_jobs), "10000", 1,
+               1000000, "How many jobs may wait."),
+        NUMBER(CONFIG_BYTES, "queue_bytes", offsetof(struct config, limits.queue_bytes),
+               "1073741824L", 1024, 68719476736.0, "How many bytes of bodies may wait."),
+        NUMBER(CONFIG_BYTES, "body_bytes", offsetof(struct config, limits.body_bytes), "8388608",
+               1024, 1073741824, "The largest body of a request; at most limits.queue_bytes."),
+        NUMBER(CONFIG_INT, "images", offsetof(struct config, limits.images), "64", 1, 1000,
+               "How many images a job may have."),
+        NUMBER(CONFIG_INT, "connections", offsetof(struct config, limits.connections), "10000", 1,
+               1000000, "How many connections of tools are open at once."),
+        NUMBER(CONFIG_SECONDS, "header_timeout", offsetof(struct config, limits.header_timeout_ms),
+               "10.0", 0.1, 3600, "How long a request's header may take to arrive."),
+        NUMBER(CONFIG_SECONDS, "body_timeout", offsetof(struct config, limits.body_timeout_ms),
+               "60.0", 0.1, 3600, "How long a request's body may take to arrive."),
+        NUMBER(CONFIG_SECONDS, "job_deadline", offsetof(struct config, limits.job_deadline_ms),
+               "120.0", 0.1, 86400, "After how long a job that is not final fails."),
+        NUMBER(CONFIG_SECONDS, "drain_timeout", offsetof(struct config, limits.drain_timeout_ms),
+               "30.0", 0, 3600, "How long a stop waits for jobs that are under way."),
+        END,
+};
+
+static const char *const log_levels[] = {
+        [LOG_LEVEL_ERROR] = "error",
+        [LOG_LEVEL_WARNING] = "warning",
+        [LOG_LEVEL_INFO] = "info",
+        [LOG_LEVEL_DEBUG] = "debug",
+        NULL,
+};
+
+static const char *const log_formats[] = {
+        [LOG_FORMAT_TEXT] = "text",
+        [LOG_FORMAT_JSON] = "json",
+        NULL,
+};
+
+static const struct config_key log_keys[] = {
+        CHOICE("level", offsetof(struct config, log.level), "\"info\"", log_levels,
+               "The least important lines to write."),
+        CHOICE("format", offsetof(struct config, log.format), "\"text\"", log_formats,
+               "How a line is written."),
+        END,
+};
+
+const struct config_key config_keys[] = {
+        {.name = "listen",
+         .type = CONFIG_LIST,
+         .offset = offsetof(struct config, listen),
+         .default_text = "( { address = \"127.0.0.1\"; port = 8118; } )",
+         .min = 1,
+         .max = 16,
+         .keys = listen_keys,
+         .element_bytes = sizeof(struct config_listen),
+         .help = "Where tools connect."},
+        TEXTS("server_names", offsetof(struct config, server_names), "[ \"solve.example.com\" ]",
+              1000,
+              "Further host names by which tools reach this daemon; addresses and localhost "
+              "always pass."),
+        NUMBER(CONFIG_INT, "workers", offsetof(struct config, workers), "2", 1, 64,
+               "How many threads forward jobs and answer tools."),
+        {.name = "upstreams",
+         .type = CONFIG_LIST,
+         .offset = offsetof(struct config, upstreams),
+         .example = "( { name = \"pro\"; url = \"https://pro.nocaptchaai.com\"; "
+                    "credential = \"nocaptchaai\"; } )",
+         .min = 1,
+         .max = 64,
+         .keys = upstream_keys,
+         .element_bytes = sizeof(struct config_upstream),
+         .help = "The accounts that jobs are sent to."},
+        GROUP("sites", sites_keys, "Whose jobs are relayed."),
+        GROUP("answers", answers_keys, "How long answers are held."),
+        GROUP("results", results_keys, "What is remembered of final jobs."),
+        GROUP("poll", poll_keys, "How often the upstream is asked for a queued job."),
+        GROUP("limits", limits_keys, "Ceilings."),
+        GROUP("log", log_keys, "The log on standard error."),
+        END,
+};

@@ -1,0 +1,317 @@
+/*
+ * config_scan: see config_scan.h.
+ */
+#include "config/config_scan.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define NUMBER_BYTES_MAX 48
+
+void config_scan_init(struct config_scan *scan, bool within_list)
+{
+        *scan = (struct config_scan){.last = CONFIG_TOKEN_START, .within_list = within_list};
+}
+
+/* Returns NULL, so that a scanner of a token can end with it. */
+__attribute__((format(printf, 3, 4))) static const char *refuse(struct config_scan *scan,
+                                                                size_t line, const char *format,
+                                                                ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        (void)vsnprintf(scan->problem, sizeof scan->problem, format, args);
+        va_end(args);
+        scan->problem_line = line;
+        return NULL;
+}
+
+bool config_scan_in_list(const struct config_scan *scan)
+{
+        return scan->depth > 0 ? scan->open[scan->depth - 1].bracket != '{' : scan->within_list;
+}
+
+/* Whether a value is due here, as opposed to the name of a setting. */
+static bool wants_value(const struct config_scan *scan)
+{
+        return scan->last == CONFIG_TOKEN_EQUALS ||
+               (config_scan_in_list(scan) &&
+                (scan->last == CONFIG_TOKEN_START || scan->last == CONFIG_TOKEN_OPEN ||
+                 scan->last == CONFIG_TOKEN_COMMA));
+}
+
+/* Refuses a value that comes right behind a name, or behind another value of a list. */
+static bool value_misplaced(struct config_scan *scan)
+{
+        if (scan->last == CONFIG_TOKEN_NAME) {
+                (void)refuse(
+                        scan, scan->line,
+                        "syntax error: no = between a name and its value; write NAME = VALUE;");
+                return true;
+        }
+        if (config_scan_in_list(scan) &&
+            (scan->last == CONFIG_TOKEN_VALUE || scan->last == CONFIG_TOKEN_TEXT)) {
+                (void)refuse(scan, scan->line,
+                             "syntax error: two elements of a list without a comma; put a comma "
+                             "between them");
+                return true;
+        }
+        return false;
+}
+
+static bool value_missing(struct config_scan *scan)
+{
+        if (scan->last != CONFIG_TOKEN_EQUALS)
+                return false;
+        (void)refuse(scan, scan->line,
+                     "syntax error: nothing stands behind the = sign; write NAME = VALUE;");
+        return true;
+}
+
+static const char *scan_text(struct config_scan *scan, const char *next, const char *end)
+{
+        if (value_misplaced(scan))
+                return NULL;
+        for (const char *c = next + 1; c < end; c++) {
+                if (*c == '"') {
+                        scan->last = CONFIG_TOKEN_TEXT;
+                        scan->elements += config_scan_in_list(scan) ? 1 : 0;
+                        return c + 1;
+                }
+                if (*c == '\\')
+                        c++;
+        }
+        return refuse(scan, scan->line,
+                      "syntax error: a text is not closed on its line; put a double quote at its "
+                      "end");
+}
+
+/*
+ * libconfig reads a plain number with atoi() and an L number with atoll(): one that does not fit
+ * would silently become another.
+ */
+static const char *number_problem(const char *number)
+{
+        bool hex = number[0] == '0' && (number[1] == 'x' || number[1] == 'X');
+        char *end;
+
+        errno = 0;
+        long long value = strtoll(number, &end, hex ? 16 : 10);
+        bool fits = errno == 0;
+        if (strcmp(end, "L") == 0 || strcmp(end, "LL") == 0)
+                return fits ? NULL : "is too large for any setting; write a smaller number";
+        if (*end == '\0') {
+                if (fits && value >= INT_MIN && value <= INT_MAX)
+                        return NULL;
+                return "does not fit a plain number; write an L behind its last digit";
+        }
+        (void)strtod(number, &end);
+        if (*end == '\0')
+                return NULL;
+        return "is no number; write its digits without a unit, in seconds or bytes";
+}
+
+static const char *scan_number(struct config_scan *scan, const char *next, const char *end)
+{
+        char number[NUMBER_BYTES_MAX];
+        const char *last = next;
+
+        if (value_misplaced(scan))
+                return NULL;
+        while (last < end && (isalnum((unsigned char)*last) || strchr("+-._%", *last)))
+                last++;
+        size_t len = (size_t)(last - next);
+        if (len >= sizeof number)
+                return refuse(scan, scan->line,
+                              "syntax error: a number has %zu digits; write a smaller number", len);
+        memcpy(number, next, len);
+        number[len] = '\0';
+        const char *problem = number_problem(number);
+        if (problem)
+                return refuse(scan, scan->line, "%s %s", number, problem);
+        scan->last = CONFIG_TOKEN_VALUE;
+        return last;
+}
+
+static bool is_truth_value(const char *word, size_t len)
+{
+        return (len == 4 && strncasecmp(word, "true", 4) == 0) ||
+               (len == 5 && strncasecmp(word, "false", 5) == 0);
+}
+
+static const char *scan_word(struct config_scan *scan, const char *next, const char *end)
+{
+        const char *last = next;
+
+        while (last < end && (isalnum((unsigned char)*last) || strchr("-_*", *last)))
+                last++;
+        size_t len = (size_t)(last - next);
+        if (!wants_value(scan)) {
+                if (scan->last == CONFIG_TOKEN_NAME)
+                        return refuse(scan, scan->line,
+                                      "syntax error: two names in a row; write NAME = VALUE;");
+                scan->last = CONFIG_TOKEN_NAME;
+                return last;
+        }
+        if (!is_truth_value(next, len))
+                return refuse(scan, scan->line,
+                              "syntax error: the text %.*s stands without quotes; put it in double "
+                              "quotes",
+                              len > 40 ? 40 : (int)len, next);
+        scan->last = CONFIG_TOKEN_VALUE;
+        return last;
+}
+
+static const char *scan_open(struct config_scan *scan, const char *next)
+{
+        if (value_misplaced(scan))
+                return NULL;
+        if (scan->depth == CONFIG_SCAN_DEPTH_MAX)
+                return refuse(scan, scan->line,
+                              "brackets stand in more than %d brackets; no setting needs that, "
+                              "remove some",
+                              CONFIG_SCAN_DEPTH_MAX);
+        scan->open[scan->depth].bracket = *next;
+        scan->open[scan->depth].line = scan->line;
+        scan->depth++;
+        scan->last = CONFIG_TOKEN_OPEN;
+        return next + 1;
+}
+
+static char closing(char bracket)
+{
+        return bracket == '{' ? '}' : bracket == '(' ? ')' : ']';
+}
+
+static const char *scan_close(struct config_scan *scan, const char *next)
+{
+        if (scan->depth == 0)
+                return refuse(scan, scan->line,
+                              "syntax error: %c closes nothing; remove it, or add the bracket that "
+                              "opens",
+                              *next);
+        char wanted = closing(scan->open[scan->depth - 1].bracket);
+        if (*next != wanted)
+                return refuse(scan, scan->line,
+                              "syntax error: %c stands where the %c of line %zu is still open; "
+                              "write %c before it",
+                              *next, scan->open[scan->depth - 1].bracket,
+                              scan->open[scan->depth - 1].line, wanted);
+        if (config_scan_in_list(scan) && scan->last == CONFIG_TOKEN_COMMA)
+                return refuse(scan, scan->line,
+                              "syntax error: a comma behind the last element; remove the comma "
+                              "before %c",
+                              *next);
+        if (value_missing(scan))
+                return NULL;
+        scan->depth--;
+        scan->last = CONFIG_TOKEN_VALUE;
+        return next + 1;
+}
+
+static const char *scan_separator(struct config_scan *scan, const char *next)
+{
+        if (value_missing(scan))
+                return NULL;
+        scan->last = *next == ',' ? CONFIG_TOKEN_COMMA : CONFIG_TOKEN_SEMICOLON;
+        return next + 1;
+}
+
+static const char *scan_stray(struct config_scan *scan, const char *next)
+{
+        if (*next == '\'')
+                return refuse(scan, scan->line,
+                              "syntax error: a single quote; texts stand in double quotes");
+        if ((unsigned char)*next >= 0x80)
+                return refuse(scan, scan->line,
+                              "syntax error: a character that is no ASCII outside of a text; "
+                              "remove it, or put the text in double quotes");
+        return refuse(scan, scan->line,
+                      "syntax error: %c means nothing here; remove it, or put the text in double "
+                      "quotes",
+                      *next);
+}
+
+/* Returns where the next token starts, or NULL when this one is refused. */
+static const char *scan_token(struct config_scan *scan, const char *next, const char *end)
+{
+        bool two = end - next >= 2;
+
+        if (isspace((unsigned char)*next))
+                return next + 1;
+        if (*next == '#' || (two && memcmp(next, "//", 2) == 0))
+                return end;
+        if (two && memcmp(next, "/*", 2) == 0) {
+                scan->in_comment = true;
+                scan->comment_line = scan->line;
+                return next + 2;
+        }
+        if (*next == '"')
+                return scan_text(scan, next, end);
+        if (isdigit((unsigned char)*next) || strchr("+-.", *next))
+                return scan_number(scan, next, end);
+        if (isalpha((unsigned char)*next) || *next == '*')
+                return scan_word(scan, next, end);
+        if (strchr("{([", *next))
+                return scan_open(scan, next);
+        if (strchr("})]", *next))
+                return scan_close(scan, next);
+        if (strchr(",;", *next))
+                return scan_separator(scan, next);
+        if (*next == '=' || *next == ':') {
+                scan->last = CONFIG_TOKEN_EQUALS;
+                return next + 1;
+        }
+        return scan_stray(scan, next);
+}
+
+int config_scan_line(struct config_scan *scan, const char *text, size_t len)
+{
+        const char *next = text, *end = text + len;
+
+        scan->line++;
+        scan->elements = 0;
+        if (memchr(text, '\0', len)) {
+                (void)refuse(scan, scan->line,
+                             "a NUL byte; this is no text file, name the configuration file");
+                return -EINVAL;
+        }
+        while (next < end) {
+                if (scan->in_comment) {
+                        next = memmem(next, (size_t)(end - next), "*/", 2);
+                        if (!next)
+                                return 0;
+                        scan->in_comment = false;
+                        next += 2;
+                        continue;
+                }
+                next = scan_token(scan, next, end);
+                if (!next)
+                        return -EINVAL;
+        }
+        return 0;
+}
+
+int config_scan_end(struct config_scan *scan)
+{
+        if (scan->in_comment) {
+                (void)refuse(scan, scan->comment_line,
+                             "syntax error: a comment is not closed; write */ at its end");
+                return -EINVAL;
+        }
+        if (scan->depth > 0) {
+                char bracket = scan->open[scan->depth - 1].bracket;
+                (void)refuse(scan, scan->open[scan->depth - 1].line,
+                             "syntax error: this %c is never closed; write %c where it ends",
+                             bracket, closing(bracket));
+                return -EINVAL;
+        }
+        return value_missing(scan) ? -EINVAL : 0;
+}

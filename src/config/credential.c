@@ -1,0 +1,350 @@
+/*
+ * credential: see credential.h.
+ *
+ * What cannot be wiped: libconfig's scanner copies the text it reads and collects each string in
+ * a buffer of its own, and frees both as they are; pieces of the values may stay on the heap until
+ * the allocator hands those blocks out again. They are as safe there as the process is, which
+ * the daemon keeps from being dumped or traced. What libconfig keeps as settings is wiped here.
+ */
+#include "config/credential.h"
+
+#include "base/strbuf.h"
+#include "config/problem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libconfig.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX   4096
+#define REDACT_BYTES_MIN 4
+#define EXAMPLE          "uid = \"...\"; apikey = \"...\";"
+
+/* Lies alone in pages of its own, read-only once it is loaded. */
+struct credential {
+        char uid[CREDENTIAL_VALUE_BYTES_MAX];
+        char apikey[CREDENTIAL_VALUE_BYTES_MAX];
+};
+
+/* Where a credential comes from, and where its problems go. */
+struct origin {
+        char path[PATH_MAX];
+        bool granted; /* from $CREDENTIALS_DIRECTORY */
+        struct strbuf *problem;
+};
+
+static struct credential *allocate(void)
+{
+        struct credential *credential = mmap(NULL, sizeof *credential, PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (credential == MAP_FAILED)
+                return NULL;
+        /* As far as the kernel and RLIMIT_MEMLOCK allow: without them it works all the same. */
+        (void)mlock(credential, sizeof *credential);
+        (void)madvise(credential, sizeof *credential, MADV_DONTDUMP);
+        (void)madvise(credential, sizeof *credential, MADV_WIPEONFORK);
+        return credential;
+}
+
+void credential_free(struct credential *credential)
+{
+        if (!credential)
+                return;
+        if (mprotect(credential, sizeof *credential, PROT_READ | PROT_WRITE) == 0)
+                explicit_bzero(credential, sizeof *credential);
+        (void)munmap(credential, sizeof *credential);
+}
+
+static int refuse(const struct origin *origin, int error, const char *why)
+{
+        problem_write(origin->problem, origin->path, 0, "%s", why);
+        return error;
+}
+
+static int refuse_at(const struct origin *origin, size_t line, const char *why)
+{
+        problem_write(origin->problem, origin->path, line, "%s", why);
+        return -EINVAL;
+}
+
+/* Writes the file's path. The name must not lead out of the directory. */
+static int locate(const char *name, const char *config_file, struct origin *origin)
+{
+        const char *directory = getenv("CREDENTIALS_DIRECTORY");
+        const char *slash = strrchr(config_file, '/');
+        int len;
+
+        if (name[0] == '\0' || name[0] == '.' || strchr(name, '/')) {
+                problem_write(origin->problem, config_file, 0,
+                              "the credential name \"%.80s\" is no file name; write a name without "
+                              "slash and leading dot",
+                              name);
+                return -EINVAL;
+        }
+        origin->granted = directory && directory[0] != '\0';
+        if (origin->granted)
+                len = snprintf(origin->path, sizeof origin->path, "%s/%s", directory, name);
+        else
+                len = snprintf(origin->path, sizeof origin->path, "%.*scredentials/%s",
+                               slash ? (int)(slash - config_file + 1) : 0, config_file, name);
+        if (len < 0 || (size_t)len >= sizeof origin->path)
+                return refuse(origin, -ENAMETOOLONG,
+                              "the path of the credential file is too long; use a shorter one");
+        return 0;
+}
+
+static int check_mode(const struct origin *origin, mode_t mode)
+{
+        mode_t others = origin->granted ? S_IRWXO : S_IRWXG | S_IRWXO;
+
+        if (!(mode & others & (S_IRGRP | S_IROTH | S_IWGRP | S_IWOTH)))
+                return 0;
+        problem_write(origin->problem, origin->path, 0,
+                      "others than its owner can %s it (mode %04o); run: chmod 600 %s",
+                      mode & others & (S_IRGRP | S_IROTH) ? "read" : "write",
+                      (unsigned)(mode & 07777), origin->path);
+        return -EACCES;
+}
+
+static int check_file(const struct origin *origin, const struct stat *status)
+{
+        if (S_ISDIR(status->st_mode))
+                return refuse(origin, -EISDIR,
+                              "is a directory, not a credential file; name a file in it");
+        if (!S_ISREG(status->st_mode))
+                return refuse(origin, -EINVAL,
+                              "is no regular file; write the credential to a file on disk");
+        int r = check_mode(origin, status->st_mode);
+        if (r == 0 && status->st_size > FILE_BYTES_MAX)
+                return refuse(origin, -EFBIG,
+                              "is larger than 4 KiB; a credential file holds only " EXAMPLE);
+        return r;
+}
+
+static int refuse_open(const struct origin *origin, int error)
+{
+        if (error == ENOENT || error == ENOTDIR)
+                return refuse(origin, -error,
+                              "the credential file does not exist; create it with " EXAMPLE
+                              " and mode 600");
+        if (error == EACCES)
+                return refuse(origin, -error,
+                              "the credential file cannot be read by this user; make the user its "
+                              "owner");
+        return refuse(origin, -error,
+                      "the credential file cannot be opened; see that it is a readable file");
+}
+
+/* Reads to the end of the file, or until the buffer is full. Returns the length or -errno. */
+static ssize_t read_bytes(int fd, char *buffer, size_t size)
+{
+        size_t len = 0;
+
+        while (len < size) {
+                ssize_t got = read(fd, buffer + len, size - len);
+                if (got < 0 && errno == EINTR)
+                        continue;
+                if (got < 0)
+                        return -errno;
+                if (got == 0)
+                        break;
+                len += (size_t)got;
+        }
+        return (ssize_t)len;
+}
+
+/*
+ * Reads the file as a string. Opens without waiting, since a FIFO would hang the daemon, and looks
+ * at what was opened, not at the name, which may change meanwhile. Symbolic links are followed:
+ * systemd and Kubernetes place secrets through them.
+ */
+static int read_file(const struct origin *origin, char ret_text[static FILE_BYTES_MAX + 2])
+{
+        struct stat status;
+        int fd = open(origin->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+        if (fd < 0)
+                return refuse_open(origin, errno);
+        if (fstat(fd, &status) < 0) {
+                int error = errno;
+                (void)close(fd);
+                return refuse_open(origin, error);
+        }
+        int r = check_file(origin, &status);
+        ssize_t len = r == 0 ? read_bytes(fd, ret_text, FILE_BYTES_MAX + 1) : 0;
+        (void)close(fd);
+        if (r < 0)
+                return r;
+        if (len < 0)
+                return refuse_open(origin, (int)-len);
+        if (len > FILE_BYTES_MAX)
+                return refuse(origin, -EFBIG, "grows while it is read; write it once and whole");
+        ret_text[len] = '\0';
+        if (strlen(ret_text) != (size_t)len)
+                return refuse(origin, -EINVAL, "holds a NUL byte; write it as plain text");
+        /* libconfig would open other files, and end the process at a directory. */
+        if (strstr(ret_text, "@include"))
+                return refuse(origin, -EINVAL,
+                              "holds @include, which a credential file may not; write " EXAMPLE);
+        return 0;
+}
+
+static const char *value_problem(const char *value)
+{
+        size_t len = strlen(value);
+
+        if (len == 0)
+                return "is empty; write the value the vendor gave out";
+        if (len >= CREDENTIAL_VALUE_BYTES_MAX)
+                return "is longer than 511 bytes; write the value the vendor gave out";
+        for (const char *c = value; *c; c++)
+                if (*c <= 0x20 || *c >= 0x7f || *c == '"' || *c == '\\')
+                        return "holds a space, quote, backslash, control character or non-ASCII "
+                               "byte; write visible ASCII only";
+        return NULL;
+}
+
+/* Reads one setting. Problems name the key, never its value. */
+static int take_value(const struct origin *origin, const config_setting_t *setting,
+                      struct credential *credential)
+{
+        const char *name = config_setting_name(setting);
+        char *field = NULL;
+
+        if (strcmp(name, "uid") == 0)
+                field = credential->uid;
+        else if (strcmp(name, "apikey") == 0)
+                field = credential->apikey;
+        if (!field)
+                return refuse_at(origin, setting->line,
+                                 "an unknown key; a credential file holds only " EXAMPLE);
+        if (config_setting_type(setting) != CONFIG_TYPE_STRING) {
+                problem_write(origin->problem, origin->path, setting->line,
+                              "%s is no text; write %s = \"...\"; with double quotes", name, name);
+                return -EINVAL;
+        }
+        const char *value = config_setting_get_string(setting);
+        const char *problem = value_problem(value);
+        if (problem) {
+                problem_write(origin->problem, origin->path, setting->line, "%s %s", name, problem);
+                return -EINVAL;
+        }
+        memcpy(field, value, strlen(value) + 1);
+        return 0;
+}
+
+static int take_values(const struct origin *origin, const config_t *tree,
+                       struct credential *credential)
+{
+        const config_setting_t *root = config_root_setting(tree);
+        int r = 0;
+
+        for (int i = 0; i < config_setting_length(root) && r == 0; i++)
+                r = take_value(origin, config_setting_get_elem(root, (unsigned)i), credential);
+        if (r == 0 && credential->apikey[0] == '\0')
+                return refuse_at(origin, 1, "has no apikey; add apikey = \"...\";");
+        return r;
+}
+
+/* config_destroy() frees the texts as they are. */
+static void wipe_setting(config_setting_t *setting)
+{
+        if (config_setting_type(setting) == CONFIG_TYPE_STRING && setting->value.sval)
+                explicit_bzero(setting->value.sval, strlen(setting->value.sval));
+        if (config_setting_is_number(setting))
+                explicit_bzero(&setting->value, sizeof setting->value);
+        if (!config_setting_is_aggregate(setting))
+                return;
+        for (int i = 0; i < config_setting_length(setting); i++)
+                wipe_setting(config_setting_get_elem(setting, (unsigned)i));
+}
+
+static int parse(const struct origin *origin, const char *text, struct credential *credential)
+{
+        config_t tree;
+        int r;
+
+        config_init(&tree);
+        if (config_read_string(&tree, text) == CONFIG_TRUE)
+                r = take_values(origin, &tree, credential);
+        else
+                r = refuse_at(origin, (size_t)config_error_line(&tree),
+                              "is not understood here; write " EXAMPLE " and each key once");
+        if (config_root_setting(&tree))
+                wipe_setting(config_root_setting(&tree));
+        config_destroy(&tree);
+        return r;
+}
+
+int credential_load(const char *name, const char *config_file, struct credential **ret_credential,
+                    struct strbuf *problem)
+{
+        struct origin origin = {.problem = problem};
+        char text[FILE_BYTES_MAX + 2];
+        int r = locate(name, config_file, &origin);
+
+        if (r < 0)
+                return r;
+        struct credential *credential = allocate();
+        if (!credential)
+                return refuse(&origin, -ENOMEM, "no memory to hold it; free some and try again");
+        r = read_file(&origin, text);
+        if (r == 0)
+                r = parse(&origin, text, credential);
+        explicit_bzero(text, sizeof text);
+        if (r < 0) {
+                credential_free(credential);
+                return r;
+        }
+        (void)mprotect(credential, sizeof *credential, PROT_READ);
+        *ret_credential = credential;
+        return 0;
+}
+
+const char *credential_uid(const struct credential *credential)
+{
+        return credential->uid;
+}
+
+const char *credential_apikey(const struct credential *credential)
+{
+        return credential->apikey;
+}
+
+/* The length of value when it stands at the start of text, else 0. */
+static size_t match(const char *value, const char *text, size_t len)
+{
+        size_t value_len = strlen(value);
+
+        if (value_len < REDACT_BYTES_MIN || value_len > len || memcmp(text, value, value_len) != 0)
+                return 0;
+        return value_len;
+}
+
+size_t credential_redact(const struct credential *credential, char *text, size_t len)
+{
+        size_t places = 0, until = 0;
+
+        /* A place is overwritten byte by byte behind the search, so that an occurrence that
+         * overlaps an earlier one is still found. */
+        for (size_t i = 0; i < len; i++) {
+                size_t apikey = match(credential->apikey, text + i, len - i);
+                size_t uid = match(credential->uid, text + i, len - i);
+                size_t longer = apikey > uid ? apikey : uid;
+                if (longer > 0) {
+                        places++;
+                        until = i + longer > until ? i + longer : until;
+                }
+                if (i < until)
+                        text[i] = '*';
+        }
+        return places;
+}

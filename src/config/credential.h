@@ -1,0 +1,50 @@
+/*
+ * credential: the upstream's uid and API key, read from a file that only its owner can read.
+ *
+ * The file is libconfig text: `uid = "…"; apikey = "…";` (uid may be left out). It is
+ * `$CREDENTIALS_DIRECTORY/NAME` when that variable is set, as systemd does (systemd.exec(5),
+ * LoadCredential=), else `credentials/NAME` beside the configuration file.
+ *
+ * The values lie in memory that is locked, left out of core dumps and wiped when freed.
+ * Immutable after loading, so any thread may read one; never log, answer or format one.
+ */
+#ifndef SOLVEGATE_CONFIG_CREDENTIAL_H
+#define SOLVEGATE_CONFIG_CREDENTIAL_H
+
+#include <stddef.h>
+
+#define CREDENTIAL_VALUE_BYTES_MAX 512
+
+struct credential;
+
+struct strbuf;
+
+/*
+ * Loads the credential NAME for the configuration file config_file. On failure returns a negative
+ * errno, leaves *ret_credential untouched, and writes one line to problem: `FILE[:LINE]: what is
+ * wrong; how to mend it`, which never holds the file's content.
+ *
+ * Refused: a name with a slash or a leading dot, a file that others than its owner can read (for
+ * $CREDENTIALS_DIRECTORY only the bits of "others" count: systemd grants the service by an ACL,
+ * whose mask shows in the group bits), one that is not a regular file or larger than 4 KiB,
+ * unknown keys, a value that is empty, longer than CREDENTIAL_VALUE_BYTES_MAX - 1, or not made of
+ * visible ASCII without quote and backslash (it becomes a header field value, RFC 9110 5.5).
+ */
+int credential_load(const char *name, const char *config_file, struct credential **ret_credential,
+                    struct strbuf *problem);
+
+/* Wipes and frees. Takes NULL. */
+void credential_free(struct credential *credential);
+
+/* NUL-terminated, valid until credential_free(). uid is "" when the file has none. */
+const char *credential_uid(const struct credential *credential);
+const char *credential_apikey(const struct credential *credential);
+
+/*
+ * Overwrites with '*' whatever equals the uid or the apikey in len bytes of text from outside (an
+ * upstream that quotes the key in an error message). Values shorter than 4 bytes are not searched
+ * for. Returns how many places were overwritten.
+ */
+size_t credential_redact(const struct credential *credential, char *text, size_t len);
+
+#endif
