@@ -1,0 +1,94 @@
+/*
+ * body: see body.h. The counter is added to first and looked at afterwards, so two threads cannot
+ * both take the last bytes.
+ */
+#include "job/body.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GROWTH_BYTES 65536 /* a chunked body grows by this at least */
+
+static int pool_take(struct body_pool *pool, int64_t bytes)
+{
+        int64_t before = atomic_fetch_add(&pool->bytes, bytes);
+
+        if (before + bytes <= pool->max_bytes)
+                return 0;
+        (void)atomic_fetch_sub(&pool->bytes, bytes);
+        return -ENOBUFS;
+}
+
+static void pool_give(struct body_pool *pool, int64_t bytes)
+{
+        int64_t before = atomic_fetch_sub(&pool->bytes, bytes);
+
+        assert(before >= bytes);
+        (void)before;
+}
+
+/* Makes the capacity at least capacity bytes. */
+static int body_grow(struct body *body, size_t capacity)
+{
+        size_t more = capacity - body->counted;
+        int r = pool_take(body->pool, (int64_t)more);
+
+        if (r < 0)
+                return r;
+        char *data = realloc(body->data, capacity);
+        if (!data) {
+                pool_give(body->pool, (int64_t)more);
+                return -ENOMEM;
+        }
+        body->data = data;
+        body->counted = capacity;
+        return 0;
+}
+
+int body_new(struct body_pool *pool, int64_t length, struct body **ret_body)
+{
+        if (length > pool->body_max_bytes)
+                return -EMSGSIZE;
+        struct body *body = calloc(1, sizeof *body);
+        if (!body)
+                return -ENOMEM;
+        body->pool = pool;
+        int r = length > 0 ? body_grow(body, (size_t)length) : 0;
+        if (r < 0) {
+                body_free(body);
+                return r;
+        }
+        *ret_body = body;
+        return 0;
+}
+
+int body_append(struct body *body, const void *bytes, size_t len)
+{
+        if (len > (size_t)body->pool->body_max_bytes - body->len)
+                return -EMSGSIZE;
+        if (len > body->counted - body->len) {
+                size_t need = body->len + len, wanted = body->counted * 2;
+                if (wanted < need + GROWTH_BYTES)
+                        wanted = need + GROWTH_BYTES;
+                if (wanted > (size_t)body->pool->body_max_bytes)
+                        wanted = (size_t)body->pool->body_max_bytes;
+                int r = body_grow(body, wanted);
+                if (r < 0)
+                        return r;
+        }
+        memcpy(body->data + body->len, bytes, len);
+        body->len += len;
+        return 0;
+}
+
+void body_free(struct body *body)
+{
+        if (!body)
+                return;
+        if (body->counted > 0)
+                pool_give(body->pool, (int64_t)body->counted);
+        free(body->data);
+        free(body);
+}

@@ -1,0 +1,54 @@
+/*
+ * task: what a tool posts, read strictly.
+ *
+ * A body is accepted as the contract says: an object in strict JSON with base64 images, a target,
+ * an allowed method, and no field twice. Names are matched as the upstream's own parser matches
+ * them: without regard to case, U+017F (long s) and U+212A (Kelvin sign) folded too, since a
+ * parser that folds them would read a second `site` that slipped past the site policy.
+ *
+ * The body itself is never changed or copied. Not locked.
+ */
+#ifndef SOLVEGATE_JOB_TASK_H
+#define SOLVEGATE_JOB_TASK_H
+
+#include <stddef.h>
+
+#define TASK_TARGET_BYTES_MAX  4096 /* of the JSON text of target, quotes included */
+#define TASK_SITE_BYTES_MAX    2048 /* decoded */
+#define TASK_FIELDS_MAX        64   /* fields of the object */
+#define TASK_NAME_BYTES_MAX    256  /* of the JSON text of a field's name, or a name in images */
+#define TASK_MESSAGE_BYTES_MAX 256
+
+struct task {
+        char *target_json; /* the JSON string as it came, quotes included; NUL-terminated */
+        char *site;        /* decoded; NULL when the body has none */
+        unsigned images;   /* how many */
+};
+
+/* Why a body was refused. */
+enum task_verdict {
+        TASK_OK,
+        TASK_BAD_JSON,           /* no strict JSON */
+        TASK_BAD_JOB,            /* JSON, but not a job */
+        TASK_METHOD_NOT_ALLOWED, /* a job of another kind than hcaptcha_base64 images */
+        TASK_NO_MEMORY,
+};
+
+/*
+ * Reads a body. On TASK_OK fills *ret_task, which the caller frees with task_done(); otherwise
+ * leaves it untouched and writes one sentence for the client, naming the field or the byte (the
+ * first is 1), to message. The sentence quotes no image data. max_images is at least 1.
+ *
+ * The whole body is read before a verdict, so TASK_BAD_JSON outranks all others. Among the faults
+ * of a job a wrong shape (a field given twice) outranks another kind of job, since nobody can say
+ * which of two values counts; and another kind outranks a faulty value, since a job with page
+ * addresses in `images` is better told that its `data_type` is not relayed. The first of its rank
+ * is reported.
+ */
+enum task_verdict task_parse(const char *body, size_t len, unsigned max_images,
+                             struct task *ret_task, char message[static TASK_MESSAGE_BYTES_MAX]);
+
+/* Frees what task_parse() filled in, and zeroes the struct. Takes a zeroed struct too. */
+void task_done(struct task *task);
+
+#endif
