@@ -1,0 +1,128 @@
+/*
+ * exchange: see exchange.h.
+ */
+#include "upstream/exchange.h"
+
+#include "base/strbuf.h"
+#include "config/config.h"
+#include "config/credential.h"
+#include "upstream/account.h"
+#include "upstream/transfer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define USER_AGENT "solvegate/" SOLVEGATE_VERSION
+
+struct exchange {
+        const struct account *account;
+        enum upstream_endpoint endpoint;
+        struct transfer *transfer;
+        exchange_done_fn *done;
+        void *arg;
+};
+
+static void read_result(struct exchange *exchange, struct transfer_result *result,
+                        struct answer *ret_answer)
+{
+        const struct credential *credential = exchange->account->credential;
+        char nothing[1] = "", *text = result->body ? result->body : nothing;
+
+        *ret_answer = (struct answer){0};
+        switch (result->end) {
+        case TRANSFER_ANSWERED:
+                (void)credential_redact(credential, text, result->body_len);
+                protocol_read(exchange->endpoint, result->http_code, text, result->body_len,
+                              ret_answer);
+                /* Again, for what stood there with JSON escapes. */
+                (void)credential_redact(credential, ret_answer->message,
+                                        strlen(ret_answer->message));
+                if (result->retry_after_ms > 0)
+                        ret_answer->retry_after_ms = result->retry_after_ms;
+                return;
+        case TRANSFER_NOT_SENT:
+                ret_answer->kind = ANSWER_NOT_SENT;
+                break;
+        case TRANSFER_UNCLEAR:
+                ret_answer->kind = ANSWER_UNCLEAR;
+                break;
+        }
+        (void)snprintf(ret_answer->message, sizeof ret_answer->message, "%s", result->problem);
+}
+
+static void on_transfer_done(struct transfer_result *result, void *arg)
+{
+        struct exchange *exchange = arg;
+        exchange_done_fn *done = exchange->done;
+        void *done_arg = exchange->arg;
+        struct answer answer;
+
+        read_result(exchange, result, &answer);
+        free(exchange);
+        done(&answer, done_arg);
+}
+
+static int start_transfer(struct transfers *transfers, const struct question *question,
+                          struct exchange *exchange)
+{
+        const struct config_upstream *config = question->account->config;
+        const struct credential *credential = question->account->credential;
+        struct transfer_header headers[5] = {{"User-Agent", USER_AGENT}};
+        struct strbuf url;
+        size_t n = 1;
+
+        headers[n++] = (struct transfer_header){"apikey", credential_apikey(credential)};
+        if (protocol_sends_uid(config->api) && credential_uid(credential)[0])
+                headers[n++] = (struct transfer_header){"uid", credential_uid(credential)};
+        if (question->body)
+                headers[n++] = (struct transfer_header){"Content-Type", "application/json"};
+
+        strbuf_init(&url, UPSTREAM_URL_BYTES_MAX);
+        int r = protocol_url(config->url, config->api, question->endpoint, question->upstream_id,
+                             &url);
+        if (r == 0) {
+                struct transfer_request request = {
+                        .url = url.data,
+                        .ca = config->ca,
+                        .headers = headers,
+                        .body = question->body,
+                        .body_len = question->body_len,
+                        .answer_max_bytes = UPSTREAM_ANSWER_BYTES_MAX,
+                        .timeout_ms = question->timeout_ms,
+                };
+                r = transfer_start(transfers, &request, on_transfer_done, exchange,
+                                   &exchange->transfer);
+        }
+        strbuf_done(&url);
+        return r;
+}
+
+int exchange_start(struct transfers *transfers, const struct question *question,
+                   exchange_done_fn *done, void *arg, struct exchange **ret_exchange)
+{
+        struct exchange *exchange = calloc(1, sizeof *exchange);
+
+        if (!exchange)
+                return -ENOMEM;
+        exchange->account = question->account;
+        exchange->endpoint = question->endpoint;
+        exchange->done = done;
+        exchange->arg = arg;
+        int r = start_transfer(transfers, question, exchange);
+        if (r < 0) {
+                free(exchange);
+                return r;
+        }
+        *ret_exchange = exchange;
+        return 0;
+}
+
+void exchange_cancel(struct exchange *exchange)
+{
+        if (!exchange)
+                return;
+        transfer_cancel(exchange->transfer);
+        free(exchange);
+}

@@ -1,0 +1,40 @@
+/*
+ * exchange: one question to an account's upstream, and its answer, judged.
+ *
+ * Joins account (whose key), protocol (what to say) and transfer (how). What the upstream sends
+ * is cleared of the credential before anybody sees it.
+ *
+ * Thread: the loop's of the transfers.
+ */
+#ifndef SOLVEGATE_UPSTREAM_EXCHANGE_H
+#define SOLVEGATE_UPSTREAM_EXCHANGE_H
+
+#include "upstream/protocol.h"
+
+struct account;
+struct exchange;
+struct transfers;
+
+/* The callback owns the answer and frees it with answer_done(). The exchange is gone by then. */
+typedef void exchange_done_fn(struct answer *answer, void *arg);
+
+struct question {
+        const struct account *account;
+        enum upstream_endpoint endpoint;
+        const char *upstream_id; /* UPSTREAM_STATUS */
+        const char *body;        /* UPSTREAM_SOLVE; must outlive the exchange */
+        size_t body_len;
+        int64_t timeout_ms; /* > 0 */
+};
+
+/*
+ * Asks. done(…, arg) is called later, exactly once, unless the exchange is cancelled. Returns 0 or
+ * -ENOMEM; then nothing was sent and done is not called.
+ */
+int exchange_start(struct transfers *transfers, const struct question *question,
+                   exchange_done_fn *done, void *arg, struct exchange **ret_exchange);
+
+/* Breaks off without calling done. Takes NULL. */
+void exchange_cancel(struct exchange *exchange);
+
+#endif

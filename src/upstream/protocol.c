@@ -1,0 +1,285 @@
+/*
+ * protocol: see protocol.h.
+ */
+#include "upstream/protocol.h"
+
+#include "base/json.h"
+#include "base/strbuf.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_AFTER_MAX_S 3600
+
+static const char *const paths[][2] = {
+        [UPSTREAM_SOLVE] = {"/api/solve", "/solve"},
+        [UPSTREAM_STATUS] = {"/api/status?id=", "/status?id="},
+        [UPSTREAM_BALANCE] = {"/api/account/balance", "/balance"},
+};
+
+static bool url_unreserved(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+int protocol_url(const char *base, int api, enum upstream_endpoint endpoint, const char *id,
+                 struct strbuf *ret_url)
+{
+        (void)strbuf_puts(ret_url, base);
+        int r = strbuf_puts(ret_url, paths[endpoint][api - 1]);
+        if (endpoint != UPSTREAM_STATUS)
+                return r;
+        for (; *id; id++) {
+                if (url_unreserved(*id))
+                        r = strbuf_append(ret_url, id, 1);
+                else
+                        r = strbuf_printf(ret_url, "%%%02X", (unsigned char)*id);
+        }
+        return r;
+}
+
+int protocol_sends_uid(int api)
+{
+        return api == 1;
+}
+
+void answer_done(struct answer *answer)
+{
+        free(answer->members);
+        answer->members = NULL;
+}
+
+/* The fields of an answer that decide what it means; spans of its text. */
+struct fields {
+        struct json_span status;
+        struct json_span id;
+        struct json_span message;
+        long code; /* 0: none */
+        long retry_after_s;
+        struct strbuf members;
+};
+
+static bool span_is(struct json_span span, const char *text)
+{
+        return span.len == strlen(text) && memcmp(span.ptr, text, span.len) == 0;
+}
+
+/* A small whole number, or 0. */
+static long span_number(struct json_span raw)
+{
+        char digits[8];
+
+        if (raw.len == 0 || raw.len >= sizeof digits)
+                return 0;
+        memcpy(digits, raw.ptr, raw.len);
+        digits[raw.len] = '\0';
+        char *end;
+        long number = strtol(digits, &end, 10);
+        return *end == '\0' && number > 0 ? number : 0;
+}
+
+/* Takes the content of a string value; leaves *ret alone for other types and later twins. */
+static void take_string(struct json_span raw, struct json_span *ret)
+{
+        if (!ret->ptr && raw.len >= 2 && raw.ptr[0] == '"')
+                *ret = (struct json_span){raw.ptr + 1, raw.len - 2};
+}
+
+static void keep_member(struct fields *fields, struct json_span name, struct json_span raw)
+{
+        if (span_is(name, "id") || span_is(name, "url"))
+                return;
+        if (fields->members.len > 0)
+                (void)strbuf_puts(&fields->members, ",");
+        (void)strbuf_puts(&fields->members, "\"");
+        (void)strbuf_append(&fields->members, name.ptr, name.len);
+        (void)strbuf_puts(&fields->members, "\":");
+        (void)strbuf_append(&fields->members, raw.ptr, raw.len);
+}
+
+static void read_member(struct fields *fields, struct json_span name, struct json_span raw)
+{
+        if (span_is(name, "status")) {
+                if (fields->status.ptr)
+                        return; /* a second status would contradict the first */
+                take_string(raw, &fields->status);
+        } else if (span_is(name, "id")) {
+                take_string(raw, &fields->id);
+        } else if (span_is(name, "message") || span_is(name, "msg")) {
+                take_string(raw, &fields->message);
+        } else if (span_is(name, "code")) {
+                fields->code = span_number(raw);
+        } else if (span_is(name, "retryAfterSec")) {
+                fields->retry_after_s = span_number(raw);
+        }
+        keep_member(fields, name, raw);
+}
+
+/* Returns true when the text is one JSON object. */
+static bool read_object(const char *text, size_t len, struct fields *fields)
+{
+        struct json_reader reader;
+        struct json_span name, raw;
+        int r;
+
+        json_reader_init(&reader, text, len);
+        if (json_reader_enter_object(&reader) < 0)
+                return false;
+        while ((r = json_reader_next_member(&reader, &name)) > 0) {
+                if (json_reader_skip(&reader, &raw) < 0)
+                        return false;
+                read_member(fields, name, raw);
+        }
+        return r == 0 && json_reader_end(&reader) == 0;
+}
+
+/* Copies a string span, decoded, cut to fit. */
+static void copy_text(struct json_span span, char *ret, size_t size)
+{
+        struct strbuf decoded;
+
+        strbuf_init(&decoded, UPSTREAM_ANSWER_BYTES_MAX);
+        (void)json_string_decode(span, &decoded);
+        (void)snprintf(ret, size, "%s", decoded.data ? decoded.data : "");
+        strbuf_done(&decoded);
+}
+
+static bool status_is_pending(struct json_span status)
+{
+        static const char *const names[] = {"new", "in queue", "queued", "processing", "pending"};
+
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+                if (span_is(status, names[i]))
+                        return true;
+        }
+        return false;
+}
+
+/* What a code in the body says, as the vendor's page lists them. */
+enum code_meaning {
+        CODE_SILENT,  /* none, or not on the list */
+        CODE_LATER,   /* no slot, rate limit, daily limit, quota, unavailable */
+        CODE_ACCOUNT, /* the account's fault: unknown key, no balance, plan over or inactive */
+        CODE_FINAL,   /* the job's fault: bad parameters, unsolvable */
+};
+
+static enum code_meaning code_meaning(long code)
+{
+        switch (code) {
+        case 2:
+        case 16:
+        case 17:
+        case 18:
+        case 21:
+                return CODE_LATER;
+        case 1:
+        case 3:
+        case 14:
+        case 15:
+                return CODE_ACCOUNT;
+        case 10:
+        case 12:
+                return CODE_FINAL;
+        default:
+                return CODE_SILENT;
+        }
+}
+
+static bool http_try_later(long http_code)
+{
+        return http_code == 429 || http_code == 503;
+}
+
+/* Where the JSON says nothing: only a clear code of HTTP decides. */
+static enum answer_kind judge_by_http(enum upstream_endpoint endpoint, long http_code)
+{
+        if (http_try_later(http_code))
+                return ANSWER_TRY_LATER;
+        /* A job that was accepted is not given up because of a proxy's page. */
+        if (endpoint != UPSTREAM_STATUS && http_code >= 300 && http_code < 500)
+                return ANSWER_REJECTED;
+        return ANSWER_UNCLEAR;
+}
+
+/* An explicit complaint of the upstream. */
+static enum answer_kind judge_complaint(enum upstream_endpoint endpoint, long http_code,
+                                        bool about_account)
+{
+        if (http_try_later(http_code))
+                return ANSWER_TRY_LATER;
+        /* A job that was accepted may still be solved when the account is well again. */
+        if (endpoint == UPSTREAM_STATUS && (about_account || http_code >= 500))
+                return ANSWER_TRY_LATER;
+        return ANSWER_REJECTED;
+}
+
+static enum answer_kind judge_fields(enum upstream_endpoint endpoint, long http_code,
+                                     const struct fields *fields)
+{
+        bool complains = span_is(fields->status, "error");
+        bool unauthorized = span_is(fields->status, "Unauthorized");
+
+        if (span_is(fields->status, "solved") || span_is(fields->status, "skip"))
+                return ANSWER_FINAL;
+        if (status_is_pending(fields->status)) {
+                bool pollable = fields->id.len > 0 && fields->id.len <= UPSTREAM_ID_BYTES_MAX;
+                return endpoint == UPSTREAM_STATUS || pollable ? ANSWER_PENDING : ANSWER_UNCLEAR;
+        }
+        switch (code_meaning(fields->code)) {
+        case CODE_LATER:
+                return ANSWER_TRY_LATER;
+        case CODE_ACCOUNT:
+                return judge_complaint(endpoint, http_code, true);
+        case CODE_FINAL:
+                return judge_complaint(endpoint, http_code, false);
+        case CODE_SILENT:
+                break;
+        }
+        if (complains || unauthorized)
+                return judge_complaint(endpoint, http_code, unauthorized);
+        return judge_by_http(endpoint, http_code);
+}
+
+static enum answer_kind judge_balance(long http_code, const struct fields *fields)
+{
+        if (span_is(fields->status, "error") || span_is(fields->status, "Unauthorized") ||
+            http_code >= 400 || fields->code > 0)
+                return ANSWER_REJECTED;
+        return ANSWER_FINAL;
+}
+
+void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *text, size_t len,
+                   struct answer *ret_answer)
+{
+        struct fields fields = {0};
+
+        *ret_answer = (struct answer){0};
+        strbuf_init(&fields.members, UPSTREAM_ANSWER_BYTES_MAX * 2);
+        bool object = read_object(text, len, &fields) && !fields.members.failed;
+        if (!object)
+                ret_answer->kind = judge_by_http(endpoint, http_code);
+        else if (endpoint == UPSTREAM_BALANCE)
+                ret_answer->kind = judge_balance(http_code, &fields);
+        else
+                ret_answer->kind = judge_fields(endpoint, http_code, &fields);
+
+        if (object && fields.id.len > 0)
+                copy_text(fields.id, ret_answer->upstream_id, sizeof ret_answer->upstream_id);
+        if (object && fields.message.len > 0)
+                copy_text(fields.message, ret_answer->message, sizeof ret_answer->message);
+        else
+                (void)snprintf(ret_answer->message, sizeof ret_answer->message,
+                               "the upstream answered HTTP %ld with %s", http_code,
+                               object ? "no message" : "something that is no JSON object");
+        if (object && fields.retry_after_s > 0 && fields.retry_after_s <= RETRY_AFTER_MAX_S)
+                ret_answer->retry_after_ms = fields.retry_after_s * 1000;
+        if (ret_answer->kind == ANSWER_FINAL) {
+                ret_answer->members = strbuf_take(&fields.members, &ret_answer->members_len);
+                if (!ret_answer->members)
+                        ret_answer->kind = ANSWER_UNCLEAR;
+        }
+        strbuf_done(&fields.members);
+}
