@@ -1,0 +1,223 @@
+/*
+ * connection: the connections of a server, and how long each may take.
+ *
+ * libmicrohttpd's own time-out measures inactivity, so a client that drips a byte a second is
+ * never cut. Here each phase has an absolute deadline. All deadlines of one phase are equally long,
+ * so a list for each phase, in the order of entering, is sorted; one timer looks at their heads.
+ */
+#include "http/server_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/strbuf.h"
+#include "config/config.h"
+#include "engine/gateway.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#define TICK_MS           100
+#define IDLE_TIMEOUT_MS   75000 /* of a kept-alive connection between requests */
+#define CUT_REPLY_BYTES   1024
+#define PHASES_WITH_LIMIT CONNECTION_BUSY
+
+struct client_connection {
+        struct connection_table *table;
+        int fd; /* libmicrohttpd's */
+        bool over_limit;
+        enum connection_phase phase;
+        int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
+        struct client_connection *prev, *next;
+};
+
+struct connection_table {
+        struct server *server;
+        struct loop_timer *timer;
+        bool ticking;
+        struct client_connection
+                *awaited[PHASES_WITH_LIMIT]; /* by phase; the first due at the head */
+};
+
+static int64_t phase_limit_ms(const struct connection_table *table, enum connection_phase phase)
+{
+        const struct config *config = gateway_config(table->server->gateway);
+
+        switch (phase) {
+        case CONNECTION_HEADER:
+                return config->limits.header_timeout_ms;
+        case CONNECTION_IDLE:
+                return IDLE_TIMEOUT_MS;
+        case CONNECTION_BODY:
+                return config->limits.body_timeout_ms;
+        case CONNECTION_BUSY:
+                break;
+        }
+        return 0;
+}
+
+static void leave_phase(struct client_connection *connection)
+{
+        if (connection->phase != CONNECTION_BUSY)
+                DL_DELETE(connection->table->awaited[connection->phase], connection);
+        connection->phase = CONNECTION_BUSY;
+}
+
+void connection_enter(struct client_connection *connection, enum connection_phase phase)
+{
+        struct connection_table *table = connection->table;
+
+        leave_phase(connection);
+        if (phase == CONNECTION_BUSY)
+                return;
+        connection->phase = phase;
+        connection->deadline_ms = clock_monotonic_ms() + phase_limit_ms(table, phase);
+        DL_APPEND(table->awaited[phase], connection);
+        if (!table->ticking) {
+                loop_timer_start(table->timer, TICK_MS, TICK_MS);
+                table->ticking = true;
+        }
+}
+
+void connection_cut(struct client_connection *connection, unsigned status, const char *reason,
+                    const char *code, const char *message)
+{
+        struct strbuf reply, body;
+
+        strbuf_init(&reply, CUT_REPLY_BYTES * 2);
+        strbuf_init(&body, CUT_REPLY_BYTES);
+        (void)strbuf_printf(&body, "{\"status\":\"error\",\"code\":\"%s\",\"message\":", code);
+        (void)strbuf_append_json_string(&body, message, strlen(message));
+        (void)strbuf_puts(&body, "}");
+        (void)strbuf_printf(&reply,
+                            "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
+                            "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                            status, reason, body.len, body.failed ? "" : body.data);
+        /* Whether it fits the socket's buffer or not, the connection ends. */
+        if (!body.failed && !reply.failed)
+                (void)send(connection->fd, reply.data, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        strbuf_done(&reply);
+        strbuf_done(&body);
+        leave_phase(connection);
+        (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* The deadline of what was awaited has passed. */
+static void connection_expire(struct client_connection *connection)
+{
+        switch (connection->phase) {
+        case CONNECTION_HEADER:
+                connection_cut(connection, 408, "Request Timeout", "request_timeout",
+                               "the header did not arrive within limits.header_timeout");
+                break;
+        case CONNECTION_BODY:
+                connection_cut(connection, 408, "Request Timeout", "request_timeout",
+                               "the body did not arrive within limits.body_timeout");
+                break;
+        case CONNECTION_IDLE:
+        case CONNECTION_BUSY:
+                leave_phase(connection);
+                (void)shutdown(connection->fd, SHUT_RDWR);
+                break;
+        }
+}
+
+static void on_tick(void *arg)
+{
+        struct connection_table *table = arg;
+        int64_t now_ms = clock_monotonic_ms();
+        bool any = false;
+
+        for (int phase = 0; phase < PHASES_WITH_LIMIT; phase++) {
+                struct client_connection **list = &table->awaited[phase];
+                while (*list && (*list)->deadline_ms <= now_ms)
+                        connection_expire(*list);
+                any = any || *list;
+        }
+        if (!any) {
+                loop_timer_stop(table->timer);
+                table->ticking = false;
+        }
+}
+
+int connection_table_new(struct server *server, struct connection_table **ret_table)
+{
+        struct connection_table *table = calloc(1, sizeof *table);
+
+        if (!table)
+                return -ENOMEM;
+        table->server = server;
+        int r = loop_timer_new(server->loop, on_tick, table, &table->timer);
+        if (r < 0) {
+                free(table);
+                return r;
+        }
+        *ret_table = table;
+        return 0;
+}
+
+void connection_table_free(struct connection_table *table)
+{
+        if (!table)
+                return;
+        loop_timer_free(table->timer);
+        free(table);
+}
+
+static void connection_open(struct server *server, struct MHD_Connection *mhd, void **ret_context)
+{
+        const struct config *config = gateway_config(server->gateway);
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+        struct client_connection *connection = calloc(1, sizeof *connection);
+        int before = atomic_fetch_add(&server->shared->connections, 1);
+
+        *ret_context = connection;
+        if (!connection) {
+                /* The first request finds no connection and is refused. */
+                if (info)
+                        (void)shutdown(info->connect_fd, SHUT_RDWR);
+                return;
+        }
+        connection->table = server->connections;
+        connection->fd = info ? info->connect_fd : -1;
+        connection->over_limit = before >= config->limits.connections;
+        connection->phase = CONNECTION_BUSY;
+        connection_enter(connection, CONNECTION_HEADER);
+}
+
+void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+        struct server *server = arg;
+
+        switch (code) {
+        case MHD_CONNECTION_NOTIFY_STARTED:
+                connection_open(server, mhd, socket_context);
+                break;
+        case MHD_CONNECTION_NOTIFY_CLOSED:
+                (void)atomic_fetch_sub(&server->shared->connections, 1);
+                if (*socket_context)
+                        leave_phase(*socket_context);
+                free(*socket_context);
+                *socket_context = NULL;
+                break;
+        }
+}
+
+struct client_connection *connection_of(struct MHD_Connection *mhd)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+        return info ? info->socket_context : NULL;
+}
+
+bool connection_over_limit(const struct client_connection *connection)
+{
+        return connection->over_limit;
+}

@@ -1,0 +1,191 @@
+/*
+ * guard: see guard.h.
+ */
+#include "http/guard.h"
+
+#include "config/config.h"
+#include "engine/gateway.h"
+#include "http/routes.h"
+#include "http/server_private.h"
+#include "http/verdict.h"
+#include "job/body.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define HOST_BYTES_MAX 255
+/* A refused body up to this many times the limit is read to its end, so the client sees the answer.
+ */
+#define DISCARD_FACTOR 4
+
+/* The host in a Host field (RFC 9110, 7.2), without port. Returns false when it is none. */
+static bool host_split(const char *field, char ret_host[static HOST_BYTES_MAX + 1])
+{
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        static const char digits[] = "0123456789";
+        size_t len;
+
+        if (field[0] == '[') {
+                len = strcspn(field, "]") + 1;
+                if (field[len - 1] != ']')
+                        return false;
+        } else {
+                len = strcspn(field, ":");
+                for (size_t i = 0; i < len; i++) {
+                        if (!strchr(letters, field[i]) && !strchr(digits, field[i]) &&
+                            !strchr(".-_", field[i]))
+                                return false;
+                }
+        }
+        if (len == 0 || len > HOST_BYTES_MAX)
+                return false;
+        if (field[len] == ':') {
+                const char *port = field + len + 1;
+                if (strspn(port, digits) != strlen(port) || strlen(port) > 5)
+                        return false;
+        } else if (field[len] != '\0') {
+                return false;
+        }
+        memcpy(ret_host, field, len);
+        ret_host[len] = '\0';
+        return true;
+}
+
+static bool host_is_address(char *host)
+{
+        unsigned char address[sizeof(struct in6_addr)];
+        size_t len = strlen(host);
+
+        if (host[0] != '[')
+                return inet_pton(AF_INET, host, address) == 1;
+        host[len - 1] = '\0';
+        return inet_pton(AF_INET6, host + 1, address) == 1;
+}
+
+/* Against DNS rebinding: a page's own host name that resolves to us is not ours. */
+static bool host_is_ours(const struct config *config, char *host)
+{
+        size_t len = strlen(host);
+
+        if (host_is_address(host))
+                return true;
+        if (len > 0 && host[len - 1] == '.')
+                host[len - 1] = '\0';
+        if (strcasecmp(host, "localhost") == 0)
+                return true;
+        for (size_t i = 0; i < config->server_names.count; i++) {
+                if (strcasecmp(host, config->server_names.items[i]) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static void check_host(struct request *request, const char *version)
+{
+        const struct config *config = gateway_config(request->server->gateway);
+        char host[HOST_BYTES_MAX + 1];
+
+        request->host = request_field(request, "Host");
+        if (!request->host && strcmp(version, "HTTP/1.1") != 0) {
+                request->host = request->server->listener->name;
+                return;
+        }
+        if (!request->host || !host_split(request->host, host)) {
+                request_refuse(request, 400, "bad_request",
+                               "the Host field is missing or is no host and port");
+                return;
+        }
+        if (!host_is_ours(config, host))
+                request_refuse(request, 403, "forbidden_host",
+                               "solvegate is not called \"%s\"; use its address, or add to %s: "
+                               "server_names = [ \"%s\" ];",
+                               host, config->file, host);
+}
+
+static void check_route(struct request *request, const char *path, const char *method)
+{
+        request->route = route_find(path);
+        if (!request->route)
+                request_refuse(request, 404, "not_found",
+                               "there is nothing here; jobs go to /api/solve or /solve");
+        else if (!route_allows(request->route, method))
+                request_refuse(request, 405, "method_not_allowed", "use %s here",
+                               route_allow(request->route));
+}
+
+/* The media type without parameters (RFC 9110, 8.3.1). */
+static bool content_is_json(const struct request *request)
+{
+        static const char json[] = "application/json";
+        const char *type = request_field(request, "Content-Type");
+
+        if (!type || strncasecmp(type, json, strlen(json)) != 0)
+                return false;
+        type += strlen(json);
+        type += strspn(type, " \t");
+        return *type == '\0' || *type == ';';
+}
+
+/* libmicrohttpd has refused what is no number. */
+static int64_t content_length(const struct request *request)
+{
+        const char *length = request_field(request, "Content-Length");
+
+        if (!length)
+                return BODY_LENGTH_UNKNOWN;
+        return strtoll(length, NULL, 10);
+}
+
+static void check_body(struct request *request)
+{
+        char message[GATEWAY_MESSAGE_BYTES_MAX];
+        int64_t length = content_length(request);
+
+        if (length == BODY_LENGTH_UNKNOWN && !request_field(request, "Transfer-Encoding")) {
+                request_refuse(request, 411, "length_required",
+                               "a job needs a body, with Content-Length or chunked");
+                return;
+        }
+        if (!content_is_json(request)) {
+                request_refuse(request, 415, "not_json",
+                               "send the job with Content-Type: application/json");
+                return;
+        }
+        enum gateway_verdict verdict =
+                gateway_admit(request->server->gateway, length, &request->body, message);
+        verdict_refuse(request, verdict, message);
+}
+
+void guard_check(struct request *request, const char *path, const char *method, const char *version)
+{
+        if (connection_over_limit(request->connection))
+                request_refuse(request, 503, "too_many_connections",
+                               "limits.connections are open already; try again later");
+        check_host(request, version);
+        check_route(request, path, method);
+        if (request->refusal.status == 0 && request->route->takes_body)
+                check_body(request);
+}
+
+static int64_t discard_max(const struct request *request)
+{
+        return gateway_config(request->server->gateway)->limits.body_bytes * DISCARD_FACTOR;
+}
+
+bool guard_refuses_at_once(const struct request *request)
+{
+        const char *expect = request_field(request, "Expect");
+
+        if (request->refusal.status == 0)
+                return false;
+        if (expect && strcasecmp(expect, "100-continue") == 0)
+                return true;
+        return content_length(request) > discard_max(request);
+}
+
+bool guard_discards_too_much(const struct request *request)
+{
+        return request->discarded_bytes > discard_max(request);
+}

@@ -1,0 +1,156 @@
+/*
+ * reply: see reply.h.
+ */
+#include "http/reply.h"
+
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "config/config.h"
+#include "engine/gateway.h"
+#include "http/routes.h"
+#include "http/server_private.h"
+#include "job/job.h"
+#include "job/results.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define REPLY_BYTES_MAX    (4 * 1024 * 1024)
+#define BUSY_RETRY_AFTER_S 1
+#define NUMBER_CHARS       24
+
+static struct MHD_Response *response_new(struct strbuf *json)
+{
+        static char no_memory[] = "{\"status\":\"error\",\"code\":\"queue_full\","
+                                  "\"message\":\"solvegate has no memory for the answer\"}";
+        struct MHD_Response *response;
+        size_t len;
+        char *text = strbuf_take(json, &len);
+
+        if (!text)
+                return MHD_create_response_from_buffer(strlen(no_memory), no_memory,
+                                                       MHD_RESPMEM_PERSISTENT);
+        response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+        return response;
+}
+
+static void add_number(struct MHD_Response *response, const char *name, int64_t number)
+{
+        char text[NUMBER_CHARS];
+
+        (void)snprintf(text, sizeof text, "%lld", (long long)number);
+        (void)MHD_add_response_header(response, name, text);
+}
+
+/* Takes over the response. */
+static enum MHD_Result queue(struct request *request, unsigned status,
+                             struct MHD_Response *response)
+{
+        if (!response)
+                return MHD_NO;
+        (void)MHD_add_response_header(response, "Content-Type", "application/json");
+        (void)MHD_add_response_header(response, "Cache-Control", "no-store");
+        if (request->preference_applied[0])
+                (void)MHD_add_response_header(response, "Preference-Applied",
+                                              request->preference_applied);
+        log_debug("request %s answered %u%s%s",
+                  request->route ? request->route->path : "without route", status,
+                  request->job ? " job " : "", request->job ? request->job->id : "");
+        request->phase = REQUEST_DONE;
+        enum MHD_Result result = MHD_queue_response(request->mhd, status, response);
+        MHD_destroy_response(response);
+        return result;
+}
+
+enum MHD_Result reply_refusal(struct request *request)
+{
+        const struct refusal *refusal = &request->refusal;
+        struct strbuf json;
+
+        strbuf_init(&json, REPLY_BYTES_MAX);
+        (void)strbuf_printf(&json, "{\"status\":\"%s\",\"code\":\"%s\",\"message\":",
+                            refusal->status == 401 ? "Unauthorized" : "error", refusal->code);
+        (void)strbuf_append_json_string(&json, refusal->message, strlen(refusal->message));
+        (void)strbuf_puts(&json, "}");
+        struct MHD_Response *response = response_new(&json);
+        if (response && refusal->status == 405)
+                (void)MHD_add_response_header(response, "Allow", route_allow(request->route));
+        if (response && (refusal->status == 429 || refusal->status == 503))
+                add_number(response, "Retry-After", BUSY_RETRY_AFTER_S);
+        if (response && connection_over_limit(request->connection))
+                (void)MHD_add_response_header(response, "Connection", "close");
+        return queue(request, refusal->status, response);
+}
+
+enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t age_s)
+{
+        struct MHD_Response *response = response_new(json);
+
+        if (response && age_s >= 0)
+                add_number(response, "Age", age_s);
+        return queue(request, 200, response);
+}
+
+/* `"id":…,"url":…` of the request's job, for this client. */
+static void append_id_url(const struct request *request, struct strbuf *json)
+{
+        const struct job *job = request->job;
+
+        (void)strbuf_printf(json, "\"id\":\"%s\",\"url\":\"http://%s%s/status?id=%s\"", job->id,
+                            request->host, request->route->family, job->id);
+}
+
+static void append_queued(const struct request *request, struct strbuf *json)
+{
+        const struct job *job = request->job;
+
+        (void)strbuf_printf(json, "{\"createdat\":%lld,", (long long)job->created_wall_s);
+        append_id_url(request, json);
+        (void)strbuf_printf(json, ",\"status\":\"new\",\"target\":%s,\"message\":\"in queue\"}",
+                            job->target_json);
+}
+
+static void append_solved(const struct request *request, struct strbuf *json)
+{
+        const struct job *job = request->job;
+
+        (void)strbuf_puts(json, "{");
+        (void)strbuf_append(json, job->outcome.members, job->outcome.members_len);
+        (void)strbuf_puts(json, ",");
+        append_id_url(request, json);
+        (void)strbuf_puts(json, "}");
+}
+
+static void append_failed(const struct request *request, struct strbuf *json)
+{
+        const struct job_outcome *outcome = &request->job->outcome;
+        const char *code = job_error_code(outcome->error);
+        /* Without memory for a message, the code has to do. */
+        const char *message = outcome->message ? outcome->message : code;
+
+        (void)strbuf_puts(json, "{");
+        append_id_url(request, json);
+        (void)strbuf_printf(json, ",\"status\":\"error\",\"code\":\"%s\",\"message\":", code);
+        (void)strbuf_append_json_string(json, message, strlen(message));
+        (void)strbuf_puts(json, "}");
+}
+
+enum MHD_Result reply_job(struct request *request)
+{
+        struct gateway *gateway = request->server->gateway;
+        enum job_state state = results_state(gateway_results(gateway), request->job);
+        struct strbuf json;
+
+        strbuf_init(&json, REPLY_BYTES_MAX);
+        if (!job_state_final(state))
+                append_queued(request, &json);
+        else if (state == JOB_SOLVED)
+                append_solved(request, &json);
+        else
+                append_failed(request, &json);
+        struct MHD_Response *response = response_new(&json);
+        if (response && !job_state_final(state))
+                add_number(response, "Retry-After",
+                           (gateway_config(gateway)->poll.interval_ms + 999) / 1000);
+        return queue(request, 200, response);
+}

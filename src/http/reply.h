@@ -1,0 +1,23 @@
+/*
+ * reply: what is answered, always JSON with a string status. Each function queues one reply and
+ * returns what the access handler of libmicrohttpd returns.
+ */
+#ifndef SOLVEGATE_HTTP_REPLY_H
+#define SOLVEGATE_HTTP_REPLY_H
+
+#include <microhttpd.h>
+#include <stdint.h>
+
+struct request;
+struct strbuf;
+
+/* The error in request->refusal; with Allow for 405 and Retry-After for 429 and 503. */
+enum MHD_Result reply_refusal(struct request *request);
+
+/* request->job as it is now: queued, solved, or failed. */
+enum MHD_Result reply_job(struct request *request);
+
+/* A body that is JSON, and is taken over; age_s < 0 means no Age field. */
+enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t age_s);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * request: the life of a request, see server_private.h.
+ */
+#include "base/loop.h"
+#include "engine/gateway.h"
+#include "http/guard.h"
+#include "http/reply.h"
+#include "http/routes.h"
+#include "http/server_private.h"
+#include "http/verdict.h"
+#include "job/body.h"
+#include "job/job.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *request_field(const struct request *request, const char *name)
+{
+        return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+void request_refuse(struct request *request, unsigned status, const char *code, const char *format,
+                    ...)
+{
+        struct refusal *refusal = &request->refusal;
+        va_list args;
+
+        if (refusal->status != 0)
+                return;
+        refusal->status = status;
+        refusal->code = code;
+        va_start(args, format);
+        (void)vsnprintf(refusal->message, sizeof refusal->message, format, args);
+        va_end(args);
+        /* A refused request keeps nothing. */
+        body_free(request->body);
+        request->body = NULL;
+}
+
+/* ---- held requests ---- */
+
+static void resume(struct request *request)
+{
+        loop_timer_free(request->hold_timer);
+        request->hold_timer = NULL;
+        request->waited = true;
+        request->phase = REQUEST_READY;
+        request->server->resumed = true;
+        MHD_resume_connection(request->mhd);
+}
+
+static void on_waiter_mail(struct mail *mail)
+{
+        struct waiter *waiter = (struct waiter *)mail;
+
+        resume((struct request *)((char *)waiter - offsetof(struct request, waiter)));
+}
+
+static void on_hold_over(void *arg)
+{
+        struct request *request = arg;
+
+        /* Otherwise the mail is on the way and resumes it. */
+        if (request->disarm(request))
+                resume(request);
+}
+
+bool request_hold(struct request *request, const struct hold *hold)
+{
+        if (request->waited || hold->hold_ms <= 0)
+                return false;
+        if (loop_timer_new(request->server->loop, on_hold_over, request, &request->hold_timer) < 0)
+                return false;
+        request->disarm = hold->disarm;
+        request->waiter = (struct waiter){
+                .mail.deliver = on_waiter_mail,
+                .loop = request->server->loop,
+                .level = hold->level,
+        };
+        if (!hold->arm(request)) {
+                loop_timer_free(request->hold_timer);
+                request->hold_timer = NULL;
+                return false;
+        }
+        /* The mail cannot overtake this: it is delivered by the loop, which is busy here. */
+        MHD_suspend_connection(request->mhd);
+        request->phase = REQUEST_SUSPENDED;
+        loop_timer_start(request->hold_timer, hold->hold_ms, 0);
+        return true;
+}
+
+/* ---- the phases ---- */
+
+static struct request *request_new(struct server *server, struct MHD_Connection *mhd)
+{
+        struct client_connection *connection = connection_of(mhd);
+        struct request *request = connection ? calloc(1, sizeof *request) : NULL;
+
+        if (!request)
+                return NULL;
+        request->server = server;
+        request->mhd = mhd;
+        request->connection = connection;
+        request->phase = REQUEST_HEADERS;
+        server->requests++;
+        return request;
+}
+
+static enum MHD_Result on_headers(struct request *request, const char *url, const char *method,
+                                  const char *version)
+{
+        guard_check(request, url, method, version);
+        if (guard_refuses_at_once(request)) {
+                connection_enter(request->connection, CONNECTION_BUSY);
+                return reply_refusal(request);
+        }
+        request->phase = REQUEST_BODY;
+        connection_enter(request->connection, CONNECTION_BODY);
+        return MHD_YES;
+}
+
+static enum MHD_Result on_body(struct request *request, const char *upload, size_t bytes)
+{
+        char message[GATEWAY_MESSAGE_BYTES_MAX];
+
+        if (request->body) {
+                int r = body_append(request->body, upload, bytes);
+                if (r == 0)
+                        return MHD_YES;
+                verdict_refuse(request, gateway_body_verdict(request->server->gateway, r, message),
+                               message);
+        } else if (request->refusal.status == 0) {
+                request_refuse(request, 400, "bad_request", "a GET has no body here");
+        }
+        request->discarded_bytes += (int64_t)bytes;
+        if (guard_discards_too_much(request)) {
+                connection_cut(request->connection, request->refusal.status, "Refused",
+                               request->refusal.code, request->refusal.message);
+                return MHD_NO;
+        }
+        return MHD_YES;
+}
+
+/* The request is whole, for the first time or after it was held. */
+static enum MHD_Result on_ready(struct request *request)
+{
+        connection_enter(request->connection, CONNECTION_BUSY);
+        request->phase = REQUEST_READY;
+        if (request->refusal.status != 0)
+                return reply_refusal(request);
+        return request->route->handle(request);
+}
+
+enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_bytes, void **request_arg)
+{
+        struct request *request = *request_arg;
+
+        if (!request) {
+                request = request_new(arg, mhd);
+                *request_arg = request;
+                return request ? on_headers(request, url, method, version) : MHD_NO;
+        }
+        if (*upload_bytes > 0) {
+                size_t bytes = *upload_bytes;
+                *upload_bytes = 0;
+                return on_body(request, upload, bytes);
+        }
+        /* libmicrohttpd may call once more after a reply was queued. */
+        return request->phase == REQUEST_DONE ? MHD_YES : on_ready(request);
+}
+
+static void request_free(struct request *request)
+{
+        assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
+        loop_timer_free(request->hold_timer);
+        body_free(request->body);
+        job_unref(request->job);
+        request->server->requests--;
+        free(request);
+}
+
+void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_arg,
+                          enum MHD_RequestTerminationCode code)
+{
+        struct request *request = *request_arg;
+
+        (void)arg;
+        (void)mhd;
+        if (!request)
+                return;
+        if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+                connection_enter(request->connection, CONNECTION_IDLE);
+        *request_arg = NULL;
+        request_free(request);
+}

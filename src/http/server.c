@@ -1,0 +1,198 @@
+/*
+ * server: see server.h.
+ *
+ * libmicrohttpd's epoll descriptor is edge-triggered inside and watched level-triggered here. It
+ * may have more to do than the descriptor shows (MHD_get_timeout), so before each wait of the loop
+ * a prepare handle asks for that moment and sets a timer to it.
+ */
+#include "http/server.h"
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "engine/gateway.h"
+#include "http/server_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define CONNECTION_MEMORY_BYTES  8192 /* header and reading buffer; cleared for each request */
+#define CONNECTIONS_BEYOND_LIMIT 256  /* accepted to be told that there are too many */
+#define INACTIVITY_BEYOND_S      5    /* the deadlines of connection.c come first */
+
+/* The handles close on their own time, so they outlive the server. */
+struct server_turn {
+        struct server *server;
+        uv_poll_t poll;
+        uv_prepare_t prepare;
+        uv_timer_t timer;
+        int open_handles;
+};
+
+static void turn(struct server *server)
+{
+        server->resumed = false;
+        (void)MHD_run(server->daemon);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+        (void)status;
+        (void)events;
+        turn(((struct server_turn *)poll->data)->server);
+}
+
+static void on_turn_timer(uv_timer_t *timer)
+{
+        turn(((struct server_turn *)timer->data)->server);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+        struct server_turn *handles = prepare->data;
+        struct server *server = handles->server;
+        MHD_UNSIGNED_LONG_LONG timeout_ms;
+
+        if (server->resumed)
+                turn(server);
+        if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES) {
+                uv_update_time(prepare->loop);
+                (void)uv_timer_start(&handles->timer, on_turn_timer, timeout_ms, 0);
+        } else {
+                (void)uv_timer_stop(&handles->timer);
+        }
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+        struct server_turn *handles = handle->data;
+
+        if (--handles->open_handles == 0)
+                free(handles);
+}
+
+static void turn_stop(struct server_turn *handles)
+{
+        uv_close((uv_handle_t *)&handles->poll, on_handle_closed);
+        uv_close((uv_handle_t *)&handles->prepare, on_handle_closed);
+        uv_close((uv_handle_t *)&handles->timer, on_handle_closed);
+}
+
+static int turn_start(struct server *server)
+{
+        const union MHD_DaemonInfo *info =
+                MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+        uv_loop_t *uv = loop_uv(server->loop);
+        struct server_turn *handles = calloc(1, sizeof *handles);
+
+        if (!handles)
+                return -ENOMEM;
+        int r = info ? uv_poll_init(uv, &handles->poll, info->epoll_fd) : -EIO;
+        if (r < 0) {
+                free(handles);
+                return r;
+        }
+        handles->server = server;
+        handles->poll.data = handles->prepare.data = handles->timer.data = handles;
+        handles->open_handles = 3;
+        (void)uv_prepare_init(uv, &handles->prepare);
+        (void)uv_timer_init(uv, &handles->timer);
+        r = uv_poll_start(&handles->poll, UV_READABLE, on_poll);
+        if (r < 0) {
+                turn_stop(handles);
+                return r;
+        }
+        (void)uv_prepare_start(&handles->prepare, on_prepare);
+        server->turn = handles;
+        return 0;
+}
+
+static void on_mhd_log(void *arg, const char *format, va_list args)
+        __attribute__((format(printf, 2, 0)));
+
+static void on_mhd_log(void *arg, const char *format, va_list args)
+{
+        char text[512];
+
+        (void)arg;
+        (void)vsnprintf(text, sizeof text, format, args);
+        log_debug("libmicrohttpd: %s", text);
+}
+
+static unsigned inactivity_s(const struct config *config)
+{
+        int64_t longest_ms = config->limits.header_timeout_ms;
+
+        if (longest_ms < config->limits.body_timeout_ms)
+                longest_ms = config->limits.body_timeout_ms;
+        return (unsigned)(longest_ms / 1000) + INACTIVITY_BEYOND_S;
+}
+
+static struct MHD_Daemon *start_daemon(struct server *server, int socket)
+{
+        const struct config *config = gateway_config(server->gateway);
+
+        return MHD_start_daemon(
+                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+                request_on_access, server,
+                /* First, so that it is heard of in what follows. */
+                MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
+                MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_LIMIT,
+                (unsigned)config->limits.connections + CONNECTIONS_BEYOND_LIMIT,
+                MHD_OPTION_CONNECTION_TIMEOUT, inactivity_s(config), MHD_OPTION_NOTIFY_COMPLETED,
+                request_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, connection_on_notify,
+                server, MHD_OPTION_END);
+}
+
+int server_new(const struct server_setup *setup, struct server **ret_server)
+{
+        struct server *server = calloc(1, sizeof *server);
+
+        if (!server)
+                return -ENOMEM;
+        server->gateway = setup->gateway;
+        server->forwarder = setup->forwarder;
+        server->loop = setup->loop;
+        server->shared = setup->shared;
+        server->listener = setup->listener;
+        int r = connection_table_new(server, &server->connections);
+        if (r == 0) {
+                int *socket = &setup->listener->sockets[setup->socket_index];
+                server->daemon = start_daemon(server, *socket);
+                if (server->daemon)
+                        *socket = -1;
+                r = server->daemon ? turn_start(server) : -EIO;
+        }
+        if (r < 0) {
+                server_free(server);
+                return r;
+        }
+        *ret_server = server;
+        return 0;
+}
+
+size_t server_requests(const struct server *server)
+{
+        return server->requests;
+}
+
+void server_free(struct server *server)
+{
+        if (!server)
+                return;
+        if (server->turn)
+                turn_stop(server->turn);
+        if (server->daemon) {
+                /* What was resumed must get its turn before the end. */
+                turn(server);
+                MHD_stop_daemon(server->daemon);
+        }
+        connection_table_free(server->connections);
+        free(server);
+}

@@ -1,0 +1,71 @@
+/*
+ * server: one libmicrohttpd daemon on a loop, for one listening socket.
+ *
+ * The daemon has no thread and no poll of its own: its epoll descriptor is watched by the loop and
+ * MHD_run() is called from there. Every worker has a server of its own for each listener, so a
+ * connection stays on one thread.
+ *
+ * Thread: the loop's, but for server_listen().
+ */
+#ifndef SOLVEGATE_HTTP_SERVER_H
+#define SOLVEGATE_HTTP_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_listen;
+struct forwarder;
+struct gateway;
+struct loop;
+struct server;
+struct strbuf;
+
+#define LISTENER_NAME_BYTES_MAX 64
+
+/* One address that is listened on, with a socket for each worker (SO_REUSEPORT, socket(7)). */
+struct listener {
+        int *sockets; /* one for each worker; -1 once a server owns it */
+        int socket_count;
+        char name[LISTENER_NAME_BYTES_MAX]; /* "127.0.0.1:8118", "[::1]:8118" */
+};
+
+/* What servers of one process share. */
+struct server_shared {
+        _Atomic int connections; /* open now, on all servers */
+};
+
+/*
+ * Opens count sockets on one address, whose port the kernel chooses when it is 0. A port on which
+ * somebody else listens already is refused, though SO_REUSEPORT would share it. On failure returns
+ * -errno and writes one line to problem.
+ */
+int listener_open(const struct config_listen *config, int count, struct listener *ret_listener,
+                  struct strbuf *problem);
+
+/* Closes the sockets that no server owns. */
+void listener_close(struct listener *listener);
+
+struct server_setup {
+        struct gateway *gateway;
+        struct forwarder *forwarder;
+        struct loop *loop;
+        struct server_shared *shared;
+        struct listener *listener;
+        int socket_index; /* which of the listener's sockets; the server takes it over */
+};
+
+/* What is passed must outlive the server. Returns 0 or -errno. */
+int server_new(const struct server_setup *setup, struct server **ret_server);
+
+/* How many requests are being received, held or answered. */
+size_t server_requests(const struct server *server);
+
+/*
+ * Closes every connection and frees the server. Requires that no request is held for a job that
+ * is not final. Takes NULL.
+ */
+void server_free(struct server *server);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * server_private: what the files of src/http share; nobody else includes it.
+ *
+ * A request goes through its phases in order. libmicrohttpd calls the server once when the header
+ * is read (HEADERS), for each piece of the body (BODY), and once more when all is there (READY).
+ * A held request is a suspended connection (SUSPENDED) that becomes READY again by its waiter's
+ * mail or its timer. DONE: a reply was queued.
+ */
+#ifndef SOLVEGATE_HTTP_SERVER_PRIVATE_H
+#define SOLVEGATE_HTTP_SERVER_PRIVATE_H
+
+#include "http/server.h"
+#include "job/waiter.h"
+
+#include <microhttpd.h>
+
+struct body;
+struct client_connection;
+struct job;
+struct loop_timer;
+struct request;
+struct route;
+
+#define REFUSAL_BYTES_MAX    1024
+#define PREFERENCE_BYTES_MAX 64
+
+struct server {
+        struct gateway *gateway;
+        struct forwarder *forwarder;
+        struct loop *loop;
+        struct server_shared *shared;
+        const struct listener *listener;
+        struct MHD_Daemon *daemon;
+        struct server_turn *turn; /* the handles that drive the daemon */
+        struct connection_table *connections;
+        size_t requests;
+        bool resumed; /* a connection was resumed since the last MHD_run() */
+};
+
+enum request_phase {
+        REQUEST_HEADERS,
+        REQUEST_BODY,
+        REQUEST_READY,
+        REQUEST_SUSPENDED,
+        REQUEST_DONE,
+};
+
+/* An error that was found before the body was read: it is answered when the body is over. */
+struct refusal {
+        unsigned status;  /* of HTTP; 0: none */
+        const char *code; /* of the contract */
+        char message[REFUSAL_BYTES_MAX];
+};
+
+struct request {
+        struct server *server;
+        struct MHD_Connection *mhd;
+        struct client_connection *connection;
+        const struct route *route; /* NULL: not found */
+        enum request_phase phase;
+        struct refusal refusal;
+        struct body *body;       /* of a POST; the job's once it was taken */
+        int64_t discarded_bytes; /* of the body of a refused request */
+        const char *host;        /* the Host field; valid as long as the request */
+
+        /* while held, and when it goes on after that */
+        struct job *job; /* a reference */
+        struct waiter waiter;
+        bool (*disarm)(struct request *request);       /* valid while held */
+        struct loop_timer *hold_timer;                 /* valid while held */
+        bool waited;                                   /* it was held once, and is not held again */
+        char preference_applied[PREFERENCE_BYTES_MAX]; /* "": none */
+};
+
+/* ---- request.c: the life of a request ---- */
+
+/*
+ * Suspends the connection until the waiter's mail comes or hold_ms have passed; then the route's
+ * handler is called again, with request->waited set. arm() arms request->waiter, or returns false
+ * when there is nothing to wait for; disarm() takes it back and returns false when the mail is on
+ * the way. Returns whether the request is held.
+ */
+struct hold {
+        enum waiter_level level;
+        int64_t hold_ms;
+        bool (*arm)(struct request *request);
+        bool (*disarm)(struct request *request);
+};
+bool request_hold(struct request *request, const struct hold *hold);
+
+/* Handlers of libmicrohttpd's events. */
+enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_bytes, void **request_arg);
+void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_arg,
+                          enum MHD_RequestTerminationCode code);
+
+/* Marks the request as refused; the first refusal stands. */
+void request_refuse(struct request *request, unsigned status, const char *code, const char *format,
+                    ...) __attribute__((format(printf, 4, 5)));
+
+/* A field of the header, or NULL. Names are matched without regard to case. */
+const char *request_field(const struct request *request, const char *name);
+
+/* ---- connection.c: connections and their deadlines ---- */
+
+enum connection_phase {
+        CONNECTION_HEADER, /* new: the first header is awaited, limits.header_timeout */
+        CONNECTION_IDLE,   /* kept alive: the next header is awaited */
+        CONNECTION_BODY,   /* a body is awaited, limits.body_timeout */
+        CONNECTION_BUSY,   /* it is our turn: no deadline */
+};
+
+int connection_table_new(struct server *server, struct connection_table **ret_table);
+void connection_table_free(struct connection_table *table);
+void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code);
+
+/* The connection of a request. */
+struct client_connection *connection_of(struct MHD_Connection *mhd);
+
+/* Says what is awaited from now on. */
+void connection_enter(struct client_connection *connection, enum connection_phase phase);
+
+/* Whether there were limits.connections already when it was opened. */
+bool connection_over_limit(const struct client_connection *connection);
+
+/*
+ * Ends a connection on which libmicrohttpd can send nothing, because a request is still coming in:
+ * writes a whole error reply to the socket, if it takes it, and closes.
+ */
+void connection_cut(struct client_connection *connection, unsigned status, const char *reason,
+                    const char *code, const char *message);
+
+#endif
