@@ -1,0 +1,74 @@
+/*
+ * main: solvegate, the gateway daemon.
+ */
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "config/config.h"
+#include "config/credential.h"
+#include "daemon/options.h"
+#include "daemon/process.h"
+#include "daemon/service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PROBLEM_BYTES_MAX 4096
+
+/* Loads the credential of each upstream. The caller frees them, and the array. */
+static int load_credentials(const struct config *config, struct credential ***ret_credentials,
+                            struct strbuf *problem)
+{
+        struct credential **credentials = calloc(config->upstreams_count, sizeof *credentials);
+        int r = credentials ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r == 0 && i < config->upstreams_count; i++)
+                r = credential_load(config->upstreams[i].credential, config->file, &credentials[i],
+                                    problem);
+        for (size_t i = 0; r < 0 && credentials && i < config->upstreams_count; i++)
+                credential_free(credentials[i]);
+        if (r < 0) {
+                free(credentials);
+                return r;
+        }
+        *ret_credentials = credentials;
+        return 0;
+}
+
+static int check_done(const struct config *config, struct credential **credentials)
+{
+        for (size_t i = 0; i < config->upstreams_count; i++)
+                credential_free(credentials[i]);
+        (void)fprintf(stderr, "%s: ok\n", config->file);
+        return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+        struct credential **credentials = NULL;
+        struct config *config = NULL;
+        struct options options;
+        struct strbuf problem;
+        int status;
+
+        if (!options_parse(argc, argv, &options, &status))
+                return status;
+        process_protect_secrets();
+        strbuf_init(&problem, PROBLEM_BYTES_MAX);
+        int r = config_load(options.config_file, &config, &problem);
+        if (r == 0)
+                r = load_credentials(config, &credentials, &problem);
+        if (r < 0) {
+                (void)fprintf(stderr, "%s\n", problem.data ? problem.data : "solvegate: no memory");
+                status = EXIT_USAGE;
+        } else if (options.check_only) {
+                status = check_done(config, credentials);
+        } else {
+                log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
+                status = service_run(config, credentials);
+        }
+        free(credentials);
+        config_free(config);
+        strbuf_done(&problem);
+        return status;
+}

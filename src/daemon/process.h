@@ -1,0 +1,18 @@
+/*
+ * process: what is set for the process as a whole, before any thread is started.
+ */
+#ifndef SOLVEGATE_DAEMON_PROCESS_H
+#define SOLVEGATE_DAEMON_PROCESS_H
+
+#include <stddef.h>
+
+/*
+ * Makes sure that no core dump is written and that no process of the same user can read this one's
+ * memory: both would show the API key, of which libraries keep copies that cannot be wiped.
+ */
+void process_protect_secrets(void);
+
+/* Raises the limit of open files to what it may be. Returns the limit. */
+size_t process_raise_file_limit(void);
+
+#endif

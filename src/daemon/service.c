@@ -1,0 +1,283 @@
+/*
+ * service: see service.h.
+ *
+ * Stopping goes in steps, each on the main loop: a signal closes the scheduler (no more jobs);
+ * when no job is left, or after limits.drain_timeout has cancelled or ended what is left, every
+ * worker answers the requests it still has; when all have, they are stopped and freed.
+ */
+#include "daemon/service.h"
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/strbuf.h"
+#include "config/config.h"
+#include "config/credential.h"
+#include "daemon/process.h"
+#include "daemon/worker.h"
+#include "engine/gateway.h"
+#include "engine/scheduler.h"
+#include "http/server.h"
+#include "upstream/transfer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define TICK_MS           200 /* how exactly a deadline in the queue is kept */
+#define FILES_BESIDE      512 /* descriptors for anything but connections and transfers */
+#define PROBLEM_BYTES_MAX 1024
+
+enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNAL_COUNT };
+static const int signal_numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
+
+struct service {
+        const struct config *config;
+        struct gateway *gateway;
+        struct loop *loop;
+        struct server_shared shared;
+        struct listener *listeners; /* listener_count were opened */
+        size_t listener_count;
+        struct worker **workers; /* worker_count were made */
+        int worker_count;
+        int finished; /* how many workers have */
+        struct loop_timer *tick;
+        struct loop_timer *drain_timer;
+        struct mail idle;
+        uv_signal_t signals[SIGNAL_COUNT];
+        int signal_count; /* handles that were opened */
+        bool draining;
+};
+
+static struct service *service_of_idle(struct mail *mail)
+{
+        return (struct service *)((char *)mail - offsetof(struct service, idle));
+}
+
+/* ---- stopping ---- */
+
+static void on_idle(struct mail *mail)
+{
+        struct service *service = service_of_idle(mail);
+
+        loop_timer_stop(service->drain_timer);
+        for (int i = 0; i < service->worker_count; i++)
+                worker_finish(service->workers[i]);
+}
+
+static void on_worker_finished(void *arg)
+{
+        struct service *service = arg;
+
+        if (++service->finished == service->worker_count)
+                loop_stop(service->loop);
+}
+
+static void on_drain_timeout(void *arg)
+{
+        struct service *service = arg;
+
+        log_warning("limits.drain_timeout has passed: ending the jobs that are left");
+        gateway_cancel_waiting(service->gateway);
+        for (int i = 0; i < service->worker_count; i++)
+                worker_abort(service->workers[i]);
+}
+
+static void on_stop_signal(struct service *service, int number)
+{
+        if (service->draining) {
+                log_warning("%s again: exiting at once", strsignal(number));
+                _exit(EXIT_FAILURE);
+        }
+        log_info("%s: taking no more jobs, finishing those under way", strsignal(number));
+        service->draining = true;
+        loop_timer_start(service->drain_timer, service->config->limits.drain_timeout_ms, 0);
+        scheduler_drain(gateway_scheduler(service->gateway), service->loop, &service->idle);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+        struct service *service = handle->data;
+
+        if (number == SIGHUP)
+                log_warning("SIGHUP ignored: restart solvegate to read its configuration again");
+        else
+                on_stop_signal(service, number);
+}
+
+/* ---- starting ---- */
+
+static void on_tick(void *arg)
+{
+        struct service *service = arg;
+
+        gateway_tick(service->gateway);
+}
+
+static int open_signals(struct service *service)
+{
+        for (int i = 0; i < SIGNAL_COUNT; i++) {
+                uv_signal_t *handle = &service->signals[i];
+                int r = uv_signal_init(loop_uv(service->loop), handle);
+                if (r < 0)
+                        return r;
+                service->signal_count++;
+                handle->data = service;
+                r = uv_signal_start(handle, on_signal, signal_numbers[i]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int open_listeners(struct service *service)
+{
+        const struct config *config = service->config;
+        struct strbuf problem;
+        int r = 0;
+
+        service->listeners = calloc(config->listen_count, sizeof *service->listeners);
+        if (!service->listeners)
+                return -ENOMEM;
+        strbuf_init(&problem, PROBLEM_BYTES_MAX);
+        for (size_t i = 0; r == 0 && i < config->listen_count; i++) {
+                r = listener_open(&config->listen[i], config->workers, &service->listeners[i],
+                                  &problem);
+                if (r == 0)
+                        service->listener_count++;
+                else
+                        log_error("%s", problem.data ? problem.data : strerror(-r));
+        }
+        strbuf_done(&problem);
+        return r;
+}
+
+static int make_workers(struct service *service)
+{
+        int r = 0;
+
+        service->workers = calloc((size_t)service->config->workers, sizeof(struct worker *));
+        if (!service->workers)
+                return -ENOMEM;
+        for (int i = 0; r == 0 && i < service->config->workers; i++) {
+                struct worker_setup setup = {
+                        .gateway = service->gateway,
+                        .shared = &service->shared,
+                        .listeners = service->listeners,
+                        .listener_count = service->listener_count,
+                        .index = i,
+                        .main_loop = service->loop,
+                        .finished = on_worker_finished,
+                        .finished_arg = service,
+                };
+                r = worker_new(&setup, &service->workers[i]);
+                if (r == 0)
+                        service->worker_count++;
+        }
+        return r;
+}
+
+/* Signals go to the main thread alone: the others, and those of libraries, inherit a full mask. */
+static int start_workers(struct service *service)
+{
+        sigset_t all, before;
+        int r = 0;
+
+        (void)sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        for (int i = 0; r == 0 && i < service->worker_count; i++)
+                r = worker_start(service->workers[i]);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        return r;
+}
+
+static int service_open(struct service *service)
+{
+        int r = loop_new(&service->loop);
+
+        if (r == 0)
+                r = loop_timer_new(service->loop, on_tick, service, &service->tick);
+        if (r == 0)
+                r = loop_timer_new(service->loop, on_drain_timeout, service, &service->drain_timer);
+        if (r == 0)
+                r = open_signals(service);
+        if (r == 0)
+                r = open_listeners(service);
+        if (r == 0)
+                r = make_workers(service);
+        if (r == 0)
+                r = start_workers(service);
+        return r;
+}
+
+static void service_close(struct service *service)
+{
+        for (int i = 0; i < service->worker_count; i++)
+                worker_free(service->workers[i]);
+        free(service->workers);
+        for (size_t i = 0; i < service->listener_count; i++)
+                listener_close(&service->listeners[i]);
+        free(service->listeners);
+        for (int i = 0; i < service->signal_count; i++)
+                uv_close((uv_handle_t *)&service->signals[i], NULL);
+        loop_timer_free(service->drain_timer);
+        loop_timer_free(service->tick);
+        loop_free(service->loop);
+        gateway_free(service->gateway);
+}
+
+/* What an operator should know at each start. */
+static void warn(const struct config *config, size_t file_limit)
+{
+        size_t wanted = FILES_BESIDE + (size_t)config->limits.connections;
+
+        for (size_t i = 0; i < config->sites.allow.count; i++) {
+                if (strcmp(config->sites.allow.items[i], "*") == 0)
+                        log_warning("sites.allow has \"*\": jobs for every site are relayed");
+        }
+        if (config->sites.allow.count == 0)
+                log_warning("sites.allow is empty: every job is refused");
+        for (size_t i = 0; i < config->upstreams_count; i++)
+                wanted += (size_t)config->upstreams[i].max_in_flight;
+        if (wanted > file_limit)
+                log_warning("%zu open files are allowed, limits.connections and max_in_flight may "
+                            "need %zu; raise the limit (LimitNOFILE=)",
+                            file_limit, wanted);
+}
+
+/* One line for each listener, in a form that scripts may wait for. */
+static void tell_ready(const struct service *service)
+{
+        for (size_t i = 0; i < service->listener_count; i++)
+                (void)dprintf(STDERR_FILENO, "ready http://%s\n", service->listeners[i].name);
+}
+
+int service_run(const struct config *config, struct credential **credentials)
+{
+        struct service service = {.config = config, .idle.deliver = on_idle};
+
+        (void)signal(SIGPIPE, SIG_IGN);
+        warn(config, process_raise_file_limit());
+        int r = gateway_new(config, credentials, &service.gateway);
+        if (r == 0)
+                r = transfer_global_init();
+        if (r == 0)
+                r = service_open(&service);
+        if (r == 0) {
+                loop_timer_start(service.tick, TICK_MS, TICK_MS);
+                tell_ready(&service);
+                loop_run(service.loop);
+                log_info("stopped");
+        }
+        service_close(&service);
+        transfer_global_done();
+        if (r < 0)
+                log_error("cannot start: %s", strerror(-r));
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

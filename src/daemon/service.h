@@ -1,0 +1,17 @@
+/*
+ * service: the daemon as a whole: listeners, workers, signals, and the way it stops.
+ */
+#ifndef SOLVEGATE_DAEMON_SERVICE_H
+#define SOLVEGATE_DAEMON_SERVICE_H
+
+struct config;
+struct credential;
+
+/*
+ * Runs until a signal stops it. credentials has one for each upstream; they are taken over.
+ * Returns the exit status of the process: 0 after a clean stop, 1 after a failure, which it has
+ * logged. Thread: main, before there is any other.
+ */
+int service_run(const struct config *config, struct credential **credentials);
+
+#endif

@@ -1,0 +1,182 @@
+/*
+ * worker: see worker.h. Main tells a worker by mail only; each mail is part of the worker.
+ */
+#include "daemon/worker.h"
+
+#include "config/config.h"
+#include "engine/balance.h"
+#include "engine/forward.h"
+#include "engine/gateway.h"
+#include "http/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define FINISH_TICK_MS 5
+#define FINISH_TICKS   400 /* two seconds for requests that are still coming in or going out */
+
+struct told {
+        struct mail mail;
+        struct worker *worker;
+};
+
+struct worker {
+        struct worker_setup setup;
+        struct loop *loop;
+        struct forwarder *forwarder;
+        struct server **servers; /* one for each listener */
+        struct loop_timer *finish_timer;
+        int finish_ticks;
+        pthread_t thread;
+        bool started;
+        struct told abort, finish, stop, finished;
+};
+
+static size_t requests(const struct worker *worker)
+{
+        size_t sum = 0;
+
+        for (size_t i = 0; i < worker->setup.listener_count; i++)
+                sum += server_requests(worker->servers[i]);
+        return sum;
+}
+
+static void on_abort(struct mail *mail)
+{
+        forwarder_abort(((struct told *)mail)->worker->forwarder);
+}
+
+static void on_finished(struct mail *mail)
+{
+        const struct worker_setup *setup = &((struct told *)mail)->worker->setup;
+
+        setup->finished(setup->finished_arg);
+}
+
+static void on_finish_tick(void *arg)
+{
+        struct worker *worker = arg;
+
+        if (requests(worker) > 0 && ++worker->finish_ticks < FINISH_TICKS)
+                return;
+        loop_timer_stop(worker->finish_timer);
+        loop_post(worker->setup.main_loop, &worker->finished.mail);
+}
+
+static void on_finish(struct mail *mail)
+{
+        struct worker *worker = ((struct told *)mail)->worker;
+
+        balance_close(gateway_balance(worker->setup.gateway),
+                      forwarder_transfers(worker->forwarder));
+        loop_timer_start(worker->finish_timer, 0, FINISH_TICK_MS);
+}
+
+/* Frees what lives on the loop; nothing may be posted to it any more. */
+static void close_loop(struct worker *worker)
+{
+        for (size_t i = 0; worker->servers && i < worker->setup.listener_count; i++)
+                server_free(worker->servers[i]);
+        free(worker->servers);
+        forwarder_free(worker->forwarder);
+        loop_timer_free(worker->finish_timer);
+        loop_free(worker->loop);
+}
+
+static void on_stop(struct mail *mail)
+{
+        loop_stop(((struct told *)mail)->worker->loop);
+}
+
+static int make_servers(struct worker *worker)
+{
+        const struct worker_setup *setup = &worker->setup;
+        int r = 0;
+
+        worker->servers = calloc(setup->listener_count, sizeof(struct server *));
+        if (!worker->servers)
+                return -ENOMEM;
+        for (size_t i = 0; r == 0 && i < setup->listener_count; i++) {
+                struct server_setup server = {
+                        .gateway = setup->gateway,
+                        .forwarder = worker->forwarder,
+                        .loop = worker->loop,
+                        .shared = setup->shared,
+                        .listener = &setup->listeners[i],
+                        .socket_index = setup->index,
+                };
+                r = server_new(&server, &worker->servers[i]);
+        }
+        return r;
+}
+
+int worker_new(const struct worker_setup *setup, struct worker **ret_worker)
+{
+        struct gateway *gateway = setup->gateway;
+        struct worker *worker = calloc(1, sizeof *worker);
+
+        if (!worker)
+                return -ENOMEM;
+        worker->setup = *setup;
+        worker->abort = (struct told){.mail.deliver = on_abort, .worker = worker};
+        worker->finish = (struct told){.mail.deliver = on_finish, .worker = worker};
+        worker->stop = (struct told){.mail.deliver = on_stop, .worker = worker};
+        worker->finished = (struct told){.mail.deliver = on_finished, .worker = worker};
+        int r = loop_new(&worker->loop);
+        if (r < 0) {
+                free(worker);
+                return r;
+        }
+        r = loop_timer_new(worker->loop, on_finish_tick, worker, &worker->finish_timer);
+        if (r == 0)
+                r = forwarder_new(gateway_config(gateway), worker->loop, gateway_results(gateway),
+                                  gateway_scheduler(gateway), &worker->forwarder);
+        if (r == 0)
+                r = make_servers(worker);
+        if (r < 0) {
+                worker_free(worker);
+                return r;
+        }
+        *ret_worker = worker;
+        return 0;
+}
+
+static void *worker_run(void *arg)
+{
+        struct worker *worker = arg;
+
+        loop_run(worker->loop);
+        return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+        int r = pthread_create(&worker->thread, NULL, worker_run, worker);
+
+        worker->started = r == 0;
+        return -r;
+}
+
+void worker_abort(struct worker *worker)
+{
+        loop_post(worker->loop, &worker->abort.mail);
+}
+
+void worker_finish(struct worker *worker)
+{
+        loop_post(worker->loop, &worker->finish.mail);
+}
+
+void worker_free(struct worker *worker)
+{
+        if (!worker)
+                return;
+        if (worker->started) {
+                loop_post(worker->loop, &worker->stop.mail);
+                (void)pthread_join(worker->thread, NULL);
+        }
+        close_loop(worker);
+        free(worker);
+}
