@@ -1,0 +1,37 @@
+/*
+ * body: what a tool posts to solve, read as the vendor's parser reads it.
+ *
+ * Names are matched without regard to case, and of a name given twice the last one counts. The
+ * reader here is json-c, on purpose not the one of the gateway: two readers that agree on a body
+ * are worth more in a test than one.
+ *
+ * The solution depends on nothing but the bytes of the images and their order, so a job that
+ * lost, swapped or mixed images has another one. Not locked.
+ */
+#ifndef SOLVEGATE_SIM_BODY_H
+#define SOLVEGATE_SIM_BODY_H
+
+#include "sim/sha256.h"
+
+#include <stddef.h>
+
+#define SIM_BODY_IMAGES_MAX       4096
+#define SIM_BODY_TARGET_BYTES_MAX 16384
+
+struct sim_body {
+        char *target_json;                 /* as a JSON string, quotes included */
+        char *solution_json;               /* as a JSON array */
+        char digest[SIM_SHA256_HEX_BYTES]; /* over the digests of the images */
+};
+
+/*
+ * Reads a body. Returns 0 and fills *ret_body, which the caller frees with sim_body_done();
+ * -EBADMSG with a static sentence in *ret_problem where the body is no job; or -ENOMEM.
+ */
+int sim_body_read(const char *text, size_t len, struct sim_body *ret_body,
+                  const char **ret_problem);
+
+/* Frees what sim_body_read() filled in. Takes a zeroed struct too. */
+void sim_body_done(struct sim_body *body);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * main: solvegate-sim, a stand-in for the upstream. See docs/simulator.md.
+ */
+#include "base/log.h"
+#include "base/random.h"
+#include "base/strbuf.h"
+#include "sim/fault.h"
+#include "sim/options.h"
+#include "sim/server.h"
+#include "sim/sim.h"
+#include "sim/vendor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_WRONG_USAGE 2
+#define PEM_BYTES_MAX    ((size_t)1024 * 1024)
+
+/* The two files of --tls-…; NULL without TLS. */
+struct tls_files {
+        char *certificate;
+        char *key;
+};
+
+static int read_file(const char *path, char **ret_text)
+{
+        struct strbuf text;
+        char piece[4096];
+        size_t len;
+        FILE *file = fopen(path, "re");
+
+        if (!file)
+                return -errno;
+        strbuf_init(&text, PEM_BYTES_MAX);
+        while ((len = fread(piece, 1, sizeof piece, file)) > 0)
+                (void)strbuf_append(&text, piece, len);
+        int r = ferror(file) ? -EIO : 0;
+        (void)fclose(file);
+        char *taken = strbuf_take(&text, NULL);
+        if (r == 0 && taken)
+                *ret_text = taken;
+        else
+                free(taken);
+        return r < 0 || taken ? r : -EMSGSIZE;
+}
+
+static int complain(const char *what, int r)
+{
+        (void)fprintf(stderr, "solvegate-sim: %s: %s\n", what, strerror(-r));
+        return r;
+}
+
+static int load_tls(const struct sim_options *options, struct tls_files *files)
+{
+        if (!options->tls_certificate)
+                return 0;
+        int r = read_file(options->tls_certificate, &files->certificate);
+        if (r < 0)
+                return complain(options->tls_certificate, r);
+        r = read_file(options->tls_key, &files->key);
+        return r < 0 ? complain(options->tls_key, r) : 0;
+}
+
+static int make_vendor(struct sim *sim, const struct sim_options *options, uint16_t port)
+{
+        struct sim_vendor_plan plan = {
+                .api = options->api,
+                .pro = options->pro,
+                .concurrency = options->concurrency,
+                .latency_ms = options->latency_ms,
+                .jitter_ms = options->jitter_ms,
+                .uid = options->uid,
+                .apikey = options->apikey,
+                .seed = options->seed,
+        };
+        bool v6 = strchr(options->address, ':') != NULL;
+
+        (void)snprintf(plan.base_url, sizeof plan.base_url, "http%s://%s%s%s:%u",
+                       options->tls_certificate ? "s" : "", v6 ? "[" : "", options->address,
+                       v6 ? "]" : "", port);
+        int r = options->seeded ? 0 : random_bytes(&plan.seed, sizeof plan.seed);
+        if (r == 0)
+                r = sim_vendor_new(&plan, sim->counters, &sim->vendor);
+        if (r < 0)
+                return complain("vendor", r);
+        return 0;
+}
+
+static int add_faults(struct sim *sim, const struct sim_options *options)
+{
+        char problem[SIM_FAULT_PROBLEM_BYTES_MAX];
+        int r = 0;
+
+        for (size_t i = 0; i < options->fault_count && r == 0; i++)
+                r = sim_faults_add(sim->faults, options->faults[i], strlen(options->faults[i]),
+                                   problem);
+        return r < 0 ? complain("faults", r) : 0;
+}
+
+/* Blocked in every thread, so that the main thread can wait for them. */
+static void block_signals(sigset_t *ret_stop_signals)
+{
+        (void)signal(SIGPIPE, SIG_IGN);
+        (void)sigemptyset(ret_stop_signals);
+        (void)sigaddset(ret_stop_signals, SIGTERM);
+        (void)sigaddset(ret_stop_signals, SIGINT);
+        (void)pthread_sigmask(SIG_BLOCK, ret_stop_signals, NULL);
+}
+
+static int serve(struct sim *sim, const struct sim_options *options, const struct tls_files *files)
+{
+        struct sim_server *server;
+        sigset_t stop_signals;
+        uint16_t port;
+        int ignored;
+
+        block_signals(&stop_signals);
+        int fd = sim_listen(options->address, options->port, &port);
+        if (fd < 0)
+                return complain(options->address, fd);
+        int r = make_vendor(sim, options, port);
+        if (r < 0) {
+                (void)close(fd);
+                return r;
+        }
+        r = sim_server_start(sim, fd, files->certificate, files->key, &server);
+        if (r < 0)
+                return complain(files->certificate ? "HTTP server or TLS files" : "HTTP server", r);
+        (void)fprintf(stderr, "ready %s\n", sim_vendor_base_url(sim->vendor));
+        (void)sigwait(&stop_signals, &ignored);
+        sim_stop(sim);
+        sim_server_stop(server);
+        return 0;
+}
+
+static int run(const struct sim_options *options)
+{
+        struct tls_files files = {.certificate = NULL};
+        struct sim sim;
+
+        if (options->quiet)
+                log_init(LOG_LEVEL_WARNING, LOG_FORMAT_TEXT);
+        int r = load_tls(options, &files);
+        if (r < 0)
+                goto out;
+        r = sim_init(&sim, options->api);
+        if (r < 0) {
+                (void)complain("start", r);
+                goto out;
+        }
+        r = add_faults(&sim, options);
+        if (r == 0)
+                r = serve(&sim, options, &files);
+        sim_done(&sim);
+out:
+        free(files.certificate);
+        free(files.key);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+        char problem[SIM_OPTIONS_PROBLEM_BYTES_MAX];
+        struct sim_options options;
+
+        switch (sim_options_parse(argc, argv, &options, problem)) {
+        case SIM_OPTIONS_RUN:
+                return run(&options);
+        case SIM_OPTIONS_HELP:
+                return fputs(sim_options_help(), stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        case SIM_OPTIONS_VERSION:
+                return puts("solvegate-sim " SOLVEGATE_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        case SIM_OPTIONS_WRONG:
+                break;
+        }
+        (void)fprintf(stderr, "solvegate-sim: %s; see solvegate-sim --help\n", problem);
+        return EXIT_WRONG_USAGE;
+}

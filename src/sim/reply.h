@@ -1,0 +1,45 @@
+/*
+ * reply: an answer on its way out: what it says, and how it is sent.
+ *
+ * A value: whoever holds it frees it with sim_reply_done(). Not locked.
+ */
+#ifndef SOLVEGATE_SIM_REPLY_H
+#define SOLVEGATE_SIM_REPLY_H
+
+#include "base/strbuf.h"
+
+#include <stdint.h>
+
+#define SIM_REPLY_BYTES_MAX        (64 * 1024 * 1024)
+#define SIM_REPLY_HEADER_BYTES_MAX 64
+
+enum sim_delivery {
+        SIM_DELIVERY_WHOLE,
+        SIM_DELIVERY_HALF,  /* announced whole, then half of it and a close */
+        SIM_DELIVERY_DRIP,  /* byte by byte */
+        SIM_DELIVERY_CLOSE, /* nothing, and an orderly close */
+        SIM_DELIVERY_RESET, /* nothing, and a TCP reset */
+        SIM_DELIVERY_HANG,  /* nothing, until the other side gives up */
+};
+
+struct sim_reply {
+        unsigned code; /* of HTTP */
+        struct strbuf body;
+        const char *content_type;                     /* static text */
+        char retry_after[SIM_REPLY_HEADER_BYTES_MAX]; /* "" for none */
+        char allow[SIM_REPLY_HEADER_BYTES_MAX];       /* "" for none */
+        enum sim_delivery delivery;
+        int64_t delay_ms; /* wait so long before it is sent */
+};
+
+/* Makes an empty reply: 200, JSON, sent whole. */
+void sim_reply_init(struct sim_reply *reply);
+void sim_reply_done(struct sim_reply *reply);
+
+/* Puts {"message":…,"status":…} in place of whatever the reply said. */
+void sim_reply_say(struct sim_reply *reply, unsigned code, const char *message, const char *status);
+
+/* Empties the body, for another one. */
+void sim_reply_clear(struct sim_reply *reply);
+
+#endif
