@@ -1,0 +1,39 @@
+# What is needed from Debian 12, and how it is installed. Sourced by the other scripts.
+# shellcheck shell=bash
+
+build_packages=(
+        gcc libc6-dev meson ninja-build pkg-config
+        libmicrohttpd-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev libssl-dev libuv1-dev
+        uthash-dev
+)
+demo_packages=(curl python3)
+test_packages=(
+        curl libcmocka-dev nghttp2-proxy openssl procps
+        python3 python3-pytest python3-pytest-xdist valgrind
+)
+
+# install_packages NAME...: installs those that are missing, through sudo when not root.
+install_packages() {
+        local name missing=() as_root=()
+        for name in "$@"; do
+                [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] ||
+                        missing+=("$name")
+        done
+        [ "${#missing[@]}" -gt 0 ] || return 0
+        [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+        printf 'installing: %s\n' "${missing[*]}"
+        "${as_root[@]}" apt-get update -qq
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# build_in FOLDER [MESON OPTION...]: configures once, and builds what has changed.
+build_in() {
+        local folder=$1
+        shift
+        [ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >/dev/null
+        ninja -C "$folder" >"$folder/ninja.log" 2>&1 || {
+                cat "$folder/ninja.log" >&2
+                return 1
+        }
+}
