@@ -77,7 +77,9 @@ struct job {
         size_t counted_bytes; /* valid when final: what it takes in the results */
         bool listed;          /* it can be found by its id */
         UT_hash_handle by_id;
-        struct job *expiry_prev, *expiry_next; /* valid when final and listed */
+
+        /* guarded by the results' expiry mutex; valid when final, until it expires */
+        struct job *expiry_prev, *expiry_next;
 };
 
 /*

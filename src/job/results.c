@@ -16,16 +16,18 @@
 
 struct shard {
         pthread_mutex_t mutex;
-        struct job *by_id;  /* guarded by mutex */
-        struct job *expiry; /* guarded by mutex: final jobs, the first to expire at the head */
-        int64_t bytes;      /* guarded by mutex: of the final jobs */
-        char padding[64];   /* keeps two shards' locks off one cache line */
+        struct job *by_id; /* guarded by mutex */
+        char padding[64];  /* keeps two shards' locks off one cache line */
 };
 
 struct results {
         int64_t ttl_ms;
-        int64_t shard_max_bytes;
+        int64_t max_bytes;
         struct shard shards[SHARDS];
+
+        pthread_mutex_t expiry_mutex; /* never held together with a shard's */
+        struct job *expiry; /* guarded by it: final jobs, the first to expire at the head */
+        int64_t bytes;      /* guarded by it: what they take */
 };
 
 int results_new(int64_t ttl_ms, int64_t max_bytes, struct results **ret_results)
@@ -35,7 +37,8 @@ int results_new(int64_t ttl_ms, int64_t max_bytes, struct results **ret_results)
         if (!results)
                 return -ENOMEM;
         results->ttl_ms = ttl_ms;
-        results->shard_max_bytes = max_bytes / SHARDS;
+        results->max_bytes = max_bytes;
+        (void)pthread_mutex_init(&results->expiry_mutex, NULL);
         for (size_t i = 0; i < SHARDS; i++)
                 (void)pthread_mutex_init(&results->shards[i].mutex, NULL);
         *ret_results = results;
@@ -48,15 +51,11 @@ static struct shard *shard_of(struct results *results, const char *id)
         return &results->shards[(unsigned char)id[JOB_ID_CHARS - 1] % SHARDS];
 }
 
-/* Takes a job out of the shard; the caller then drops the results' reference. */
+/* Takes a job out of its shard; the caller then drops the results' reference. */
 static void unlist_locked(struct shard *shard, struct job *job)
 {
         HASH_DELETE(by_id, shard->by_id, job);
         job->listed = false;
-        if (job_state_final(job->state)) {
-                DL_DELETE2(shard->expiry, job, expiry_prev, expiry_next);
-                shard->bytes -= (int64_t)job->counted_bytes;
-        }
 }
 
 void results_free(struct results *results)
@@ -72,6 +71,7 @@ void results_free(struct results *results)
                 }
                 (void)pthread_mutex_destroy(&shard->mutex);
         }
+        (void)pthread_mutex_destroy(&results->expiry_mutex);
         free(results);
 }
 
@@ -128,62 +128,71 @@ static size_t job_bytes(const struct job *job)
         return bytes;
 }
 
-/* Takes the oldest final jobs out while they are too old or too big, onto *ret_gone. */
-static void evict_locked(struct results *results, struct shard *shard, int64_t now_ms,
-                         struct job **ret_gone)
+/* Takes the oldest final jobs off the list while they are too old or too big, onto *ret_gone. */
+static void evict_locked(struct results *results, int64_t now_ms, struct job **ret_gone)
 {
-        while (shard->expiry &&
-               (shard->expiry->expires_ms <= now_ms || shard->bytes > results->shard_max_bytes)) {
-                struct job *job = shard->expiry;
-                unlist_locked(shard, job);
+        while (results->expiry &&
+               (results->expiry->expires_ms <= now_ms || results->bytes > results->max_bytes)) {
+                struct job *job = results->expiry;
+                DL_DELETE2(results->expiry, job, expiry_prev, expiry_next);
+                results->bytes -= (int64_t)job->counted_bytes;
                 DL_APPEND2(*ret_gone, job, expiry_prev, expiry_next);
         }
 }
 
-/* Freeing takes time, so it is done without the lock. */
-static void unref_all(struct job *gone)
+static void forget_all(struct results *results, struct job *gone)
 {
         struct job *job, *next;
 
         DL_FOREACH_SAFE2(gone, job, next, expiry_next)
         {
+                struct shard *shard = shard_of(results, job->id);
+                (void)pthread_mutex_lock(&shard->mutex);
+                unlist_locked(shard, job);
+                (void)pthread_mutex_unlock(&shard->mutex);
                 job_unref(job);
         }
 }
 
-static void finish_locked(struct results *results, struct shard *shard, struct job *job,
-                          struct job_outcome *outcome, struct job **ret_gone)
+/* Puts a job that has become final at the end of the list, which makes room for it. */
+static void retire(struct results *results, struct job *job)
 {
-        int64_t now_ms = clock_monotonic_ms();
+        struct job *gone = NULL;
 
+        (void)pthread_mutex_lock(&results->expiry_mutex);
+        DL_APPEND2(results->expiry, job, expiry_prev, expiry_next);
+        results->bytes += (int64_t)job->counted_bytes;
+        evict_locked(results, clock_monotonic_ms(), &gone);
+        (void)pthread_mutex_unlock(&results->expiry_mutex);
+        forget_all(results, gone);
+}
+
+static void finish_locked(struct results *results, struct job *job, struct job_outcome *outcome)
+{
+        assert(job->listed);
         job->outcome = *outcome;
         *outcome = (struct job_outcome){0};
-        if (!job->listed)
-                return;
-        job->expires_ms = now_ms + results->ttl_ms;
+        job->expires_ms = clock_monotonic_ms() + results->ttl_ms;
         job->counted_bytes = job_bytes(job);
-        shard->bytes += (int64_t)job->counted_bytes;
-        DL_APPEND2(shard->expiry, job, expiry_prev, expiry_next);
-        evict_locked(results, shard, now_ms, ret_gone);
+        waiters_wake_locked(&job->waiters, WAITER_FINAL);
 }
 
 void results_move(struct results *results, struct job *job, enum job_state to,
                   struct job_outcome *outcome)
 {
         struct shard *shard = shard_of(results, job->id);
-        struct job *gone = NULL;
+        bool final = job_state_final(to);
 
         (void)pthread_mutex_lock(&shard->mutex);
         assert(job_state_may_become(job->state, to));
         job->state = to;
-        if (job_state_final(to)) {
-                finish_locked(results, shard, job, outcome, &gone);
-                waiters_wake_locked(&job->waiters, WAITER_FINAL);
-        } else if (to == JOB_ACCEPTED) {
+        if (final)
+                finish_locked(results, job, outcome);
+        else if (to == JOB_ACCEPTED)
                 waiters_wake_locked(&job->waiters, WAITER_FIRST_ANSWER);
-        }
         (void)pthread_mutex_unlock(&shard->mutex);
-        unref_all(gone);
+        if (final)
+                retire(results, job);
 }
 
 enum job_state results_state(struct results *results, struct job *job)
@@ -227,12 +236,10 @@ bool results_unwait(struct results *results, struct job *job, struct waiter *wai
 
 void results_sweep(struct results *results, int64_t now_ms)
 {
-        for (size_t i = 0; i < SHARDS; i++) {
-                struct shard *shard = &results->shards[i];
-                struct job *gone = NULL;
-                (void)pthread_mutex_lock(&shard->mutex);
-                evict_locked(results, shard, now_ms, &gone);
-                (void)pthread_mutex_unlock(&shard->mutex);
-                unref_all(gone);
-        }
+        struct job *gone = NULL;
+
+        (void)pthread_mutex_lock(&results->expiry_mutex);
+        evict_locked(results, now_ms, &gone);
+        (void)pthread_mutex_unlock(&results->expiry_mutex);
+        forget_all(results, gone);
 }

@@ -1,10 +1,10 @@
 /*
  * results: every job that can be asked for, by id; and the one mover of their states.
  *
- * Sharded by id, each shard under its own mutex, which is a leaf but for the mailboxes: nothing
- * else is locked while it is held. Final jobs stay for a time and under a memory ceiling, the
- * oldest leaving first; jobs that are not final stay whatever happens (their number has ceilings
- * of its own: limits.queue_jobs and max_in_flight).
+ * Sharded by id, each shard under its own mutex; the list of final jobs has another. Each is a
+ * leaf but for the mailboxes: nothing else is locked while it is held. Final jobs stay for a time
+ * and under a memory ceiling, the oldest leaving first; jobs that are not final stay whatever
+ * happens (their number has ceilings of its own: limits.queue_jobs and max_in_flight).
  *
  * Thread: any.
  */
