@@ -189,7 +189,7 @@ static void on_status_answer(struct answer *answer, void *arg)
         case ANSWER_UNCLEAR:
                 /* The job is taken and asking again is free. */
                 (void)snprintf(flight->trouble, sizeof flight->trouble, "%s", answer->message);
-                log_debug("job %s poll: %s", flight->job->id, answer->message);
+                log_debug("job %s poll: %s %s", flight->job->id, answer->message, answer->detail);
                 schedule_poll(flight, answer->retry_after_ms);
                 break;
         case ANSWER_PENDING:
@@ -245,6 +245,9 @@ static void on_solve_answer(struct answer *answer, void *arg)
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
+        if (answer->detail[0])
+                log_warning("job %s upstream=%s: %s", flight->job->id,
+                            flight->account->config->name, answer->detail);
         switch (answer->kind) {
         case ANSWER_FINAL:
                 flight_solve(flight, answer);

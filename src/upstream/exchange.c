@@ -50,6 +50,7 @@ static void read_result(struct exchange *exchange, struct transfer_result *resul
                 break;
         }
         (void)snprintf(ret_answer->message, sizeof ret_answer->message, "%s", result->problem);
+        (void)snprintf(ret_answer->detail, sizeof ret_answer->detail, "%s", result->detail);
 }
 
 static void on_transfer_done(struct transfer_result *result, void *arg)

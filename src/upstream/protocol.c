@@ -55,6 +55,7 @@ void answer_done(struct answer *answer)
 /* The fields of an answer that decide what it means; spans of its text. */
 struct fields {
         struct json_span status;
+        bool status_odd; /* a status that is no string */
         struct json_span id;
         struct json_span message;
         long code; /* 0: none */
@@ -106,6 +107,7 @@ static void read_member(struct fields *fields, struct json_span name, struct jso
                 if (fields->status.ptr)
                         return; /* a second status would contradict the first */
                 take_string(raw, &fields->status);
+                fields->status_odd = !fields->status.ptr;
         } else if (span_is(name, "id")) {
                 take_string(raw, &fields->id);
         } else if (span_is(name, "message") || span_is(name, "msg")) {
@@ -248,7 +250,7 @@ static enum answer_kind judge_balance(long http_code, const struct fields *field
         if (span_is(fields->status, "error") || span_is(fields->status, "Unauthorized") ||
             http_code >= 400 || fields->code > 0)
                 return ANSWER_REJECTED;
-        return ANSWER_FINAL;
+        return fields->status_odd ? ANSWER_UNCLEAR : ANSWER_FINAL;
 }
 
 void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *text, size_t len,

@@ -38,8 +38,9 @@ struct answer {
         char *members; /* FINAL: the object's members without braces, id and url; owned */
         size_t members_len;
         char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
-        char message[UPSTREAM_MESSAGE_BYTES_MAX + 1];
-        int64_t retry_after_ms; /* what the upstream asks to wait, or 0 */
+        char message[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* for the client */
+        char detail[UPSTREAM_MESSAGE_BYTES_MAX + 1];  /* more, for the log; or "" */
+        int64_t retry_after_ms;                       /* what the upstream asks to wait, or 0 */
 };
 
 /*

@@ -114,8 +114,8 @@ static void transfer_finish(struct transfer *transfer, CURLcode code)
                 read_answer(transfer, &result);
         } else {
                 result.end = end_of_failure(transfer);
-                result.problem =
-                        transfer->problem[0] ? transfer->problem : curl_easy_strerror(code);
+                result.problem = curl_easy_strerror(code);
+                result.detail = transfer->problem;
         }
         (void)curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
         transfer->done(&result, transfer->arg);

@@ -60,7 +60,8 @@ struct transfer_result {
         char *body;     /* ANSWERED; valid during the callback, which may change it */
         size_t body_len;
         int64_t retry_after_ms; /* ANSWERED; the Retry-After field (RFC 9110, 10.2.3), or 0 */
-        const char *problem;    /* otherwise; valid during the callback */
+        const char *problem;    /* otherwise: in a word, for clients; static text */
+        const char *detail;     /* otherwise: with addresses, for the log; valid in the callback */
 };
 
 typedef void transfer_done_fn(struct transfer_result *result, void *arg);
