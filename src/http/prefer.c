@@ -1,6 +1,6 @@
 /*
  * prefer: see prefer.h. The grammar is preference *( OWS "," OWS preference ), where a preference
- * is token [ BWS "=" BWS word ] *( OWS ";" … ).
+ * is token [ BWS "=" BWS word ] *( OWS ";" … ), and a word may be a quoted string.
  */
 #include "http/prefer.h"
 
@@ -54,11 +54,25 @@ static bool token_is(const char *text, size_t len, const char *token)
         return len == strlen(token) && strncasecmp(text, token, len) == 0;
 }
 
+/* The length up to the first of the separators that is not within a quoted string. */
+static size_t span_until(const char *text, const char *separators)
+{
+        bool quoted = false;
+        size_t i;
+
+        for (i = 0; text[i] != '\0'; i++) {
+                if (text[i] == '"')
+                        quoted = !quoted;
+                else if (quoted && text[i] == '\\' && text[i + 1] != '\0')
+                        i++;
+                else if (!quoted && strchr(separators, text[i]))
+                        break;
+        }
+        return i;
+}
+
 static void add_one(struct prefer *prefer, const char *text, size_t len)
 {
-        const char *semicolon = memchr(text, ';', len);
-        if (semicolon)
-                len = (size_t)(semicolon - text);
         const char *equals = memchr(text, '=', len);
         size_t name_len = equals ? (size_t)(equals - text) : len;
         const char *name = trim(text, &name_len);
@@ -77,10 +91,11 @@ static void add_one(struct prefer *prefer, const char *text, size_t len)
 void prefer_add(struct prefer *prefer, const char *value)
 {
         for (;;) {
-                size_t len = strcspn(value, ",");
-                add_one(prefer, value, len);
-                if (value[len] == '\0')
+                /* Parameters behind a semicolon say nothing that is known here. */
+                add_one(prefer, value, span_until(value, ",;"));
+                value += span_until(value, ",");
+                if (*value == '\0')
                         return;
-                value += len + 1;
+                value++;
         }
 }

@@ -34,6 +34,10 @@ static void each_value_means_what_the_rfc_says(void **state)
                 {"wait=99999999999999999999", false, PREFER_WAIT_MAX_S},
                 {"respond-asynchronously", false, -1},
                 {",,;=,wait=2,", false, 2},
+                {"foo=\"a, wait=20, b\"", false, -1}, /* quoted */
+                {"foo=\"\\\", wait=20\", wait=4", false, 4},
+                {"foo=\"open, wait=20", false, -1},
+                {"wait=\"20\"", false, -1},
         };
 
         (void)state;
