@@ -23,6 +23,18 @@ struct loop_timer {
         void *arg;
 };
 
+struct loop_watch {
+        uv_poll_t uv;
+        void (*gone)(void *arg);
+        void *arg;
+};
+
+/* Of the handles that are part of a structure which ends with them. */
+static void free_closed(uv_handle_t *handle)
+{
+        free(handle->data);
+}
+
 static void on_bell(uv_async_t *bell)
 {
         struct loop *loop = bell->data;
@@ -138,13 +150,51 @@ void loop_timer_stop(struct loop_timer *timer)
         (void)uv_timer_stop(&timer->uv);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
-{
-        free(handle->data);
-}
-
 void loop_timer_free(struct loop_timer *timer)
 {
         if (timer)
-                uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+                uv_close((uv_handle_t *)&timer->uv, free_closed);
+}
+
+static void on_watch(uv_poll_t *uv, int status, int events)
+{
+        struct loop_watch *watch = uv->data;
+
+        (void)status;
+        (void)events;
+        /* The condition stays; it is told once. */
+        (void)uv_poll_stop(uv);
+        watch->gone(watch->arg);
+}
+
+int loop_watch_new(struct loop *loop, int fd, void (*gone)(void *arg), void *arg,
+                   struct loop_watch **ret_watch)
+{
+        struct loop_watch *watch = calloc(1, sizeof *watch);
+
+        if (!watch)
+                return -ENOMEM;
+        watch->gone = gone;
+        watch->arg = arg;
+        watch->uv.data = watch;
+        int r = uv_poll_init(&loop->uv, &watch->uv, fd);
+        if (r < 0) {
+                free(watch);
+                return r;
+        }
+        r = uv_poll_start(&watch->uv, UV_DISCONNECT, on_watch);
+        if (r < 0) {
+                loop_watch_free(watch);
+                return r;
+        }
+        *ret_watch = watch;
+        return 0;
+}
+
+void loop_watch_free(struct loop_watch *watch)
+{
+        if (!watch)
+                return;
+        (void)uv_poll_stop(&watch->uv);
+        uv_close((uv_handle_t *)&watch->uv, free_closed);
 }

@@ -11,6 +11,7 @@
 
 struct loop;
 struct loop_timer;
+struct loop_watch;
 struct uv_loop_s;
 
 /*
@@ -56,5 +57,15 @@ void loop_timer_free(struct loop_timer *timer);
 /* (Re)starts: fires once after delay_ms, then each repeat_ms unless that is 0. */
 void loop_timer_start(struct loop_timer *timer, int64_t delay_ms, int64_t repeat_ms);
 void loop_timer_stop(struct loop_timer *timer);
+
+/*
+ * Watches a connected socket that somebody else reads and writes: calls gone(arg) on the loop's
+ * thread when its peer has closed, or half closed. loop_watch_free() may be called in the callback
+ * and must be called before the socket is closed; nothing is called after it. Takes NULL. Returns
+ * 0 or -errno.
+ */
+int loop_watch_new(struct loop *loop, int fd, void (*gone)(void *arg), void *arg,
+                   struct loop_watch **ret_watch);
+void loop_watch_free(struct loop_watch *watch);
 
 #endif

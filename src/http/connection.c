@@ -209,6 +209,22 @@ void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_c
         }
 }
 
+void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connection *mhd)
+{
+        struct client_connection *connection = connection_of(mhd);
+
+        (void)arg;
+        (void)uri;
+        if (connection && connection->phase == CONNECTION_IDLE)
+                connection_enter(connection, CONNECTION_HEADER);
+        return NULL; /* there is no request yet */
+}
+
+int connection_socket(const struct client_connection *connection)
+{
+        return connection->fd;
+}
+
 struct client_connection *connection_of(struct MHD_Connection *mhd)
 {
         const union MHD_ConnectionInfo *info =

@@ -42,10 +42,17 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
 
 /* ---- held requests ---- */
 
-static void resume(struct request *request)
+static void stop_holding(struct request *request)
 {
         loop_timer_free(request->hold_timer);
+        loop_watch_free(request->hold_watch);
         request->hold_timer = NULL;
+        request->hold_watch = NULL;
+}
+
+static void resume(struct request *request)
+{
+        stop_holding(request);
         request->waited = true;
         request->phase = REQUEST_READY;
         request->server->resumed = true;
@@ -59,6 +66,7 @@ static void on_waiter_mail(struct mail *mail)
         resume((struct request *)((char *)waiter - offsetof(struct request, waiter)));
 }
 
+/* The time is over, or the client has gone. */
 static void on_hold_over(void *arg)
 {
         struct request *request = arg;
@@ -68,11 +76,24 @@ static void on_hold_over(void *arg)
                 resume(request);
 }
 
+/* Makes what ends the holding beside the mail. */
+static bool start_holding(struct request *request, int64_t hold_ms)
+{
+        struct loop *loop = request->server->loop;
+        int socket = connection_socket(request->connection);
+
+        if (loop_timer_new(loop, on_hold_over, request, &request->hold_timer) < 0 ||
+            loop_watch_new(loop, socket, on_hold_over, request, &request->hold_watch) < 0) {
+                stop_holding(request);
+                return false;
+        }
+        loop_timer_start(request->hold_timer, hold_ms, 0);
+        return true;
+}
+
 bool request_hold(struct request *request, const struct hold *hold)
 {
-        if (request->waited || hold->hold_ms <= 0)
-                return false;
-        if (loop_timer_new(request->server->loop, on_hold_over, request, &request->hold_timer) < 0)
+        if (request->waited || hold->hold_ms <= 0 || !start_holding(request, hold->hold_ms))
                 return false;
         request->disarm = hold->disarm;
         request->waiter = (struct waiter){
@@ -81,14 +102,12 @@ bool request_hold(struct request *request, const struct hold *hold)
                 .level = hold->level,
         };
         if (!hold->arm(request)) {
-                loop_timer_free(request->hold_timer);
-                request->hold_timer = NULL;
+                stop_holding(request);
                 return false;
         }
         /* The mail cannot overtake this: it is delivered by the loop, which is busy here. */
         MHD_suspend_connection(request->mhd);
         request->phase = REQUEST_SUSPENDED;
-        loop_timer_start(request->hold_timer, hold->hold_ms, 0);
         return true;
 }
 
@@ -177,7 +196,7 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
 static void request_free(struct request *request)
 {
         assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
-        loop_timer_free(request->hold_timer);
+        stop_holding(request);
         body_free(request->body);
         job_unref(request->job);
         request->server->requests--;

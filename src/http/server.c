@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -124,30 +125,45 @@ static void on_mhd_log(void *arg, const char *format, va_list args)
         log_debug("libmicrohttpd: %s", text);
 }
 
-static unsigned inactivity_s(const struct config *config)
+/* libmicrohttpd would cut a path or an argument off at a decoded NUL; here it stays as it came. */
+static size_t on_unescape(void *arg, struct MHD_Connection *mhd, char *text)
+{
+        (void)arg;
+        (void)mhd;
+        return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
+static intptr_t inactivity_s(const struct config *config)
 {
         int64_t longest_ms = config->limits.header_timeout_ms;
 
         if (longest_ms < config->limits.body_timeout_ms)
                 longest_ms = config->limits.body_timeout_ms;
-        return (unsigned)(longest_ms / 1000) + INACTIVITY_BEYOND_S;
+        return (intptr_t)(longest_ms / 1000) + INACTIVITY_BEYOND_S;
 }
 
 static struct MHD_Daemon *start_daemon(struct server *server, int socket)
 {
         const struct config *config = gateway_config(server->gateway);
-
-        return MHD_start_daemon(
-                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-                request_on_access, server,
+        const intptr_t connections = config->limits.connections + CONNECTIONS_BEYOND_LIMIT;
+        struct MHD_OptionItem options[] = {
                 /* First, so that it is heard of in what follows. */
-                MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL, MHD_OPTION_LISTEN_SOCKET, socket,
-                MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_LIMIT,
-                (unsigned)config->limits.connections + CONNECTIONS_BEYOND_LIMIT,
-                MHD_OPTION_CONNECTION_TIMEOUT, inactivity_s(config), MHD_OPTION_NOTIFY_COMPLETED,
-                request_on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, connection_on_notify,
-                server, MHD_OPTION_END);
+                {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, NULL},
+                {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL},
+                {MHD_OPTION_LISTEN_SOCKET, socket, NULL},
+                {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+                {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
+                {MHD_OPTION_CONNECTION_LIMIT, connections, NULL},
+                {MHD_OPTION_CONNECTION_TIMEOUT, inactivity_s(config), NULL},
+                {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)connection_on_request_line, NULL},
+                {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_on_completed, server},
+                {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_on_notify, server},
+                {MHD_OPTION_END, 0, NULL},
+        };
+
+        return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+                                NULL, NULL, request_on_access, server, MHD_OPTION_ARRAY, options,
+                                MHD_OPTION_END);
 }
 
 int server_new(const struct server_setup *setup, struct server **ret_server)

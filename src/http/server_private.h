@@ -66,19 +66,21 @@ struct request {
         /* while held, and when it goes on after that */
         struct job *job; /* a reference */
         struct waiter waiter;
-        bool (*disarm)(struct request *request);       /* valid while held */
-        struct loop_timer *hold_timer;                 /* valid while held */
-        bool waited;                                   /* it was held once, and is not held again */
+        bool (*disarm)(struct request *request); /* valid while held */
+        struct loop_timer *hold_timer;           /* valid while held */
+        struct loop_watch *hold_watch;           /* valid while held; tells when the client goes */
+        bool waited;                             /* it was held once, and is not held again */
         char preference_applied[PREFERENCE_BYTES_MAX]; /* "": none */
 };
 
 /* ---- request.c: the life of a request ---- */
 
 /*
- * Suspends the connection until the waiter's mail comes or hold_ms have passed; then the route's
- * handler is called again, with request->waited set. arm() arms request->waiter, or returns false
- * when there is nothing to wait for; disarm() takes it back and returns false when the mail is on
- * the way. Returns whether the request is held.
+ * Suspends the connection until the waiter's mail comes, hold_ms have passed, or the client has
+ * closed its side (libmicrohttpd does not look at a suspended connection); then the route's handler
+ * is called again, with request->waited set. arm() arms request->waiter, or returns false when
+ * there is nothing to wait for; disarm() takes it back and returns false when the mail is on the
+ * way. Returns whether the request is held.
  */
 struct hold {
         enum waiter_level level;
@@ -106,7 +108,7 @@ const char *request_field(const struct request *request, const char *name);
 
 enum connection_phase {
         CONNECTION_HEADER, /* new: the first header is awaited, limits.header_timeout */
-        CONNECTION_IDLE,   /* kept alive: the next header is awaited */
+        CONNECTION_IDLE,   /* kept alive: the next request line is awaited */
         CONNECTION_BODY,   /* a body is awaited, limits.body_timeout */
         CONNECTION_BUSY,   /* it is our turn: no deadline */
 };
@@ -116,8 +118,15 @@ void connection_table_free(struct connection_table *table);
 void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode code);
 
+/* Its socket, libmicrohttpd's. */
+int connection_socket(const struct client_connection *connection);
+
 /* The connection of a request. */
 struct client_connection *connection_of(struct MHD_Connection *mhd);
+
+/* A request line has come (MHD_OPTION_URI_LOG_CALLBACK): the rest of the header has its own time.
+ */
+void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connection *mhd);
 
 /* Says what is awaited from now on. */
 void connection_enter(struct client_connection *connection, enum connection_phase phase);
