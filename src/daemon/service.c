@@ -95,7 +95,8 @@ static void on_stop_signal(struct service *service, int number)
                 log_warning("%s again: exiting at once", strsignal(number));
                 _exit(EXIT_FAILURE);
         }
-        log_info("%s: taking no more jobs, finishing those under way", strsignal(number));
+        log_info("%s: draining: no more jobs are taken, those under way are finished",
+                 strsignal(number));
         service->draining = true;
         loop_timer_start(service->drain_timer, service->config->limits.drain_timeout_ms, 0);
         scheduler_drain(gateway_scheduler(service->gateway), service->loop, &service->idle);
