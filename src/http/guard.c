@@ -16,6 +16,8 @@
 #include <strings.h>
 
 #define HOST_BYTES_MAX 255
+/* Below what libmicrohttpd has memory for: beyond that it refuses by itself, with a page in HTML. */
+#define HEADER_BYTES_MAX 8192
 /* A refused body up to this many times the limit is read to its end, so the client sees the answer.
  */
 #define DISCARD_FACTOR 4
@@ -80,6 +82,17 @@ static bool host_is_ours(const struct config *config, char *host)
                         return true;
         }
         return false;
+}
+
+static void check_header_size(struct request *request)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+        if (info && info->header_size > HEADER_BYTES_MAX)
+                request_refuse(request, 431, "header_too_large",
+                               "the header is larger than %d bytes; send fewer or shorter fields",
+                               HEADER_BYTES_MAX);
 }
 
 static void check_host(struct request *request, const char *version)
@@ -163,6 +176,7 @@ void guard_check(struct request *request, const char *path, const char *method, 
         if (connection_over_limit(request->connection))
                 request_refuse(request, 503, "too_many_connections",
                                "limits.connections are open already; try again later");
+        check_header_size(request);
         check_host(request, version);
         check_route(request, path, method);
         if (request->refusal.status == 0 && request->route->takes_body)

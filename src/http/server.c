@@ -22,7 +22,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define CONNECTION_MEMORY_BYTES  8192 /* header and reading buffer; cleared for each request */
+#define CONNECTION_MEMORY_BYTES  16384 /* header and reading buffer; cleared for each request */
 #define CONNECTIONS_BEYOND_LIMIT 256  /* accepted to be told that there are too many */
 #define INACTIVITY_BEYOND_S      5    /* the deadlines of connection.c come first */
 
