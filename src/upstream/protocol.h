@@ -1,5 +1,5 @@
 /*
- * protocol: what the upstream's HTTP API says, in both generations (docs/upstream.md).
+ * protocol: what the upstream's HTTP API says, in both generations.
  *
  * Pure functions, so any thread may call them. An answer is judged by its JSON first and by the
  * HTTP status code only where the JSON leaves it open, since no document names the codes.
