@@ -16,7 +16,8 @@
 #include <strings.h>
 
 #define HOST_BYTES_MAX 255
-/* Below what libmicrohttpd has memory for: beyond that it refuses by itself, with a page in HTML. */
+/* Below what libmicrohttpd has memory for: beyond that it refuses by itself, with a page in HTML.
+ */
 #define HEADER_BYTES_MAX 8192
 /* A refused body up to this many times the limit is read to its end, so the client sees the answer.
  */

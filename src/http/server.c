@@ -23,8 +23,8 @@
 #include <uv.h>
 
 #define CONNECTION_MEMORY_BYTES  16384 /* header and reading buffer; cleared for each request */
-#define CONNECTIONS_BEYOND_LIMIT 256  /* accepted to be told that there are too many */
-#define INACTIVITY_BEYOND_S      5    /* the deadlines of connection.c come first */
+#define CONNECTIONS_BEYOND_LIMIT 256   /* accepted to be told that there are too many */
+#define INACTIVITY_BEYOND_S      5     /* the deadlines of connection.c come first */
 
 /* The handles close on their own time, so they outlive the server. */
 struct server_turn {
