@@ -24,7 +24,7 @@ static int refuse_syntax(const struct config_source *source, const config_t *tre
         if (text && strcmp(text, "duplicate setting name") == 0)
                 return config_source_problem(source, line,
                                              "a setting of this name stands above it in the same "
-                                             "group; remove one of the two");
+                                             "group; put both into one");
         if (text && strcmp(text, "mismatched element type in array") == 0)
                 return config_source_problem(source, line,
                                              "the elements of this array differ in type; write "

@@ -79,8 +79,8 @@ static void on_balance_answer(struct answer *answer, void *arg)
         struct balance *balance = arg;
 
         if (answer->kind != ANSWER_FINAL)
-                log_warning("balance of upstream %s: %s %s", balance->account->config->name,
-                            answer->message, answer->detail);
+                log_warning("balance of upstream %s: %s", balance->account->config->name,
+                            answer->detail[0] ? answer->detail : answer->message);
         settle(balance, answer);
         answer_done(answer);
 }

@@ -90,14 +90,15 @@ static int64_t time_left_ms(const struct flight *flight)
         return left_ms > 0 ? left_ms : 0;
 }
 
-static void log_end(const struct flight *flight, enum job_state state, const char *message)
+/* One line for each job that was sent; what an operator may have to look into is a warning. */
+static void log_end(const struct flight *flight, const char *outcome, const char *message)
 {
         const struct job *job = flight->job;
 
-        log_info("job %s %s site=%s upstream=%s ms=%lld%s%s", job->id, job_state_name(state),
-                 job->host, flight->account->config->name,
-                 (long long)(clock_monotonic_ms() - job->created_ms), message ? ": " : "",
-                 message ? message : "");
+        log_line(message ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                 "job %s %s site=%s upstream=%s ms=%lld%s%s", job->id, outcome, job->host,
+                 flight->account->config->name, (long long)(clock_monotonic_ms() - job->created_ms),
+                 message ? ": " : "", message ? message : "");
 }
 
 /* Makes the job final, gives back the slot, and frees the flight. */
@@ -105,7 +106,6 @@ static void flight_end(struct flight *flight, enum job_state state, struct job_o
 {
         struct forwarder *forwarder = flight->forwarder;
 
-        log_end(flight, state, outcome->message);
         job_drop_body(flight->job);
         results_move(forwarder->results, flight->job, state, outcome);
         scheduler_release(forwarder->scheduler, flight->account);
@@ -128,6 +128,7 @@ static void flight_fail(struct flight *flight, enum job_state state, enum job_er
         (void)vsnprintf(message, sizeof message, format, args);
         va_end(args);
         struct job_outcome outcome = {.error = error, .message = strdup(message)};
+        log_end(flight, job_error_code(error), message);
         flight_end(flight, state, &outcome);
 }
 
@@ -137,6 +138,7 @@ static void flight_solve(struct flight *flight, struct answer *answer)
                                       .members_len = answer->members_len};
 
         answer->members = NULL;
+        log_end(flight, answer->skipped ? "skipped" : "solved", NULL);
         flight_end(flight, JOB_SOLVED, &outcome);
 }
 
@@ -170,12 +172,26 @@ static void schedule_poll(struct flight *flight, int64_t at_least_ms)
         loop_timer_start(flight->timer, delay_ms < left_ms ? delay_ms : left_ms, 0);
 }
 
+/* What the operator should know, and the client need not. */
+static void log_trouble(const struct flight *flight, const struct answer *answer)
+{
+        const struct config_upstream *config = flight->account->config;
+
+        if (answer->detail[0])
+                log_warning("upstream %s: %s", config->name, answer->detail);
+        if (answer->about_account)
+                log_error("upstream %s refuses the account of credential %s: %s", config->name,
+                          config->credential, answer->message);
+}
+
 static void on_status_answer(struct answer *answer, void *arg)
 {
         struct flight *flight = arg;
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
+        if (answer->about_account)
+                log_trouble(flight, answer);
         flight->trouble[0] = '\0';
         switch (answer->kind) {
         case ANSWER_FINAL:
@@ -245,9 +261,7 @@ static void on_solve_answer(struct answer *answer, void *arg)
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
-        if (answer->detail[0])
-                log_warning("job %s upstream=%s: %s", flight->job->id,
-                            flight->account->config->name, answer->detail);
+        log_trouble(flight, answer);
         switch (answer->kind) {
         case ANSWER_FINAL:
                 flight_solve(flight, answer);

@@ -169,14 +169,15 @@ static enum gateway_verdict check_site(const struct gateway *gateway, const char
         if (!site) {
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
                                "the job names no site: put its host into the field \"site\", and "
-                               "into %s: sites = { allow = [ \"HOST\" ]; };",
+                               "into sites.allow in %s: sites = { allow = [ \"HOST\" ]; };",
                                file);
                 return GATEWAY_SITE;
         }
         if (site_host(site, ret_host) < 0) {
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
                                "site \"%.*s\" has no host that can be read without doubt; write "
-                               "host, host/path or an http or https URL, and list the host in %s: "
+                               "host, host/path or an http or https URL, in ASCII (Punycode), "
+                               "without user, blanks and percent signs, and list the host in %s: "
                                "sites = { allow = [ \"HOST\" ]; };",
                                SITE_SHOWN_CHARS, site, file);
                 return GATEWAY_SITE;
@@ -184,7 +185,8 @@ static enum gateway_verdict check_site(const struct gateway *gateway, const char
         if (!sites_allow(gateway->sites, ret_host)) {
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
                                "site \"%s\" is not on the allow-list; if it is yours, or you are "
-                               "authorised to test it, add to %s: sites = { allow = [ \"%s\" ]; };",
+                               "authorised to test it, add it to sites.allow in %s: sites = { "
+                               "allow = [ \"%s\" ]; }; and restart",
                                ret_host, file, ret_host);
                 return GATEWAY_SITE;
         }

@@ -112,10 +112,11 @@ static void check_host(struct request *request, const char *version)
                 return;
         }
         if (!host_is_ours(config, host))
-                request_refuse(request, 403, "forbidden_host",
-                               "solvegate is not called \"%s\"; use its address, or add to %s: "
-                               "server_names = [ \"%s\" ];",
-                               host, config->file, host);
+                request_refuse(
+                        request, 403, "forbidden_host",
+                        "solvegate is not called \"%s\"; use its address, or add the name to "
+                        "server_names in %s: server_names = [ \"%s\" ]; and restart",
+                        host, config->file, host);
 }
 
 static void check_route(struct request *request, const char *path, const char *method)
@@ -123,9 +124,10 @@ static void check_route(struct request *request, const char *path, const char *m
         request->route = route_find(path);
         if (!request->route)
                 request_refuse(request, 404, "not_found",
-                               "there is nothing here; jobs go to /api/solve or /solve");
+                               "there is nothing here; use /api/solve, /api/status?id=ID or "
+                               "/api/account/balance, or these without /api");
         else if (!route_allows(request->route, method))
-                request_refuse(request, 405, "method_not_allowed", "use %s here",
+                request_refuse(request, 405, "method_not_allowed", "this address takes %s",
                                route_allow(request->route));
 }
 
@@ -140,6 +142,14 @@ static bool content_is_json(const struct request *request)
         type += strlen(json);
         type += strspn(type, " \t");
         return *type == '\0' || *type == ';';
+}
+
+/* RFC 9110, 8.4: the body would go upstream compressed, and unread. */
+static bool content_is_plain(const struct request *request)
+{
+        const char *encoding = request_field(request, "Content-Encoding");
+
+        return !encoding || strcasecmp(encoding, "identity") == 0;
 }
 
 /* libmicrohttpd has refused what is no number. */
@@ -165,6 +175,11 @@ static void check_body(struct request *request)
         if (!content_is_json(request)) {
                 request_refuse(request, 415, "not_json",
                                "send the job with Content-Type: application/json");
+                return;
+        }
+        if (!content_is_plain(request)) {
+                request_refuse(request, 415, "not_json",
+                               "send the job as it is, without Content-Encoding");
                 return;
         }
         enum gateway_verdict verdict =

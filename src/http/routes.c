@@ -16,8 +16,10 @@ static const struct route routes[] = {
 
 const struct route *route_find(const char *path)
 {
+        /* A base URL with a slash at its end gives two. */
+        while (path[0] == '/' && path[1] == '/')
+                path++;
         size_t len = strlen(path);
-
         if (len > 1 && path[len - 1] == '/')
                 len--;
         for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {

@@ -20,7 +20,7 @@ struct route {
         enum MHD_Result (*handle)(struct request *request);
 };
 
-/* Finds the route of a path, with or without a trailing slash; NULL when there is none. */
+/* Finds the route of a path; slashes too many in front and one behind do not count. NULL: none. */
 const struct route *route_find(const char *path);
 
 /* The methods of a route, as the Allow field lists them (RFC 9110, 10.2.1). */

@@ -20,8 +20,12 @@ static void find(struct request *request)
         }
         request->job = results_find(gateway_results(request->server->gateway), id);
         if (!request->job)
-                request_refuse(request, 404, "unknown_id",
-                               "no job has this id; results are kept for results.ttl seconds");
+                request_refuse(
+                        request, 404, "unknown_id",
+                        "no job has this id; a result is kept for %lld seconds (results.ttl), and "
+                        "not over a restart",
+                        (long long)(gateway_config(request->server->gateway)->results.ttl_ms /
+                                    1000));
 }
 
 enum MHD_Result status_handle(struct request *request)

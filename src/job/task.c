@@ -29,7 +29,8 @@ enum field {
         FIELD_DATA_TYPE,
         FIELD_SITEKEY,
         FIELD_SITE,
-        FIELD_OTHER, /* not known here: passes through */
+        FIELD_CREDENTIAL, /* must not go upstream, and the body goes as it is: refused */
+        FIELD_OTHER,      /* not known here: passes through */
 };
 
 /* Names as name_set_fold() writes them. */
@@ -37,9 +38,11 @@ static const struct {
         const char *name;
         enum field field;
 } known_fields[] = {
-        {"images", FIELD_IMAGES},       {"target", FIELD_TARGET},   {"method", FIELD_METHOD},
-        {"data_type", FIELD_DATA_TYPE}, {"sitekey", FIELD_SITEKEY}, {"site_key", FIELD_SITEKEY},
-        {"site", FIELD_SITE},
+        {"images", FIELD_IMAGES},     {"target", FIELD_TARGET},
+        {"method", FIELD_METHOD},     {"data_type", FIELD_DATA_TYPE},
+        {"sitekey", FIELD_SITEKEY},   {"site_key", FIELD_SITEKEY},
+        {"site", FIELD_SITE},         {"uid", FIELD_CREDENTIAL},
+        {"apikey", FIELD_CREDENTIAL}, {"authorization", FIELD_CREDENTIAL},
 };
 
 #define KNOWN_FIELDS (sizeof known_fields / sizeof known_fields[0])
@@ -299,7 +302,8 @@ static int read_images(struct reading *reading)
         if (r < 0)
                 return r;
         if (reading->task.images == 0)
-                refuse(reading, FAULT_VALUE, "images: none given");
+                refuse(reading, FAULT_VALUE, "images: none given; give 1 to %u",
+                       reading->max_images);
         else if (reading->task.images > reading->max_images)
                 refuse(reading, FAULT_VALUE, "images: %u given, at most %u are taken",
                        reading->task.images, reading->max_images);
@@ -335,7 +339,7 @@ static int read_target(struct reading *reading)
         if (r <= 0)
                 return r;
         if (text.len == 0) {
-                refuse(reading, FAULT_VALUE, "target: empty");
+                refuse(reading, FAULT_VALUE, "target: empty; say what to look for on the images");
                 return 0;
         }
         if (text.len + 2 > TASK_TARGET_BYTES_MAX) {
@@ -346,7 +350,7 @@ static int read_target(struct reading *reading)
         return reading->task.target_json ? 0 : refuse_out_of_memory(reading);
 }
 
-/* Reads `method`, or `data_type` where other is what may stand there besides. */
+/* Reads `method` or `data_type`; other may stand there besides, or is the same. */
 static int read_method(struct reading *reading, const char *name, const char *other)
 {
         struct json_span text;
@@ -356,7 +360,8 @@ static int read_method(struct reading *reading, const char *name, const char *ot
                 return r;
         r = decode(reading, text);
         if (r == 0 && !text_is(reading, METHOD) && !text_is(reading, other))
-                refuse(reading, FAULT_KIND, "%s: only " METHOD " is relayed", name);
+                refuse(reading, FAULT_KIND, "%s: only jobs of " METHOD " are relayed; write \"%s\"",
+                       name, other);
         return r;
 }
 
@@ -401,6 +406,11 @@ static int read_value(struct reading *reading, enum field field)
                 return r < 0 ? r : 0;
         case FIELD_SITE:
                 return read_site(reading);
+        case FIELD_CREDENTIAL:
+                refuse(reading, FAULT_VALUE,
+                       "uid, apikey and authorization do not belong into a job, which goes "
+                       "upstream as it is; leave them out or send them in the header");
+                return json_reader_skip(&reading->json, NULL);
         case FIELD_OTHER:
                 return json_reader_skip(&reading->json, NULL);
         }
@@ -434,7 +444,7 @@ static int take_name(struct reading *reading, struct json_span name, enum field 
         if (r < 0)
                 return r;
         enum field field = find_field(reading);
-        if (field == FIELD_OTHER) {
+        if (field == FIELD_OTHER || field == FIELD_CREDENTIAL) {
                 r = add_name(reading, &reading->names, &place);
                 if (r < 0)
                         return r;
@@ -484,7 +494,8 @@ static int read_body(struct reading *reading)
         if (r < 0)
                 return r;
         if (type != JSON_OBJECT) {
-                refuse(reading, FAULT_SHAPE, "the body is not a JSON object");
+                refuse(reading, FAULT_SHAPE,
+                       "the body is not a JSON object; send {\"images\": …, \"target\": …, …}");
                 r = json_reader_skip(&reading->json, NULL);
         } else {
                 r = read_fields(reading);
@@ -492,11 +503,12 @@ static int read_body(struct reading *reading)
         if (r < 0)
                 return r;
         if (!has_field(reading, FIELD_IMAGES))
-                refuse(reading, FAULT_VALUE, "images: missing");
+                refuse(reading, FAULT_VALUE,
+                       "images: missing; give base64 images as an object or an array");
         if (!has_field(reading, FIELD_TARGET))
-                refuse(reading, FAULT_VALUE, "target: missing");
+                refuse(reading, FAULT_VALUE, "target: missing; say what to look for on the images");
         if (!has_field(reading, FIELD_METHOD) && !has_field(reading, FIELD_DATA_TYPE))
-                refuse(reading, FAULT_VALUE, "method: missing; it must be " METHOD);
+                refuse(reading, FAULT_VALUE, "method: missing; write \"" METHOD "\"");
         return json_reader_end(&reading->json);
 }
 

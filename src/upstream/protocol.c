@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "base/strbuf.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,30 +217,26 @@ static enum answer_kind judge_complaint(enum upstream_endpoint endpoint, long ht
         return ANSWER_REJECTED;
 }
 
+static bool is_about_account(const struct fields *fields)
+{
+        return code_meaning(fields->code) == CODE_ACCOUNT ||
+               span_is(fields->status, "Unauthorized");
+}
+
 static enum answer_kind judge_fields(enum upstream_endpoint endpoint, long http_code,
                                      const struct fields *fields)
 {
-        bool complains = span_is(fields->status, "error");
-        bool unauthorized = span_is(fields->status, "Unauthorized");
-
         if (span_is(fields->status, "solved") || span_is(fields->status, "skip"))
                 return ANSWER_FINAL;
         if (status_is_pending(fields->status)) {
                 bool pollable = fields->id.len > 0 && fields->id.len <= UPSTREAM_ID_BYTES_MAX;
                 return endpoint == UPSTREAM_STATUS || pollable ? ANSWER_PENDING : ANSWER_UNCLEAR;
         }
-        switch (code_meaning(fields->code)) {
-        case CODE_LATER:
+        if (code_meaning(fields->code) == CODE_LATER)
                 return ANSWER_TRY_LATER;
-        case CODE_ACCOUNT:
-                return judge_complaint(endpoint, http_code, true);
-        case CODE_FINAL:
-                return judge_complaint(endpoint, http_code, false);
-        case CODE_SILENT:
-                break;
-        }
-        if (complains || unauthorized)
-                return judge_complaint(endpoint, http_code, unauthorized);
+        if (code_meaning(fields->code) == CODE_FINAL || is_about_account(fields) ||
+            span_is(fields->status, "error"))
+                return judge_complaint(endpoint, http_code, is_about_account(fields));
         return judge_by_http(endpoint, http_code);
 }
 
@@ -268,6 +263,8 @@ void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *
         else
                 ret_answer->kind = judge_fields(endpoint, http_code, &fields);
 
+        ret_answer->skipped = object && span_is(fields.status, "skip");
+        ret_answer->about_account = object && is_about_account(&fields);
         if (object && fields.id.len > 0)
                 copy_text(fields.id, ret_answer->upstream_id, sizeof ret_answer->upstream_id);
         if (object && fields.message.len > 0)

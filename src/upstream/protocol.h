@@ -7,6 +7,7 @@
 #ifndef SOLVEGATE_UPSTREAM_PROTOCOL_H
 #define SOLVEGATE_UPSTREAM_PROTOCOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,8 @@ struct answer {
         char message[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* for the client */
         char detail[UPSTREAM_MESSAGE_BYTES_MAX + 1];  /* more, for the log; or "" */
         int64_t retry_after_ms;                       /* what the upstream asks to wait, or 0 */
+        bool skipped;                                 /* FINAL: without a solution */
+        bool about_account; /* the key, the balance or the plan is refused, not the job */
 };
 
 /*
