@@ -1,8 +1,8 @@
 /*
  * service: see service.h.
  *
- * Stopping goes in steps, each on the main loop: a signal closes the scheduler (no more jobs);
- * when no job is left, or after limits.drain_timeout has cancelled or ended what is left, every
+ * Stopping goes in steps, each on the main loop: a signal closes the scheduler and cancels what was
+ * not sent yet; when no job is under way, or limits.drain_timeout has ended those that are, every
  * worker answers the requests it still has; when all have, they are stopped and freed.
  */
 #include "daemon/service.h"
@@ -92,14 +92,16 @@ static void on_drain_timeout(void *arg)
 static void on_stop_signal(struct service *service, int number)
 {
         if (service->draining) {
-                log_warning("%s again: exiting at once", strsignal(number));
+                log_warning("SIG%s again: exiting at once", sigabbrev_np(number));
                 _exit(EXIT_FAILURE);
         }
-        log_info("%s: draining: no more jobs are taken, those under way are finished",
-                 strsignal(number));
+        log_info("SIG%s: draining: no more jobs are taken or sent, those under way are finished",
+                 sigabbrev_np(number));
         service->draining = true;
         loop_timer_start(service->drain_timer, service->config->limits.drain_timeout_ms, 0);
         scheduler_drain(gateway_scheduler(service->gateway), service->loop, &service->idle);
+        /* They would be charged, and few would still be asked for. */
+        gateway_cancel_waiting(service->gateway);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -152,9 +154,9 @@ static int open_listeners(struct service *service)
                                   &problem);
                 if (r == 0)
                         service->listener_count++;
-                else
-                        log_error("%s", problem.data ? problem.data : strerror(-r));
         }
+        if (r < 0)
+                log_error("%s", problem.data ? problem.data : strerror(-r));
         strbuf_done(&problem);
         return r;
 }
@@ -233,17 +235,29 @@ static void service_close(struct service *service)
         gateway_free(service->gateway);
 }
 
+static void warn_of_sites(const struct config *config)
+{
+        if (config->sites.allow.count == 0)
+                log_warning("sites.allow is empty: every job is refused");
+        for (size_t i = 0; i < config->sites.allow.count; i++) {
+                const char *pattern = config->sites.allow.items[i];
+                if (strcmp(pattern, "*") == 0)
+                        log_warning("sites.allow has \"*\": jobs for every site are relayed");
+                else if (strncmp(pattern, "*.", 2) == 0 && !strchr(pattern + 2, '.'))
+                        log_warning("sites.allow has \"%s\": jobs for a whole top-level domain are "
+                                    "relayed",
+                                    pattern);
+        }
+}
+
 /* What an operator should know at each start. */
-static void warn(const struct config *config, size_t file_limit)
+static void tell_start(const struct config *config, size_t file_limit)
 {
         size_t wanted = FILES_BESIDE + (size_t)config->limits.connections;
 
-        for (size_t i = 0; i < config->sites.allow.count; i++) {
-                if (strcmp(config->sites.allow.items[i], "*") == 0)
-                        log_warning("sites.allow has \"*\": jobs for every site are relayed");
-        }
-        if (config->sites.allow.count == 0)
-                log_warning("sites.allow is empty: every job is refused");
+        log_info("solvegate " SOLVEGATE_VERSION " with %s: upstreams=%zu sites=%zu workers=%d",
+                 config->file, config->upstreams_count, config->sites.allow.count, config->workers);
+        warn_of_sites(config);
         for (size_t i = 0; i < config->upstreams_count; i++)
                 wanted += (size_t)config->upstreams[i].max_in_flight;
         if (wanted > file_limit)
@@ -264,7 +278,7 @@ int service_run(const struct config *config, struct credential **credentials)
         struct service service = {.config = config, .idle.deliver = on_idle};
 
         (void)signal(SIGPIPE, SIG_IGN);
-        warn(config, process_raise_file_limit());
+        tell_start(config, process_raise_file_limit());
         int r = gateway_new(config, credentials, &service.gateway);
         if (r == 0)
                 r = transfer_global_init();

@@ -68,7 +68,7 @@ enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *f
 /* Fails queued jobs whose deadline has passed and forgets expired results. Thread: any. */
 void gateway_tick(struct gateway *gateway);
 
-/* Cancels every job that still waits: the time to stop has come. Thread: any. */
+/* Cancels every job that waits, once the scheduler takes no more of them. Thread: any. */
 void gateway_cancel_waiting(struct gateway *gateway);
 
 struct results *gateway_results(struct gateway *gateway);
