@@ -1,0 +1,98 @@
+"""Fixtures of the integration tests.
+
+simulator(...) and gateway(sim, ...) start programs with configuration and state of their own, on
+ports that the kernel chooses. At the end of the test each must stop on SIGTERM with exit status 0,
+without a sanitizer's report, and the gateway's whole log must hold no stored credential.
+
+A test that is a coroutine function is run to its end, under a time limit.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import os
+import resource
+
+import pytest
+
+from lib.build import patience
+from lib.gateway import STOP_TIMEOUT, Gateway
+from lib.process import stop_all
+from lib.simulator import Simulator
+
+ASYNC_TEST_TIMEOUT = 120.0
+
+
+def pytest_configure():
+    """No proxy between the tests and loopback, and descriptors for 1,000 connections and more."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            del os.environ[name]
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 16384 if hard == resource.RLIM_INFINITY else min(hard, 16384)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    test = asyncio.wait_for(pyfuncitem.obj(**arguments), patience(ASYNC_TEST_TIMEOUT))
+    asyncio.run(test)
+    return True
+
+
+@contextlib.contextmanager
+def _fleet(kind, directory):
+    """A factory of processes, which are stopped and looked through at the end."""
+    running = []
+
+    def start(*args, **settings):
+        name = f"{kind.__name__.lower()}{len(running) or ''}"
+        process = kind(directory, *args, name=settings.pop("name", name), **settings)
+        running.append(process)
+        return process
+
+    try:
+        yield start
+    finally:
+        problems = stop_all(running, STOP_TIMEOUT)
+        assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def simulator(tmp_path):
+    with _fleet(Simulator, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def gateway(simulator, tmp_path):
+    """Needs the simulator fixture, so that gateways stop first."""
+    with _fleet(Gateway, tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_simulator(tmp_path_factory):
+    """For files whose many small tests leave nothing behind."""
+    with _fleet(Simulator, tmp_path_factory.mktemp("sim")) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_gateway(shared_simulator, tmp_path_factory):
+    with _fleet(Gateway, tmp_path_factory.mktemp("gateway")) as start:
+        yield start
+
+
+@pytest.fixture(params=["free", "pro"])
+def mode(request):
+    return request.param
+
+
+@pytest.fixture(params=[1, 2], ids=["api1", "api2"])
+def api(request):
+    return request.param

@@ -1,0 +1,130 @@
+"""solvegate as the tests use it."""
+
+import os
+import urllib.parse
+
+from . import canary, http, libconfig
+from .build import BUILD, wait_until
+from .job import SITE
+from .process import Process
+
+DRAIN_TIMEOUT = 0.3
+STOP_TIMEOUT = 10.0
+
+FINAL = ("solved", "skip", "error")
+
+_SECTIONS = ("answers", "results", "poll", "limits", "log")
+
+
+STORED_CREDENTIAL = {"uid": canary.STORED_UID, "apikey": canary.STORED_APIKEY}
+
+
+def write_credential(directory, name, values):
+    folder = directory / "credentials"
+    folder.mkdir()
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(libconfig.dumps(values))
+
+
+LOOPBACK = {"address": "127.0.0.1", "port": 0}
+
+
+def configuration(listen, upstreams, sites=(SITE,), workers=2, server_names=(), **sections):
+    """The settings of a test's gateway: fast polls, a short drain, everything logged."""
+    unknown = set(sections) - set(_SECTIONS)
+    assert not unknown, f"no such section: {unknown}"
+    defaults = {
+        "poll": {"first": 0.05, "interval": 0.1, "cap": 0.5},
+        "limits": {"drain_timeout": DRAIN_TIMEOUT},
+        "log": {"level": "debug"},
+    }
+    settings = {
+        "listen": listen,
+        "server_names": list(server_names),
+        "workers": workers,
+        "upstreams": upstreams,
+        "sites": {"allow": list(sites)},
+    }
+    for name in _SECTIONS:
+        merged = {**defaults.get(name, {}), **sections.get(name, {})}
+        if merged:
+            settings[name] = merged
+    return settings
+
+
+def upstream_of(sim):
+    return {"url": sim.url, "api": sim.api}
+
+
+class Gateway(Process):
+    """A running daemon.
+
+    Its upstream is the simulator sim, with what the dictionary upstream adds or replaces; or there
+    are several, one for each dictionary in upstreams.
+    """
+
+    secrets = canary.STORED
+
+    def __init__(self, directory, sim=None, name="gateway", upstream=None, upstreams=None,
+                 listen=(LOOPBACK,), popen=None, credential=None, **settings):
+        self.name = name
+        self.sim = sim
+        if upstreams is None:
+            known = {} if sim is None else upstream_of(sim)
+            upstreams = [{"name": "main", **known, **(upstream or {})}]
+        upstreams = [{"credential": "account", **entry} for entry in upstreams]
+        home = directory / name
+        home.mkdir()
+        write_credential(home, "account", credential or STORED_CREDENTIAL)
+        config = home / "solvegate.conf"
+        config.write_text(libconfig.dumps(configuration(listen, upstreams, **settings)))
+        environment = {n: v for n, v in os.environ.items() if n != "CREDENTIALS_DIRECTORY"}
+        super().__init__([BUILD / "solvegate", "-c", config], home / "log", len(listen),
+                         cwd=home, env=environment, **(popen or {}))
+        self.wait_ready()
+        self.url = self.urls[0]
+        self.host = urllib.parse.urlsplit(self.url).netloc
+
+    def request(self, method, target, body=None, headers=None, timeout=http.TIMEOUT):
+        return http.request(self.url, method, target, body, headers, timeout)
+
+    def get(self, target, headers=None):
+        return self.request("GET", target, None, headers)
+
+    def solve(self, job, headers=None, path="/api/solve"):
+        """Posts a job and returns the first answer."""
+        all_headers = {"Content-Type": "application/json", **(headers or {})}
+        return self.request("POST", path, job.body, all_headers)
+
+    def submit(self, job, **headers):
+        """Posts a job without waiting for anything and returns its id."""
+        answer = self.solve(job, {"Prefer": "respond-async", **headers})
+        assert answer.status == 200, answer
+        return answer.object()["id"]
+
+    def status(self, job_id, query="", headers=None):
+        return self.get(f"/api/status?id={job_id}{query}", headers)
+
+    def finish(self, job_id, timeout=20.0):
+        """Polls until the job is final and returns the last answer."""
+
+        def final():
+            answer = self.status(job_id)
+            return answer if answer.object()["status"] in FINAL else None
+
+        return wait_until(final, timeout, f"job {job_id} is final")
+
+    def run(self, job, timeout=20.0):
+        """Posts a job and follows it as a tool does. Returns the last answer."""
+        first = self.solve(job)
+        assert first.status == 200, first
+        if first.object()["status"] in FINAL:
+            return first
+        return self.finish(first.object()["id"], timeout)
+
+    def path_of(self, url):
+        """The path and query of an address that the gateway gave for itself."""
+        parts = urllib.parse.urlsplit(url)
+        assert (parts.scheme, parts.netloc) == ("http", self.host), url
+        return f"{parts.path}?{parts.query}"

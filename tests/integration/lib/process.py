@@ -1,0 +1,102 @@
+"""A program under test: started, waited for, stopped, and its log looked through."""
+
+import re
+import signal
+import subprocess
+
+from .build import patience, wait_until
+
+_READY = re.compile(r"^ready (https?://\S+)$", re.MULTILINE)
+
+_SANITIZER_REPORTS = (
+    "ERROR: AddressSanitizer",
+    "AddressSanitizer:DEADLYSIGNAL",
+    "LeakSanitizer",
+    "WARNING: ThreadSanitizer",
+    "runtime error:",
+)
+
+
+class Process:
+    """Runs argv with standard error in a file."""
+
+    name = "program"
+    exit_statuses = (0,)  # those that are no problem at the end
+    secrets = ()  # what its log must not hold
+
+    def __init__(self, argv, log_path, listeners=1, **popen):
+        self.log_path = log_path
+        self.listeners = listeners
+        with open(log_path, "wb") as log:
+            self.popen = subprocess.Popen(
+                [str(arg) for arg in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **popen,
+            )
+        self.pid = self.popen.pid
+        self.urls = []
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def wait_ready(self):
+        """Waits for the ready lines and keeps their addresses in urls."""
+        try:
+            self.urls = wait_until(self._ready_urls, 20.0, f"{self.popen.args[0]} is ready", 0.005)
+        except AssertionError:
+            self.kill()
+            raise
+
+    def _ready_urls(self):
+        urls = _READY.findall(self.log())
+        if len(urls) >= self.listeners:
+            return urls
+        code = self.popen.poll()
+        assert code is None, f"{self.popen.args[0]} ended with {code}:\n{self.log()}"
+        return None
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def wait(self, timeout):
+        """Waits for the end and returns the exit status."""
+        return self.popen.wait(patience(timeout))
+
+    def kill(self):
+        if self.running():
+            self.popen.kill()
+        self.popen.wait()
+
+    def stop(self, timeout):
+        """SIGTERM, unless it has ended. Returns the exit status, or what happened instead."""
+        if self.running():
+            self.signal(signal.SIGTERM)
+        try:
+            return self.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return f"killed, since it did not stop within {timeout} s"
+
+    def problems_in_log(self):
+        log = self.log()
+        problems = [f"its log holds {secret}" for secret in self.secrets if secret in log]
+        reports = [report for report in _SANITIZER_REPORTS if report in log]
+        if reports:
+            problems.append(f"sanitizer report {reports}\n{log}")
+        return problems
+
+
+def stop_all(processes, timeout):
+    """Stops each and returns what was wrong with any of them, one text for each problem."""
+    problems = []
+    for process in reversed(processes):
+        status = process.stop(timeout)
+        if status not in process.exit_statuses:
+            problems.append(f"{process.name}: exit status {status}\n{process.log()[-4000:]}")
+        problems += [f"{process.name}: {problem}" for problem in process.problems_in_log()]
+    return problems

@@ -1,0 +1,70 @@
+"""solvegate-sim as the tests use it."""
+
+import json
+
+from . import canary
+from .build import BUILD
+from .http import open_blocking
+from .process import Process
+
+STOP_TIMEOUT = 5.0
+
+
+class Simulator(Process):
+    def __init__(self, directory, name="sim", mode="free", api=1, latency=0.1, jitter=None,
+                 concurrency=None, faults=(), tls=None):
+        self.name = name
+        self.mode = mode
+        self.api = api
+        argv = [BUILD / "solvegate-sim", "--mode", mode, "--api", api, "--latency", latency]
+        argv += ["--uid", canary.STORED_UID, "--apikey", canary.STORED_APIKEY, "--seed", 1]
+        if jitter is not None:
+            argv += ["--jitter", jitter]
+        if concurrency is not None:
+            argv += ["--concurrency", concurrency]
+        for fault in faults:
+            argv += ["--fault", fault]
+        if tls is not None:
+            argv += ["--tls-certificate", tls.certificate, "--tls-key", tls.key]
+        super().__init__(argv, directory / f"{name}.log")
+        self.wait_ready()
+        self.url = self.urls[0]
+        self.prefix = "/api" if api == 1 else ""
+
+    def call(self, method, target, body=None, headers=None):
+        """A request to the simulator itself. Returns the HTTP status and the body."""
+        connection = open_blocking(self.url)
+        try:
+            connection.request(method, target, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def _control(self, method, target, body=None):
+        status, answer = self.call(method, target, body)
+        assert 200 <= status < 300, f"{method} {target}: {status} {answer!r}"
+        return answer
+
+    def counters(self):
+        return json.loads(self._control("GET", "/sim/counters"))
+
+    def requests(self, endpoint=None):
+        """The API requests received, in order of arrival."""
+        every = json.loads(self._control("GET", "/sim/requests"))
+        return [r for r in every if endpoint in (None, r["endpoint"])]
+
+    def fault(self, *specs):
+        self._control("POST", "/sim/faults", "\n".join(specs).encode())
+
+    def clear_faults(self):
+        self._control("DELETE", "/sim/faults")
+
+    def reset(self):
+        self._control("POST", "/sim/reset")
+
+    def solve_directly(self, job):
+        """What the simulator answers without a gateway between. Returns the body."""
+        headers = {"uid": canary.STORED_UID, "apikey": canary.STORED_APIKEY,
+                   "Content-Type": "application/json"}
+        return self.call("POST", f"{self.prefix}/solve", job.body, headers)[1]

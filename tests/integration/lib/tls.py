@@ -1,0 +1,31 @@
+"""Certificates for tests, made by the openssl command."""
+
+import subprocess
+
+
+class Certificate:
+    def __init__(self, certificate, key):
+        self.certificate = certificate
+        self.key = key
+
+
+def _openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
+
+
+def _request(directory, name, *arguments):
+    key, certificate = directory / f"{name}.key", directory / f"{name}.pem"
+    _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-days", "2", "-subj", f"/CN={name}", "-keyout", key, "-out", certificate, *arguments)
+    return Certificate(certificate, key)
+
+
+def make_authority(directory, name="authority"):
+    return _request(directory, name, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+
+def make_certificate(directory, authority, name, alternative_names):
+    """A server's certificate, signed by the authority."""
+    return _request(directory, name, "-CA", authority.certificate, "-CAkey", authority.key,
+                    "-addext", f"subjectAltName={alternative_names}",
+                    "-addext", "basicConstraints=critical,CA:FALSE")

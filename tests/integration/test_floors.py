@@ -1,0 +1,115 @@
+"""The include graph: a file includes only the floors below it and its own, and each library has
+the one room that knows it (docs/architecture.md)."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lib.build import REPOSITORY
+
+SRC = REPOSITORY / "src"
+
+FLOORS = ["base", "config", "job", "access", "upstream", "engine", "http", "daemon"]
+
+# Programs beside the house, and the floors that they may use.
+BESIDE = {"sim": {"base"}}
+
+# A library's header, and the folders that may include it.
+ROOMS = {
+    "microhttpd.h": {"http", "sim"},
+    "curl/": {"upstream"},
+    "libconfig.h": {"config"},
+    "sqlite3.h": set(),
+}
+
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+def sources(src):
+    return sorted([*src.rglob("*.c"), *src.rglob("*.h")])
+
+
+def includes(src):
+    """Every include as (file, kind of quote, what)."""
+    for path in sources(src):
+        name = path.relative_to(src).as_posix()
+        for quote, what in _INCLUDE.findall(path.read_text()):
+            yield name, quote, what
+
+
+def may_use(folder):
+    if folder in BESIDE:
+        return BESIDE[folder] | {folder}
+    return set(FLOORS[: FLOORS.index(folder) + 1])
+
+
+def violation(src, name, quote, what):
+    """What is wrong with an include, or None."""
+    folder = name.split("/")[0]
+    if folder not in FLOORS and folder not in BESIDE:
+        return f"{name}: {folder} is on no floor"
+    if quote == "<":
+        for library, rooms in ROOMS.items():
+            if what.startswith(library) and folder not in rooms:
+                return f"{name}: <{what}> belongs in {sorted(rooms)}"
+        return None
+    if not (src / what).is_file():
+        return f'{name}: "{what}" is not relative to src/'
+    if what.split("/")[0] not in may_use(folder):
+        return f'{name}: "{what}" is no floor below'
+    return None
+
+
+def violations(src):
+    found = (violation(src, *include) for include in includes(src))
+    return [problem for problem in found if problem]
+
+
+def graph(src):
+    """The arrows between folders, with how many includes each stands for."""
+    arrows = {}
+    for name, quote, what in includes(src):
+        arrow = (name.split("/")[0], what.split("/")[0])
+        if quote == '"' and arrow[0] != arrow[1]:
+            arrows[arrow] = arrows.get(arrow, 0) + 1
+    return arrows
+
+
+def test_no_include_runs_up():
+    for (above, below), count in sorted(graph(SRC).items()):
+        print(f"{above} -> {below}  {count}")
+    assert sources(SRC), "there is nothing to look at"
+    assert not violations(SRC)
+
+
+def test_every_folder_is_on_a_floor():
+    folders = {path.name for path in SRC.iterdir() if path.is_dir()}
+    assert folders <= set(FLOORS) | set(BESIDE)
+
+
+@pytest.mark.parametrize(
+    "where, line",
+    [
+        ("base/planted.c", '#include "job/task.h"'),
+        ("config/planted.h", '#  include "http/server.h"'),
+        ("engine/planted.c", '#include "daemon/worker.h"'),
+        ("sim/planted.c", '#include "config/config.h"'),
+        ("job/planted.c", "#include <microhttpd.h>"),
+        ("daemon/planted.c", "#include <curl/curl.h>"),
+        ("http/planted.c", " #include <libconfig.h>"),
+        ("job/planted.c", "#include <sqlite3.h>"),
+        ("job/planted.c", '#include "task.h"'),
+        ("cellar/planted.c", "#include <stdio.h>"),
+    ],
+)
+def test_a_planted_violation_is_found(tmp_path, where, line):
+    src = Path(shutil.copytree(SRC, tmp_path / "src"))
+    for header in ("job/task.h", "http/server.h", "daemon/worker.h", "config/config.h"):
+        (src / header).parent.mkdir(exist_ok=True)
+        (src / header).touch()
+    planted = src / where
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_text(f"{line}\n")
+    assert len(violations(src)) == len(violations(SRC)) + 1

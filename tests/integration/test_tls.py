@@ -1,0 +1,145 @@
+"""The way upstream is verified TLS, with HTTP/2 where the upstream offers it."""
+
+import os
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from lib import expect
+from lib.build import wait_until
+from lib.job import job
+from lib.tls import make_authority, make_certificate
+
+NGHTTPX = shutil.which("nghttpx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+OUR_NAMES = "DNS:localhost,IP:127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def certificate(authority, tmp_path):
+    def make(names=OUR_NAMES, signer=authority):
+        return make_certificate(tmp_path, signer, "server", names)
+
+    return make
+
+
+def secured(gateway, sim, authority=None, host="127.0.0.1"):
+    """A gateway before a simulator with TLS."""
+    upstream = {"url": sim.url.replace("127.0.0.1", host)}
+    if authority is not None:
+        upstream["ca"] = str(authority.certificate)
+    return gateway(sim, upstream=upstream)
+
+
+def assert_unavailable(house):
+    """The job fails without a byte of it having been received upstream."""
+    answer = house.solve(job(), {"Prefer": "wait=30"})
+    body = expect.failed(answer, "upstream_unavailable")
+    counters = house.sim.counters()
+    assert counters["solve_requests"] == 0
+    assert counters["solve_bytes"] == 0
+    assert counters["charged"] == 0
+    return body
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_certificate_of_the_configured_authority_is_trusted(
+    simulator, gateway, mode, authority, certificate, host
+):
+    house = secured(gateway, simulator(mode=mode, tls=certificate()), authority, host)
+    task = job()
+    expect.solved(house.run(task), task)
+    assert house.get("/balance").object()["status"] == "active"
+
+
+def test_without_the_authority_nothing_is_sent(simulator, gateway, mode, certificate):
+    assert_unavailable(secured(gateway, simulator(mode=mode, tls=certificate())))
+
+
+def test_under_another_authority_nothing_is_sent(
+    simulator, gateway, authority, certificate, tmp_path
+):
+    other = make_authority(tmp_path, "other")
+    assert_unavailable(secured(gateway, simulator(tls=certificate(signer=other)), authority))
+
+
+@pytest.mark.parametrize("names", ["DNS:other.example", "IP:127.0.0.2", "DNS:127.0.0.1.example"])
+def test_a_certificate_of_another_name_is_refused(
+    simulator, gateway, authority, certificate, names
+):
+    assert_unavailable(secured(gateway, simulator(tls=certificate(names)), authority))
+
+
+def test_a_plain_server_in_place_of_tls_gets_nothing(simulator, gateway, authority):
+    sim = simulator()
+    house = gateway(sim, upstream={"url": sim.url.replace("http:", "https:"),
+                                   "ca": str(authority.certificate)})
+    assert_unavailable(house)
+
+
+class Front:
+    """nghttpx with TLS and HTTP/2 before a simulator. Ends with its block."""
+
+    def __init__(self, directory, sim, certificate):
+        self.directory = directory
+        self.sim = sim
+        self.certificate = certificate
+        self.access_log = directory / "access.log"
+
+    def __enter__(self):
+        for _ in range(10):  # the port is free now, and another may take it before nghttpx does
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                self.port = listener.getsockname()[1]
+            self.process = self._start()
+            if wait_until(lambda: self._listens() or self._ended(), 20.0) == "listens":
+                return self
+        raise AssertionError((self.directory / "error.log").read_text())
+
+    def _start(self):
+        backend = self.sim.url.removeprefix("http://").replace(":", ",")
+        return subprocess.Popen(
+            [NGHTTPX, "--conf=/dev/null", "--workers=1", f"--frontend=127.0.0.1,{self.port}",
+             f"--backend={backend}", f"--accesslog-file={self.access_log}",
+             "--accesslog-format=$request", f"--errorlog-file={self.directory / 'error.log'}",
+             self.certificate.key, self.certificate.certificate],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _listens(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+        except OSError:
+            return None
+        return "listens" if self.process.poll() is None else None
+
+    def _ended(self):
+        return "ended" if self.process.poll() is not None else None
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(10)
+
+    def requests(self):
+        return self.access_log.read_text().splitlines()
+
+
+@pytest.mark.skipif(NGHTTPX is None, reason="nghttpx is not installed")
+def test_jobs_go_by_http_2_where_the_upstream_offers_it(
+    simulator, gateway, mode, authority, certificate, tmp_path
+):
+    sim = simulator(mode=mode)
+    with Front(tmp_path, sim, certificate()) as front:
+        house = gateway(sim, upstream={"url": f"https://localhost:{front.port}",
+                                       "ca": str(authority.certificate)})
+        for seed in range(5):
+            task = job(seed=seed, size=20_000)
+            expect.solved(house.run(task), task)
+        wait_until(lambda: len([r for r in front.requests() if r.startswith("POST")]) == 5)
+        assert all(request.endswith("HTTP/2") for request in front.requests())
+    assert sim.counters()["charged"] == 5
