@@ -126,6 +126,24 @@ static void replace_answer(void (*say)(struct sim_reply *reply), struct sim_repl
                 say(reply);
 }
 
+/* Changes how the answer is delivered. */
+static void spoil_delivery(const struct sim_fault *fault, struct sim_reply *reply)
+{
+        static const struct {
+                enum sim_fault_kind kind;
+                enum sim_delivery delivery;
+        } deliveries[] = {
+                {SIM_FAULT_RESET, SIM_DELIVERY_RESET},   {SIM_FAULT_CLOSE, SIM_DELIVERY_CLOSE},
+                {SIM_FAULT_TRUNCATE, SIM_DELIVERY_HALF}, {SIM_FAULT_DRIP, SIM_DELIVERY_DRIP},
+                {SIM_FAULT_HANG, SIM_DELIVERY_HANG},
+        };
+
+        for (size_t i = 0; i < sizeof deliveries / sizeof deliveries[0]; i++) {
+                if (deliveries[i].kind == fault->kind)
+                        reply->delivery = deliveries[i].delivery;
+        }
+}
+
 void sim_spoil_answer(const struct sim_fault *fault, struct sim_reply *reply)
 {
         switch (fault->kind) {
@@ -140,19 +158,11 @@ void sim_spoil_answer(const struct sim_fault *fault, struct sim_reply *reply)
         case SIM_FAULT_DUPLICATE:
                 break; /* not made here */
         case SIM_FAULT_RESET:
-                reply->delivery = SIM_DELIVERY_RESET;
-                break;
         case SIM_FAULT_CLOSE:
-                reply->delivery = SIM_DELIVERY_CLOSE;
-                break;
         case SIM_FAULT_TRUNCATE:
-                reply->delivery = SIM_DELIVERY_HALF;
-                break;
         case SIM_FAULT_DRIP:
-                reply->delivery = SIM_DELIVERY_DRIP;
-                break;
         case SIM_FAULT_HANG:
-                reply->delivery = SIM_DELIVERY_HANG;
+                spoil_delivery(fault, reply);
                 break;
         case SIM_FAULT_SLOW:
                 reply->delay_ms = fault->delay_ms;
