@@ -29,11 +29,18 @@ install_packages() {
 
 # build_in FOLDER [MESON OPTION...]: configures once, and builds what has changed.
 build_in() {
-        local folder=$1
+        local folder=$1 # relative to the repository; its log stands beside it
         shift
-        [ -f "$folder/build.ninja" ] || meson setup "$folder" "$@" >/dev/null
-        ninja -C "$folder" >"$folder/ninja.log" 2>&1 || {
-                cat "$folder/ninja.log" >&2
+        local log=$folder.log
+        {
+                # Options given to an earlier configuration do not count: they are set again.
+                if [ -f "$folder/build.ninja" ]; then
+                        [ $# -eq 0 ] || meson configure "$folder" "$@"
+                else
+                        meson setup "$folder" "$@"
+                fi && ninja -C "$folder"
+        } >"$log" 2>&1 || {
+                cat "$log" >&2
                 return 1
         }
 }
