@@ -73,19 +73,6 @@ static bool is_port(const char *text, size_t len)
         return port > 0;
 }
 
-/*
- * Tells whether the last label of a host in lower case is a hexadecimal number: some resolvers
- * take such a host for an IPv4 address (URL Standard, "ends in a number checker").
- */
-static bool ends_in_hex_number(const char *host)
-{
-        const char *dot = strrchr(host, '.');
-        const char *label = dot ? dot + 1 : host;
-
-        return strncmp(label, "0x", 2) == 0 &&
-               label[2 + strspn(label + 2, "0123456789abcdef")] == '\0';
-}
-
 /* Writes a name or an IPv4 address, checked. */
 static int write_name(struct part name, char ret_host[static SITE_HOST_BYTES_MAX])
 {
@@ -98,7 +85,7 @@ static int write_name(struct part name, char ret_host[static SITE_HOST_BYTES_MAX
         for (size_t i = 0; i < name.len; i++)
                 host[i] = lower(name.ptr[i]);
         host[name.len] = '\0';
-        if (site_pattern_host_problem(host) || ends_in_hex_number(host))
+        if (site_pattern_host_problem(host))
                 return -EINVAL;
         memcpy(ret_host, host, name.len + 1);
         return 0;

@@ -56,6 +56,12 @@ static bool value_misplaced(struct config_scan *scan)
                         "syntax error: no = between a name and its value; write NAME = VALUE;");
                 return true;
         }
+        if (!config_scan_in_list(scan) && scan->last == CONFIG_TOKEN_TEXT) {
+                (void)refuse(scan, scan->line,
+                             "syntax error: two texts behind one =, which would become one; write "
+                             "one text, and end it with a semicolon");
+                return true;
+        }
         if (config_scan_in_list(scan) &&
             (scan->last == CONFIG_TOKEN_VALUE || scan->last == CONFIG_TOKEN_TEXT)) {
                 (void)refuse(scan, scan->line,

@@ -72,6 +72,18 @@ static const char *label_problem(const char *label, size_t len)
         return NULL;
 }
 
+/* Tells whether a label is a decimal or hexadecimal number. */
+static bool is_number(const char *label)
+{
+        const char *digits = "0123456789";
+
+        if (label[0] == '0' && (label[1] == 'x' || label[1] == 'X')) {
+                digits = "0123456789abcdefABCDEF";
+                label += 2;
+        }
+        return label[strspn(label, digits)] == '\0';
+}
+
 static const char *name_problem(const char *name)
 {
         const char *label = name, *dot;
@@ -90,8 +102,11 @@ static const char *name_problem(const char *name)
                         break;
                 label = dot + 1;
         }
-        /* Some parsers read any name that ends in a number as an IPv4 address, others do not. */
-        if (label[strspn(label, "0123456789")] == '\0' && !is_ipv4(name))
+        /*
+         * Some parsers read any name that ends in a number as an IPv4 address, others do not (URL
+         * Standard, "ends in a number checker").
+         */
+        if (is_number(label) && !is_ipv4(name))
                 return "ends in a number but is no IPv4 address; write one such as 192.0.2.1";
         return NULL;
 }
