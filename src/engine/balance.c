@@ -149,6 +149,6 @@ void balance_close(struct balance *balance, struct transfers *transfers)
         (void)pthread_mutex_unlock(&balance->mutex);
         if (!mine)
                 return;
-        exchange_cancel(balance->exchange);
+        (void)exchange_cancel(balance->exchange);
         settle(balance, NULL);
 }

@@ -25,7 +25,7 @@
 #include <string.h>
 #include <utlist.h>
 
-#define POLL_TIMEOUT_MS   30000
+#define POLL_TIMEOUT_MS   10000
 #define MESSAGE_BYTES_MAX 1024
 
 struct forwarder {
@@ -43,7 +43,8 @@ struct flight {
         struct account *account;   /* one slot of it */
         struct exchange *exchange; /* NULL while the timer runs */
         struct loop_timer *timer;  /* made on acceptance */
-        int64_t poll_delay_ms;     /* the next one; 0 before the first */
+        unsigned polls;            /* asked for so far */
+        int64_t poll_delay_ms;     /* before the last of them */
         char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
         char trouble[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* of the last poll, "" if it was well */
         struct flight *prev, *next;
@@ -150,13 +151,14 @@ static void flight_fail_deadline(struct flight *flight)
                     flight->trouble[0] ? "; the last poll: " : "", flight->trouble);
 }
 
-static int64_t grown(const struct config *config, int64_t delay_ms)
+/* The pause before the next poll: poll.first, poll.interval, then half as long again each time. */
+static int64_t next_delay_ms(const struct config *config, unsigned polls, int64_t last_ms)
 {
-        if (delay_ms == 0)
+        if (polls == 0)
                 return config->poll.first_ms;
-        if (delay_ms < config->poll.interval_ms)
+        if (polls == 1)
                 return config->poll.interval_ms;
-        delay_ms += delay_ms / 2;
+        int64_t delay_ms = last_ms + last_ms / 2;
         return delay_ms < config->poll.cap_ms ? delay_ms : config->poll.cap_ms;
 }
 
@@ -165,7 +167,8 @@ static void schedule_poll(struct flight *flight, int64_t at_least_ms)
 {
         int64_t left_ms = time_left_ms(flight);
 
-        flight->poll_delay_ms = grown(flight->forwarder->config, flight->poll_delay_ms);
+        flight->poll_delay_ms =
+                next_delay_ms(flight->forwarder->config, flight->polls++, flight->poll_delay_ms);
         int64_t delay_ms = flight->poll_delay_ms;
         if (delay_ms < at_least_ms)
                 delay_ms = at_least_ms;
@@ -248,8 +251,7 @@ static void flight_accept(struct flight *flight, const struct answer *answer)
                 return;
         }
         memcpy(flight->upstream_id, answer->upstream_id, sizeof flight->upstream_id);
-        log_debug("job %s accepted by %s as %s", flight->job->id, flight->account->config->name,
-                  flight->upstream_id);
+        log_debug("job %s accepted by %s", flight->job->id, flight->account->config->name);
         job_drop_body(flight->job);
         results_move(forwarder->results, flight->job, JOB_ACCEPTED, NULL);
         schedule_poll(flight, answer->retry_after_ms);
@@ -356,9 +358,14 @@ void forwarder_abort(struct forwarder *forwarder)
         struct flight *flight, *next;
 
         DL_FOREACH_SAFE (forwarder->flights, flight, next) {
-                exchange_cancel(flight->exchange);
-                flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,
-                            "solvegate was stopped before the upstream's result came; the job may "
-                            "have been charged");
+                bool sent = exchange_cancel(flight->exchange);
+                if (sent || flight->timer)
+                        flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,
+                                    "solvegate was stopped before the upstream's result came; the "
+                                    "job may have been charged");
+                else
+                        flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE,
+                                    "solvegate was stopped before it reached the upstream; the job "
+                                    "was not charged; send it again");
         }
 }

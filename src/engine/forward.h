@@ -27,7 +27,7 @@ void forwarder_free(struct forwarder *forwarder);
 /* Sends what may be sent now. To be called after a job was submitted. */
 void forwarder_kick(struct forwarder *forwarder);
 
-/* Ends every job under way as outcome_unknown: the time to stop has come. */
+/* Ends every job under way: the time to stop has come. Those that were sent are outcome_unknown. */
 void forwarder_abort(struct forwarder *forwarder);
 
 /* The transfers of this loop, for what is no job. */

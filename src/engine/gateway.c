@@ -22,8 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SITE_SHOWN_CHARS 100
-
 struct gateway {
         const struct config *config;
         struct sites *sites;
@@ -35,21 +33,26 @@ struct gateway {
         struct balance *balance;
 };
 
+static void free_credentials(const struct config *config, struct credential **credentials)
+{
+        for (size_t i = 0; i < config->upstreams_count; i++)
+                credential_free(credentials[i]);
+}
+
 static int make_accounts(struct gateway *gateway, struct credential **credentials)
 {
         const struct config *config = gateway->config;
 
         gateway->accounts = calloc(config->upstreams_count, sizeof *gateway->accounts);
-        for (size_t i = 0; i < config->upstreams_count; i++) {
-                if (!gateway->accounts) {
-                        credential_free(credentials[i]);
-                        continue;
-                }
-                gateway->accounts[i].config = &config->upstreams[i];
-                gateway->accounts[i].credential = credentials[i];
-                gateway->account_count++;
+        if (!gateway->accounts) {
+                free_credentials(config, credentials);
+                return -ENOMEM;
         }
-        return gateway->accounts ? 0 : -ENOMEM;
+        gateway->account_count = config->upstreams_count;
+        for (size_t i = 0; i < gateway->account_count; i++)
+                gateway->accounts[i] = (struct account){.config = &config->upstreams[i],
+                                                        .credential = credentials[i]};
+        return 0;
 }
 
 static const struct account *first_account(const struct gateway *gateway)
@@ -69,8 +72,7 @@ int gateway_new(const struct config *config, struct credential **credentials,
         struct gateway *gateway = calloc(1, sizeof *gateway);
 
         if (!gateway) {
-                for (size_t i = 0; i < config->upstreams_count; i++)
-                        credential_free(credentials[i]);
+                free_credentials(config, credentials);
                 return -ENOMEM;
         }
         gateway->config = config;
@@ -174,12 +176,13 @@ static enum gateway_verdict check_site(const struct gateway *gateway, const char
                 return GATEWAY_SITE;
         }
         if (site_host(site, ret_host) < 0) {
-                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "site \"%.*s\" has no host that can be read without doubt; write "
-                               "host, host/path or an http or https URL, in ASCII (Punycode), "
-                               "without user, blanks and percent signs, and list the host in %s: "
-                               "sites = { allow = [ \"HOST\" ]; };",
-                               SITE_SHOWN_CHARS, site, file);
+                (void)snprintf(
+                        message, GATEWAY_MESSAGE_BYTES_MAX,
+                        "the field \"site\" has no host that can be read without doubt; write "
+                        "host, host/path or an http or https URL, in ASCII (Punycode), "
+                        "without user, blanks and percent signs, and list the host in %s: "
+                        "sites = { allow = [ \"HOST\" ]; };",
+                        file);
                 return GATEWAY_SITE;
         }
         if (!sites_allow(gateway->sites, ret_host)) {

@@ -27,18 +27,12 @@ struct exchange {
 static void read_result(struct exchange *exchange, struct transfer_result *result,
                         struct answer *ret_answer)
 {
-        const struct credential *credential = exchange->account->credential;
-        char nothing[1] = "", *text = result->body ? result->body : nothing;
-
         *ret_answer = (struct answer){0};
         switch (result->end) {
         case TRANSFER_ANSWERED:
-                (void)credential_redact(credential, text, result->body_len);
-                protocol_read(exchange->endpoint, result->http_code, text, result->body_len,
-                              ret_answer);
-                /* Again, for what stood there with JSON escapes. */
-                (void)credential_redact(credential, ret_answer->message,
-                                        strlen(ret_answer->message));
+                protocol_read(exchange->endpoint, result->http_code,
+                              result->body ? result->body : "", result->body_len,
+                              exchange->account->credential, ret_answer);
                 if (result->retry_after_ms > 0)
                         ret_answer->retry_after_ms = result->retry_after_ms;
                 return;
@@ -120,10 +114,11 @@ int exchange_start(struct transfers *transfers, const struct question *question,
         return 0;
 }
 
-void exchange_cancel(struct exchange *exchange)
+bool exchange_cancel(struct exchange *exchange)
 {
         if (!exchange)
-                return;
-        transfer_cancel(exchange->transfer);
+                return false;
+        enum transfer_end end = transfer_cancel(exchange->transfer);
         free(exchange);
+        return end != TRANSFER_NOT_SENT;
 }

@@ -2,7 +2,7 @@
  * exchange: one question to an account's upstream, and its answer, judged.
  *
  * Joins account (whose key), protocol (what to say) and transfer (how). What the upstream sends
- * is cleared of the credential before anybody sees it.
+ * is cleared of the credential before anybody sees it (protocol_read).
  *
  * Thread: the loop's of the transfers.
  */
@@ -10,6 +10,8 @@
 #define SOLVEGATE_UPSTREAM_EXCHANGE_H
 
 #include "upstream/protocol.h"
+
+#include <stdbool.h>
 
 struct account;
 struct exchange;
@@ -29,12 +31,15 @@ struct question {
 
 /*
  * Asks. done(…, arg) is called later, exactly once, unless the exchange is cancelled. Returns 0 or
- * -ENOMEM; then nothing was sent and done is not called.
+ * -errno; then nothing was sent and done is not called.
  */
 int exchange_start(struct transfers *transfers, const struct question *question,
                    exchange_done_fn *done, void *arg, struct exchange **ret_exchange);
 
-/* Breaks off without calling done. Takes NULL. */
-void exchange_cancel(struct exchange *exchange);
+/*
+ * Breaks off without calling done. Returns whether the upstream may have got any of the request's
+ * body. Takes NULL.
+ */
+bool exchange_cancel(struct exchange *exchange);
 
 #endif

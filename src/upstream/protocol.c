@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/strbuf.h"
+#include "config/credential.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,8 @@ void answer_done(struct answer *answer)
 
 /* The fields of an answer that decide what it means; spans of its text. */
 struct fields {
+        enum upstream_endpoint endpoint;
+        const struct credential *credential;
         struct json_span status;
         bool status_odd; /* a status that is no string */
         struct json_span id;
@@ -67,11 +70,13 @@ static bool span_is(struct json_span span, const char *text)
         return span.len == strlen(text) && memcmp(span.ptr, text, span.len) == 0;
 }
 
-/* A small whole number, or 0. */
+/* A small whole number, as a number or as a string; or 0. */
 static long span_number(struct json_span raw)
 {
         char digits[8];
 
+        if (raw.len >= 2 && raw.ptr[0] == '"')
+                raw = (struct json_span){raw.ptr + 1, raw.len - 2};
         if (raw.len == 0 || raw.len >= sizeof digits)
                 return 0;
         memcpy(digits, raw.ptr, raw.len);
@@ -88,27 +93,66 @@ static void take_string(struct json_span raw, struct json_span *ret)
                 *ret = (struct json_span){raw.ptr + 1, raw.len - 2};
 }
 
-static void keep_member(struct fields *fields, struct json_span name, struct json_span raw)
+/* Appends a string, given without its quotes, as it came; redacted if it holds the credential. */
+static void append_string(struct fields *fields, struct json_span string)
 {
-        if (span_is(name, "id") || span_is(name, "url"))
-                return;
-        if (fields->members.len > 0)
-                (void)strbuf_puts(&fields->members, ",");
-        (void)strbuf_puts(&fields->members, "\"");
-        (void)strbuf_append(&fields->members, name.ptr, name.len);
-        (void)strbuf_puts(&fields->members, "\":");
-        (void)strbuf_append(&fields->members, raw.ptr, raw.len);
+        struct strbuf text;
+
+        strbuf_init(&text, string.len + 1);
+        if (json_string_decode(string, &text) == 0 && text.len > 0 &&
+            credential_redact(fields->credential, text.data, text.len) > 0) {
+                (void)strbuf_append_json_string(&fields->members, text.data, text.len);
+        } else {
+                (void)strbuf_append(&fields->members, string.ptr - 1, string.len + 2);
+        }
+        strbuf_done(&text);
 }
 
-static void read_member(struct fields *fields, struct json_span name, struct json_span raw)
+/* Appends JSON that was found to be right, string by string and what is between them. */
+static void append_redacted(struct fields *fields, struct json_span raw)
 {
+        const char *next = raw.ptr, *end = raw.ptr + raw.len;
+
+        while (next < end) {
+                const char *quote = memchr(next, '"', (size_t)(end - next));
+                if (!quote)
+                        quote = end;
+                (void)strbuf_append(&fields->members, next, (size_t)(quote - next));
+                if (quote == end)
+                        return;
+                const char *string = quote + 1;
+                for (next = string; *next != '"'; next++)
+                        next += *next == '\\';
+                append_string(fields, (struct json_span){string, (size_t)(next - string)});
+                next++;
+        }
+}
+
+static void keep_member(struct fields *fields, struct json_span name, struct json_span raw)
+{
+        if (fields->members.len > 0)
+                (void)strbuf_puts(&fields->members, ",");
+        append_string(fields, name);
+        (void)strbuf_puts(&fields->members, ":");
+        append_redacted(fields, raw);
+}
+
+/* Notes what is known by its decoded name. Returns whether clients see the member. */
+static bool note_member(struct fields *fields, struct json_span name, struct json_span raw)
+{
+        /* A balance is given as it came; a job has an id and a url of ours. */
+        bool ours = fields->endpoint != UPSTREAM_BALANCE;
+
         if (span_is(name, "status")) {
                 if (fields->status.ptr)
-                        return; /* a second status would contradict the first */
+                        return false; /* a second status would contradict the first */
                 take_string(raw, &fields->status);
                 fields->status_odd = !fields->status.ptr;
         } else if (span_is(name, "id")) {
                 take_string(raw, &fields->id);
+                return !ours;
+        } else if (span_is(name, "url")) {
+                return !ours;
         } else if (span_is(name, "message") || span_is(name, "msg")) {
                 take_string(raw, &fields->message);
         } else if (span_is(name, "code")) {
@@ -116,7 +160,19 @@ static void read_member(struct fields *fields, struct json_span name, struct jso
         } else if (span_is(name, "retryAfterSec")) {
                 fields->retry_after_s = span_number(raw);
         }
-        keep_member(fields, name, raw);
+        return true;
+}
+
+static void read_member(struct fields *fields, struct json_span name, struct json_span raw)
+{
+        struct strbuf decoded;
+
+        strbuf_init(&decoded, name.len + 1);
+        (void)json_string_decode(name, &decoded);
+        if (note_member(fields, (struct json_span){decoded.data ? decoded.data : "", decoded.len},
+                        raw))
+                keep_member(fields, name, raw);
+        strbuf_done(&decoded);
 }
 
 /* Returns true when the text is one JSON object. */
@@ -137,14 +193,31 @@ static bool read_object(const char *text, size_t len, struct fields *fields)
         return r == 0 && json_reader_end(&reader) == 0;
 }
 
-/* Copies a string span, decoded, cut to fit. */
-static void copy_text(struct json_span span, char *ret, size_t size)
+/* Copies the id by which the upstream can be asked. Returns false when it has none. */
+static bool copy_id(const struct fields *fields, char ret[static UPSTREAM_ID_BYTES_MAX + 1])
+{
+        struct strbuf decoded;
+
+        strbuf_init(&decoded, UPSTREAM_ID_BYTES_MAX);
+        bool usable = json_string_decode(fields->id, &decoded) == 0 && decoded.len > 0 &&
+                      !memchr(decoded.data, '\0', decoded.len);
+        if (usable)
+                memcpy(ret, decoded.data, decoded.len + 1);
+        strbuf_done(&decoded);
+        return usable;
+}
+
+/* Copies the message, redacted before it is cut to fit. */
+static void copy_message(const struct fields *fields,
+                         char ret[static UPSTREAM_MESSAGE_BYTES_MAX + 1])
 {
         struct strbuf decoded;
 
         strbuf_init(&decoded, UPSTREAM_ANSWER_BYTES_MAX);
-        (void)json_string_decode(span, &decoded);
-        (void)snprintf(ret, size, "%s", decoded.data ? decoded.data : "");
+        (void)json_string_decode(fields->message, &decoded);
+        if (decoded.data)
+                (void)credential_redact(fields->credential, decoded.data, decoded.len);
+        (void)snprintf(ret, UPSTREAM_MESSAGE_BYTES_MAX + 1, "%s", decoded.data ? decoded.data : "");
         strbuf_done(&decoded);
 }
 
@@ -205,16 +278,16 @@ static enum answer_kind judge_by_http(enum upstream_endpoint endpoint, long http
         return ANSWER_UNCLEAR;
 }
 
-/* An explicit complaint of the upstream. */
-static enum answer_kind judge_complaint(enum upstream_endpoint endpoint, long http_code,
-                                        bool about_account)
+/* A complaint in JSON without a code that says more. */
+static enum answer_kind judge_complaint(enum upstream_endpoint endpoint, long http_code)
 {
         if (http_try_later(http_code))
                 return ANSWER_TRY_LATER;
-        /* A job that was accepted may still be solved when the account is well again. */
-        if (endpoint == UPSTREAM_STATUS && (about_account || http_code >= 500))
-                return ANSWER_TRY_LATER;
-        return ANSWER_REJECTED;
+        /* A job that was taken is not given up for what a proxy or a lagging replica says. */
+        if (endpoint == UPSTREAM_STATUS)
+                return http_code < 300 ? ANSWER_REJECTED : ANSWER_TRY_LATER;
+        /* A server that failed does not know either what has become of the job. */
+        return http_code < 500 ? ANSWER_REJECTED : ANSWER_UNCLEAR;
 }
 
 static bool is_about_account(const struct fields *fields)
@@ -224,19 +297,21 @@ static bool is_about_account(const struct fields *fields)
 }
 
 static enum answer_kind judge_fields(enum upstream_endpoint endpoint, long http_code,
-                                     const struct fields *fields)
+                                     const struct fields *fields, bool pollable)
 {
         if (span_is(fields->status, "solved") || span_is(fields->status, "skip"))
                 return ANSWER_FINAL;
-        if (status_is_pending(fields->status)) {
-                bool pollable = fields->id.len > 0 && fields->id.len <= UPSTREAM_ID_BYTES_MAX;
+        if (status_is_pending(fields->status))
                 return endpoint == UPSTREAM_STATUS || pollable ? ANSWER_PENDING : ANSWER_UNCLEAR;
-        }
         if (code_meaning(fields->code) == CODE_LATER)
                 return ANSWER_TRY_LATER;
-        if (code_meaning(fields->code) == CODE_FINAL || is_about_account(fields) ||
-            span_is(fields->status, "error"))
-                return judge_complaint(endpoint, http_code, is_about_account(fields));
+        if (code_meaning(fields->code) == CODE_FINAL)
+                return ANSWER_REJECTED;
+        /* A job that was taken may still be solved when the account is well again. */
+        if (is_about_account(fields))
+                return endpoint == UPSTREAM_STATUS ? ANSWER_TRY_LATER : ANSWER_REJECTED;
+        if (span_is(fields->status, "error"))
+                return judge_complaint(endpoint, http_code);
         return judge_by_http(endpoint, http_code);
 }
 
@@ -248,37 +323,41 @@ static enum answer_kind judge_balance(long http_code, const struct fields *field
         return fields->status_odd ? ANSWER_UNCLEAR : ANSWER_FINAL;
 }
 
-void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *text, size_t len,
-                   struct answer *ret_answer)
+static enum answer_kind judge(const struct fields *fields, long http_code, bool object,
+                              bool pollable)
 {
-        struct fields fields = {0};
+        if (!object)
+                return judge_by_http(fields->endpoint, http_code);
+        if (fields->endpoint == UPSTREAM_BALANCE)
+                return judge_balance(http_code, fields);
+        return judge_fields(fields->endpoint, http_code, fields, pollable);
+}
 
-        *ret_answer = (struct answer){0};
+void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *text, size_t len,
+                   const struct credential *credential, struct answer *ret_answer)
+{
+        struct fields fields = {.endpoint = endpoint, .credential = credential};
+        struct answer answer = {0};
+
         strbuf_init(&fields.members, UPSTREAM_ANSWER_BYTES_MAX * 2);
         bool object = read_object(text, len, &fields) && !fields.members.failed;
-        if (!object)
-                ret_answer->kind = judge_by_http(endpoint, http_code);
-        else if (endpoint == UPSTREAM_BALANCE)
-                ret_answer->kind = judge_balance(http_code, &fields);
-        else
-                ret_answer->kind = judge_fields(endpoint, http_code, &fields);
-
-        ret_answer->skipped = object && span_is(fields.status, "skip");
-        ret_answer->about_account = object && is_about_account(&fields);
-        if (object && fields.id.len > 0)
-                copy_text(fields.id, ret_answer->upstream_id, sizeof ret_answer->upstream_id);
+        bool pollable = object && copy_id(&fields, answer.upstream_id);
+        answer.kind = judge(&fields, http_code, object, pollable);
+        answer.skipped = object && span_is(fields.status, "skip");
+        answer.about_account = object && is_about_account(&fields);
         if (object && fields.message.len > 0)
-                copy_text(fields.message, ret_answer->message, sizeof ret_answer->message);
+                copy_message(&fields, answer.message);
         else
-                (void)snprintf(ret_answer->message, sizeof ret_answer->message,
+                (void)snprintf(answer.message, sizeof answer.message,
                                "the upstream answered HTTP %ld with %s", http_code,
                                object ? "no message" : "something that is no JSON object");
         if (object && fields.retry_after_s > 0 && fields.retry_after_s <= RETRY_AFTER_MAX_S)
-                ret_answer->retry_after_ms = fields.retry_after_s * 1000;
-        if (ret_answer->kind == ANSWER_FINAL) {
-                ret_answer->members = strbuf_take(&fields.members, &ret_answer->members_len);
-                if (!ret_answer->members)
-                        ret_answer->kind = ANSWER_UNCLEAR;
+                answer.retry_after_ms = fields.retry_after_s * 1000;
+        if (answer.kind == ANSWER_FINAL) {
+                answer.members = strbuf_take(&fields.members, &answer.members_len);
+                if (!answer.members)
+                        answer.kind = ANSWER_UNCLEAR;
         }
         strbuf_done(&fields.members);
+        *ret_answer = answer;
 }

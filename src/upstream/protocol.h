@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct credential;
 struct strbuf;
 
 #define UPSTREAM_ID_BYTES_MAX      256
@@ -38,7 +39,7 @@ struct answer {
         enum answer_kind kind;
         char *members; /* FINAL: the object's members without braces, id and url; owned */
         size_t members_len;
-        char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
+        char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];  /* as it came: never shown to anybody */
         char message[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* for the client */
         char detail[UPSTREAM_MESSAGE_BYTES_MAX + 1];  /* more, for the log; or "" */
         int64_t retry_after_ms;                       /* what the upstream asks to wait, or 0 */
@@ -57,11 +58,12 @@ int protocol_url(const char *base, int api, enum upstream_endpoint endpoint, con
 int protocol_sends_uid(int api);
 
 /*
- * Judges an HTTP answer. Fills *ret_answer, which the caller frees with answer_done(). Gives kind
- * FINAL, PENDING, REJECTED, TRY_LATER or UNCLEAR.
+ * Judges an HTTP answer. What it gives out holds the credential nowhere in a text: where the
+ * upstream quotes it, with JSON escapes or without, it is overwritten. Fills *ret_answer, which the
+ * caller frees with answer_done(). Gives kind FINAL, PENDING, REJECTED, TRY_LATER or UNCLEAR.
  */
 void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *text, size_t len,
-                   struct answer *ret_answer);
+                   const struct credential *credential, struct answer *ret_answer);
 
 /* Frees what an answer holds. */
 void answer_done(struct answer *answer);

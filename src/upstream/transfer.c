@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,9 +51,35 @@ struct transfer {
         char problem[CURL_ERROR_SIZE];
 };
 
+/*
+ * libcurl's memory. The key passes through its buffers and its copies of the headers, so what it
+ * frees is wiped first.
+ */
+static void wiping_free(void *memory)
+{
+        if (memory)
+                explicit_bzero(memory, malloc_usable_size(memory));
+        free(memory);
+}
+
+static void *wiping_realloc(void *memory, size_t size)
+{
+        void *larger = malloc(size);
+
+        if (larger && memory) {
+                size_t old = malloc_usable_size(memory);
+                memcpy(larger, memory, old < size ? old : size);
+                wiping_free(memory);
+        }
+        return larger;
+}
+
 int transfer_global_init(void)
 {
-        return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -EIO;
+        return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc,
+                                    strdup, calloc) == CURLE_OK
+                       ? 0
+                       : -EIO;
 }
 
 void transfer_global_done(void)
@@ -60,36 +87,36 @@ void transfer_global_done(void)
         curl_global_cleanup();
 }
 
-/* The copies of the headers hold the key. */
-static void wipe_headers(struct curl_slist *headers)
-{
-        for (struct curl_slist *item = headers; item; item = item->next)
-                explicit_bzero(item->data, strlen(item->data));
-        curl_slist_free_all(headers);
-}
-
 static void transfer_free(struct transfer *transfer)
 {
         if (transfer->easy)
                 curl_easy_cleanup(transfer->easy);
-        wipe_headers(transfer->headers);
+        curl_slist_free_all(transfer->headers);
         strbuf_done(&transfer->answer);
         free(transfer);
 }
 
-void transfer_cancel(struct transfer *transfer)
-{
-        (void)curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
-        transfer_free(transfer);
-}
-
-/*
- * Errors that can only come before a byte of the request was written. For the others the body
- * tells: without a byte of the images there is nothing to charge for.
- */
+/* The body tells: without a byte of the images there is nothing to charge for. */
 static enum transfer_end end_of_failure(const struct transfer *transfer)
 {
         return transfer->body_read == 0 ? TRANSFER_NOT_SENT : TRANSFER_UNCLEAR;
+}
+
+enum transfer_end transfer_cancel(struct transfer *transfer)
+{
+        enum transfer_end end = end_of_failure(transfer);
+
+        (void)curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
+        transfer_free(transfer);
+        return end;
+}
+
+/* In a word, for clients. libcurl's texts for its own, prevented repetition would puzzle them. */
+static const char *describe_failure(CURLcode code)
+{
+        if (code == CURLE_SEND_FAIL_REWIND || code == CURLE_ABORTED_BY_CALLBACK)
+                return "the connection broke off";
+        return curl_easy_strerror(code);
 }
 
 static void read_answer(struct transfer *transfer, struct transfer_result *result)
@@ -114,7 +141,7 @@ static void transfer_finish(struct transfer *transfer, CURLcode code)
                 read_answer(transfer, &result);
         } else {
                 result.end = end_of_failure(transfer);
-                result.problem = curl_easy_strerror(code);
+                result.problem = describe_failure(code);
                 result.detail = transfer->problem;
         }
         (void)curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
@@ -343,6 +370,9 @@ static int set_options(struct transfer *transfer, const struct transfer_request 
                 return -ENOMEM;
         if (request->ca && curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca) != CURLE_OK)
                 return -ENOMEM;
+        /* Else the system's folder of certificates would be trusted besides. */
+        if (request->ca)
+                (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
         (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
         (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
         (void)curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -352,6 +382,8 @@ static int set_options(struct transfer *transfer, const struct transfer_request 
         (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
         (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+        /* A transfer that ends during a name look-up does not wait for the look-up's thread. */
+        (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
         (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);

@@ -34,7 +34,7 @@ void transfers_free(struct transfers *transfers);
 
 struct transfer_header {
         const char *name;
-        const char *value; /* may be secret: copies are wiped as soon as they are not needed */
+        const char *value; /* may be secret: libcurl's memory is wiped before it is freed */
 };
 
 struct transfer_request {
@@ -56,8 +56,8 @@ enum transfer_end {
 
 struct transfer_result {
         enum transfer_end end;
-        long http_code; /* ANSWERED */
-        char *body;     /* ANSWERED; valid during the callback, which may change it */
+        long http_code;   /* ANSWERED */
+        const char *body; /* ANSWERED; valid during the callback; NULL when empty */
         size_t body_len;
         int64_t retry_after_ms; /* ANSWERED; the Retry-After field (RFC 9110, 10.2.3), or 0 */
         const char *problem;    /* otherwise: in a word, for clients; static text */
@@ -68,12 +68,13 @@ typedef void transfer_done_fn(struct transfer_result *result, void *arg);
 
 /*
  * Starts. done(…, arg) is called later, exactly once, unless the transfer is cancelled; the
- * transfer is gone when it returns. Returns 0 or -ENOMEM; then done is not called.
+ * transfer is gone when it returns. Returns 0, -ENOMEM, or -EMSGSIZE for a header that is too long;
+ * then done is not called.
  */
 int transfer_start(struct transfers *transfers, const struct transfer_request *request,
                    transfer_done_fn *done, void *arg, struct transfer **ret_transfer);
 
-/* Breaks off without calling done. */
-void transfer_cancel(struct transfer *transfer);
+/* Breaks off without calling done. Returns NOT_SENT or UNCLEAR. */
+enum transfer_end transfer_cancel(struct transfer *transfer);
 
 #endif

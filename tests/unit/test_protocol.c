@@ -4,14 +4,56 @@
 #include "upstream/protocol.h"
 
 #include "base/strbuf.h"
+#include "config/credential.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#define UID    "1662uid"
+#define APIKEY "ab/cd&ef<gh>1234"
+
+static struct credential *credential;
+
+/* A credential comes from a file only. */
+static int load_credential(void **state)
+{
+        char folder[] = "/tmp/solvegate-test-XXXXXX", path[sizeof folder + sizeof "/key"];
+        struct strbuf problem;
+
+        (void)state;
+        if (!mkdtemp(folder))
+                return -1;
+        (void)snprintf(path, sizeof path, "%s/key", folder);
+        FILE *file = fopen(path, "w");
+        if (!file)
+                return -1;
+        (void)fputs("uid = \"" UID "\"; apikey = \"" APIKEY "\";\n", file);
+        (void)fclose(file);
+        (void)chmod(path, 0600);
+        (void)setenv("CREDENTIALS_DIRECTORY", folder, 1);
+        strbuf_init(&problem, 1024);
+        int r = credential_load("key", "unused.conf", &credential, &problem);
+        strbuf_done(&problem);
+        (void)unlink(path);
+        (void)rmdir(folder);
+        return r;
+}
+
+static int free_credential(void **state)
+{
+        (void)state;
+        credential_free(credential);
+        return 0;
+}
 
 struct judged {
         long http_code;
@@ -24,7 +66,7 @@ static void assert_judged(enum upstream_endpoint endpoint, const struct judged *
         for (size_t i = 0; i < count; i++) {
                 struct answer answer;
                 protocol_read(endpoint, cases[i].http_code, cases[i].text, strlen(cases[i].text),
-                              &answer);
+                              credential, &answer);
                 if (answer.kind != cases[i].kind)
                         fail_msg("HTTP %ld %s: judged %d, not %d", cases[i].http_code,
                                  cases[i].text, (int)answer.kind, (int)cases[i].kind);
@@ -49,7 +91,13 @@ static void answers_to_solve_are_judged_by_their_json_first(void **state)
                 {401, "{\"message\":\"Invalid APIKEY\",\"status\":\"Unauthorized\"}",
                  ANSWER_REJECTED},
                 {200, "{\"message\":\"bad\",\"status\":\"error\"}", ANSWER_REJECTED},
-                {500, "{\"message\":\"bad\",\"status\":\"error\"}", ANSWER_REJECTED},
+                {400, "{\"message\":\"bad\",\"status\":\"error\"}", ANSWER_REJECTED},
+                {500, "{\"message\":\"bad\",\"status\":\"error\"}", ANSWER_UNCLEAR},
+                {504, "{\"message\":\"bad\",\"status\":\"error\"}", ANSWER_UNCLEAR},
+                {429, "{\"code\":3,\"msg\":\"ZERO_BALANCE\"}", ANSWER_REJECTED},
+                {503, "{\"code\":12,\"msg\":\"UNSOLVABLE\"}", ANSWER_REJECTED},
+                {200, "{\"code\":\"16\",\"msg\":\"x\"}", ANSWER_TRY_LATER},
+                {200, "{\"id\":\"\\u0000\",\"status\":\"new\"}", ANSWER_UNCLEAR},
                 {503, "{\"message\":\"busy\",\"status\":\"error\"}", ANSWER_TRY_LATER},
                 {200, "{\"code\":16,\"msg\":\"RATE_LIMITED\"}", ANSWER_TRY_LATER},
                 {200, "{\"code\":2,\"msg\":\"x\"}", ANSWER_TRY_LATER},
@@ -83,7 +131,11 @@ static void a_job_that_was_accepted_is_given_up_only_for_a_clear_reason(void **s
                 {200, "{\"solution\":[1],\"status\":\"solved\"}", ANSWER_FINAL},
                 {200, "{\"status\":\"in queue\"}", ANSWER_PENDING},
                 {200, "{\"status\":\"processing\"}", ANSWER_PENDING},
-                {404, "{\"message\":\"no such id\",\"status\":\"error\"}", ANSWER_REJECTED},
+                {200, "{\"message\":\"no such id\",\"status\":\"error\"}", ANSWER_REJECTED},
+                {400, "{\"message\":\"x\",\"status\":\"error\"}", ANSWER_TRY_LATER},
+                {403, "{\"message\":\"x\",\"status\":\"error\"}", ANSWER_TRY_LATER},
+                {404, "{\"message\":\"x\",\"status\":\"error\"}", ANSWER_TRY_LATER},
+                {503, "{\"code\":12,\"msg\":\"unsolvable\"}", ANSWER_REJECTED},
                 {200, "{\"code\":12,\"msg\":\"unsolvable\"}", ANSWER_REJECTED},
                 {500, "{\"message\":\"oops\",\"status\":\"error\"}", ANSWER_TRY_LATER},
                 {401, "{\"message\":\"key\",\"status\":\"Unauthorized\"}", ANSWER_TRY_LATER},
@@ -101,7 +153,7 @@ static void assert_members(const char *text, const char *members)
 {
         struct answer answer;
 
-        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), &answer);
+        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, &answer);
         assert_int_equal(answer.kind, ANSWER_FINAL);
         assert_string_equal(answer.members, members);
         assert_int_equal(answer.members_len, strlen(members));
@@ -112,9 +164,52 @@ static void a_final_object_keeps_every_byte_but_id_and_url(void **state)
 {
         (void)state;
         assert_members("{ \"id\" : \"h-9\", \"solution\" : [1, 2.50, 1e400], \"url\":\"u\",\n"
-                       "\"status\":\"solved\", \"x\":{\"id\":\"kept\"} , \"\\u0069\":null}",
+                       "\"status\":\"solved\", \"x\":{\"id\":\"kept\"} , \"\\u0069\":null, "
+                       "\"\\u0069d\":\"theirs\"}",
                        "\"solution\":[1, 2.50, 1e400],\"status\":\"solved\","
                        "\"x\":{\"id\":\"kept\"},\"\\u0069\":null");
+}
+
+static void the_credential_is_overwritten_in_every_text_however_it_is_escaped(void **state)
+{
+        (void)state;
+        assert_members("{\"status\":\"solved\",\"note\":[\"key ab\\/cd\\u0026ef\\u003cgh>1234!\"],"
+                       "\"" UID "\":{\"a\":\"x" APIKEY "\\n\"}}",
+                       "\"status\":\"solved\",\"note\":[\"key ****************!\"],"
+                       "\"*******\":{\"a\":\"x****************\\n\"}");
+}
+
+static void numbers_are_never_touched_by_the_overwriting(void **state)
+{
+        (void)state;
+        assert_members("{\"status\":\"solved\",\"solution\":[1662,1],\"s\":\"a\\/b\"}",
+                       "\"status\":\"solved\",\"solution\":[1662,1],\"s\":\"a\\/b\"");
+}
+
+static void a_long_message_is_overwritten_before_it_is_cut(void **state)
+{
+        char text[UPSTREAM_MESSAGE_BYTES_MAX + 200];
+        struct answer answer;
+
+        (void)state;
+        int filler = UPSTREAM_MESSAGE_BYTES_MAX - 8; /* the key stands across the cut */
+        (void)snprintf(text, sizeof text, "{\"status\":\"error\",\"message\":\"%*s%s\"}", filler,
+                       "", APIKEY);
+        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, &answer);
+        assert_string_equal(answer.message + filler, "********");
+        answer_done(&answer);
+}
+
+static void a_balance_is_given_as_it_came(void **state)
+{
+        static const char text[] = "{\"id\":1,\"url\":\"u\",\"Balance\":5.190}";
+        struct answer answer;
+
+        (void)state;
+        protocol_read(UPSTREAM_BALANCE, 200, text, strlen(text), credential, &answer);
+        assert_int_equal(answer.kind, ANSWER_FINAL);
+        assert_string_equal(answer.members, "\"id\":1,\"url\":\"u\",\"Balance\":5.190");
+        answer_done(&answer);
 }
 
 static void of_a_status_that_stands_twice_the_first_counts_and_stays(void **state)
@@ -131,7 +226,7 @@ static void the_message_and_the_wait_are_read(void **state)
         struct answer answer;
 
         (void)state;
-        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), &answer);
+        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, &answer);
         assert_string_equal(answer.message, "RATE_LIMITED");
         assert_int_equal(answer.retry_after_ms, 5000);
         answer_done(&answer);
@@ -165,10 +260,14 @@ int main(void)
                 cmocka_unit_test(answers_to_solve_are_judged_by_their_json_first),
                 cmocka_unit_test(a_job_that_was_accepted_is_given_up_only_for_a_clear_reason),
                 cmocka_unit_test(a_final_object_keeps_every_byte_but_id_and_url),
+                cmocka_unit_test(the_credential_is_overwritten_in_every_text_however_it_is_escaped),
+                cmocka_unit_test(numbers_are_never_touched_by_the_overwriting),
+                cmocka_unit_test(a_long_message_is_overwritten_before_it_is_cut),
+                cmocka_unit_test(a_balance_is_given_as_it_came),
                 cmocka_unit_test(of_a_status_that_stands_twice_the_first_counts_and_stays),
                 cmocka_unit_test(the_message_and_the_wait_are_read),
                 cmocka_unit_test(addresses_are_those_of_the_generation),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, load_credential, free_credential);
 }

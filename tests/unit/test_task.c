@@ -259,7 +259,20 @@ static void a_job_of_another_kind_is_not_allowed(void **state)
         (void)state;
         for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
                 assert_refused(bodies[i], TASK_METHOD_NOT_ALLOWED,
-                               "only hcaptcha_base64 is relayed");
+                               "only jobs of hcaptcha_base64 are relayed");
+}
+
+static void a_credential_within_a_job_is_refused_since_the_job_goes_upstream(void **state)
+{
+        static const char *const bodies[] = {
+                "{" I "," T "," M ",\"apikey\":\"k\"}",
+                "{" I "," T "," M ",\"UID\":1}",
+                "{" I "," T "," M ",\"\\u0061uthorization\":null}",
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
+                assert_refused(bodies[i], TASK_BAD_JOB, "do not belong into a job");
 }
 
 static void a_field_given_twice_is_refused_however_it_is_written(void **state)
@@ -448,6 +461,7 @@ int main(void)
                 cmocka_unit_test(a_message_shows_little_of_a_name_and_only_plain_ascii),
                 cmocka_unit_test(a_body_that_is_no_job_is_refused),
                 cmocka_unit_test(a_job_of_another_kind_is_not_allowed),
+                cmocka_unit_test(a_credential_within_a_job_is_refused_since_the_job_goes_upstream),
                 cmocka_unit_test(a_field_given_twice_is_refused_however_it_is_written),
                 cmocka_unit_test(equal_names_in_different_objects_are_no_doubles),
                 cmocka_unit_test(bad_json_outranks_every_fault_of_the_job),
