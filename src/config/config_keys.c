@@ -63,7 +63,7 @@ static const struct config_key listen_keys[] = {
 
 static const struct config_key upstream_keys[] = {
         TEXT("name", offsetof(struct config_upstream, name), NULL, "\"pro\"", 64,
-             "What the upstream is called in logs and metrics: letters, digits, _ . and -, "
+             "What the upstream is called in logs: letters, digits, _ . and -, "
              "unique."),
         TEXT("url", offsetof(struct config_upstream, url), NULL, "\"https://pro.nocaptchaai.com\"",
              512,
