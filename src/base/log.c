@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #define MESSAGE_BYTES_MAX 2048
-#define LINE_BYTES_MAX    (MESSAGE_BYTES_MAX * 6 + 128) /* every byte escaped as \u00xx */
+#define LINE_BYTES_MAX    (MESSAGE_BYTES_MAX * 6 + 128) /* every byte escaped */
 
 static _Atomic int max_level = LOG_LEVEL_INFO;
 static _Atomic int line_format = LOG_FORMAT_TEXT;
@@ -46,21 +47,44 @@ static void format_time(char ret[static 32])
         (void)snprintf(ret, 32, "%s.%03dZ", date, (int)(now_ms % 1000));
 }
 
-/* Text lines show control characters as JSON would, but leave quotes as they are. */
-static void append_visible(struct strbuf *line, const char *text)
+/*
+ * Whether a sequence of UTF-8 could make a reader see another line than was written: C0 and C1
+ * controls, line separators, and the marks that turn the direction of writing.
+ */
+static bool deceives(const unsigned char *text, size_t len)
 {
-        for (; *text; text++) {
-                if ((unsigned char)*text < 0x20 || *text == 0x7f)
-                        (void)strbuf_printf(line, "\\x%02x", (unsigned char)*text);
-                else
-                        (void)strbuf_append(line, text, 1);
+        if (len == 1)
+                return text[0] < 0x20 || text[0] == 0x7f;
+        if (len == 2)
+                return text[0] == 0xc2 && text[1] < 0xa0;
+        if (len != 3 || text[0] != 0xe2)
+                return false;
+        return (text[1] == 0x80 && text[2] >= 0xa8 && text[2] <= 0xae) || /* U+2028 to U+202E */
+               (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);   /* U+2066 to U+2069 */
+}
+
+/* Appends text; what deceives, and bytes that are no UTF-8, as \xNN. */
+static void append_visible(struct strbuf *line, const char *message)
+{
+        const unsigned char *next = (const unsigned char *)message, *end = next + strlen(message);
+
+        while (next < end) {
+                size_t len = utf8_sequence(next, (size_t)(end - next));
+                bool shown = len > 0 && !deceives(next, len);
+                if (len == 0)
+                        len = 1;
+                if (shown)
+                        (void)strbuf_append(line, next, len);
+                for (size_t i = 0; !shown && i < len; i++)
+                        (void)strbuf_printf(line, "\\x%02x", next[i]);
+                next += len;
         }
 }
 
 void log_line(enum log_level level, const char *format, ...)
 {
         char message[MESSAGE_BYTES_MAX], now[32];
-        struct strbuf line;
+        struct strbuf visible, line;
         va_list args;
 
         if (!log_enabled(level))
@@ -70,16 +94,19 @@ void log_line(enum log_level level, const char *format, ...)
         va_end(args);
         format_time(now);
 
+        strbuf_init(&visible, LINE_BYTES_MAX);
         strbuf_init(&line, LINE_BYTES_MAX);
+        append_visible(&visible, message);
+        const char *text = visible.data ? visible.data : "";
         if (atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_FORMAT_JSON) {
                 (void)strbuf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", now,
                                     level_names[level]);
-                (void)strbuf_append_json_string(&line, message, strlen(message));
+                (void)strbuf_append_json_string(&line, text, strlen(text));
                 (void)strbuf_puts(&line, "}");
         } else {
-                (void)strbuf_printf(&line, "%s %s ", now, level_names[level]);
-                append_visible(&line, message);
+                (void)strbuf_printf(&line, "%s %s %s", now, level_names[level], text);
         }
+        strbuf_done(&visible);
         (void)strbuf_puts(&line, "\n");
         /* A log that cannot be written has nowhere to be reported. */
         if (!line.failed && write(STDERR_FILENO, line.data, line.len) < 0)

@@ -1,8 +1,10 @@
 /*
  * log: one line for each event, on standard error.
  *
- * A line is written by one write(2), so lines of several threads never mix. Text from outside is
- * escaped: a line never holds a raw control character. Never pass a credential or a token.
+ * A line is written by one write(2), so lines of several threads do not mix (on a pipe up to its
+ * PIPE_BUF, 4096 bytes, which nearly all are). Text from outside is escaped: a line never holds a
+ * raw control character, nor a mark that turns the direction of writing. Never pass a credential
+ * or a token.
  *
  * Thread: any, after log_init().
  */
