@@ -12,7 +12,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #define PORT_MAX 65535

@@ -46,6 +46,7 @@ struct service {
         size_t listener_count;
         struct worker **workers; /* worker_count were made */
         int worker_count;
+        int workers_started;
         int finished; /* how many workers have */
         struct loop_timer *tick;
         struct loop_timer *drain_timer;
@@ -84,7 +85,6 @@ static void on_drain_timeout(void *arg)
         struct service *service = arg;
 
         log_warning("limits.drain_timeout has passed: ending the jobs that are left");
-        gateway_cancel_waiting(service->gateway);
         for (int i = 0; i < service->worker_count; i++)
                 worker_abort(service->workers[i]);
 }
@@ -139,25 +139,20 @@ static int open_signals(struct service *service)
         return 0;
 }
 
-static int open_listeners(struct service *service)
+static int open_listeners(struct service *service, struct strbuf *problem)
 {
         const struct config *config = service->config;
-        struct strbuf problem;
         int r = 0;
 
         service->listeners = calloc(config->listen_count, sizeof *service->listeners);
         if (!service->listeners)
                 return -ENOMEM;
-        strbuf_init(&problem, PROBLEM_BYTES_MAX);
         for (size_t i = 0; r == 0 && i < config->listen_count; i++) {
                 r = listener_open(&config->listen[i], config->workers, &service->listeners[i],
-                                  &problem);
+                                  problem);
                 if (r == 0)
                         service->listener_count++;
         }
-        if (r < 0)
-                log_error("%s", problem.data ? problem.data : strerror(-r));
-        strbuf_done(&problem);
         return r;
 }
 
@@ -194,13 +189,21 @@ static int start_workers(struct service *service)
 
         (void)sigfillset(&all);
         (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-        for (int i = 0; r == 0 && i < service->worker_count; i++)
+        for (int i = 0; r == 0 && i < service->worker_count; i++) {
                 r = worker_start(service->workers[i]);
+                service->workers_started += r == 0;
+        }
         (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (r < 0 && service->workers_started > 0) {
+                /* Those that run may hold requests already, which nothing will answer. */
+                log_error("cannot start a thread: %s", strerror(-r));
+                _exit(EXIT_FAILURE);
+        }
         return r;
 }
 
-static int service_open(struct service *service)
+/* On failure writes to problem what strerror() could not tell. */
+static int service_open(struct service *service, struct strbuf *problem)
 {
         int r = loop_new(&service->loop);
 
@@ -211,7 +214,7 @@ static int service_open(struct service *service)
         if (r == 0)
                 r = open_signals(service);
         if (r == 0)
-                r = open_listeners(service);
+                r = open_listeners(service, problem);
         if (r == 0)
                 r = make_workers(service);
         if (r == 0)
@@ -253,7 +256,8 @@ static void warn_of_sites(const struct config *config)
 /* What an operator should know at each start. */
 static void tell_start(const struct config *config, size_t file_limit)
 {
-        size_t wanted = FILES_BESIDE + (size_t)config->limits.connections;
+        size_t wanted =
+                FILES_BESIDE + (size_t)config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
 
         log_info("solvegate " SOLVEGATE_VERSION " with %s: upstreams=%zu sites=%zu workers=%d",
                  config->file, config->upstreams_count, config->sites.allow.count, config->workers);
@@ -276,14 +280,16 @@ static void tell_ready(const struct service *service)
 int service_run(const struct config *config, struct credential **credentials)
 {
         struct service service = {.config = config, .idle.deliver = on_idle};
+        struct strbuf problem;
 
+        strbuf_init(&problem, PROBLEM_BYTES_MAX);
         (void)signal(SIGPIPE, SIG_IGN);
         tell_start(config, process_raise_file_limit());
         int r = gateway_new(config, credentials, &service.gateway);
         if (r == 0)
                 r = transfer_global_init();
         if (r == 0)
-                r = service_open(&service);
+                r = service_open(&service, &problem);
         if (r == 0) {
                 loop_timer_start(service.tick, TICK_MS, TICK_MS);
                 tell_ready(&service);
@@ -293,6 +299,7 @@ int service_run(const struct config *config, struct credential **credentials)
         service_close(&service);
         transfer_global_done();
         if (r < 0)
-                log_error("cannot start: %s", strerror(-r));
+                log_error("cannot start: %s", problem.data ? problem.data : strerror(-r));
+        strbuf_done(&problem);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -280,10 +280,16 @@ static void on_solve_answer(struct answer *answer, void *arg)
                             answer->message);
                 break;
         case ANSWER_NOT_SENT:
-                flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE,
-                            "the upstream was not reached, nothing was charged: %s; send the job "
-                            "again later",
-                            answer->message);
+                if (time_left_ms(flight) == 0)
+                        flight_fail(flight, JOB_FAILED, JOB_DEADLINE,
+                                    "limits.job_deadline passed before the upstream was reached; "
+                                    "the job was not sent and not charged");
+                else
+                        flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE,
+                                    "the upstream was not reached, nothing was charged: %s; send "
+                                    "the job "
+                                    "again later",
+                                    answer->message);
                 break;
         case ANSWER_UNCLEAR:
                 flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,

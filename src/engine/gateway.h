@@ -65,10 +65,14 @@ enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *f
                                     struct body *body, struct job **ret_job,
                                     char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
-/* Fails queued jobs whose deadline has passed and forgets expired results. Thread: any. */
+/*
+ * Fails queued jobs whose deadline has passed and forgets expired results. Thread: main, whose loop
+ * is told by scheduler_drain() when all is done, and so not before these jobs are final.
+ */
 void gateway_tick(struct gateway *gateway);
 
-/* Cancels every job that waits, once the scheduler takes no more of them. Thread: any. */
+/* Cancels every job that waits, once the scheduler takes no more of them. Thread: main, likewise.
+ */
 void gateway_cancel_waiting(struct gateway *gateway);
 
 struct results *gateway_results(struct gateway *gateway);

@@ -22,14 +22,16 @@
 #include <utlist.h>
 
 #define TICK_MS           100
-#define IDLE_TIMEOUT_MS   75000 /* of a kept-alive connection between requests */
 #define CUT_REPLY_BYTES   1024
 #define PHASES_WITH_LIMIT CONNECTION_BUSY
 
 struct client_connection {
         struct connection_table *table;
-        int fd; /* libmicrohttpd's */
+        int fd;                   /* libmicrohttpd's */
+        struct loop_watch *watch; /* tells when the client closes its side; or NULL */
+        bool gone;                /* it has */
         bool over_limit;
+        struct request *held; /* the request whose hold ends when the client goes, or NULL */
         enum connection_phase phase;
         int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
         struct client_connection *prev, *next;
@@ -51,7 +53,7 @@ static int64_t phase_limit_ms(const struct connection_table *table, enum connect
         case CONNECTION_HEADER:
                 return config->limits.header_timeout_ms;
         case CONNECTION_IDLE:
-                return IDLE_TIMEOUT_MS;
+                return CONNECTION_IDLE_TIMEOUT_MS;
         case CONNECTION_BODY:
                 return config->limits.body_timeout_ms;
         case CONNECTION_BUSY:
@@ -83,8 +85,8 @@ void connection_enter(struct client_connection *connection, enum connection_phas
         }
 }
 
-void connection_cut(struct client_connection *connection, unsigned status, const char *reason,
-                    const char *code, const char *message)
+void connection_cut(struct client_connection *connection, unsigned status, const char *code,
+                    const char *message, struct reply_field field)
 {
         struct strbuf reply, body;
 
@@ -93,10 +95,14 @@ void connection_cut(struct client_connection *connection, unsigned status, const
         (void)strbuf_printf(&body, "{\"status\":\"error\",\"code\":\"%s\",\"message\":", code);
         (void)strbuf_append_json_string(&body, message, strlen(message));
         (void)strbuf_puts(&body, "}");
+        (void)strbuf_printf(&reply, "HTTP/1.1 %u %s\r\n", status,
+                            MHD_get_reason_phrase_for(status));
+        if (field.name)
+                (void)strbuf_printf(&reply, "%s: %s\r\n", field.name, field.value);
         (void)strbuf_printf(&reply,
-                            "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
-                            "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                            status, reason, body.len, body.failed ? "" : body.data);
+                            "Content-Type: application/json\r\nContent-Length: %zu\r\n"
+                            "Connection: close\r\n\r\n%s",
+                            body.len, body.failed ? "" : body.data);
         /* Whether it fits the socket's buffer or not, the connection ends. */
         if (!body.failed && !reply.failed)
                 (void)send(connection->fd, reply.data, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -109,14 +115,16 @@ void connection_cut(struct client_connection *connection, unsigned status, const
 /* The deadline of what was awaited has passed. */
 static void connection_expire(struct client_connection *connection)
 {
+        const struct reply_field none = {0};
+
         switch (connection->phase) {
         case CONNECTION_HEADER:
-                connection_cut(connection, 408, "Request Timeout", "request_timeout",
-                               "the header did not arrive within limits.header_timeout");
+                connection_cut(connection, 408, "request_timeout",
+                               "the header did not arrive within limits.header_timeout", none);
                 break;
         case CONNECTION_BODY:
-                connection_cut(connection, 408, "Request Timeout", "request_timeout",
-                               "the body did not arrive within limits.body_timeout");
+                connection_cut(connection, 408, "request_timeout",
+                               "the body did not arrive within limits.body_timeout", none);
                 break;
         case CONNECTION_IDLE:
         case CONNECTION_BUSY:
@@ -168,6 +176,22 @@ void connection_table_free(struct connection_table *table)
         free(table);
 }
 
+/*
+ * The client has closed its side. libmicrohttpd does not see it when it comes together with data
+ * (after a short read it waits for another edge), nor on a suspended connection.
+ */
+static void on_gone(void *arg)
+{
+        struct client_connection *connection = arg;
+
+        connection->gone = true;
+        if (connection->held)
+                request_client_gone(connection->held);
+        else
+                (void)shutdown(connection->fd,
+                               SHUT_RD); /* makes an edge; what came stays readable */
+}
+
 static void connection_open(struct server *server, struct MHD_Connection *mhd, void **ret_context)
 {
         const struct config *config = gateway_config(server->gateway);
@@ -175,19 +199,32 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         struct client_connection *connection = calloc(1, sizeof *connection);
         int before = atomic_fetch_add(&server->shared->connections, 1);
+        int fd = info ? info->connect_fd : -1;
 
         *ret_context = connection;
-        if (!connection) {
-                /* The first request finds no connection and is refused. */
-                if (info)
-                        (void)shutdown(info->connect_fd, SHUT_RDWR);
-                return;
-        }
+        if (!connection || before >= config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT)
+                (void)shutdown(fd, SHUT_RDWR);
+        if (!connection)
+                return; /* should a request come, it is refused for want of a connection */
         connection->table = server->connections;
-        connection->fd = info ? info->connect_fd : -1;
+        connection->fd = fd;
         connection->over_limit = before >= config->limits.connections;
         connection->phase = CONNECTION_BUSY;
+        /* Without a watch, for want of memory, its deadlines remain. */
+        (void)loop_watch_new(server->loop, fd, on_gone, connection, &connection->watch);
         connection_enter(connection, CONNECTION_HEADER);
+}
+
+static void connection_closed(struct server *server, struct client_connection *connection)
+{
+        (void)atomic_fetch_sub(&server->shared->connections, 1);
+        /* A daemon that stopped accepting for want of room looks for it only when it is run. */
+        server->again = true;
+        if (!connection)
+                return;
+        leave_phase(connection);
+        loop_watch_free(connection->watch);
+        free(connection);
 }
 
 void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
@@ -200,10 +237,7 @@ void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_c
                 connection_open(server, mhd, socket_context);
                 break;
         case MHD_CONNECTION_NOTIFY_CLOSED:
-                (void)atomic_fetch_sub(&server->shared->connections, 1);
-                if (*socket_context)
-                        leave_phase(*socket_context);
-                free(*socket_context);
+                connection_closed(server, *socket_context);
                 *socket_context = NULL;
                 break;
         }
@@ -220,9 +254,18 @@ void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connecti
         return NULL; /* there is no request yet */
 }
 
-int connection_socket(const struct client_connection *connection)
+bool connection_hold(struct client_connection *connection, struct request *request)
 {
-        return connection->fd;
+        if (connection->gone)
+                return false;
+        connection->held = request;
+        return true;
+}
+
+bool connection_unhold(struct client_connection *connection)
+{
+        connection->held = NULL;
+        return connection->gone;
 }
 
 struct client_connection *connection_of(struct MHD_Connection *mhd)

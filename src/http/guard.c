@@ -56,15 +56,17 @@ static bool host_split(const char *field, char ret_host[static HOST_BYTES_MAX + 
         return true;
 }
 
-static bool host_is_address(char *host)
+static bool host_is_address(const char *host)
 {
         unsigned char address[sizeof(struct in6_addr)];
+        char inner[HOST_BYTES_MAX + 1];
         size_t len = strlen(host);
 
         if (host[0] != '[')
                 return inet_pton(AF_INET, host, address) == 1;
-        host[len - 1] = '\0';
-        return inet_pton(AF_INET6, host + 1, address) == 1;
+        memcpy(inner, host + 1, len - 2);
+        inner[len - 2] = '\0';
+        return inet_pton(AF_INET6, inner, address) == 1;
 }
 
 /* Against DNS rebinding: a page's own host name that resolves to us is not ours. */
@@ -166,8 +168,14 @@ static void check_body(struct request *request)
 {
         char message[GATEWAY_MESSAGE_BYTES_MAX];
         int64_t length = content_length(request);
+        const char *coding = request_field(request, "Transfer-Encoding");
 
-        if (length == BODY_LENGTH_UNKNOWN && !request_field(request, "Transfer-Encoding")) {
+        if (coding && strcasecmp(coding, "chunked") != 0) {
+                request_refuse(request, 501, "bad_request",
+                               "only chunked is known as Transfer-Encoding");
+                return;
+        }
+        if (length == BODY_LENGTH_UNKNOWN && !coding) {
                 request_refuse(request, 411, "length_required",
                                "a job needs a body, with Content-Length or chunked");
                 return;
@@ -210,6 +218,8 @@ bool guard_refuses_at_once(const struct request *request)
 
         if (request->refusal.status == 0)
                 return false;
+        if (request->refusal.status == 501)
+                return true; /* its end cannot be found */
         if (expect && strcasecmp(expect, "100-continue") == 0)
                 return true;
         return content_length(request) > discard_max(request);

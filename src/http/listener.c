@@ -41,14 +41,6 @@ static int address_parse(const char *text, int port, union address *ret, socklen
         return -EINVAL;
 }
 
-static void address_set_port(union address *address, const union address *from)
-{
-        if (address->any.sa_family == AF_INET)
-                address->v4.sin_port = from->v4.sin_port;
-        else
-                address->v6.sin6_port = from->v6.sin6_port;
-}
-
 static int set_option(int fd, int level, int option)
 {
         int one = 1;
@@ -56,7 +48,7 @@ static int set_option(int fd, int level, int option)
         return setsockopt(fd, level, option, &one, sizeof one) < 0 ? -errno : 0;
 }
 
-static int bind_socket(const union address *address, socklen_t len, bool shared, int *ret_fd)
+static int open_socket(const union address *address, socklen_t len, bool shared, int *ret_fd)
 {
         int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -67,7 +59,7 @@ static int bind_socket(const union address *address, socklen_t len, bool shared,
                 r = set_option(fd, SOL_SOCKET, SO_REUSEPORT);
         if (r == 0 && address->any.sa_family == AF_INET6)
                 r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-        if (r == 0 && bind(fd, &address->any, len) < 0)
+        if (r == 0 && (bind(fd, &address->any, len) < 0 || listen(fd, BACKLOG) < 0))
                 r = -errno;
         if (r < 0) {
                 (void)close(fd);
@@ -77,43 +69,23 @@ static int bind_socket(const union address *address, socklen_t len, bool shared,
         return 0;
 }
 
-/* Binds without sharing, which fails where anybody listens, and tells the port. */
-static int probe(union address *address, socklen_t len)
+/*
+ * The first socket takes the port for itself, which fails where anybody listens, another solvegate
+ * included; only then it is shared, with sockets of this process since a stranger's would have to
+ * be there at that moment.
+ */
+static int open_all(union address *address, socklen_t len, struct listener *listener)
 {
-        union address bound = {0};
-        int fd, r = bind_socket(address, len, false, &fd);
+        int r = open_socket(address, len, false, &listener->sockets[0]);
 
         if (r < 0)
                 return r;
-        if (getsockname(fd, &bound.any, &(socklen_t){sizeof bound}) < 0)
-                r = -errno;
-        else
-                address_set_port(address, &bound);
-        (void)close(fd);
-        return r;
-}
-
-static int open_one(const union address *address, socklen_t len, int *ret_fd)
-{
-        int fd, r = bind_socket(address, len, true, &fd);
-
-        if (r < 0)
-                return r;
-        if (listen(fd, BACKLOG) < 0) {
-                r = -errno;
-                (void)close(fd);
-                return r;
-        }
-        *ret_fd = fd;
-        return 0;
-}
-
-static int open_all(const union address *address, socklen_t len, struct listener *listener)
-{
-        int r = 0;
-
-        for (int i = 0; r == 0 && i < listener->socket_count; i++)
-                r = open_one(address, len, &listener->sockets[i]);
+        if (getsockname(listener->sockets[0], &address->any, &len) < 0)
+                return -errno;
+        if (listener->socket_count > 1)
+                r = set_option(listener->sockets[0], SOL_SOCKET, SO_REUSEPORT);
+        for (int i = 1; r == 0 && i < listener->socket_count; i++)
+                r = open_socket(address, len, true, &listener->sockets[i]);
         return r;
 }
 
@@ -130,8 +102,6 @@ int listener_open(const struct config_listen *config, int count, struct listener
         for (int i = 0; i < count; i++)
                 listener.sockets[i] = -1;
         int r = address_parse(config->address, config->port, &address, &len);
-        if (r == 0)
-                r = probe(&address, len);
         if (r == 0)
                 r = open_all(&address, len, &listener);
         if (r < 0) {

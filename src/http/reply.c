@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REPLY_BYTES_MAX    (4 * 1024 * 1024)
-#define BUSY_RETRY_AFTER_S 1
-#define NUMBER_CHARS       24
+#define REPLY_BYTES_MAX  (4 * 1024 * 1024)
+#define BUSY_RETRY_AFTER "1" /* seconds */
+#define NUMBER_CHARS     24
 
 static struct MHD_Response *response_new(struct strbuf *json)
 {
@@ -62,6 +62,19 @@ static enum MHD_Result queue(struct request *request, unsigned status,
         return result;
 }
 
+struct reply_field reply_refusal_field(const struct request *request)
+{
+        switch (request->refusal.status) {
+        case MHD_HTTP_METHOD_NOT_ALLOWED:
+                return (struct reply_field){"Allow", route_allow(request->route)};
+        case MHD_HTTP_TOO_MANY_REQUESTS:
+        case MHD_HTTP_SERVICE_UNAVAILABLE:
+                return (struct reply_field){"Retry-After", BUSY_RETRY_AFTER};
+        default:
+                return (struct reply_field){0};
+        }
+}
+
 enum MHD_Result reply_refusal(struct request *request)
 {
         const struct refusal *refusal = &request->refusal;
@@ -73,10 +86,9 @@ enum MHD_Result reply_refusal(struct request *request)
         (void)strbuf_append_json_string(&json, refusal->message, strlen(refusal->message));
         (void)strbuf_puts(&json, "}");
         struct MHD_Response *response = response_new(&json);
-        if (response && refusal->status == 405)
-                (void)MHD_add_response_header(response, "Allow", route_allow(request->route));
-        if (response && (refusal->status == 429 || refusal->status == 503))
-                add_number(response, "Retry-After", BUSY_RETRY_AFTER_S);
+        struct reply_field field = reply_refusal_field(request);
+        if (response && field.name)
+                (void)MHD_add_response_header(response, field.name, field.value);
         if (response && connection_over_limit(request->connection))
                 (void)MHD_add_response_header(response, "Connection", "close");
         return queue(request, refusal->status, response);

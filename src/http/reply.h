@@ -5,14 +5,19 @@
 #ifndef SOLVEGATE_HTTP_REPLY_H
 #define SOLVEGATE_HTTP_REPLY_H
 
+#include "http/server_private.h"
+
 #include <microhttpd.h>
 #include <stdint.h>
 
 struct request;
 struct strbuf;
 
-/* The error in request->refusal; with Allow for 405 and Retry-After for 429 and 503. */
+/* The error in request->refusal, with its field. */
 enum MHD_Result reply_refusal(struct request *request);
+
+/* Allow for 405 (RFC 9110, 15.5.6), Retry-After for 429 and 503. */
+struct reply_field reply_refusal_field(const struct request *request);
 
 /* request->job as it is now: queued, solved, or failed. */
 enum MHD_Result reply_job(struct request *request);

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define ANSWER_GONE_TIMEOUT_S 5 /* for a client that has closed its side to take its answer */
+
 const char *request_field(const struct request *request, const char *name)
 {
         return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
@@ -42,20 +44,22 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
 
 /* ---- held requests ---- */
 
-static void stop_holding(struct request *request)
-{
-        loop_timer_free(request->hold_timer);
-        loop_watch_free(request->hold_watch);
-        request->hold_timer = NULL;
-        request->hold_watch = NULL;
-}
-
 static void resume(struct request *request)
 {
-        stop_holding(request);
+        bool gone = connection_unhold(request->connection);
+
+        loop_timer_free(request->hold_timer);
+        request->hold_timer = NULL;
         request->waited = true;
         request->phase = REQUEST_READY;
-        request->server->resumed = true;
+        request->server->again = true;
+        /*
+         * libmicrohttpd reads from a resumed connection before it calls the handler, and would end
+         * the request at the end of the stream; one with a time-out of its own it handles first.
+         */
+        if (gone)
+                (void)MHD_set_connection_option(request->mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+                                                (unsigned)ANSWER_GONE_TIMEOUT_S);
         MHD_resume_connection(request->mhd);
 }
 
@@ -66,7 +70,6 @@ static void on_waiter_mail(struct mail *mail)
         resume((struct request *)((char *)waiter - offsetof(struct request, waiter)));
 }
 
-/* The time is over, or the client has gone. */
 static void on_hold_over(void *arg)
 {
         struct request *request = arg;
@@ -76,24 +79,14 @@ static void on_hold_over(void *arg)
                 resume(request);
 }
 
-/* Makes what ends the holding beside the mail. */
-static bool start_holding(struct request *request, int64_t hold_ms)
+void request_client_gone(struct request *request)
 {
-        struct loop *loop = request->server->loop;
-        int socket = connection_socket(request->connection);
-
-        if (loop_timer_new(loop, on_hold_over, request, &request->hold_timer) < 0 ||
-            loop_watch_new(loop, socket, on_hold_over, request, &request->hold_watch) < 0) {
-                stop_holding(request);
-                return false;
-        }
-        loop_timer_start(request->hold_timer, hold_ms, 0);
-        return true;
+        on_hold_over(request);
 }
 
 bool request_hold(struct request *request, const struct hold *hold)
 {
-        if (request->waited || hold->hold_ms <= 0 || !start_holding(request, hold->hold_ms))
+        if (request->waited || hold->hold_ms <= 0 || !connection_hold(request->connection, request))
                 return false;
         request->disarm = hold->disarm;
         request->waiter = (struct waiter){
@@ -101,13 +94,18 @@ bool request_hold(struct request *request, const struct hold *hold)
                 .loop = request->server->loop,
                 .level = hold->level,
         };
-        if (!hold->arm(request)) {
-                stop_holding(request);
+        if (loop_timer_new(request->server->loop, on_hold_over, request, &request->hold_timer) <
+                    0 ||
+            !hold->arm(request)) {
+                (void)connection_unhold(request->connection);
+                loop_timer_free(request->hold_timer);
+                request->hold_timer = NULL;
                 return false;
         }
         /* The mail cannot overtake this: it is delivered by the loop, which is busy here. */
         MHD_suspend_connection(request->mhd);
         request->phase = REQUEST_SUSPENDED;
+        loop_timer_start(request->hold_timer, hold->hold_ms, 0);
         return true;
 }
 
@@ -156,8 +154,8 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
         }
         request->discarded_bytes += (int64_t)bytes;
         if (guard_discards_too_much(request)) {
-                connection_cut(request->connection, request->refusal.status, "Refused",
-                               request->refusal.code, request->refusal.message);
+                connection_cut(request->connection, request->refusal.status, request->refusal.code,
+                               request->refusal.message, reply_refusal_field(request));
                 return MHD_NO;
         }
         return MHD_YES;
@@ -196,7 +194,7 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
 static void request_free(struct request *request)
 {
         assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
-        stop_holding(request);
+        loop_timer_free(request->hold_timer);
         body_free(request->body);
         job_unref(request->job);
         request->server->requests--;

@@ -7,6 +7,7 @@
  */
 #include "http/server.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "config/config.h"
@@ -22,9 +23,10 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define CONNECTION_MEMORY_BYTES  16384 /* header and reading buffer; cleared for each request */
-#define CONNECTIONS_BEYOND_LIMIT 256   /* accepted to be told that there are too many */
-#define INACTIVITY_BEYOND_S      5     /* the deadlines of connection.c come first */
+#define CONNECTION_MEMORY_BYTES 16384 /* header and reading buffer; cleared for each request */
+#define INACTIVITY_BEYOND_S     5     /* the deadlines of connection.c come first */
+
+#define WARN_AGAIN_MS 10000 /* the same trouble is told as often as this */
 
 /* The handles close on their own time, so they outlive the server. */
 struct server_turn {
@@ -37,7 +39,7 @@ struct server_turn {
 
 static void turn(struct server *server)
 {
-        server->resumed = false;
+        server->again = false;
         (void)MHD_run(server->daemon);
 }
 
@@ -59,9 +61,11 @@ static void on_prepare(uv_prepare_t *prepare)
         struct server *server = handles->server;
         MHD_UNSIGNED_LONG_LONG timeout_ms;
 
-        if (server->resumed)
+        if (server->again)
                 turn(server);
-        if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES) {
+        if (server->again)
+                timeout_ms = 0;
+        if (server->again || MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES) {
                 uv_update_time(prepare->loop);
                 (void)uv_timer_start(&handles->timer, on_turn_timer, timeout_ms, 0);
         } else {
@@ -118,11 +122,18 @@ static void on_mhd_log(void *arg, const char *format, va_list args)
 
 static void on_mhd_log(void *arg, const char *format, va_list args)
 {
+        struct server *server = arg;
         char text[512];
+        int64_t now_ms = clock_monotonic_ms();
 
-        (void)arg;
         (void)vsnprintf(text, sizeof text, format, args);
+        text[strcspn(text, "\n")] = '\0';
         log_debug("libmicrohttpd: %s", text);
+        /* What keeps connections out is for the operator, but not for each of them. */
+        if (strstr(text, "accepting connection") && now_ms >= server->warn_again_ms) {
+                server->warn_again_ms = now_ms + WARN_AGAIN_MS;
+                log_warning("connections have to wait: %s", text);
+        }
 }
 
 /* libmicrohttpd would cut a path or an argument off at a decoded NUL; here it stays as it came. */
@@ -135,8 +146,10 @@ static size_t on_unescape(void *arg, struct MHD_Connection *mhd, char *text)
 
 static intptr_t inactivity_s(const struct config *config)
 {
-        int64_t longest_ms = config->limits.header_timeout_ms;
+        int64_t longest_ms = CONNECTION_IDLE_TIMEOUT_MS;
 
+        if (longest_ms < config->limits.header_timeout_ms)
+                longest_ms = config->limits.header_timeout_ms;
         if (longest_ms < config->limits.body_timeout_ms)
                 longest_ms = config->limits.body_timeout_ms;
         return (intptr_t)(longest_ms / 1000) + INACTIVITY_BEYOND_S;
@@ -145,13 +158,14 @@ static intptr_t inactivity_s(const struct config *config)
 static struct MHD_Daemon *start_daemon(struct server *server, int socket)
 {
         const struct config *config = gateway_config(server->gateway);
-        const intptr_t connections = config->limits.connections + CONNECTIONS_BEYOND_LIMIT;
+        const intptr_t connections = config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
         struct MHD_OptionItem options[] = {
                 /* First, so that it is heard of in what follows. */
-                {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, NULL},
+                {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, server},
                 {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL},
                 {MHD_OPTION_LISTEN_SOCKET, socket, NULL},
-                {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+                /* Strictness is guard.c's: libmicrohttpd would answer in HTML. */
+                {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
                 {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
                 {MHD_OPTION_CONNECTION_LIMIT, connections, NULL},
                 {MHD_OPTION_CONNECTION_TIMEOUT, inactivity_s(config), NULL},

@@ -31,6 +31,9 @@ struct listener {
         char name[LISTENER_NAME_BYTES_MAX]; /* "127.0.0.1:8118", "[::1]:8118" */
 };
 
+/* So many more are accepted, to be told that there are too many; the rest are closed at once. */
+#define SERVER_CONNECTIONS_BEYOND_LIMIT 256
+
 /* What servers of one process share. */
 struct server_shared {
         _Atomic int connections; /* open now, on all servers */

@@ -34,7 +34,8 @@ struct server {
         struct server_turn *turn; /* the handles that drive the daemon */
         struct connection_table *connections;
         size_t requests;
-        bool resumed; /* a connection was resumed since the last MHD_run() */
+        int64_t warn_again_ms; /* no warning about connections before this moment */
+        bool again;            /* MHD_run() is needed, though its descriptor may not say so */
 };
 
 enum request_phase {
@@ -66,10 +67,9 @@ struct request {
         /* while held, and when it goes on after that */
         struct job *job; /* a reference */
         struct waiter waiter;
-        bool (*disarm)(struct request *request); /* valid while held */
-        struct loop_timer *hold_timer;           /* valid while held */
-        struct loop_watch *hold_watch;           /* valid while held; tells when the client goes */
-        bool waited;                             /* it was held once, and is not held again */
+        bool (*disarm)(struct request *request);       /* valid while held */
+        struct loop_timer *hold_timer;                 /* valid while held */
+        bool waited;                                   /* it was held once, and is not held again */
         char preference_applied[PREFERENCE_BYTES_MAX]; /* "": none */
 };
 
@@ -97,6 +97,9 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
 void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_arg,
                           enum MHD_RequestTerminationCode code);
 
+/* The client of a held request has closed its side: it is answered with what there is. */
+void request_client_gone(struct request *request);
+
 /* Marks the request as refused; the first refusal stands. */
 void request_refuse(struct request *request, unsigned status, const char *code, const char *format,
                     ...) __attribute__((format(printf, 4, 5)));
@@ -105,6 +108,9 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
 const char *request_field(const struct request *request, const char *name);
 
 /* ---- connection.c: connections and their deadlines ---- */
+
+/* How long a kept connection may pause between requests. */
+#define CONNECTION_IDLE_TIMEOUT_MS 75000
 
 enum connection_phase {
         CONNECTION_HEADER, /* new: the first header is awaited, limits.header_timeout */
@@ -118,8 +124,13 @@ void connection_table_free(struct connection_table *table);
 void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode code);
 
-/* Its socket, libmicrohttpd's. */
-int connection_socket(const struct client_connection *connection);
+/*
+ * While a request is held, its connection calls request_client_gone() when the client closes its
+ * side. connection_hold() returns false when it has done so already; connection_unhold() returns
+ * whether it has by now.
+ */
+bool connection_hold(struct client_connection *connection, struct request *request);
+bool connection_unhold(struct client_connection *connection);
 
 /* The connection of a request. */
 struct client_connection *connection_of(struct MHD_Connection *mhd);
@@ -134,11 +145,17 @@ void connection_enter(struct client_connection *connection, enum connection_phas
 /* Whether there were limits.connections already when it was opened. */
 bool connection_over_limit(const struct client_connection *connection);
 
+/* A header field that an error has besides; the name is NULL when there is none. */
+struct reply_field {
+        const char *name;
+        const char *value;
+};
+
 /*
  * Ends a connection on which libmicrohttpd can send nothing, because a request is still coming in:
  * writes a whole error reply to the socket, if it takes it, and closes.
  */
-void connection_cut(struct client_connection *connection, unsigned status, const char *reason,
-                    const char *code, const char *message);
+void connection_cut(struct client_connection *connection, unsigned status, const char *code,
+                    const char *message, struct reply_field field);
 
 #endif
