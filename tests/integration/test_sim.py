@@ -727,7 +727,7 @@ def test_a_page_is_html(faulty, spec, code):
 @pytest.mark.parametrize("kind, body", [
     ("empty", b""), ("notobject", b"[1,2]"), ("numeric", b'{"status":1}'),
     ("huge", b'"' + b"a" * 8 * 1024 * 1024 + b'"'), ("deep", b"[" * 100000 + b"]" * 100000),
-])
+], ids=["empty", "notobject", "numeric", "huge", "deep"])
 @pytest.mark.parametrize("endpoint", ["solve", "status"])
 def test_an_answer_is_replaced(faulty, endpoint, kind, body):
     faulty.fault(f"{endpoint}:{kind}")
