@@ -198,6 +198,8 @@ static bool copy_id(const struct fields *fields, char ret[static UPSTREAM_ID_BYT
 {
         struct strbuf decoded;
 
+        if (fields->id.len == 0)
+                return false;
         strbuf_init(&decoded, UPSTREAM_ID_BYTES_MAX);
         bool usable = json_string_decode(fields->id, &decoded) == 0 && decoded.len > 0 &&
                       !memchr(decoded.data, '\0', decoded.len);
