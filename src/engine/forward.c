@@ -26,6 +26,7 @@
 #include <utlist.h>
 
 #define POLL_TIMEOUT_MS   10000
+#define LEAST_TIME_MAX_MS 5000
 #define MESSAGE_BYTES_MAX 1024
 
 struct forwarder {
@@ -89,6 +90,15 @@ static int64_t time_left_ms(const struct flight *flight)
         int64_t left_ms = flight->job->deadline_ms - clock_monotonic_ms();
 
         return left_ms > 0 ? left_ms : 0;
+}
+
+/* With less time left a job is not sent: it would be charged, and its result hardly come in time.
+ */
+static int64_t least_time_ms(const struct config *config)
+{
+        int64_t tenth_ms = config->limits.job_deadline_ms / 10;
+
+        return tenth_ms < LEAST_TIME_MAX_MS ? tenth_ms : LEAST_TIME_MAX_MS;
 }
 
 /* One line for each job that was sent; what an operator may have to look into is a warning. */
@@ -329,10 +339,12 @@ static void flight_start(struct forwarder *forwarder, struct job *job, struct ac
         flight->job = job;
         flight->account = account;
         int64_t left_ms = time_left_ms(flight);
-        if (left_ms == 0) {
+        if (left_ms < least_time_ms(forwarder->config)) {
                 free(flight);
                 refuse(forwarder, job, account, JOB_DEADLINE,
-                       "limits.job_deadline passed while the job was queued; it was not sent");
+                       "too little of limits.job_deadline was left when the job's turn came; it "
+                       "was "
+                       "not sent and not charged");
                 return;
         }
         DL_APPEND(forwarder->flights, flight);
