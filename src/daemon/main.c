@@ -39,6 +39,7 @@ static int check_done(const struct config *config, struct credential **credentia
 {
         for (size_t i = 0; i < config->upstreams_count; i++)
                 credential_free(credentials[i]);
+        service_warn(config);
         (void)fprintf(stderr, "%s: ok\n", config->file);
         return EXIT_SUCCESS;
 }

@@ -238,7 +238,7 @@ static void service_close(struct service *service)
         gateway_free(service->gateway);
 }
 
-static void warn_of_sites(const struct config *config)
+void service_warn(const struct config *config)
 {
         if (config->sites.allow.count == 0)
                 log_warning("sites.allow is empty: every job is refused");
@@ -261,7 +261,7 @@ static void tell_start(const struct config *config, size_t file_limit)
 
         log_info("solvegate " SOLVEGATE_VERSION " with %s: upstreams=%zu sites=%zu workers=%d",
                  config->file, config->upstreams_count, config->sites.allow.count, config->workers);
-        warn_of_sites(config);
+        service_warn(config);
         for (size_t i = 0; i < config->upstreams_count; i++)
                 wanted += (size_t)config->upstreams[i].max_in_flight;
         if (wanted > file_limit)

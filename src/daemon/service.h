@@ -7,6 +7,9 @@
 struct config;
 struct credential;
 
+/* Warns of what is allowed and yet unwise. Thread: main. */
+void service_warn(const struct config *config);
+
 /*
  * Runs until a signal stops it. credentials has one for each upstream; they are taken over.
  * Returns the exit status of the process: 0 after a clean stop, 1 after a failure, which it has

@@ -169,10 +169,12 @@ static enum gateway_verdict check_site(const struct gateway *gateway, const char
         const char *file = gateway->config->file;
 
         if (!site) {
-                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "the job names no site: put its host into the field \"site\", and "
-                               "into sites.allow in %s: sites = { allow = [ \"HOST\" ]; };",
-                               file);
+                (void)snprintf(
+                        message, GATEWAY_MESSAGE_BYTES_MAX,
+                        "the job names no site: put its host into the field \"site\", add "
+                        "the host to the list in %s, as in sites = { allow = [ …, \"HOST\" ]; "
+                        "};, and restart",
+                        file);
                 return GATEWAY_SITE;
         }
         if (site_host(site, ret_host) < 0) {
@@ -180,16 +182,16 @@ static enum gateway_verdict check_site(const struct gateway *gateway, const char
                         message, GATEWAY_MESSAGE_BYTES_MAX,
                         "the field \"site\" has no host that can be read without doubt; write "
                         "host, host/path or an http or https URL, in ASCII (Punycode), "
-                        "without user, blanks and percent signs, and list the host in %s: "
-                        "sites = { allow = [ \"HOST\" ]; };",
+                        "without user, blanks and percent signs; the host must be on the "
+                        "list in %s, as in sites = { allow = [ …, \"HOST\" ]; };",
                         file);
                 return GATEWAY_SITE;
         }
         if (!sites_allow(gateway->sites, ret_host)) {
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
                                "site \"%s\" is not on the allow-list; if it is yours, or you are "
-                               "authorised to test it, add it to sites.allow in %s: sites = { "
-                               "allow = [ \"%s\" ]; }; and restart",
+                               "authorised to test it, add it to the list in %s, as in "
+                               "sites = { allow = [ …, \"%s\" ]; };, and restart",
                                ret_host, file, ret_host);
                 return GATEWAY_SITE;
         }

@@ -165,7 +165,7 @@ def refused(path, **variables):
 
 
 def test_a_right_configuration_is_said_to_be_ok(tmp_path):
-    path = write(tmp_path, UPSTREAM)
+    path = write(tmp_path, UPSTREAM + 'sites = { allow = [ "www.example.com" ]; };')
     result = check(path)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", f"{path}: ok\n")
 
@@ -175,7 +175,20 @@ def test_the_sample_configuration_is_right_once_it_has_a_credential(tmp_path):
     path = write(tmp_path, sample, credential=None)
     (tmp_path / "credentials" / "nocaptchaai").touch(mode=0o600)
     (tmp_path / "credentials" / "nocaptchaai").write_text(CREDENTIAL)
-    assert check(path).stderr == f"{path}: ok\n"
+    result = check(path)
+    assert result.returncode == 0
+    *warnings, last = result.stderr.splitlines()
+    assert last == f"{path}: ok"
+    assert len(warnings) == 1 and "sites.allow is empty" in warnings[0]
+
+
+@pytest.mark.parametrize("pattern, warned", [
+    ("*", "every site"), ("*.com", "top-level"), ("*.example.com", None)])
+def test_a_list_that_allows_very_much_is_warned_of(tmp_path, pattern, warned):
+    path = write(tmp_path, UPSTREAM + f'sites = {{ allow = [ "{pattern}" ]; }};')
+    result = check(path)
+    assert result.returncode == 0
+    assert (warned in result.stderr) if warned else (result.stderr == f"{path}: ok\n")
 
 
 @pytest.mark.parametrize("text, line, what, cure", [m[1:] for m in MISTAKES],
