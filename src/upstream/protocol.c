@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define RETRY_AFTER_MAX_S 3600
+/* Shorter numbers are parts of solutions; what is secret is longer. */
+#define SECRET_NUMBER_CHARS_MIN 8
+#define NUMBER_CHARS            "-0123456789"
 
 static const char *const paths[][2] = {
         [UPSTREAM_SOLVE] = {"/api/solve", "/solve"},
@@ -99,32 +102,58 @@ static void append_string(struct fields *fields, struct json_span string)
         struct strbuf text;
 
         strbuf_init(&text, string.len + 1);
-        if (json_string_decode(string, &text) == 0 && text.len > 0 &&
-            credential_redact(fields->credential, text.data, text.len) > 0) {
+        if (json_string_decode(string, &text) < 0)
+                fields->members.failed = true; /* not searched, so not given out */
+        else if (credential_redact(fields->credential, text.data, text.len) > 0)
                 (void)strbuf_append_json_string(&fields->members, text.data, text.len);
-        } else {
+        else
                 (void)strbuf_append(&fields->members, string.ptr - 1, string.len + 2);
-        }
         strbuf_done(&text);
 }
 
-/* Appends JSON that was found to be right, string by string and what is between them. */
+/*
+ * Appends a number as it came. One that is the whole credential, and long enough to be nothing
+ * else, becomes a string of asterisks.
+ */
+static void append_number(struct fields *fields, struct json_span number)
+{
+        char text[CREDENTIAL_VALUE_BYTES_MAX];
+
+        if (number.len >= SECRET_NUMBER_CHARS_MIN && number.len < sizeof text) {
+                memcpy(text, number.ptr, number.len);
+                text[number.len] = '\0';
+                (void)credential_redact(fields->credential, text, number.len);
+                if (strspn(text, "*") == number.len) {
+                        (void)strbuf_append_json_string(&fields->members, text, number.len);
+                        return;
+                }
+        }
+        (void)strbuf_append(&fields->members, number.ptr, number.len);
+}
+
+/* Appends JSON that was found to be right, token by token. */
 static void append_redacted(struct fields *fields, struct json_span raw)
 {
         const char *next = raw.ptr, *end = raw.ptr + raw.len;
 
         while (next < end) {
-                const char *quote = memchr(next, '"', (size_t)(end - next));
-                if (!quote)
-                        quote = end;
-                (void)strbuf_append(&fields->members, next, (size_t)(quote - next));
-                if (quote == end)
-                        return;
-                const char *string = quote + 1;
-                for (next = string; *next != '"'; next++)
-                        next += *next == '\\';
-                append_string(fields, (struct json_span){string, (size_t)(next - string)});
-                next++;
+                const char *token = next;
+                if (*next == '"') {
+                        for (next++; *next != '"'; next++)
+                                next += *next == '\\';
+                        append_string(fields,
+                                      (struct json_span){token + 1, (size_t)(next - token - 1)});
+                        next++;
+                        continue;
+                }
+                bool number = strchr(NUMBER_CHARS, *next);
+                while (next < end && *next != '"' && !strchr(NUMBER_CHARS, *next) == !number)
+                        next++;
+                struct json_span span = {token, (size_t)(next - token)};
+                if (number)
+                        append_number(fields, span);
+                else
+                        (void)strbuf_append(&fields->members, span.ptr, span.len);
         }
 }
 
@@ -148,6 +177,7 @@ static bool note_member(struct fields *fields, struct json_span name, struct jso
                         return false; /* a second status would contradict the first */
                 take_string(raw, &fields->status);
                 fields->status_odd = !fields->status.ptr;
+                return !ours || !fields->status_odd;
         } else if (span_is(name, "id")) {
                 take_string(raw, &fields->id);
                 return !ours;

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#define UID    "1662uid"
+#define UID    "4815162342"
 #define APIKEY "ab/cd&ef<gh>1234"
 
 static struct credential *credential;
@@ -176,14 +176,28 @@ static void the_credential_is_overwritten_in_every_text_however_it_is_escaped(vo
         assert_members("{\"status\":\"solved\",\"note\":[\"key ab\\/cd\\u0026ef\\u003cgh>1234!\"],"
                        "\"" UID "\":{\"a\":\"x" APIKEY "\\n\"}}",
                        "\"status\":\"solved\",\"note\":[\"key ****************!\"],"
-                       "\"*******\":{\"a\":\"x****************\\n\"}");
+                       "\"**********\":{\"a\":\"x****************\\n\"}");
 }
 
 static void numbers_are_never_touched_by_the_overwriting(void **state)
 {
         (void)state;
-        assert_members("{\"status\":\"solved\",\"solution\":[1662,1],\"s\":\"a\\/b\"}",
-                       "\"status\":\"solved\",\"solution\":[1662,1],\"s\":\"a\\/b\"");
+        assert_members("{\"status\":\"solved\",\"solution\":[4815,1],\"s\":\"a\\/b\"}",
+                       "\"status\":\"solved\",\"solution\":[4815,1],\"s\":\"a\\/b\"");
+}
+
+static void a_number_that_is_the_whole_credential_is_overwritten(void **state)
+{
+        (void)state;
+        assert_members("{\"status\":\"solved\",\"user_id\":" UID ",\"n\":[48151623421,-1.5e3]}",
+                       "\"status\":\"solved\",\"user_id\":\"**********\","
+                       "\"n\":[48151623421,-1.5e3]");
+}
+
+static void a_status_that_is_no_string_does_not_stay_beside_one_that_is(void **state)
+{
+        (void)state;
+        assert_members("{\"status\":5,\"status\":\"solved\"}", "\"status\":\"solved\"");
 }
 
 static void a_long_message_is_overwritten_before_it_is_cut(void **state)
@@ -262,6 +276,8 @@ int main(void)
                 cmocka_unit_test(a_final_object_keeps_every_byte_but_id_and_url),
                 cmocka_unit_test(the_credential_is_overwritten_in_every_text_however_it_is_escaped),
                 cmocka_unit_test(numbers_are_never_touched_by_the_overwriting),
+                cmocka_unit_test(a_number_that_is_the_whole_credential_is_overwritten),
+                cmocka_unit_test(a_status_that_is_no_string_does_not_stay_beside_one_that_is),
                 cmocka_unit_test(a_long_message_is_overwritten_before_it_is_cut),
                 cmocka_unit_test(a_balance_is_given_as_it_came),
                 cmocka_unit_test(of_a_status_that_stands_twice_the_first_counts_and_stays),
