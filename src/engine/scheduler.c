@@ -104,7 +104,7 @@ struct job *scheduler_take(struct scheduler *scheduler, struct account **ret_acc
         struct job *job = NULL;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
-        struct account *account = free_account_locked(scheduler);
+        struct account *account = scheduler->draining ? NULL : free_account_locked(scheduler);
         if (account)
                 job = queue_pop(&scheduler->queue);
         if (job) {

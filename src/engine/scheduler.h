@@ -39,7 +39,7 @@ int scheduler_submit(struct scheduler *scheduler, struct job *job);
 /*
  * Takes the next job that may be sent now, with the queue's reference, and a slot of the account
  * that is to send it: the first by priority with a free slot, the freest within one priority.
- * Returns NULL when no job waits or no slot is free.
+ * Returns NULL when no job waits, no slot is free, or the scheduler is draining.
  */
 struct job *scheduler_take(struct scheduler *scheduler, struct account **ret_account);
 
@@ -50,8 +50,8 @@ void scheduler_release(struct scheduler *scheduler, struct account *account);
 struct job *scheduler_take_overdue(struct scheduler *scheduler, int64_t now_ms);
 
 /*
- * Takes no more jobs from now on, and posts idle to loop once none waits or is under way.
- * Call it once.
+ * Takes no more jobs and sends none from now on; the caller empties the queue with
+ * scheduler_take_waiting(). Posts idle to loop once no job waits or is under way. Call it once.
  */
 void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle);
 
