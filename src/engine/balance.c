@@ -36,6 +36,8 @@ int balance_new(const struct account *account, struct balance **ret_balance)
         if (!balance)
                 return -ENOMEM;
         balance->account = account;
+        (void)snprintf(balance->problem, sizeof balance->problem,
+                       "it has not answered yet; ask again");
         (void)pthread_mutex_init(&balance->mutex, NULL);
         *ret_balance = balance;
         return 0;

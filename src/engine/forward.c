@@ -18,6 +18,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -46,6 +47,7 @@ struct flight {
         struct loop_timer *timer;  /* made on acceptance */
         unsigned polls;            /* asked for so far */
         int64_t poll_delay_ms;     /* before the last of them */
+        bool account_told;         /* its trouble was logged: once for each job */
         char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
         char trouble[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* of the last poll, "" if it was well */
         struct flight *prev, *next;
@@ -203,8 +205,9 @@ static void on_status_answer(struct answer *answer, void *arg)
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
-        if (answer->about_account)
+        if (answer->about_account && !flight->account_told)
                 log_trouble(flight, answer);
+        flight->account_told = flight->account_told || answer->about_account;
         flight->trouble[0] = '\0';
         switch (answer->kind) {
         case ANSWER_FINAL:

@@ -44,7 +44,7 @@ enum MHD_Result balance_handle(struct request *request)
         if (r < 0) {
                 request_refuse(request, 503, "no_upstream",
                                "the upstream did not tell its balance: %s",
-                               text.data ? text.data : "no answer yet");
+                               text.data ? text.data : "no memory");
                 strbuf_done(&text);
                 return reply_refusal(request);
         }
