@@ -56,11 +56,13 @@ static bool deceives(const unsigned char *text, size_t len)
         if (len == 1)
                 return text[0] < 0x20 || text[0] == 0x7f;
         if (len == 2)
-                return text[0] == 0xc2 && text[1] < 0xa0;
+                return (text[0] == 0xc2 && text[1] < 0xa0) ||
+                       (text[0] == 0xd8 && text[1] == 0x9c); /* U+061C */
         if (len != 3 || text[0] != 0xe2)
                 return false;
-        return (text[1] == 0x80 && text[2] >= 0xa8 && text[2] <= 0xae) || /* U+2028 to U+202E */
-               (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);   /* U+2066 to U+2069 */
+        return (text[1] == 0x80 && (text[2] == 0x8e || text[2] == 0x8f)) || /* U+200E, U+200F */
+               (text[1] == 0x80 && text[2] >= 0xa8 && text[2] <= 0xae) ||   /* U+2028 to U+202E */
+               (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);     /* U+2066 to U+2069 */
 }
 
 /* Appends text; what deceives, and bytes that are no UTF-8, as \xNN. */
