@@ -83,6 +83,13 @@ void connection_enter(struct client_connection *connection, enum connection_phas
                 loop_timer_start(table->timer, TICK_MS, TICK_MS);
                 table->ticking = true;
         }
+        connection_nudge(connection);
+}
+
+void connection_nudge(struct client_connection *connection)
+{
+        if (connection->gone && !connection->held)
+                (void)shutdown(connection->fd, SHUT_RD);
 }
 
 void connection_cut(struct client_connection *connection, unsigned status, const char *code,
@@ -176,10 +183,7 @@ void connection_table_free(struct connection_table *table)
         free(table);
 }
 
-/*
- * The client has closed its side. libmicrohttpd does not see it when it comes together with data
- * (after a short read it waits for another edge), nor on a suspended connection.
- */
+/* The client has closed its side. */
 static void on_gone(void *arg)
 {
         struct client_connection *connection = arg;
@@ -188,8 +192,7 @@ static void on_gone(void *arg)
         if (connection->held)
                 request_client_gone(connection->held);
         else
-                (void)shutdown(connection->fd,
-                               SHUT_RD); /* makes an edge; what came stays readable */
+                connection_nudge(connection);
 }
 
 static void connection_open(struct server *server, struct MHD_Connection *mhd, void **ret_context)
@@ -262,10 +265,9 @@ bool connection_hold(struct client_connection *connection, struct request *reque
         return true;
 }
 
-bool connection_unhold(struct client_connection *connection)
+void connection_unhold(struct client_connection *connection)
 {
         connection->held = NULL;
-        return connection->gone;
 }
 
 struct client_connection *connection_of(struct MHD_Connection *mhd)

@@ -98,6 +98,16 @@ static void check_header_size(struct request *request)
                                HEADER_BYTES_MAX);
 }
 
+/* Without a known coding the end of the body cannot be found (RFC 9112, 6.1). */
+static void check_coding(struct request *request)
+{
+        const char *coding = request_field(request, "Transfer-Encoding");
+
+        if (coding && strcasecmp(coding, "chunked") != 0)
+                request_refuse(request, 501, "bad_request",
+                               "only chunked is known as Transfer-Encoding");
+}
+
 static void check_host(struct request *request, const char *version)
 {
         const struct config *config = gateway_config(request->server->gateway);
@@ -168,14 +178,8 @@ static void check_body(struct request *request)
 {
         char message[GATEWAY_MESSAGE_BYTES_MAX];
         int64_t length = content_length(request);
-        const char *coding = request_field(request, "Transfer-Encoding");
 
-        if (coding && strcasecmp(coding, "chunked") != 0) {
-                request_refuse(request, 501, "bad_request",
-                               "only chunked is known as Transfer-Encoding");
-                return;
-        }
-        if (length == BODY_LENGTH_UNKNOWN && !coding) {
+        if (length == BODY_LENGTH_UNKNOWN && !request_field(request, "Transfer-Encoding")) {
                 request_refuse(request, 411, "length_required",
                                "a job needs a body, with Content-Length or chunked");
                 return;
@@ -201,6 +205,7 @@ void guard_check(struct request *request, const char *path, const char *method, 
                 request_refuse(request, 503, "too_many_connections",
                                "limits.connections are open already; try again later");
         check_header_size(request);
+        check_coding(request);
         check_host(request, version);
         check_route(request, path, method);
         if (request->refusal.status == 0 && request->route->takes_body)

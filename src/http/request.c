@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ANSWER_GONE_TIMEOUT_S 5 /* for a client that has closed its side to take its answer */
-
 const char *request_field(const struct request *request, const char *name)
 {
         return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
@@ -44,22 +42,25 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
 
 /* ---- held requests ---- */
 
+/*
+ * libmicrohttpd reads from a resumed connection before it calls the handler, and ends the request
+ * where it finds the end of the stream; a connection with a time-out of its own it handles first.
+ */
+static void handle_before_reading(const struct request *request, bool before)
+{
+        (void)MHD_set_connection_option(request->mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+                                        request->server->inactivity_s + before);
+}
+
 static void resume(struct request *request)
 {
-        bool gone = connection_unhold(request->connection);
-
+        connection_unhold(request->connection);
         loop_timer_free(request->hold_timer);
         request->hold_timer = NULL;
         request->waited = true;
         request->phase = REQUEST_READY;
         request->server->again = true;
-        /*
-         * libmicrohttpd reads from a resumed connection before it calls the handler, and would end
-         * the request at the end of the stream; one with a time-out of its own it handles first.
-         */
-        if (gone)
-                (void)MHD_set_connection_option(request->mhd, MHD_CONNECTION_OPTION_TIMEOUT,
-                                                (unsigned)ANSWER_GONE_TIMEOUT_S);
+        handle_before_reading(request, true);
         MHD_resume_connection(request->mhd);
 }
 
@@ -97,7 +98,7 @@ bool request_hold(struct request *request, const struct hold *hold)
         if (loop_timer_new(request->server->loop, on_hold_over, request, &request->hold_timer) <
                     0 ||
             !hold->arm(request)) {
-                (void)connection_unhold(request->connection);
+                connection_unhold(request->connection);
                 loop_timer_free(request->hold_timer);
                 request->hold_timer = NULL;
                 return false;
@@ -143,6 +144,7 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
 {
         char message[GATEWAY_MESSAGE_BYTES_MAX];
 
+        connection_nudge(request->connection);
         if (request->body) {
                 int r = body_append(request->body, upload, bytes);
                 if (r == 0)
@@ -210,8 +212,11 @@ void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_
         (void)mhd;
         if (!request)
                 return;
-        if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
                 connection_enter(request->connection, CONNECTION_IDLE);
+                if (request->waited)
+                        handle_before_reading(request, false);
+        }
         *request_arg = NULL;
         request_free(request);
 }

@@ -144,7 +144,7 @@ static size_t on_unescape(void *arg, struct MHD_Connection *mhd, char *text)
         return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
 }
 
-static intptr_t inactivity_s(const struct config *config)
+static unsigned inactivity_s(const struct config *config)
 {
         int64_t longest_ms = CONNECTION_IDLE_TIMEOUT_MS;
 
@@ -152,7 +152,7 @@ static intptr_t inactivity_s(const struct config *config)
                 longest_ms = config->limits.header_timeout_ms;
         if (longest_ms < config->limits.body_timeout_ms)
                 longest_ms = config->limits.body_timeout_ms;
-        return (intptr_t)(longest_ms / 1000) + INACTIVITY_BEYOND_S;
+        return (unsigned)(longest_ms / 1000) + INACTIVITY_BEYOND_S;
 }
 
 static struct MHD_Daemon *start_daemon(struct server *server, int socket)
@@ -168,7 +168,7 @@ static struct MHD_Daemon *start_daemon(struct server *server, int socket)
                 {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
                 {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
                 {MHD_OPTION_CONNECTION_LIMIT, connections, NULL},
-                {MHD_OPTION_CONNECTION_TIMEOUT, inactivity_s(config), NULL},
+                {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)server->inactivity_s, NULL},
                 {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)connection_on_request_line, NULL},
                 {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_on_completed, server},
                 {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_on_notify, server},
@@ -191,6 +191,7 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         server->loop = setup->loop;
         server->shared = setup->shared;
         server->listener = setup->listener;
+        server->inactivity_s = inactivity_s(gateway_config(setup->gateway));
         int r = connection_table_new(server, &server->connections);
         if (r == 0) {
                 int *socket = &setup->listener->sockets[setup->socket_index];

@@ -34,6 +34,7 @@ struct server {
         struct server_turn *turn; /* the handles that drive the daemon */
         struct connection_table *connections;
         size_t requests;
+        unsigned inactivity_s; /* libmicrohttpd's own time-out; the deadlines come first */
         int64_t warn_again_ms; /* no warning about connections before this moment */
         bool again;            /* MHD_run() is needed, though its descriptor may not say so */
 };
@@ -126,11 +127,17 @@ void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_c
 
 /*
  * While a request is held, its connection calls request_client_gone() when the client closes its
- * side. connection_hold() returns false when it has done so already; connection_unhold() returns
- * whether it has by now.
+ * side. connection_hold() returns false when it has done so already.
  */
 bool connection_hold(struct client_connection *connection, struct request *request);
-bool connection_unhold(struct client_connection *connection);
+void connection_unhold(struct client_connection *connection);
+
+/*
+ * To be called whenever more is read from a connection. libmicrohttpd does not see an end of stream
+ * that comes together with data: after a short read it waits for another edge. Where the client has
+ * closed its side, this makes one; what came before stays readable.
+ */
+void connection_nudge(struct client_connection *connection);
 
 /* The connection of a request. */
 struct client_connection *connection_of(struct MHD_Connection *mhd);
