@@ -125,6 +125,9 @@ static void on_tick(void *arg)
 
 static int open_signals(struct service *service)
 {
+        sigset_t ours;
+
+        (void)sigemptyset(&ours);
         for (int i = 0; i < SIGNAL_COUNT; i++) {
                 uv_signal_t *handle = &service->signals[i];
                 int r = uv_signal_init(loop_uv(service->loop), handle);
@@ -135,7 +138,10 @@ static int open_signals(struct service *service)
                 r = uv_signal_start(handle, on_signal, signal_numbers[i]);
                 if (r < 0)
                         return r;
+                (void)sigaddset(&ours, signal_numbers[i]);
         }
+        /* A parent may have left them blocked, and could then not stop what it started. */
+        (void)pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
         return 0;
 }
 

@@ -206,3 +206,12 @@ def test_the_process_list_shows_no_credential(simulator, gateway):
         canary.assert_absent(text, f"/proc/PID/{name}")
     for thread in Path(f"/proc/{house.pid}/task").iterdir():
         canary.assert_absent((thread / "comm").read_bytes(), "the name of a thread")
+
+
+def test_a_parent_that_blocks_the_signals_can_still_stop_it(simulator, gateway):
+    def block():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+
+    house = gateway(simulator(), popen={"preexec_fn": block})
+    house.signal(signal.SIGTERM)
+    assert house.wait(5) == 0
