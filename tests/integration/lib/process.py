@@ -1,8 +1,10 @@
 """A program under test: started, waited for, stopped, and its log looked through."""
 
+import contextlib
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 from .build import patience, wait_until
 
@@ -79,8 +81,19 @@ class Process:
         try:
             return self.wait(timeout)
         except subprocess.TimeoutExpired:
+            state = self.state()
             self.kill()
-            return f"killed, since it did not stop within {timeout} s"
+            return f"killed, since it did not stop within {timeout} s\n{state}"
+
+    def state(self):
+        """What the kernel knows of each thread: what it waits for, and which signals it has."""
+        lines = []
+        for task in sorted(Path(f"/proc/{self.pid}/task").iterdir()):
+            with contextlib.suppress(OSError):
+                status = (task / "status").read_text().splitlines()
+                shown = [line for line in status if line.startswith(("State", "Sig", "Shd"))]
+                lines.append(f"{task.name} {(task / 'wchan').read_text()} {' '.join(shown)}")
+        return "\n".join(lines)
 
     def problems_in_log(self):
         log = self.log()
