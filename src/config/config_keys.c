@@ -121,7 +121,9 @@ static const struct config_key limits_keys[] = {
         NUMBER(CONFIG_INT, "queue_jobs", offsetof(struct config, limits.queue_jobs), "10000", 1,
                1000000, "How many jobs may wait."),
         NUMBER(CONFIG_BYTES, "queue_bytes", offsetof(struct config, limits.queue_bytes),
-               "1073741824L", 1024, 68719476736.0, "How many bytes of bodies may wait."),
+               "1073741824L", 1024, 68719476736.0,
+               "How many bytes of bodies may be in memory: being received, waiting, or being "
+               "sent."),
         NUMBER(CONFIG_BYTES, "body_bytes", offsetof(struct config, limits.body_bytes), "8388608",
                1024, 1073741824, "The largest body of a request; at most limits.queue_bytes."),
         NUMBER(CONFIG_INT, "images", offsetof(struct config, limits.images), "64", 1, 1000,
