@@ -300,8 +300,7 @@ static void on_solve_answer(struct answer *answer, void *arg)
                 else
                         flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE,
                                     "the upstream was not reached, nothing was charged: %s; send "
-                                    "the job "
-                                    "again later",
+                                    "the job again later",
                                     answer->message);
                 break;
         case ANSWER_UNCLEAR:

@@ -274,22 +274,27 @@ enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *f
         return verdict;
 }
 
+/* Ends a job that was taken out of the queue, with the queue's reference. */
+static void end_waiting(struct gateway *gateway, struct job *job, enum job_state state,
+                        enum job_error error, const char *message)
+{
+        struct job_outcome outcome = {.error = error, .message = strdup(message)};
+
+        log_info("job %s %s site=%s: %s", job->id, job_state_name(state), job->host, message);
+        job_drop_body(job);
+        results_move(gateway->results, job, state, &outcome);
+        job_unref(job);
+}
+
 void gateway_tick(struct gateway *gateway)
 {
         int64_t now_ms = clock_monotonic_ms();
         struct job *job;
 
-        while ((job = scheduler_take_overdue(gateway->scheduler, now_ms))) {
-                struct job_outcome outcome = {
-                        .error = JOB_DEADLINE,
-                        .message = strdup("limits.job_deadline passed while the job was queued; "
-                                          "it was not sent and not charged"),
-                };
-                log_info("job %s failed site=%s: deadline passed in the queue", job->id, job->host);
-                job_drop_body(job);
-                results_move(gateway->results, job, JOB_FAILED, &outcome);
-                job_unref(job);
-        }
+        while ((job = scheduler_take_overdue(gateway->scheduler, now_ms)))
+                end_waiting(gateway, job, JOB_FAILED, JOB_DEADLINE,
+                            "limits.job_deadline passed while the job was queued; it was not sent "
+                            "and not charged");
         results_sweep(gateway->results, now_ms);
 }
 
@@ -297,18 +302,10 @@ void gateway_cancel_waiting(struct gateway *gateway)
 {
         struct job *job;
 
-        while ((job = scheduler_take_waiting(gateway->scheduler))) {
-                struct job_outcome outcome = {
-                        .error = JOB_CANCELLED_ERROR,
-                        .message = strdup("solvegate was stopped before the job was sent; it was "
-                                          "not charged; send it again"),
-                };
-                log_info("job %s cancelled site=%s: stopped before it was sent", job->id,
-                         job->host);
-                job_drop_body(job);
-                results_move(gateway->results, job, JOB_CANCELLED, &outcome);
-                job_unref(job);
-        }
+        while ((job = scheduler_take_waiting(gateway->scheduler)))
+                end_waiting(gateway, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                            "solvegate was stopped before the job was sent; it was not charged; "
+                            "send it again");
 }
 
 struct results *gateway_results(struct gateway *gateway)

@@ -5,6 +5,7 @@
  * never cut. Here each phase has an absolute deadline. All deadlines of one phase are equally long,
  * so a list for each phase, in the order of entering, is sorted; one timer looks at their heads.
  */
+#include "http/reply.h"
 #include "http/server_private.h"
 
 #include "base/clock.h"
@@ -22,7 +23,7 @@
 #include <utlist.h>
 
 #define TICK_MS           100
-#define CUT_REPLY_BYTES   1024
+#define CUT_REPLY_BYTES   (REFUSAL_BYTES_MAX * 6 + 256) /* every byte of a message escaped */
 #define PHASES_WITH_LIMIT CONNECTION_BUSY
 
 struct client_connection {
@@ -99,9 +100,7 @@ void connection_cut(struct client_connection *connection, unsigned status, const
 
         strbuf_init(&reply, CUT_REPLY_BYTES * 2);
         strbuf_init(&body, CUT_REPLY_BYTES);
-        (void)strbuf_printf(&body, "{\"status\":\"error\",\"code\":\"%s\",\"message\":", code);
-        (void)strbuf_append_json_string(&body, message, strlen(message));
-        (void)strbuf_puts(&body, "}");
+        reply_append_error(&body, status, code, message);
         (void)strbuf_printf(&reply, "HTTP/1.1 %u %s\r\n", status,
                             MHD_get_reason_phrase_for(status));
         if (field.name)

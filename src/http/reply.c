@@ -75,16 +75,21 @@ struct reply_field reply_refusal_field(const struct request *request)
         }
 }
 
+void reply_append_error(struct strbuf *json, unsigned status, const char *code, const char *message)
+{
+        (void)strbuf_printf(json, "{\"status\":\"%s\",\"code\":\"%s\",\"message\":",
+                            status == MHD_HTTP_UNAUTHORIZED ? "Unauthorized" : "error", code);
+        (void)strbuf_append_json_string(json, message, strlen(message));
+        (void)strbuf_puts(json, "}");
+}
+
 enum MHD_Result reply_refusal(struct request *request)
 {
         const struct refusal *refusal = &request->refusal;
         struct strbuf json;
 
         strbuf_init(&json, REPLY_BYTES_MAX);
-        (void)strbuf_printf(&json, "{\"status\":\"%s\",\"code\":\"%s\",\"message\":",
-                            refusal->status == 401 ? "Unauthorized" : "error", refusal->code);
-        (void)strbuf_append_json_string(&json, refusal->message, strlen(refusal->message));
-        (void)strbuf_puts(&json, "}");
+        reply_append_error(&json, refusal->status, refusal->code, refusal->message);
         struct MHD_Response *response = response_new(&json);
         struct reply_field field = reply_refusal_field(request);
         if (response && field.name)

@@ -16,6 +16,10 @@ struct strbuf;
 /* The error in request->refusal, with its field. */
 enum MHD_Result reply_refusal(struct request *request);
 
+/* Appends the body of an error (contract, section 3). */
+void reply_append_error(struct strbuf *json, unsigned status, const char *code,
+                        const char *message);
+
 /* Allow for 405 (RFC 9110, 15.5.6), Retry-After for 429 and 503. */
 struct reply_field reply_refusal_field(const struct request *request);
 
