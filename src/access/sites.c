@@ -251,8 +251,3 @@ bool sites_allow(const struct sites *sites, const char *host)
         }
         return false;
 }
-
-bool sites_allow_all(const struct sites *sites)
-{
-        return sites->allow_all;
-}

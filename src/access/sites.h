@@ -46,7 +46,4 @@ int site_host(const char *site, char ret_host[static SITE_HOST_BYTES_MAX]);
  */
 bool sites_allow(const struct sites *sites, const char *host);
 
-/* Tells whether the list allows every host, which deserves a warning. */
-bool sites_allow_all(const struct sites *sites);
-
 #endif
