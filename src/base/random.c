@@ -40,3 +40,19 @@ int random_token(char *ret_token, size_t chars)
         ret_token[chars] = '\0';
         return 0;
 }
+
+int random_below(int64_t bound, int64_t *ret_value)
+{
+        uint64_t value, range = (uint64_t)bound;
+
+        assert(bound > 0);
+        /* What lies beyond the last whole multiple of range would make small numbers likelier. */
+        uint64_t beyond = UINT64_MAX - UINT64_MAX % range;
+        do {
+                int r = random_bytes(&value, sizeof value);
+                if (r < 0)
+                        return r;
+        } while (value >= beyond);
+        *ret_value = (int64_t)(value % range);
+        return 0;
+}
