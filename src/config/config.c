@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <libconfig.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,60 @@ static void correct_lines(const struct config_source *source, config_setting_t *
         }
 }
 
+/* Gives path, which counts from the directory of file, as an absolute one. The caller frees. */
+static int make_absolute(const char *file, const char *path, char **ret_absolute)
+{
+        const char *slash = strrchr(file, '/');
+        char *directory = slash ? strndup(file, (size_t)(slash - file + 1)) : strdup(".");
+        char *from = directory ? realpath(directory, NULL) : NULL;
+        int r = from ? 0 : -errno;
+
+        free(directory);
+        if (r == 0 && asprintf(ret_absolute, "%s/%s", strcmp(from, "/") == 0 ? "" : from, path) < 0)
+                r = -ENOMEM;
+        free(from);
+        return r;
+}
+
+/* systemd gives several directories with a colon between them (systemd.exec(5)): the first. */
+static int take_granted_directory(struct config *config)
+{
+        const char *granted = getenv("STATE_DIRECTORY");
+        size_t len = granted ? strcspn(granted, ":") : 0;
+
+        if (len == 0)
+                return 0;
+        char *copy = strndup(granted, len);
+        if (!copy)
+                return -ENOMEM;
+        free(config->state_directory);
+        config->state_directory = copy;
+        return 0;
+}
+
+/* Makes the state directory absolute: a relative path counts from the configuration file. */
+static int resolve_state_directory(const struct config_source *source, const config_t *tree,
+                                   struct config *config)
+{
+        const config_setting_t *setting = config_lookup(tree, "state_directory");
+        char *absolute = NULL;
+        int r = setting ? 0 : take_granted_directory(config);
+
+        if (r < 0 || config->state_directory[0] == '/')
+                return r;
+        r = make_absolute(config->file, config->state_directory, &absolute);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                return config_source_problem(source, setting ? setting->line : 0,
+                                             "the directory that state_directory \"%.200s\" counts "
+                                             "from cannot be told (%s); write it from / on",
+                                             config->state_directory, strerrordesc_np(-r));
+        free(config->state_directory);
+        config->state_directory = absolute;
+        return 0;
+}
+
 static int read_tree(const struct config_source *source, const config_t *tree,
                      struct config **ret_config)
 {
@@ -73,6 +128,8 @@ static int read_tree(const struct config_source *source, const config_t *tree,
         config->file = strdup(source->files[0]);
         if (config->file)
                 r = config_read_keys(source, config_keys, config_root_setting(tree), config);
+        if (r == 0)
+                r = resolve_state_directory(source, tree, config);
         if (r == 0)
                 r = config_check(config, tree, source);
         if (r < 0) {

@@ -11,6 +11,7 @@
 #ifndef SOLVEGATE_CONFIG_CONFIG_H
 #define SOLVEGATE_CONFIG_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,12 +37,29 @@ struct config_strings {
         size_t count;
 };
 
+enum config_durability {
+        DURABILITY_FULL, /* what was promised survives a crash of the machine */
+        DURABILITY_NONE, /* nothing is on disk */
+};
+
+/* What becomes of a job that was being sent when the daemon died. */
+enum config_on_unknown {
+        ON_UNKNOWN_FAIL,  /* it ends as outcome_unknown */
+        ON_UNKNOWN_RETRY, /* it is sent again, and may be charged twice */
+};
+
 struct config {
         char *file; /* the path it was read from */
         struct config_listen *listen;
         size_t listen_count;
         struct config_strings server_names;
+        struct {
+                char *address; /* of the loopback interface, or NULL: no admin listener */
+                int port;      /* 0: the kernel chooses; valid with address */
+        } admin;
         int workers;
+        char *state_directory; /* absolute; it need not exist */
+        int durability;        /* enum config_durability */
         struct config_upstream *upstreams;
         size_t upstreams_count;
         struct {
@@ -54,11 +72,21 @@ struct config {
         struct {
                 int64_t ttl_ms;
                 int64_t bytes; /* ceiling for the memory of final results */
+                bool share;    /* identical jobs share one upstream request and its result */
         } results;
+        struct {
+                int attempts;       /* how often a job is sent at most */
+                int64_t base_ms;    /* the longest pause before the first retry */
+                int64_t cap_ms;     /* the longest pause before any */
+                int on_unknown;     /* enum config_on_unknown */
+                int64_t probe_ms;   /* the pause before an upstream that failed is probed */
+                int64_t recheck_ms; /* the same for one that refuses the account */
+        } retry;
         struct {
                 int64_t first_ms;
                 int64_t interval_ms;
                 int64_t cap_ms;
+                int64_t balance_ms;
         } poll;
         struct {
                 int queue_jobs;
@@ -92,6 +120,7 @@ enum config_type {
         CONFIG_BYTES,   /* int64_t */
         CONFIG_SECONDS, /* int64_t in milliseconds; an integer or a float in the file */
         CONFIG_STRING,  /* char *, NULL when absent and without default */
+        CONFIG_BOOL,    /* bool */
         CONFIG_CHOICE,  /* int: the index in choices */
         CONFIG_STRINGS, /* struct config_strings: an array or a list of strings */
         CONFIG_GROUP,   /* keys of its own, in the same struct */
@@ -103,7 +132,8 @@ struct config_key {
         enum config_type type;
         size_t offset;                 /* in the struct of the row's level */
         const char *default_text;      /* as it would stand in the file; NULL: required;
-                                          "": a CONFIG_STRING that is left NULL */
+                                          "": a CONFIG_STRING that is left NULL, or a
+                                          CONFIG_GROUP whose fields stay zero */
         const char *example;           /* as it would stand in the file; NULL: the default */
         double min, max;               /* numbers: the value; strings and lists: the length */
         const char *const *choices;    /* CONFIG_CHOICE: NULL-terminated */

@@ -103,6 +103,46 @@ static int check_listen(const struct check *check)
         return r;
 }
 
+static int check_admin_address(const struct check *check)
+{
+        const char *address = check->config->admin.address;
+        size_t line = line_of(check, "admin.address");
+
+        switch (config_url_address(address)) {
+        case CONFIG_ADDRESS_LOOPBACK:
+                return 0;
+        case CONFIG_ADDRESS_OTHER:
+                return REFUSE(check, line,
+                              "admin.address \"%.80s\" is not of the loopback interface, and who "
+                              "connects there is not asked who he is; write 127.0.0.1 or ::1",
+                              address);
+        case CONFIG_ADDRESS_NONE:
+                break;
+        }
+        return REFUSE(check, line,
+                      "admin.address \"%.80s\" is no IPv4 or IPv6 address in numbers; write it "
+                      "without brackets and port, such as 127.0.0.1 or ::1",
+                      address);
+}
+
+static int check_admin(const struct check *check)
+{
+        const struct config *config = check->config;
+
+        if (!config->admin.address)
+                return 0;
+        int r = check_admin_address(check);
+        for (size_t i = 0; i < config->listen_count && config->admin.port != 0 && r == 0; i++) {
+                if (config->listen[i].port == config->admin.port &&
+                    config_url_same_address(config->listen[i].address, config->admin.address))
+                        r = REFUSE(check, line_of(check, "admin"),
+                                   "admin has the address and port of listen[%zu] (%.80s port %d); "
+                                   "give it a port of its own",
+                                   i, config->admin.address, config->admin.port);
+        }
+        return r;
+}
+
 static int check_server_names(const struct check *check)
 {
         const struct config_strings *names = &check->config->server_names;
@@ -240,6 +280,18 @@ static int check_poll(const struct check *check)
         return 0;
 }
 
+static int check_retry(const struct check *check)
+{
+        int64_t base = check->config->retry.base_ms, cap = check->config->retry.cap_ms;
+
+        if (base > cap)
+                return REFUSE(check, line_of_pair(check, "retry.base", "retry.cap"),
+                              "retry.base (%.15g) is above retry.cap (%.15g); lower base or raise "
+                              "cap",
+                              (double)base / 1e3, (double)cap / 1e3);
+        return 0;
+}
+
 static int check_limits(const struct check *check)
 {
         int64_t body = check->config->limits.body_bytes, queue = check->config->limits.queue_bytes;
@@ -257,8 +309,8 @@ int config_check(const struct config *config, const config_t *tree,
                  const struct config_source *source)
 {
         static int (*const checks[])(const struct check *) = {
-                check_listen, check_server_names, check_upstreams,
-                check_sites,  check_poll,         check_limits,
+                check_listen, check_admin, check_server_names, check_upstreams,
+                check_sites,  check_retry, check_poll,         check_limits,
         };
         const struct check check = {.config = config, .tree = tree, .source = source};
         int r = 0;

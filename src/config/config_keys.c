@@ -34,6 +34,12 @@
                 .default_text = (default_), .choices = (choices_), .help = (help_)                 \
         }
 
+#define TRUTH(name_, offset_, default_, help_)                                                     \
+        {                                                                                          \
+                .name = (name_), .type = CONFIG_BOOL, .offset = (offset_),                         \
+                .default_text = (default_), .help = (help_)                                        \
+        }
+
 #define GROUP(name_, keys_, help_)                                                                 \
         {                                                                                          \
                 .name = (name_), .type = CONFIG_GROUP, .default_text = "{ }", .keys = (keys_),     \
@@ -58,6 +64,14 @@ static const struct config_key listen_keys[] = {
              "An address of the loopback interface, as a number."),
         NUMBER(CONFIG_INT, "port", offsetof(struct config_listen, port), "8118", 0, 65535,
                "The TCP port; 0 lets the kernel choose one."),
+        END,
+};
+
+static const struct config_key admin_keys[] = {
+        TEXT("address", offsetof(struct config, admin.address), "\"127.0.0.1\"", NULL, 64,
+             "An address of the loopback interface for operators, as a number."),
+        NUMBER(CONFIG_INT, "port", offsetof(struct config, admin.port), "8119", 0, 65535,
+               "Its TCP port; 0 lets the kernel choose one."),
         END,
 };
 
@@ -102,6 +116,32 @@ static const struct config_key results_keys[] = {
                "How long a final result can be asked for."),
         NUMBER(CONFIG_BYTES, "bytes", offsetof(struct config, results.bytes), "67108864L", 1048576,
                68719476736.0, "The ceiling for the memory of final results."),
+        TRUTH("share", offsetof(struct config, results.share), "true",
+              "Whether identical jobs share one upstream request and its result."),
+        END,
+};
+
+static const char *const on_unknown_choices[] = {
+        [ON_UNKNOWN_FAIL] = "fail",
+        [ON_UNKNOWN_RETRY] = "retry",
+        NULL,
+};
+
+static const struct config_key retry_keys[] = {
+        NUMBER(CONFIG_INT, "attempts", offsetof(struct config, retry.attempts), "4", 1, 100,
+               "How often a job is sent at most, as long as surely no try was taken."),
+        NUMBER(CONFIG_SECONDS, "base", offsetof(struct config, retry.base_ms), "0.25", 0.01, 3600,
+               "The longest pause before the first retry, doubled for each further one; at most "
+               "retry.cap."),
+        NUMBER(CONFIG_SECONDS, "cap", offsetof(struct config, retry.cap_ms), "10.0", 0.01, 3600,
+               "The longest pause before any retry, unless the upstream asks for a longer one."),
+        CHOICE("on_unknown", offsetof(struct config, retry.on_unknown), "\"fail\"",
+               on_unknown_choices,
+               "What becomes of a job that was being sent when the daemon died."),
+        NUMBER(CONFIG_SECONDS, "probe", offsetof(struct config, retry.probe_ms), "2.0", 0.01, 3600,
+               "The pause before an upstream that fails is tried with one job."),
+        NUMBER(CONFIG_SECONDS, "recheck", offsetof(struct config, retry.recheck_ms), "60.0", 0.01,
+               86400, "The same for an upstream that refuses the account."),
         END,
 };
 
@@ -114,6 +154,8 @@ static const struct config_key poll_keys[] = {
                "poll.cap."),
         NUMBER(CONFIG_SECONDS, "cap", offsetof(struct config, poll.cap_ms), "5.0", 0.01, 3600,
                "The longest pause between two questions."),
+        NUMBER(CONFIG_SECONDS, "balance", offsetof(struct config, poll.balance_ms), "180.0", 0.1,
+               86400, "How often each upstream is asked for its balance."),
         END,
 };
 
@@ -125,7 +167,7 @@ static const struct config_key limits_keys[] = {
                "How many bytes of bodies may be in memory: being received, waiting, or being "
                "sent."),
         NUMBER(CONFIG_BYTES, "body_bytes", offsetof(struct config, limits.body_bytes), "8388608",
-               1024, 1073741824, "The largest body of a request; at most limits.queue_bytes."),
+               1024, 1000000000, "The largest body of a request; at most limits.queue_bytes."),
         NUMBER(CONFIG_INT, "images", offsetof(struct config, limits.images), "64", 1, 1000,
                "How many images a job may have."),
         NUMBER(CONFIG_INT, "connections", offsetof(struct config, limits.connections), "10000", 1,
@@ -139,6 +181,12 @@ static const struct config_key limits_keys[] = {
         NUMBER(CONFIG_SECONDS, "drain_timeout", offsetof(struct config, limits.drain_timeout_ms),
                "30.0", 0, 3600, "How long a stop waits for jobs that are under way."),
         END,
+};
+
+static const char *const durabilities[] = {
+        [DURABILITY_FULL] = "full",
+        [DURABILITY_NONE] = "none",
+        NULL,
 };
 
 static const char *const log_levels[] = {
@@ -177,8 +225,20 @@ const struct config_key config_keys[] = {
               1000,
               "Further host names by which tools reach this daemon; addresses and localhost "
               "always pass."),
+        {.name = "admin",
+         .type = CONFIG_GROUP,
+         .default_text = "",
+         .example = "{ address = \"127.0.0.1\"; port = 8119; }",
+         .keys = admin_keys,
+         .help = "Where operators connect; without it nowhere."},
         NUMBER(CONFIG_INT, "workers", offsetof(struct config, workers), "2", 1, 64,
                "How many threads forward jobs and answer tools."),
+        TEXT("state_directory", offsetof(struct config, state_directory), "\"/var/lib/solvegate\"",
+             NULL, TEXT_BYTES_MAX,
+             "The directory of what survives a restart; $STATE_DIRECTORY comes before the "
+             "default."),
+        CHOICE("durability", offsetof(struct config, durability), "\"full\"", durabilities,
+               "Whether jobs and results survive a restart."),
         {.name = "upstreams",
          .type = CONFIG_LIST,
          .offset = offsetof(struct config, upstreams),
@@ -192,6 +252,7 @@ const struct config_key config_keys[] = {
         GROUP("sites", sites_keys, "Whose jobs are relayed."),
         GROUP("answers", answers_keys, "How long answers are held."),
         GROUP("results", results_keys, "What is remembered of final jobs."),
+        GROUP("retry", retry_keys, "When a job is sent again."),
         GROUP("poll", poll_keys, "How often the upstream is asked for a queued job."),
         GROUP("limits", limits_keys, "Ceilings."),
         GROUP("log", log_keys, "The log on standard error."),

@@ -77,6 +77,8 @@ static const char *wanted_text(enum config_type type)
                 return "a whole number of bytes";
         case CONFIG_SECONDS:
                 return "a number of seconds";
+        case CONFIG_BOOL:
+                return "true or false";
         case CONFIG_STRING:
         case CONFIG_CHOICE:
                 return "a text in double quotes";
@@ -195,6 +197,15 @@ static int read_seconds(const struct config_source *source, const struct config_
         if (r == 0)
                 *ret_ms = (int64_t)(seconds * MS_PER_SECOND + 0.5); /* no bound is negative */
         return r;
+}
+
+static int read_bool(const struct config_source *source, const struct config_key *key,
+                     const config_setting_t *setting, bool *ret_value)
+{
+        if (config_setting_type(setting) != CONFIG_TYPE_BOOL)
+                return refuse_type(source, key, setting);
+        *ret_value = config_setting_get_bool(setting) != 0;
+        return 0;
 }
 
 static bool has_control(const char *text)
@@ -342,6 +353,8 @@ static int read_setting(const struct config_source *source, const struct config_
                 return read_bytes(source, key, setting, field);
         case CONFIG_SECONDS:
                 return read_seconds(source, key, setting, field);
+        case CONFIG_BOOL:
+                return read_bool(source, key, setting, field);
         case CONFIG_STRING:
                 return read_string(source, key, setting, field);
         case CONFIG_CHOICE:
@@ -448,6 +461,7 @@ void config_free_keys(const struct config_key *keys, void *base)
                 case CONFIG_INT:
                 case CONFIG_BYTES:
                 case CONFIG_SECONDS:
+                case CONFIG_BOOL:
                 case CONFIG_CHOICE:
                         break;
                 case CONFIG_STRING:

@@ -131,6 +131,22 @@ MISTAKES = [
      "raise cap"),
     ("an interval beyond the cap", UPSTREAM + "poll = {\ncap = 0.75;\n};", 3, "poll.interval (1)",
      "lower interval"),
+    ("a number in place of a truth value", UPSTREAM + "results = { share = 1; };", 2,
+     "true or false", "share = true;"),
+    ("more tries than there may be", UPSTREAM + "retry = {\nattempts = 101; };", 3,
+     "attempts = 101", "1 to 100"),
+    ("a durability that is none", UPSTREAM + 'durability = "half";', 2, '"half"',
+     '"full", "none"'),
+    ("a retry's pause beyond the cap", UPSTREAM + "retry = {\nbase = 11; };", 3,
+     "retry.base (11)", "raise cap"),
+    ("a body larger than the store takes", UPSTREAM + "limits = { body_bytes = 1073741824; };", 2,
+     "body_bytes = 1073741824", "1024 to 1000000000"),
+    ("an admin address that is a name", UPSTREAM + 'admin = { address = "localhost"; };', 2,
+     'admin.address "localhost" is no', "127.0.0.1"),
+    ("an admin address of another interface", UPSTREAM + 'admin = {\naddress = "0.0.0.0"; };', 3,
+     "not of the loopback", "127.0.0.1"),
+    ("an admin port that a listener has", UPSTREAM + "admin = { port = 8118; };", 2, "listen[0]",
+     "a port of its own"),
     ("a body larger than the queue", UPSTREAM + "limits = {\nqueue_bytes = 2048;\n};", 3,
      "body_bytes (8388608)", "raise queue_bytes"),
 ]
@@ -149,7 +165,8 @@ def write(directory, text, credential=CREDENTIAL, mode=0o600):
 
 
 def check(path, **variables):
-    environment = {n: v for n, v in os.environ.items() if n != "CREDENTIALS_DIRECTORY"}
+    environment = {n: v for n, v in os.environ.items()
+                   if n not in ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY")}
     return subprocess.run([BUILD / "solvegate", "-t", "-c", path], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=patience(TIMEOUT), check=False,
                           env=environment | variables)

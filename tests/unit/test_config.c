@@ -41,7 +41,7 @@ static int setup(void **state)
                        fixture->directory);
         strbuf_init(&fixture->problem, 8192);
         *state = fixture;
-        return 0;
+        return unsetenv("STATE_DIRECTORY");
 }
 
 static int teardown(void **state)
@@ -137,7 +137,10 @@ static void a_file_with_upstreams_only_has_the_defaults_of_the_contract(void **s
         assert_string_equal(config->listen[0].address, "127.0.0.1");
         assert_int_equal(config->listen[0].port, 8118);
         assert_int_equal(config->server_names.count, 0);
+        assert_null(config->admin.address);
         assert_int_equal(config->workers, 2);
+        assert_string_equal(config->state_directory, "/var/lib/solvegate");
+        assert_int_equal(config->durability, DURABILITY_FULL);
         assert_int_equal(config->upstreams_count, 1);
         assert_int_equal(config->upstreams[0].api, 1);
         assert_int_equal(config->upstreams[0].max_in_flight, 10);
@@ -148,6 +151,13 @@ static void a_file_with_upstreams_only_has_the_defaults_of_the_contract(void **s
         assert_int_equal(config->answers.status_hold_ms, 0);
         assert_int_equal(config->results.ttl_ms, 3600000);
         assert_int_equal(config->results.bytes, 67108864);
+        assert_true(config->results.share);
+        assert_int_equal(config->retry.attempts, 4);
+        assert_int_equal(config->retry.base_ms, 250);
+        assert_int_equal(config->retry.cap_ms, 10000);
+        assert_int_equal(config->retry.on_unknown, ON_UNKNOWN_FAIL);
+        assert_int_equal(config->retry.probe_ms, 2000);
+        assert_int_equal(config->retry.recheck_ms, 60000);
         assert_int_equal(config->poll.first_ms, 500);
         assert_int_equal(config->poll.interval_ms, 1000);
         assert_int_equal(config->poll.cap_ms, 5000);
@@ -176,7 +186,13 @@ static void every_kind_of_value_is_read(void **state)
                 "  credential = \"c\"; max_in_flight = 3; priority = 7; },\n"
                 "  { name = \"b\"; url = \"https://h:8443\"; credential = \"c\"; } );\n"
                 "sites = { allow = ( \"x.example\", \"*.y.example\", \"*\" ); };\n"
+                "admin = { address = \"::1\"; port = 0; };\n"
+                "state_directory = \"/srv/state\";\n"
+                "durability = \"none\";\n"
                 "answers = { solve_hold = 1; status_hold = 0.25; };\n"
+                "results = { share = false; };\n"
+                "retry = { attempts = 1; base = 0.01; cap = 0.5; on_unknown = \"retry\";\n"
+                "  probe = 0.2; recheck = 3; };\n"
                 "limits = { queue_bytes = 4294967296L; body_bytes = 0x100000; };\n"
                 "log = { level = \"debug\"; format = \"json\"; };\n");
         const struct config *config = fixture->config;
@@ -195,6 +211,17 @@ static void every_kind_of_value_is_read(void **state)
         assert_string_equal(config->upstreams[1].name, "b");
         assert_int_equal(config->sites.allow.count, 3);
         assert_string_equal(config->sites.allow.items[1], "*.y.example");
+        assert_string_equal(config->admin.address, "::1");
+        assert_int_equal(config->admin.port, 0);
+        assert_string_equal(config->state_directory, "/srv/state");
+        assert_int_equal(config->durability, DURABILITY_NONE);
+        assert_false(config->results.share);
+        assert_int_equal(config->retry.attempts, 1);
+        assert_int_equal(config->retry.base_ms, 10);
+        assert_int_equal(config->retry.cap_ms, 500);
+        assert_int_equal(config->retry.on_unknown, ON_UNKNOWN_RETRY);
+        assert_int_equal(config->retry.probe_ms, 200);
+        assert_int_equal(config->retry.recheck_ms, 3000);
         assert_int_equal(config->answers.solve_hold_ms, 1000);
         assert_int_equal(config->answers.status_hold_ms, 250);
         assert_int_equal(config->limits.queue_bytes, 4294967296);
@@ -230,6 +257,109 @@ static void both_ends_of_the_bounds_are_allowed_and_what_lies_beyond_is_not(void
         assert_loads(fixture, UPSTREAM "results = { bytes = 68719476736L; };\n");
         assert_refuses(fixture, UPSTREAM "results = { bytes = 68719476737L; };\n", 2,
                        "results.bytes", "68719476736");
+        assert_loads(fixture, UPSTREAM "retry = { attempts = 100; };\n");
+        assert_refuses(fixture, UPSTREAM "retry = { attempts = 101; };\n", 2, "101", "1 to 100");
+        assert_refuses(fixture, UPSTREAM "retry = { attempts = 0; };\n", 2, "= 0", "1 to 100");
+        /* SQLite takes no value of more than 1,000,000,000 bytes, and a body is one. */
+        assert_loads(fixture, UPSTREAM "limits = { body_bytes = 1000000000; };\n");
+        assert_refuses(fixture, UPSTREAM "limits = { body_bytes = 1000000001; };\n", 2,
+                       "limits.body_bytes", "1000000000");
+}
+
+static void a_truth_value_is_true_or_false_and_nothing_else(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_loads(fixture, UPSTREAM "results = { share = true; };\n");
+        assert_true(fixture->config->results.share);
+        assert_loads(fixture, UPSTREAM "results = { share = FALSE; };\n");
+        assert_false(fixture->config->results.share);
+        assert_refuses(fixture, UPSTREAM "results = {\n share = 0;\n};\n", 3,
+                       "results.share is a whole number", "share = true;");
+        assert_refuses(fixture, UPSTREAM "results = { share = \"false\"; };\n", 2,
+                       "true or false is wanted", "share = true;");
+}
+
+static void there_is_an_admin_address_only_where_the_group_stands(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_loads(fixture, UPSTREAM "admin = { };\n");
+        assert_string_equal(fixture->config->admin.address, "127.0.0.1");
+        assert_int_equal(fixture->config->admin.port, 8119);
+        assert_refuses(fixture, UPSTREAM "admin = 8119;\n", 2, "admin is a whole number",
+                       "admin = { address = \"127.0.0.1\"; port = 8119; };");
+        assert_refuses(fixture, UPSTREAM "admin = {\n socket = \"/run/x\";\n};\n", 3,
+                       "\"socket\" in admin", "nearest");
+}
+
+static void an_admin_address_is_of_loopback_and_not_that_of_a_listener(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_refuses(fixture, UPSTREAM "admin = {\n address = \"0.0.0.0\";\n};\n", 3,
+                       "not of the loopback", "127.0.0.1");
+        assert_refuses(fixture, UPSTREAM "admin = { address = \"localhost\"; };\n", 2,
+                       "is no IPv4 or IPv6 address", "without brackets");
+        assert_refuses(fixture, UPSTREAM "\nadmin = { port = 8118; };\n", 3, "listen[0]",
+                       "a port of its own");
+        assert_refuses(fixture,
+                       UPSTREAM "listen = ( { }, { address = \"::1\"; } );\n"
+                                "admin = { address = \"0::1\"; port = 8118; };\n",
+                       3, "listen[1]", "a port of its own");
+        assert_loads(fixture, UPSTREAM "admin = { address = \"::1\"; port = 8118; };\n");
+        assert_loads(fixture, UPSTREAM "listen = ( { port = 0; } ); admin = { port = 0; };\n");
+}
+
+static void assert_state_directory(const struct fixture *fixture, const char *directory,
+                                   const char *wanted)
+{
+        char whole[256];
+
+        (void)snprintf(whole, sizeof whole, "%s%s", directory, wanted);
+        assert_string_equal(fixture->config->state_directory, whole);
+}
+
+static void a_relative_state_directory_counts_from_the_configuration_file(void **state)
+{
+        static const char text[] = "state_directory = \"deep/state\";\n";
+        struct fixture *fixture = *state;
+        char included[160], *before = getcwd(NULL, 0);
+
+        assert_loads(fixture, UPSTREAM "state_directory = \"deep/state\";\n");
+        assert_state_directory(fixture, fixture->directory, "/deep/state");
+        (void)snprintf(included, sizeof included, "%s/inner", fixture->directory);
+        assert_int_equal(mkdir(included, 0700), 0);
+        write_file(fixture, "inner/state.conf", text, strlen(text));
+        assert_loads(fixture, UPSTREAM "@include \"inner/state.conf\"\n");
+        assert_state_directory(fixture, fixture->directory, "/deep/state");
+        assert_non_null(before);
+        assert_int_equal(chdir(included), 0);
+        assert_int_equal(load_file(fixture, "../solvegate.conf"), 0);
+        assert_int_equal(chdir(fixture->directory), 0);
+        assert_state_directory(fixture, fixture->directory, "/deep/state");
+        assert_int_equal(load_file(fixture, "solvegate.conf"), 0);
+        assert_int_equal(chdir(before), 0);
+        assert_state_directory(fixture, fixture->directory, "/deep/state");
+        free(before);
+}
+
+static void the_first_directory_that_systemd_gives_comes_before_the_default(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(setenv("STATE_DIRECTORY", "/var/lib/a:/var/lib/b", 1), 0);
+        assert_loads(fixture, UPSTREAM);
+        assert_state_directory(fixture, "", "/var/lib/a");
+        assert_loads(fixture, UPSTREAM "state_directory = \"/srv/c\";\n");
+        assert_state_directory(fixture, "", "/srv/c");
+        assert_int_equal(setenv("STATE_DIRECTORY", "/var/lib/a", 1), 0);
+        assert_loads(fixture, UPSTREAM);
+        assert_state_directory(fixture, "", "/var/lib/a");
+        assert_int_equal(setenv("STATE_DIRECTORY", "", 1), 0);
+        assert_loads(fixture, UPSTREAM);
+        assert_state_directory(fixture, "", "/var/lib/solvegate");
+        assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
 }
 
 static void an_unknown_key_is_told_the_nearest_one_or_where_it_belongs(void **state)
@@ -420,6 +550,11 @@ static void keys_at_odds_are_refused_at_the_line_that_sets_them(void **state)
         assert_refuses(fixture, UPSTREAM "poll = {\n interval = 6;\n};\n", 3, "poll.interval",
                        "lower");
         assert_refuses(fixture, UPSTREAM "poll = {\n cap = 0.7;\n};\n", 3, "poll.interval", "cap");
+        assert_refuses(fixture, UPSTREAM "retry = {\n base = 11;\n};\n", 3, "retry.base (11)",
+                       "lower base");
+        assert_refuses(fixture, UPSTREAM "retry = {\n cap = 0.2;\n};\n", 3, "retry.cap (0.2)",
+                       "raise cap");
+        assert_loads(fixture, UPSTREAM "retry = { base = 0.5; cap = 0.5; };\n");
         assert_refuses(fixture, UPSTREAM "limits = {\n\n queue_bytes = 1024;\n};\n", 4,
                        "limits.body_bytes", "raise");
         assert_refuses(fixture, UPSTREAM "listen = ( { },\n { },\n { port = 1; } );\n", 3,
@@ -441,6 +576,11 @@ int main(void)
                 TEST(every_kind_of_value_is_read),
                 TEST(a_number_that_would_wrap_around_is_refused),
                 TEST(both_ends_of_the_bounds_are_allowed_and_what_lies_beyond_is_not),
+                TEST(a_truth_value_is_true_or_false_and_nothing_else),
+                TEST(there_is_an_admin_address_only_where_the_group_stands),
+                TEST(an_admin_address_is_of_loopback_and_not_that_of_a_listener),
+                TEST(a_relative_state_directory_counts_from_the_configuration_file),
+                TEST(the_first_directory_that_systemd_gives_comes_before_the_default),
                 TEST(an_unknown_key_is_told_the_nearest_one_or_where_it_belongs),
                 TEST(the_line_of_a_missing_key_is_that_of_its_group),
                 TEST(a_problem_in_an_included_file_names_that_file),

@@ -93,6 +93,8 @@ static bool same_value(const struct config_key *key, const void *a, const void *
         case CONFIG_BYTES:
         case CONFIG_SECONDS:
                 return *(const int64_t *)one == *(const int64_t *)other;
+        case CONFIG_BOOL:
+                return *(const bool *)one == *(const bool *)other;
         case CONFIG_STRING:
                 return same_text(*(char *const *)one, *(char *const *)other);
         case CONFIG_STRINGS:
@@ -128,7 +130,19 @@ static struct config *load(const char *file)
         return config;
 }
 
-static void the_sample_configuration_gives_exactly_the_defaults(void **state)
+/* The sample keeps its state beside itself, so that it works for whoever tries it. */
+static void assert_state_beside(const struct config *config, const char *file)
+{
+        char *whole = realpath(file, NULL), wanted[PATH_MAX + 8];
+
+        assert_non_null(whole);
+        (void)snprintf(wanted, sizeof wanted, "%.*s/state", (int)(strrchr(whole, '/') - whole),
+                       whole);
+        assert_string_equal(config->state_directory, wanted);
+        free(whole);
+}
+
+static void the_sample_configuration_gives_exactly_the_defaults_but_for_its_state(void **state)
 {
         char sample_file[PATH_MAX], file[] = "/tmp/test_config_documents.XXXXXX";
         (void)state;
@@ -138,8 +152,12 @@ static void the_sample_configuration_gives_exactly_the_defaults(void **state)
         assert_int_equal(write(fd, SMALLEST, strlen(SMALLEST)), strlen(SMALLEST));
         assert_int_equal(close(fd), 0);
         (void)snprintf(sample_file, sizeof sample_file, "%s/conf/solvegate.conf", source_root());
+        assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
         struct config *sample = load(sample_file), *smallest = load(file);
         assert_int_equal(unlink(file), 0);
+        assert_state_beside(sample, sample_file);
+        free(sample->state_directory);
+        sample->state_directory = strdup(smallest->state_directory);
         assert_true(same_keys(config_keys, sample, smallest));
         config_free(sample);
         config_free(smallest);
@@ -209,7 +227,9 @@ static void check_document_key(const struct config_key *key, const char *path, c
                 (void)snprintf(cell, sizeof cell, "`\"%s\"`", key->choices[i]);
                 check_cell(path, row, cell);
         }
-        if (!key->choices) {
+        if (key->type == CONFIG_BOOL)
+                check_cell(path, row, "| `true`, `false` |");
+        else if (!key->choices) {
                 (void)snprintf(cell, sizeof cell, "| %.15g to %.15g ", key->min, key->max);
                 check_cell(path, row, cell);
         }
@@ -229,7 +249,8 @@ static void the_document_names_every_key_with_default_bounds_and_meaning(void **
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_sample_configuration_gives_exactly_the_defaults),
+                cmocka_unit_test(
+                        the_sample_configuration_gives_exactly_the_defaults_but_for_its_state),
                 cmocka_unit_test(the_sample_configuration_names_every_key_with_its_default),
                 cmocka_unit_test(the_document_names_every_key_with_default_bounds_and_meaning),
         };
