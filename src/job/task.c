@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "job/name_set.h"
+#include "job/task_identity.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -62,6 +63,7 @@ struct reading {
         struct name_set names; /* of the fields not known here */
         unsigned seen;         /* a bit for each known field */
         unsigned max_images;
+        struct task_identity_maker identity; /* of task, valid as long as there is no fault */
         struct task task;
         enum fault fault;
         char *message; /* what the fault is, TASK_MESSAGE_BYTES_MAX bytes */
@@ -186,9 +188,9 @@ static size_t data_prefix(const char *text, size_t len)
         return before + 1;
 }
 
-/* Checks base64 behind an optional data: prefix. */
-static void check_base64(struct reading *reading, const struct place *place, const char *text,
-                         size_t len)
+/* Takes base64 behind an optional data: prefix, which does not count. */
+static void take_base64(struct reading *reading, const struct place *place, const char *text,
+                        size_t len)
 {
         char problem[80];
         size_t prefix = data_prefix(text, len);
@@ -204,8 +206,11 @@ static void check_base64(struct reading *reading, const struct place *place, con
                 (void)snprintf(problem, sizeof problem,
                                "not base64: %zu characters are no multiple of 4", base64_len);
         else
-                return;
-        refuse_at(reading, FAULT_VALUE, place, problem);
+                problem[0] = '\0';
+        if (problem[0])
+                refuse_at(reading, FAULT_VALUE, place, problem);
+        else
+                task_identity_add_base64(&reading->identity, text + prefix, base64_len);
 }
 
 /* Reads one image. Returns 0, -EBADMSG or -ENOMEM. */
@@ -225,12 +230,12 @@ static int read_image(struct reading *reading, const struct place *place)
         if (r < 0)
                 return r;
         if (!memchr(text.ptr, '\\', text.len)) {
-                check_base64(reading, place, text.ptr, text.len);
+                take_base64(reading, place, text.ptr, text.len);
                 return 0;
         }
         r = decode(reading, text);
         if (r == 0)
-                check_base64(reading, place, reading->text.data, reading->text.len);
+                take_base64(reading, place, reading->text.data, reading->text.len);
         return r;
 }
 
@@ -247,6 +252,7 @@ static int read_image_members(struct reading *reading, struct name_set *names)
                         r = decode_name(reading, &place);
                         if (r == 0)
                                 r = add_name(reading, names, &place);
+                        task_identity_add_string(&reading->identity, place.name);
                         if (r != -ENOMEM)
                                 r = read_image(reading, &place);
                 } else {
@@ -277,10 +283,12 @@ static int read_images_array(struct reading *reading)
                 return r;
         while ((r = json_reader_next_element(&reading->json)) > 0) {
                 place.index = reading->task.images++;
-                if (place.index < reading->max_images)
+                if (place.index < reading->max_images) {
+                        task_identity_add_index(&reading->identity, place.index);
                         r = read_image(reading, &place);
-                else
+                } else {
                         r = json_reader_skip(&reading->json, NULL);
+                }
                 if (r < 0)
                         return r;
         }
@@ -324,11 +332,14 @@ static int read_string_field(struct reading *reading, const char *name, bool may
                 return r;
         if (type == JSON_STRING) {
                 r = json_reader_string(&reading->json, ret_text);
-                return r < 0 ? r : 1;
+                if (r < 0)
+                        return r;
+                task_identity_add_string(&reading->identity, *ret_text);
+                return 1;
         }
         if (type != JSON_NULL || !may_be_null)
                 refuse(reading, FAULT_VALUE, "%s: not a string", name);
-        return json_reader_skip(&reading->json, NULL);
+        return task_identity_add_value(&reading->identity, &reading->json);
 }
 
 static int read_target(struct reading *reading)
@@ -412,9 +423,24 @@ static int read_value(struct reading *reading, enum field field)
                        "upstream as it is; leave them out or send them in the header");
                 return json_reader_skip(&reading->json, NULL);
         case FIELD_OTHER:
-                return json_reader_skip(&reading->json, NULL);
+                return task_identity_add_value(&reading->identity, &reading->json);
         }
         return -EINVAL;
+}
+
+/* Reads the value of the field whose name was taken last, as a part of the identity. */
+static int read_field(struct reading *reading, enum field field, struct json_span raw_name)
+{
+        struct json_span folded = {reading->text.data, reading->text.len};
+
+        if (text_is(reading, "softid")) /* says which tool it is, not what the task is */
+                return json_reader_skip(&reading->json, NULL);
+        if (field == FIELD_SITEKEY) /* one name for both */
+                folded = (struct json_span){"sitekey", strlen("sitekey")};
+        task_identity_begin_field(&reading->identity, folded, raw_name);
+        int r = read_value(reading, field);
+        task_identity_end_field(&reading->identity);
+        return r;
 }
 
 /* Finds out which field reading->text names. */
@@ -476,7 +502,7 @@ static int read_fields(struct reading *reading)
                         r = -EINVAL;
                 }
                 if (r == 0)
-                        r = read_value(reading, field);
+                        r = read_field(reading, field, name);
                 else if (r == -EINVAL)
                         r = json_reader_skip(&reading->json, NULL);
                 if (r < 0)
@@ -509,7 +535,11 @@ static int read_body(struct reading *reading)
                 refuse(reading, FAULT_VALUE, "target: missing; say what to look for on the images");
         if (!has_field(reading, FIELD_METHOD) && !has_field(reading, FIELD_DATA_TYPE))
                 refuse(reading, FAULT_VALUE, "method: missing; write \"" METHOD "\"");
-        return json_reader_end(&reading->json);
+        r = json_reader_end(&reading->json);
+        if (r == 0 && reading->fault == FAULT_NONE &&
+            task_identity_finish(&reading->identity, &reading->task.identity) < 0)
+                return refuse_out_of_memory(reading);
+        return r;
 }
 
 static enum task_verdict judge(const struct reading *reading)
@@ -541,12 +571,14 @@ enum task_verdict task_parse(const char *body, size_t len, unsigned max_images,
 
         json_reader_init(&reading.json, body, len);
         strbuf_init(&reading.text, len);
-        if (name_set_init(&reading.names, TASK_FIELDS_MAX, TASK_NAME_BYTES_MAX) < 0)
+        if (task_identity_init(&reading.identity, &reading.text) < 0 ||
+            name_set_init(&reading.names, TASK_FIELDS_MAX, TASK_NAME_BYTES_MAX) < 0)
                 (void)refuse_out_of_memory(&reading);
         else
                 (void)read_body(&reading); /* judge() looks at what was noted */
         enum task_verdict verdict = judge(&reading);
         name_set_done(&reading.names);
+        task_identity_done(&reading.identity);
         strbuf_done(&reading.text);
         if (verdict == TASK_OK)
                 *ret_task = reading.task;

@@ -19,7 +19,20 @@
 #define TASK_NAME_BYTES_MAX    256  /* of the JSON text of a field's name, or a name in images */
 #define TASK_MESSAGE_BYTES_MAX 256
 
+#define TASK_IDENTITY_BYTES 32
+
+/*
+ * What a task is, whoever sends it and however it is written: SHA-256 over its fields in the order
+ * of their folded names. Images count by their bytes, in order of appearance and with their names
+ * (an array's are 0, 1, …); strings decoded; other values without white space, and in the order in
+ * which they stand. `softid`, which says only which tool it was, does not count.
+ */
+struct task_identity {
+        unsigned char bytes[TASK_IDENTITY_BYTES];
+};
+
 struct task {
+        struct task_identity identity;
         char *target_json; /* the JSON string as it came, quotes included; NUL-terminated */
         char *site;        /* decoded; NULL when the body has none */
         unsigned images;   /* how many */
