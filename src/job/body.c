@@ -21,6 +21,11 @@ static int pool_take(struct body_pool *pool, int64_t bytes)
         return -ENOBUFS;
 }
 
+static void pool_take_beyond(struct body_pool *pool, int64_t bytes)
+{
+        (void)atomic_fetch_add(&pool->bytes, bytes);
+}
+
 static void pool_give(struct body_pool *pool, int64_t bytes)
 {
         int64_t before = atomic_fetch_sub(&pool->bytes, bytes);
@@ -54,10 +59,11 @@ int body_new(struct body_pool *pool, int64_t length, struct body **ret_body)
         struct body *body = calloc(1, sizeof *body);
         if (!body)
                 return -ENOMEM;
+        atomic_init(&body->references, 1);
         body->pool = pool;
         int r = length > 0 ? body_grow(body, (size_t)length) : 0;
         if (r < 0) {
-                body_free(body);
+                body_unref(body);
                 return r;
         }
         *ret_body = body;
@@ -83,9 +89,34 @@ int body_append(struct body *body, const void *bytes, size_t len)
         return 0;
 }
 
-void body_free(struct body *body)
+int body_new_beyond(struct body_pool *pool, size_t length, struct body **ret_body)
 {
+        struct body *body = calloc(1, sizeof *body);
+
         if (!body)
+                return -ENOMEM;
+        atomic_init(&body->references, 1);
+        body->pool = pool;
+        body->data = malloc(length > 0 ? length : 1);
+        if (!body->data) {
+                free(body);
+                return -ENOMEM;
+        }
+        pool_take_beyond(pool, (int64_t)length);
+        body->counted = length;
+        *ret_body = body;
+        return 0;
+}
+
+struct body *body_ref(struct body *body)
+{
+        (void)atomic_fetch_add_explicit(&body->references, 1, memory_order_relaxed);
+        return body;
+}
+
+void body_unref(struct body *body)
+{
+        if (!body || atomic_fetch_sub_explicit(&body->references, 1, memory_order_acq_rel) != 1)
                 return;
         if (body->counted > 0)
                 pool_give(body->pool, (int64_t)body->counted);

@@ -5,7 +5,8 @@
  * (limits.queue_bytes). A body with a known length is counted whole before its first byte, so a
  * refusal costs nothing; one of unknown length (chunked) as it grows.
  *
- * A body belongs to one thread at a time; the pool may be used by any thread.
+ * A body is filled by one thread; then it is immutable, and is shared by references: it may be sent
+ * and stored at the same time. The pool may be used by any thread.
  */
 #ifndef SOLVEGATE_JOB_BODY_H
 #define SOLVEGATE_JOB_BODY_H
@@ -21,6 +22,7 @@ struct body_pool {
 };
 
 struct body {
+        _Atomic unsigned references;
         char *data;
         size_t len;
         size_t counted; /* bytes counted in the pool, which is also the capacity */
@@ -30,7 +32,7 @@ struct body {
 #define BODY_LENGTH_UNKNOWN (-1)
 
 /*
- * Makes an empty body for length bytes. The caller frees it with body_free(), before the pool goes.
+ * Makes an empty body for length bytes, with one reference. All are dropped before the pool goes.
  * Returns 0, -EMSGSIZE (longer than one body may be), -ENOBUFS (the pool is full) or -ENOMEM.
  */
 int body_new(struct body_pool *pool, int64_t length, struct body **ret_body);
@@ -38,7 +40,16 @@ int body_new(struct body_pool *pool, int64_t length, struct body **ret_body);
 /* Adds bytes. Returns as body_new(). On failure the body is as it was. */
 int body_append(struct body *body, const void *bytes, size_t len);
 
-/* Frees and gives its bytes back to the pool. Takes NULL. Thread: any. */
-void body_free(struct body *body);
+/*
+ * The same for a body that was taken long ago and is read back from disk: counted, but not held
+ * to the ceilings. Each slot of an account has one at most. Returns 0 or -ENOMEM.
+ */
+int body_new_beyond(struct body_pool *pool, size_t length, struct body **ret_body);
+
+/* Takes another reference. Thread: any who holds one. */
+struct body *body_ref(struct body *body);
+
+/* Drops one; the last frees the body and gives its bytes back. Takes NULL. Thread: any. */
+void body_unref(struct body *body);
 
 #endif

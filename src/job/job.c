@@ -5,33 +5,75 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "job/body.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int job_new(char *target_json, char *host, struct body *body, int64_t deadline_after_ms,
-            struct job **ret_job)
+int64_t job_wall_of(int64_t monotonic_ms)
+{
+        return clock_wall_ms() + (monotonic_ms - clock_monotonic_ms());
+}
+
+int64_t job_monotonic_of(int64_t wall_ms)
+{
+        return clock_monotonic_ms() + (wall_ms - clock_wall_ms());
+}
+
+static int set_id(struct job *job, const char *id)
+{
+        if (id) {
+                if (strlen(id) != JOB_ID_CHARS)
+                        return -EINVAL;
+                memcpy(job->id, id, JOB_ID_CHARS + 1);
+                return 0;
+        }
+        memcpy(job->id, "h-", 2);
+        return random_token(job->id + 2, JOB_ID_CHARS - 2);
+}
+
+/* One block for both, so that client and key together are one key of a table. */
+static int set_owner(struct job *job, const struct job_parts *parts)
+{
+        size_t client_bytes = strlen(parts->client) + 1;
+        size_t key_bytes = parts->key ? strlen(parts->key) + 1 : 0;
+
+        job->client = malloc(client_bytes + key_bytes);
+        if (!job->client)
+                return -ENOMEM;
+        memcpy(job->client, parts->client, client_bytes);
+        if (parts->key) {
+                job->key = job->client + client_bytes;
+                memcpy(job->key, parts->key, key_bytes);
+                memcpy(job->key_digest, parts->key_digest, JOB_DIGEST_BYTES);
+        }
+        return 0;
+}
+
+int job_new(const struct job_parts *parts, struct job **ret_job)
 {
         struct job *job = calloc(1, sizeof *job);
 
         if (!job)
                 return -ENOMEM;
-        memcpy(job->id, "h-", 2);
-        int r = random_token(job->id + 2, JOB_ID_CHARS - 2);
+        atomic_init(&job->references, 1);
+        int r = set_owner(job, parts);
+        if (r == 0)
+                r = set_id(job, parts->id);
+        if (r == 0) {
+                job->target_json = strdup(parts->target_json);
+                r = job->target_json ? 0 : -ENOMEM;
+        }
         if (r < 0) {
-                free(job);
+                job_unref(job);
                 return r;
         }
-        atomic_init(&job->references, 1);
-        job->target_json = target_json;
-        job->host = host;
-        job->body = body;
-        job->created_wall_s = clock_wall_ms() / 1000;
-        job->created_ms = clock_monotonic_ms();
-        job->deadline_ms = job->created_ms + deadline_after_ms;
+        job->created_wall_ms = parts->created_wall_ms;
+        job->created_ms = job_monotonic_of(parts->created_wall_ms);
+        job->deadline_ms = job_monotonic_of(parts->deadline_wall_ms);
         job->state = JOB_QUEUED;
         *ret_job = job;
         return 0;
@@ -47,83 +89,10 @@ void job_unref(struct job *job)
 {
         if (!job || atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel) != 1)
                 return;
-        assert(!job->waiters && !job->listed);
-        job_drop_body(job);
-        job_outcome_done(&job->outcome);
+        assert(!job->waiters && !job->keep_waiters && !job->listed && !job->attached);
+        outcome_unref(job->outcome);
+        purchase_unref(job->purchase);
+        free(job->client);
         free(job->target_json);
-        free(job->host);
         free(job);
-}
-
-void job_drop_body(struct job *job)
-{
-        body_free(job->body);
-        job->body = NULL;
-}
-
-bool job_state_final(enum job_state state)
-{
-        switch (state) {
-        case JOB_QUEUED:
-        case JOB_SENDING:
-        case JOB_ACCEPTED:
-                return false;
-        case JOB_SOLVED:
-        case JOB_FAILED:
-        case JOB_CANCELLED:
-        case JOB_UNKNOWN:
-                return true;
-        }
-        abort();
-}
-
-bool job_state_may_become(enum job_state from, enum job_state to)
-{
-        switch (from) {
-        case JOB_QUEUED:
-                return to == JOB_SENDING || to == JOB_FAILED || to == JOB_CANCELLED;
-        case JOB_SENDING:
-                return to == JOB_ACCEPTED || to == JOB_SOLVED || to == JOB_FAILED ||
-                       to == JOB_UNKNOWN;
-        case JOB_ACCEPTED:
-                return to == JOB_SOLVED || to == JOB_FAILED || to == JOB_UNKNOWN;
-        case JOB_SOLVED:
-        case JOB_FAILED:
-        case JOB_CANCELLED:
-        case JOB_UNKNOWN:
-                return false;
-        }
-        abort();
-}
-
-const char *job_state_name(enum job_state state)
-{
-        static const char *const names[] = {
-                [JOB_QUEUED] = "queued",   [JOB_SENDING] = "sending", [JOB_ACCEPTED] = "accepted",
-                [JOB_SOLVED] = "solved",   [JOB_FAILED] = "failed",   [JOB_CANCELLED] = "cancelled",
-                [JOB_UNKNOWN] = "unknown",
-        };
-
-        return names[state];
-}
-
-const char *job_error_code(enum job_error error)
-{
-        static const char *const codes[] = {
-                [JOB_ERROR_NONE] = "none",
-                [JOB_UPSTREAM_REJECTED] = "upstream_rejected",
-                [JOB_UPSTREAM_UNAVAILABLE] = "upstream_unavailable",
-                [JOB_DEADLINE] = "deadline",
-                [JOB_CANCELLED_ERROR] = "cancelled",
-                [JOB_OUTCOME_UNKNOWN] = "outcome_unknown",
-        };
-
-        return codes[error];
-}
-
-void job_outcome_done(struct job_outcome *outcome)
-{
-        free(outcome->members);
-        free(outcome->message);
-        *outcome = (struct job_outcome){0};
 }

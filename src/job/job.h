@@ -1,19 +1,18 @@
 /*
- * job: one piece of work from its acceptance to its end.
+ * job: what one client asked for, from its acceptance to its end.
  *
- *                        ┌──────────────▶ cancelled   never sent
- *      queued ──▶ sending ──▶ accepted ──▶ solved     the upstream's final answer
- *         │          │  │         └─────▶ failed      refused, or too late
- *         │          │  └───────────────▶ unknown     may have been taken and charged
- *         └──────────┴──▶ solved | failed
+ * A job is part of a purchase, which it shares with identical jobs, and moves along with it; or it
+ * ends by itself: cancelled, or past its deadline. It is referenced by the results (until it
+ * expires), by its purchase while attached, by requests that are held for it, and by records on
+ * their way to the store.
  *
- * A job is referenced by the results (until it expires), by whoever moves it on (the queue, then
- * a flight on a forwarding loop), and by requests that are held for it. What is set by job_new()
- * is immutable; `body` belongs to whoever moves the job on; `state`, `outcome` and `waiters` are
- * guarded by the results' shard, and only results_move() changes the state.
+ * What job_new() sets is immutable. `state`, `outcome` and `waiters` are guarded by the results'
+ * shard, and only results_move() changes the state.
  */
 #ifndef SOLVEGATE_JOB_JOB_H
 #define SOLVEGATE_JOB_JOB_H
+
+#include "job/state.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,37 +20,29 @@
 #include <stdint.h>
 #include <uthash.h>
 
-struct body;
+struct outcome;
+struct purchase;
 struct waiter;
 
-#define JOB_ID_CHARS 26 /* "h-" and 24 characters of 6 random bits */
+#define JOB_ID_CHARS      26  /* "h-" and 24 characters of 6 random bits */
+#define JOB_KEY_BYTES_MAX 255 /* of an Idempotency-Key */
+#define JOB_DIGEST_BYTES  32
+#define JOB_CLIENT_LOCAL  "local" /* everyone, as long as there are no clients */
 
-enum job_state {
-        JOB_QUEUED,    /* waits for its turn; nothing was sent */
-        JOB_SENDING,   /* a byte of it may have reached the upstream */
-        JOB_ACCEPTED,  /* the upstream has it queued under an id of its own */
-        JOB_SOLVED,    /* final: outcome.members */
-        JOB_FAILED,    /* final: outcome.error and message */
-        JOB_CANCELLED, /* final, likewise: never sent */
-        JOB_UNKNOWN,   /* final, likewise: may have been charged, and is not sent again */
+/* Where a job's result comes from. */
+enum job_source {
+        JOB_FROM_UPSTREAM,  /* it made its purchase */
+        JOB_FROM_COLLAPSED, /* it joined one that was under way */
+        JOB_FROM_CACHE,     /* an identical one had been solved */
 };
 
-/* Why a job has no solution (contract, section 3). */
-enum job_error {
-        JOB_ERROR_NONE,
-        JOB_UPSTREAM_REJECTED,
-        JOB_UPSTREAM_UNAVAILABLE,
-        JOB_DEADLINE,
-        JOB_CANCELLED_ERROR,
-        JOB_OUTCOME_UNKNOWN,
-};
-
-/* How a job ended. Immutable once the job is final. */
-struct job_outcome {
-        char *members; /* solved: the upstream's object without braces, id and url */
-        size_t members_len;
-        enum job_error error;
-        char *message; /* not solved: for the client */
+/* Whether the job would survive a crash, so that its id may leave. */
+enum job_kept {
+        JOB_NOT_KEPT,
+        JOB_BEING_KEPT, /* a record is on its way */
+        JOB_KEPT,
+        JOB_KEEP_FAILED, /* it could not be written; that may be tried again */
+        JOB_WITHDRAWN,   /* it could not, was never sent, and nobody has its id */
 };
 
 struct job {
@@ -59,35 +50,63 @@ struct job {
 
         /* immutable */
         char id[JOB_ID_CHARS + 1];
+        char *client;      /* whose it is */
         char *target_json; /* the target as it came, a JSON string with its quotes */
-        char *host;        /* of its site */
-        int64_t created_wall_s;
+        int64_t created_wall_ms;
         int64_t created_ms;  /* monotonic */
         int64_t deadline_ms; /* monotonic */
+        char *key;           /* its Idempotency-Key, in memory right behind client's NUL; or NULL */
+        unsigned char key_digest[JOB_DIGEST_BYTES]; /* valid with key: SHA-256 of the body */
 
-        /* belongs to whoever moves the job on; NULL once it is not needed any more */
-        struct body *body;
-        struct job *queue_prev, *queue_next; /* valid while in the queue */
+        /* set once before anybody else sees the job */
+        struct purchase *purchase; /* a reference, or NULL for one that ended by itself long ago */
+        enum job_source source;
+
+        /* guarded by the scheduler's mutex */
+        bool attached;                           /* it is among its purchase's jobs */
+        struct job *sibling_prev, *sibling_next; /* valid while attached */
+        struct job *due_prev, *due_next;         /* valid while attached: by deadline */
+        bool ended_alone;                        /* it has an outcome of its own */
+        enum job_kept kept;
+        struct waiter *keep_waiters; /* who wait until it is kept */
 
         /* guarded by the results' shard */
         enum job_state state;
-        struct job_outcome outcome; /* valid when the state is final */
+        struct outcome *outcome; /* a reference; valid when the state is final */
         struct waiter *waiters;
         int64_t expires_ms;   /* valid when final */
         size_t counted_bytes; /* valid when final: what it takes in the results */
         bool listed;          /* it can be found by its id */
         UT_hash_handle by_id;
 
+        /* guarded by the results' key mutex */
+        bool keyed; /* it can be found by client and key */
+        UT_hash_handle by_key;
+
+        /* guarded by the results' cache mutex */
+        bool cached; /* it answers for its identity */
+        UT_hash_handle by_identity;
+
         /* guarded by the results' expiry mutex; valid when final, until it expires */
         struct job *expiry_prev, *expiry_next;
 };
 
+/* What a job is made of. */
+struct job_parts {
+        const char *id;                  /* NULL: a fresh one */
+        const char *client;              /* copied */
+        const char *target_json;         /* copied */
+        const char *key;                 /* copied; NULL: none */
+        const unsigned char *key_digest; /* JOB_DIGEST_BYTES; valid with key */
+        int64_t created_wall_ms;
+        int64_t deadline_wall_ms;
+};
+
 /*
- * Makes a queued job with a fresh id and one reference. Takes over target_json, host and body
- * when it succeeds. Returns 0 or -errno.
+ * Makes a queued job with one reference. The monotonic times are computed from those of the wall
+ * clock. Returns 0 or -errno.
  */
-int job_new(char *target_json, char *host, struct body *body, int64_t deadline_after_ms,
-            struct job **ret_job);
+int job_new(const struct job_parts *parts, struct job **ret_job);
 
 /* Takes another reference. Thread: any who holds one. */
 struct job *job_ref(struct job *job);
@@ -95,20 +114,8 @@ struct job *job_ref(struct job *job);
 /* Drops one; the last frees the job. Takes NULL. Thread: any. */
 void job_unref(struct job *job);
 
-/* Frees the bytes to be sent. Thread: whoever moves the job on. */
-void job_drop_body(struct job *job);
-
-bool job_state_final(enum job_state state);
-
-/* Tells whether the drawing above has this arrow. */
-bool job_state_may_become(enum job_state from, enum job_state to);
-
-const char *job_state_name(enum job_state state);
-
-/* The code of the contract. */
-const char *job_error_code(enum job_error error);
-
-/* Frees what an outcome holds. */
-void job_outcome_done(struct job_outcome *outcome);
+/* The wall clock's time of a monotonic one, by what both say now, and the other way round. */
+int64_t job_wall_of(int64_t monotonic_ms);
+int64_t job_monotonic_of(int64_t wall_ms);
 
 #endif

@@ -3,36 +3,84 @@
  */
 #include "job/queue.h"
 
-#include "job/job.h"
+#include "job/purchase.h"
 
 #include <errno.h>
 #include <utlist.h>
 
-int queue_push(struct queue *queue, struct job *job)
+int queue_push(struct queue *queue, struct purchase *purchase)
 {
-        if (queue->count >= queue->max_jobs)
+        if (queue->count >= queue->max)
                 return -ENOBUFS;
-        DL_APPEND2(queue->jobs, job, queue_prev, queue_next);
+        DL_APPEND2(queue->ready, purchase, queue_prev, queue_next);
         queue->count++;
         return 0;
 }
 
-struct job *queue_oldest(const struct queue *queue)
+/* What comes back is among the oldest, so its place is near the head; after a start it is the last.
+ */
+void queue_return(struct queue *queue, struct purchase *purchase)
 {
-        return queue->jobs;
+        struct purchase *later, *last = queue->ready ? queue->ready->queue_prev : NULL;
+
+        queue->count++;
+        if (!last || last->number < purchase->number) {
+                DL_APPEND2(queue->ready, purchase, queue_prev, queue_next);
+                return;
+        }
+        DL_FOREACH2(queue->ready, later, queue_next)
+        {
+                if (later->number > purchase->number)
+                        break;
+        }
+        DL_PREPEND_ELEM2(queue->ready, later, purchase, queue_prev, queue_next);
 }
 
-void queue_remove(struct queue *queue, struct job *job)
+void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_before_ms)
 {
-        DL_DELETE2(queue->jobs, job, queue_prev, queue_next);
+        struct purchase *later;
+
+        purchase->delayed = true;
+        purchase->not_before_ms = not_before_ms;
+        DL_FOREACH2(queue->delayed, later, queue_next)
+        {
+                if (later->not_before_ms > not_before_ms)
+                        break;
+        }
+        DL_PREPEND_ELEM2(queue->delayed, later, purchase, queue_prev, queue_next);
+        queue->count++;
+}
+
+void queue_remove(struct queue *queue, struct purchase *purchase)
+{
+        if (purchase->delayed)
+                DL_DELETE2(queue->delayed, purchase, queue_prev, queue_next);
+        else
+                DL_DELETE2(queue->ready, purchase, queue_prev, queue_next);
+        purchase->delayed = false;
         queue->count--;
 }
 
-struct job *queue_pop(struct queue *queue)
+struct purchase *queue_pop(struct queue *queue)
 {
-        struct job *job = queue->jobs;
+        struct purchase *purchase = queue->ready;
 
-        if (job)
-                queue_remove(queue, job);
-        return job;
+        if (purchase)
+                queue_remove(queue, purchase);
+        return purchase;
+}
+
+struct purchase *queue_pop_delayed(struct queue *queue, int64_t now_ms)
+{
+        struct purchase *purchase = queue->delayed;
+
+        if (!purchase || purchase->not_before_ms > now_ms)
+                return NULL;
+        queue_remove(queue, purchase);
+        return purchase;
+}
+
+int64_t queue_delayed_until(const struct queue *queue)
+{
+        return queue->delayed ? queue->delayed->not_before_ms : INT64_MAX;
 }

@@ -1,31 +1,46 @@
 /*
- * queue: the jobs that wait for their turn, in the order they came, bounded in number.
+ * queue: the purchases that wait for their turn, in the order of their numbers, and those that wait
+ * for a moment before their next try.
  *
- * Their bytes are bounded by the body pool. Not locked: the scheduler's mutex guards it.
+ * Those that come for the first time are bounded in number; those that come back have been taken
+ * already and always find room. The bytes are bounded by the body pool. Not locked: the
+ * scheduler's mutex guards it.
  */
 #ifndef SOLVEGATE_JOB_QUEUE_H
 #define SOLVEGATE_JOB_QUEUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-struct job;
+struct purchase;
 
 struct queue {
-        struct job *jobs; /* the oldest at the head */
-        size_t count;
-        size_t max_jobs;
+        struct purchase *ready;   /* the lowest number at the head */
+        struct purchase *delayed; /* the earliest at the head */
+        size_t count;             /* of both */
+        size_t max;
 };
 
-/* Adds a job at the end; its reference goes over to the queue. Returns 0 or -ENOBUFS. */
-int queue_push(struct queue *queue, struct job *job);
+/* Adds one with a higher number than all; its reference goes over. Returns 0 or -ENOBUFS. */
+int queue_push(struct queue *queue, struct purchase *purchase);
 
-/* Takes the job whose turn it is, with its reference; NULL when there is none. */
-struct job *queue_pop(struct queue *queue);
+/* Puts one back in its place, with its reference. */
+void queue_return(struct queue *queue, struct purchase *purchase);
 
-/* The job that has waited longest, and so the first whose deadline passes; or NULL. */
-struct job *queue_oldest(const struct queue *queue);
+/* Puts one back that must wait until then (monotonic). */
+void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_before_ms);
 
-/* Takes out a given job, with its reference. */
-void queue_remove(struct queue *queue, struct job *job);
+/* Takes the one whose turn it is, with its reference; NULL when none is ready. */
+struct purchase *queue_pop(struct queue *queue);
+
+/* Takes the earliest of the delayed ones if its moment has come by now_ms. */
+struct purchase *queue_pop_delayed(struct queue *queue, int64_t now_ms);
+
+/* When the earliest of the delayed ones may be taken; INT64_MAX without any. */
+int64_t queue_delayed_until(const struct queue *queue);
+
+/* Takes out a given one, with its reference. */
+void queue_remove(struct queue *queue, struct purchase *purchase);
 
 #endif

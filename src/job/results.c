@@ -4,6 +4,8 @@
 #include "job/results.h"
 
 #include "base/clock.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,23 +23,29 @@ struct shard {
 };
 
 struct results {
-        int64_t ttl_ms;
-        int64_t max_bytes;
+        struct results_setup setup; /* immutable */
         struct shard shards[SHARDS];
 
-        pthread_mutex_t expiry_mutex; /* never held together with a shard's */
+        pthread_mutex_t keys_mutex;
+        struct job *by_key; /* guarded by keys_mutex */
+
+        pthread_mutex_t cache_mutex;
+        struct job *by_identity; /* guarded by cache_mutex */
+
+        pthread_mutex_t expiry_mutex;
         struct job *expiry; /* guarded by it: final jobs, the first to expire at the head */
         int64_t bytes;      /* guarded by it: what they take */
 };
 
-int results_new(int64_t ttl_ms, int64_t max_bytes, struct results **ret_results)
+int results_new(const struct results_setup *setup, struct results **ret_results)
 {
         struct results *results = calloc(1, sizeof *results);
 
         if (!results)
                 return -ENOMEM;
-        results->ttl_ms = ttl_ms;
-        results->max_bytes = max_bytes;
+        results->setup = *setup;
+        (void)pthread_mutex_init(&results->keys_mutex, NULL);
+        (void)pthread_mutex_init(&results->cache_mutex, NULL);
         (void)pthread_mutex_init(&results->expiry_mutex, NULL);
         for (size_t i = 0; i < SHARDS; i++)
                 (void)pthread_mutex_init(&results->shards[i].mutex, NULL);
@@ -51,37 +59,69 @@ static struct shard *shard_of(struct results *results, const char *id)
         return &results->shards[(unsigned char)id[JOB_ID_CHARS - 1] % SHARDS];
 }
 
-/* Takes a job out of its shard; the caller then drops the results' reference. */
-static void unlist_locked(struct shard *shard, struct job *job)
+static bool expired(const struct job *job)
 {
-        HASH_DELETE(by_id, shard->by_id, job);
-        job->listed = false;
+        return job_state_final(job->state) && job->expires_ms <= clock_monotonic_ms();
 }
 
-void results_free(struct results *results)
+/* ---- the tables ---- */
+
+/* Client and key, which lie behind each other. */
+static size_t key_bytes(const struct job *job)
 {
-        if (!results)
-                return;
-        for (size_t i = 0; i < SHARDS; i++) {
-                struct shard *shard = &results->shards[i];
-                struct job *job, *next;
-                HASH_ITER (by_id, shard->by_id, job, next) {
-                        unlist_locked(shard, job);
-                        job_unref(job);
-                }
-                (void)pthread_mutex_destroy(&shard->mutex);
+        return (size_t)(job->key - job->client) + strlen(job->key);
+}
+
+static void drop_key_locked(struct results *results, struct job *job)
+{
+        HASH_DELETE(by_key, results->by_key, job);
+        job->keyed = false;
+}
+
+/* Finds the job with the same owner and key. It may be taken as long as the lock is held. */
+static struct job *find_key_locked(struct results *results, const struct job *job)
+{
+        struct job *other = NULL;
+
+        HASH_FIND(by_key, results->by_key, job->client, key_bytes(job), other);
+        return other;
+}
+
+static int add_key(struct results *results, struct job *job, struct job **ret_other)
+{
+        int r = 0;
+
+        if (!job->key)
+                return 0;
+        (void)pthread_mutex_lock(&results->keys_mutex);
+        struct job *other = find_key_locked(results, job);
+        if (other) {
+                *ret_other = job_ref(other);
+                r = -EEXIST;
+        } else {
+                HASH_ADD_KEYPTR(by_key, results->by_key, job->client, key_bytes(job), job);
+                job->keyed = job->by_key.tbl != NULL; /* NULL: no memory (HASH_NONFATAL_OOM) */
+                r = job->keyed ? 0 : -ENOMEM;
         }
-        (void)pthread_mutex_destroy(&results->expiry_mutex);
-        free(results);
+        (void)pthread_mutex_unlock(&results->keys_mutex);
+        return r;
 }
 
-int results_add(struct results *results, struct job *job)
+static void drop_key(struct results *results, struct job *job)
+{
+        (void)pthread_mutex_lock(&results->keys_mutex);
+        if (job->keyed)
+                drop_key_locked(results, job);
+        (void)pthread_mutex_unlock(&results->keys_mutex);
+}
+
+static int add_id(struct results *results, struct job *job)
 {
         struct shard *shard = shard_of(results, job->id);
 
         (void)pthread_mutex_lock(&shard->mutex);
         HASH_ADD(by_id, shard->by_id, id, JOB_ID_CHARS, job);
-        bool added = job->by_id.tbl != NULL; /* NULL: no memory (HASH_NONFATAL_OOM) */
+        bool added = job->by_id.tbl != NULL;
         if (added)
                 (void)job_ref(job);
         job->listed = added;
@@ -89,15 +129,55 @@ int results_add(struct results *results, struct job *job)
         return added ? 0 : -ENOMEM;
 }
 
-void results_remove(struct results *results, struct job *job)
+/* Takes a job out of every table, and drops the results' reference. */
+static void unlist(struct results *results, struct job *job)
 {
         struct shard *shard = shard_of(results, job->id);
 
+        drop_key(results, job);
+        (void)pthread_mutex_lock(&results->cache_mutex);
+        if (job->cached)
+                HASH_DELETE(by_identity, results->by_identity, job);
+        job->cached = false;
+        (void)pthread_mutex_unlock(&results->cache_mutex);
         (void)pthread_mutex_lock(&shard->mutex);
-        assert(job->listed && job->state == JOB_QUEUED && !job->waiters);
-        unlist_locked(shard, job);
+        HASH_DELETE(by_id, shard->by_id, job);
+        job->listed = false;
         (void)pthread_mutex_unlock(&shard->mutex);
         job_unref(job);
+}
+
+void results_free(struct results *results)
+{
+        if (!results)
+                return;
+        for (size_t i = 0; i < SHARDS; i++) {
+                struct job *job, *next;
+                HASH_ITER (by_id, results->shards[i].by_id, job, next)
+                        unlist(results, job);
+                (void)pthread_mutex_destroy(&results->shards[i].mutex);
+        }
+        (void)pthread_mutex_destroy(&results->keys_mutex);
+        (void)pthread_mutex_destroy(&results->cache_mutex);
+        (void)pthread_mutex_destroy(&results->expiry_mutex);
+        free(results);
+}
+
+int results_add(struct results *results, struct job *job, struct job **ret_other)
+{
+        int r = add_key(results, job, ret_other);
+
+        if (r < 0)
+                return r;
+        r = add_id(results, job);
+        if (r < 0)
+                drop_key(results, job);
+        return r;
+}
+
+void results_remove(struct results *results, struct job *job)
+{
+        unlist(results, job);
 }
 
 struct job *results_find(struct results *results, const char *id)
@@ -109,7 +189,7 @@ struct job *results_find(struct results *results, const char *id)
         struct shard *shard = shard_of(results, id);
         (void)pthread_mutex_lock(&shard->mutex);
         HASH_FIND(by_id, shard->by_id, id, JOB_ID_CHARS, job);
-        if (job && job_state_final(job->state) && job->expires_ms <= clock_monotonic_ms())
+        if (job && expired(job))
                 job = NULL;
         if (job)
                 (void)job_ref(job);
@@ -117,22 +197,56 @@ struct job *results_find(struct results *results, const char *id)
         return job;
 }
 
+struct job *results_find_solved(struct results *results, const struct task_identity *identity)
+{
+        struct job *job = NULL;
+
+        (void)pthread_mutex_lock(&results->cache_mutex);
+        HASH_FIND(by_identity, results->by_identity, identity, sizeof *identity, job);
+        /* It is in this table, so it is final, and what is looked at does not change any more. */
+        if (job && job->expires_ms <= clock_monotonic_ms())
+                job = NULL;
+        if (job)
+                (void)job_ref(job);
+        (void)pthread_mutex_unlock(&results->cache_mutex);
+        return job;
+}
+
+/* Lets a solved job answer for its identity, in place of an older one. */
+static void answer_for_identity(struct results *results, struct job *job)
+{
+        struct job *older = NULL;
+        const struct task_identity *identity = &job->purchase->identity;
+
+        (void)pthread_mutex_lock(&results->cache_mutex);
+        HASH_FIND(by_identity, results->by_identity, identity, sizeof *identity, older);
+        if (older) {
+                HASH_DELETE(by_identity, results->by_identity, older);
+                older->cached = false;
+        }
+        HASH_ADD_KEYPTR(by_identity, results->by_identity, identity, sizeof *identity, job);
+        job->cached = job->by_identity.tbl != NULL; /* without memory the next one pays */
+        (void)pthread_mutex_unlock(&results->cache_mutex);
+}
+
+/* ---- final jobs ---- */
+
 static size_t job_bytes(const struct job *job)
 {
-        const struct job_outcome *outcome = &job->outcome;
-        size_t bytes = sizeof *job + strlen(job->target_json) + strlen(job->host) + 2;
+        size_t bytes = sizeof *job + strlen(job->target_json) + strlen(job->client) + 2;
 
-        bytes += outcome->members_len;
-        if (outcome->message)
-                bytes += strlen(outcome->message);
-        return bytes;
+        if (job->key)
+                bytes += strlen(job->key) + 1;
+        if (job->purchase)
+                bytes += sizeof *job->purchase + strlen(job->purchase->host) + 1;
+        return bytes + sizeof *job->outcome + job->outcome->len;
 }
 
 /* Takes the oldest final jobs off the list while they are too old or too big, onto *ret_gone. */
 static void evict_locked(struct results *results, int64_t now_ms, struct job **ret_gone)
 {
-        while (results->expiry &&
-               (results->expiry->expires_ms <= now_ms || results->bytes > results->max_bytes)) {
+        while (results->expiry && (results->expiry->expires_ms <= now_ms ||
+                                   results->bytes > results->setup.max_bytes)) {
                 struct job *job = results->expiry;
                 DL_DELETE2(results->expiry, job, expiry_prev, expiry_next);
                 results->bytes -= (int64_t)job->counted_bytes;
@@ -144,14 +258,10 @@ static void forget_all(struct results *results, struct job *gone)
 {
         struct job *job, *next;
 
+        if (gone && results->setup.forget)
+                results->setup.forget(results->setup.arg, gone);
         DL_FOREACH_SAFE2(gone, job, next, expiry_next)
-        {
-                struct shard *shard = shard_of(results, job->id);
-                (void)pthread_mutex_lock(&shard->mutex);
-                unlist_locked(shard, job);
-                (void)pthread_mutex_unlock(&shard->mutex);
-                job_unref(job);
-        }
+        unlist(results, job);
 }
 
 /* Puts a job that has become final at the end of the list, which makes room for it. */
@@ -167,32 +277,43 @@ static void retire(struct results *results, struct job *job)
         forget_all(results, gone);
 }
 
-static void finish_locked(struct results *results, struct job *job, struct job_outcome *outcome)
-{
-        assert(job->listed);
-        job->outcome = *outcome;
-        *outcome = (struct job_outcome){0};
-        job->expires_ms = clock_monotonic_ms() + results->ttl_ms;
-        job->counted_bytes = job_bytes(job);
-        waiters_wake_locked(&job->waiters, WAITER_FINAL);
-}
-
-void results_move(struct results *results, struct job *job, enum job_state to,
-                  struct job_outcome *outcome)
+void results_move(struct results *results, struct job *job, enum job_state to)
 {
         struct shard *shard = shard_of(results, job->id);
-        bool final = job_state_final(to);
 
         (void)pthread_mutex_lock(&shard->mutex);
-        assert(job_state_may_become(job->state, to));
+        assert(job_state_may_become(job->state, to) && !job_state_final(to));
         job->state = to;
-        if (final)
-                finish_locked(results, job, outcome);
-        else if (to == JOB_ACCEPTED)
+        if (to == JOB_ACCEPTED)
                 waiters_wake_locked(&job->waiters, WAITER_FIRST_ANSWER);
         (void)pthread_mutex_unlock(&shard->mutex);
-        if (final)
-                retire(results, job);
+}
+
+void results_finish(struct results *results, struct job *job, struct outcome *outcome,
+                    int64_t finished_ms, bool answers)
+{
+        struct shard *shard = shard_of(results, job->id);
+
+        (void)pthread_mutex_lock(&shard->mutex);
+        assert(job->listed && job_state_may_become(job->state, outcome->state));
+        job->outcome = outcome_ref(outcome);
+        job->expires_ms = finished_ms + results->setup.ttl_ms;
+        job->counted_bytes = job_bytes(job);
+        job->state = outcome->state;
+        waiters_wake_locked(&job->waiters, WAITER_FINAL);
+        (void)pthread_mutex_unlock(&shard->mutex);
+        if (answers && outcome->state == JOB_SOLVED)
+                answer_for_identity(results, job);
+        retire(results, job);
+}
+
+void results_nudge(struct results *results, struct job *job)
+{
+        struct shard *shard = shard_of(results, job->id);
+
+        (void)pthread_mutex_lock(&shard->mutex);
+        waiters_wake_locked(&job->waiters, WAITER_FINAL);
+        (void)pthread_mutex_unlock(&shard->mutex);
 }
 
 enum job_state results_state(struct results *results, struct job *job)

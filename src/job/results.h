@@ -1,10 +1,12 @@
 /*
- * results: every job that can be asked for, by id; and the one mover of their states.
+ * results: every job that can be asked for: by its id, by its owner's Idempotency-Key, and, when it
+ * was solved, by the identity of its task. And the movers of a job's state.
  *
- * Sharded by id, each shard under its own mutex; the list of final jobs has another. Each is a
- * leaf but for the mailboxes: nothing else is locked while it is held. Final jobs stay for a time
- * and under a memory ceiling, the oldest leaving first; jobs that are not final stay whatever
- * happens (their number has ceilings of its own: limits.queue_jobs and max_in_flight).
+ * The ids are sharded, each shard under its own mutex; keys, the cache of identities and the list
+ * of final jobs have one each. None of the four is held together with another, and nothing else is
+ * locked while one is held, but a mailbox. Final jobs stay for a time and under a memory ceiling,
+ * the oldest leaving first; jobs that are not final stay whatever happens (the scheduler bounds
+ * their number).
  *
  * Thread: any.
  */
@@ -12,31 +14,56 @@
 #define SOLVEGATE_JOB_RESULTS_H
 
 #include "job/job.h"
+#include "job/task.h"
 #include "job/waiter.h"
 
 struct results;
 
-/* Final jobs are kept for ttl_ms, in at most max_bytes. Returns 0 or -ENOMEM. */
-int results_new(int64_t ttl_ms, int64_t max_bytes, struct results **ret_results);
+struct results_setup {
+        int64_t ttl_ms;    /* final jobs are kept so long */
+        int64_t max_bytes; /* and in no more memory than this */
+        /*
+         * Is told of final jobs that nobody can ask for any more, as a list by expiry_next that is
+         * valid during the call. May be NULL. Called by whichever thread makes room.
+         */
+        void (*forget)(void *arg, const struct job *gone);
+        void *arg;
+};
+
+/* Returns 0 or -ENOMEM. */
+int results_new(const struct results_setup *setup, struct results **ret_results);
 
 /* Drops every job. Requires that no other thread uses the results any more. Takes NULL. */
 void results_free(struct results *results);
 
-/* Makes a job findable; takes a reference of its own. Returns 0 or -ENOMEM. */
-int results_add(struct results *results, struct job *job);
+/*
+ * Makes a job findable; takes a reference of its own. Returns 0, -ENOMEM, or -EEXIST when its owner
+ * has a job with this key already: then *ret_other is a reference to that one.
+ */
+int results_add(struct results *results, struct job *job, struct job **ret_other);
 
-/* Forgets a job that was added and never got past queued, and that nobody waits for. */
+/* Forgets a job that was added and never got past queued. */
 void results_remove(struct results *results, struct job *job);
 
-/* Finds a job. Returns it with a reference for the caller, or NULL when unknown or expired. */
+/* Finds a job by id. Returns it with a reference for the caller, or NULL: unknown or expired. */
 struct job *results_find(struct results *results, const char *id);
 
+/* Finds the job that was solved for an identity, likewise. */
+struct job *results_find_solved(struct results *results, const struct task_identity *identity);
+
 /*
- * The one transition function. Requires job_state_may_become(). Takes over what outcome holds
- * (NULL when the new state is not final), wakes those who waited for it.
+ * The movers, the only places where a job's state changes. Both require job_state_may_become() and
+ * wake those who waited for it. results_move() is for states that are not final. results_finish()
+ * takes another reference to outcome, whose state it is; the job then expires by the time at which
+ * it finished (monotonic, now or before). With answers, a solved job answers for its identity from
+ * now on.
  */
-void results_move(struct results *results, struct job *job, enum job_state to,
-                  struct job_outcome *outcome);
+void results_move(struct results *results, struct job *job, enum job_state to);
+void results_finish(struct results *results, struct job *job, struct outcome *outcome,
+                    int64_t finished_ms, bool answers);
+
+/* Tells those who wait for a job to look at it, though it has not changed. */
+void results_nudge(struct results *results, struct job *job);
 
 /* The state now. When it is final, job->outcome may be read without a lock from then on. */
 enum job_state results_state(struct results *results, struct job *job);

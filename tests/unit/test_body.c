@@ -27,7 +27,7 @@ static void a_known_length_is_counted_before_the_first_byte(void **state)
         assert_int_equal(pool.bytes, 60);
         assert_int_equal(body_append(body, "abc", 3), 0);
         assert_int_equal(pool.bytes, 60);
-        body_free(body);
+        body_unref(body);
         assert_int_equal(pool.bytes, 0);
 }
 
@@ -41,8 +41,8 @@ static void a_body_that_does_not_fit_the_pool_is_refused_and_costs_nothing(void 
         assert_int_equal(body_new(&pool, 41, &second), -ENOBUFS);
         assert_int_equal(pool.bytes, 60);
         assert_int_equal(body_new(&pool, 40, &second), 0);
-        body_free(first);
-        body_free(second);
+        body_unref(first);
+        body_unref(second);
         assert_int_equal(pool.bytes, 0);
 }
 
@@ -74,7 +74,7 @@ static void a_chunked_body_grows_up_to_the_limit_and_keeps_its_bytes(void **stat
         for (int i = 0; i < 200; i++)
                 assert_int_equal(body->data[i * 1000], 'a' + i % 26);
         assert_true(pool.bytes >= 200000);
-        body_free(body);
+        body_unref(body);
         assert_int_equal(pool.bytes, 0);
 }
 
@@ -90,7 +90,7 @@ static void a_chunked_body_stops_when_the_pool_is_full(void **state)
         assert_int_equal(body_append(body, piece, 30000), 0);
         assert_int_equal(body_append(body, piece, 50000), -ENOBUFS);
         assert_int_equal(body->len, 60000);
-        body_free(body);
+        body_unref(body);
         assert_int_equal(pool.bytes, 0);
 }
 

@@ -1,10 +1,14 @@
 /*
- * The results: finding jobs, moving their states, waking who waits, forgetting in time.
+ * The results: finding jobs by id, key and identity, moving their states, waking who waits,
+ * forgetting in time.
  */
 #include "base/clock.h"
 #include "base/loop.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
 #include "job/results.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,77 +18,152 @@
 
 #include <cmocka.h>
 
-#define LARGE (64 << 20)
+#define LARGE  (64 << 20)
+#define TTL_MS 1000
 
-static struct job *new_job(void)
+static struct results *open_results(int64_t ttl_ms, int64_t max_bytes)
 {
+        const struct results_setup setup = {.ttl_ms = ttl_ms, .max_bytes = max_bytes};
+        struct results *results;
+
+        assert_int_equal(results_new(&setup, &results), 0);
+        return results;
+}
+
+static struct job *new_keyed_job(const char *client, const char *key)
+{
+        static const unsigned char digest[JOB_DIGEST_BYTES];
+        const struct job_parts parts = {
+                .client = client,
+                .target_json = "\"bus\"",
+                .key = key,
+                .key_digest = digest,
+                .created_wall_ms = clock_wall_ms(),
+                .deadline_wall_ms = clock_wall_ms() + 1000,
+        };
         struct job *job;
 
-        assert_int_equal(job_new(strdup("\"bus\""), strdup("example.com"), NULL, 1000, &job), 0);
+        assert_int_equal(job_new(&parts, &job), 0);
         return job;
 }
 
-static struct job_outcome solved(size_t bytes)
+static struct job *new_job(void)
 {
-        struct job_outcome outcome = {.members = calloc(1, bytes + 1), .members_len = bytes};
+        return new_keyed_job("ci", NULL);
+}
 
-        memset(outcome.members, 'x', bytes);
-        return outcome;
+/* A job of a purchase of its own, whose task has this name. */
+static struct job *new_job_of(const char *task)
+{
+        struct task_identity identity = {0};
+        struct job *job = new_job();
+
+        memcpy(identity.bytes, task, strlen(task));
+        assert_int_equal(purchase_new(1, &identity, strdup("a.example"), NULL, &job->purchase), 0);
+        return job;
+}
+
+static void add(struct results *results, struct job *job)
+{
+        assert_int_equal(results_add(results, job, NULL), 0);
+}
+
+static struct job *add_new(struct results *results)
+{
+        struct job *job = new_job();
+
+        add(results, job);
+        return job;
+}
+
+static bool is_found(struct results *results, const struct job *job)
+{
+        struct job *found = results_find(results, job->id);
+
+        if (found)
+                assert_ptr_equal(found, job);
+        job_unref(found);
+        return found != NULL;
+}
+
+static void finish(struct results *results, struct job *job, struct outcome *outcome,
+                   int64_t finished_ms)
+{
+        results_move(results, job, JOB_SENDING);
+        results_finish(results, job, outcome, finished_ms, job->purchase != NULL);
+        outcome_unref(outcome);
 }
 
 static void solve(struct results *results, struct job *job, size_t bytes)
 {
-        struct job_outcome outcome = solved(bytes);
-
-        results_move(results, job, JOB_SENDING, NULL);
-        results_move(results, job, JOB_SOLVED, &outcome);
+        finish(results, job, outcome_solved(calloc(1, bytes), bytes), clock_monotonic_ms());
 }
+
+/* ---- by id, and in time ---- */
 
 static void a_job_is_found_by_its_id_until_it_expires(void **state)
 {
-        struct results *results;
-        struct job *job = new_job(), *found;
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = add_new(results);
 
         (void)state;
-        assert_int_equal(results_new(1000, LARGE, &results), 0);
-        assert_int_equal(results_add(results, job), 0);
-        found = results_find(results, job->id);
-        assert_ptr_equal(found, job);
-        job_unref(found);
-        results_sweep(results, clock_monotonic_ms() + 5000); /* not final: stays */
-        found = results_find(results, job->id);
-        assert_ptr_equal(found, job);
-        job_unref(found);
+        assert_true(is_found(results, job));
+        results_sweep(results, clock_monotonic_ms() + 5 * TTL_MS);
+        assert_true(is_found(results, job)); /* not final: stays */
         solve(results, job, 10);
-        results_sweep(results, clock_monotonic_ms() + 5000);
-        assert_null(results_find(results, job->id));
+        assert_true(is_found(results, job));
+        results_sweep(results, clock_monotonic_ms() + 5 * TTL_MS);
+        assert_false(is_found(results, job));
         job_unref(job);
         results_free(results);
 }
 
+/* Solves a job whose time is over in a moment, and waits for that; nothing sweeps meanwhile. */
+static void solve_and_expire(struct results *results, struct job *job)
+{
+        int64_t almost_ms = clock_monotonic_ms() - TTL_MS + 20;
+
+        finish(results, job, outcome_solved(calloc(1, 1), 1), almost_ms);
+        while (clock_monotonic_ms() < almost_ms + TTL_MS)
+                ;
+}
+
 static void an_expired_job_is_unknown_even_before_the_sweep(void **state)
 {
-        struct results *results;
-        struct job *job = new_job();
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = add_new(results);
 
         (void)state;
-        assert_int_equal(results_new(0, LARGE, &results), 0);
-        assert_int_equal(results_add(results, job), 0);
-        solve(results, job, 10);
-        assert_null(results_find(results, job->id));
+        solve_and_expire(results, job);
+        assert_false(is_found(results, job));
         job_unref(job);
+        results_free(results);
+}
+
+static void the_time_counts_from_when_it_finished_even_before_a_restart(void **state)
+{
+        struct results *results = open_results(10000, LARGE);
+        struct job *late = add_new(results), *early = add_new(results);
+        int64_t now_ms = clock_monotonic_ms();
+
+        (void)state;
+        finish(results, late, outcome_failed(JOB_FAILED, JOB_DEADLINE, "late"), now_ms - 9000);
+        finish(results, early, outcome_failed(JOB_FAILED, JOB_DEADLINE, "early"), now_ms);
+        results_sweep(results, now_ms + 5000);
+        assert_false(is_found(results, late));
+        assert_true(is_found(results, early));
+        job_unref(late);
+        job_unref(early);
         results_free(results);
 }
 
 static void ids_are_matched_whole(void **state)
 {
-        struct results *results;
-        struct job *job = new_job();
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = add_new(results);
         char longer[JOB_ID_CHARS + 2];
 
         (void)state;
-        assert_int_equal(results_new(1000, LARGE, &results), 0);
-        assert_int_equal(results_add(results, job), 0);
         memcpy(longer, job->id, JOB_ID_CHARS);
         memcpy(longer + JOB_ID_CHARS, "x", 2);
         assert_null(results_find(results, longer));
@@ -95,30 +174,218 @@ static void ids_are_matched_whole(void **state)
         results_free(results);
 }
 
+static void a_job_that_was_taken_out_is_unknown(void **state)
+{
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = new_keyed_job("ci", "key"), *again = new_keyed_job("ci", "key");
+
+        (void)state;
+        add(results, job);
+        results_remove(results, job);
+        assert_false(is_found(results, job));
+        add(results, again); /* its key is free again */
+        job_unref(job);
+        job_unref(again);
+        results_free(results);
+}
+
+/* ---- the ceiling ---- */
+
 static void over_the_ceiling_the_oldest_final_jobs_go_first(void **state)
 {
         enum { JOBS = 200, BYTES = 20000 };
-        struct results *results;
-        struct job *jobs[JOBS];
+        struct results *results = open_results(60000, 1 << 20);
+        struct job *pending = add_new(results), *jobs[JOBS];
         int found = 0;
 
         (void)state;
-        assert_int_equal(results_new(60000, 1 << 20, &results), 0);
         for (int i = 0; i < JOBS; i++) {
-                jobs[i] = new_job();
-                assert_int_equal(results_add(results, jobs[i]), 0);
+                jobs[i] = add_new(results);
                 solve(results, jobs[i], BYTES);
         }
-        assert_null(results_find(results, jobs[0]->id));
         for (int i = 0; i < JOBS; i++) {
-                struct job *job = results_find(results, jobs[i]->id);
-                found += job != NULL;
-                job_unref(job);
+                if (is_found(results, jobs[i]))
+                        found++;
+                else
+                        assert_int_equal(found, 0); /* no older one has stayed */
                 job_unref(jobs[i]);
         }
-        assert_true(found > 10 && found * BYTES <= 1 << 20);
+        assert_true(found * BYTES > 1 << 19 && found * BYTES <= 1 << 20);
+        assert_true(is_found(results, pending));
+        job_unref(pending);
         results_free(results);
 }
+
+struct forgotten {
+        size_t count;
+        char ids[4][JOB_ID_CHARS + 1];
+};
+
+static void on_forget(void *arg, const struct job *gone)
+{
+        struct forgotten *forgotten = arg;
+
+        for (const struct job *job = gone; job; job = job->expiry_next) {
+                assert_true(forgotten->count < 4);
+                memcpy(forgotten->ids[forgotten->count++], job->id, sizeof job->id);
+        }
+}
+
+static void who_wants_to_know_is_told_which_jobs_are_forgotten(void **state)
+{
+        struct forgotten forgotten = {0};
+        const struct results_setup setup = {
+                .ttl_ms = TTL_MS, .max_bytes = LARGE, .forget = on_forget, .arg = &forgotten};
+        struct results *results;
+        struct job *jobs[3];
+
+        (void)state;
+        assert_int_equal(results_new(&setup, &results), 0);
+        for (int i = 0; i < 3; i++) {
+                jobs[i] = add_new(results);
+                if (i < 2)
+                        solve(results, jobs[i], 10);
+        }
+        results_sweep(results, clock_monotonic_ms());
+        assert_int_equal(forgotten.count, 0);
+        results_sweep(results, clock_monotonic_ms() + 5 * TTL_MS);
+        assert_int_equal(forgotten.count, 2);
+        for (int i = 0; i < 3; i++) {
+                if (i < 2)
+                        assert_string_equal(forgotten.ids[i], jobs[i]->id);
+                job_unref(jobs[i]);
+        }
+        results_free(results);
+        assert_int_equal(forgotten.count, 2); /* the end forgets nothing */
+}
+
+/* ---- by key ---- */
+
+static void a_key_leads_to_the_job_that_came_first_until_that_expires(void **state)
+{
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *first = new_keyed_job("ci", "key"), *second = new_keyed_job("ci", "key");
+        struct job *other = NULL;
+
+        (void)state;
+        add(results, first);
+        assert_int_equal(results_add(results, second, &other), -EEXIST);
+        assert_ptr_equal(other, first);
+        job_unref(other);
+        assert_false(is_found(results, second));
+        solve(results, first, 10);
+        assert_int_equal(results_add(results, second, &other), -EEXIST);
+        assert_ptr_equal(other, first);
+        job_unref(other);
+        results_sweep(results, clock_monotonic_ms() + 5 * TTL_MS);
+        add(results, second);
+        assert_true(is_found(results, second));
+        job_unref(first);
+        job_unref(second);
+        results_free(results);
+}
+
+static void a_key_is_its_owners_alone(void **state)
+{
+        static const char *const others[][2] = {
+                {"ci", "key2"}, {"qa", "key"}, {"c", "ikey"}, {"cik", "ey"}, {"ci", NULL}};
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = new_keyed_job("ci", "key");
+
+        (void)state;
+        add(results, job);
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+                struct job *other = new_keyed_job(others[i][0], others[i][1]);
+                add(results, other);
+                job_unref(other);
+        }
+        job_unref(job);
+        results_free(results);
+}
+
+/* ---- by identity ---- */
+
+static struct job *find_solved(struct results *results, const struct job *like)
+{
+        struct job *found = results_find_solved(results, &like->purchase->identity);
+
+        job_unref(found); /* the results keep it */
+        return found;
+}
+
+static void a_solved_job_answers_for_its_identity_until_it_expires(void **state)
+{
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = new_job_of("bus"), *other = new_job_of("bicycle");
+
+        (void)state;
+        add(results, job);
+        assert_null(find_solved(results, job));
+        solve(results, job, 10);
+        assert_ptr_equal(find_solved(results, job), job);
+        assert_null(find_solved(results, other));
+        results_sweep(results, clock_monotonic_ms() + 5 * TTL_MS);
+        assert_null(find_solved(results, job));
+        job_unref(job);
+        job_unref(other);
+        results_free(results);
+}
+
+static void an_expired_job_answers_no_more_even_before_the_sweep(void **state)
+{
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = new_job_of("bus");
+
+        (void)state;
+        add(results, job);
+        solve_and_expire(results, job);
+        assert_null(find_solved(results, job));
+        job_unref(job);
+        results_free(results);
+}
+
+static void a_job_that_was_not_solved_answers_for_nothing(void **state)
+{
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *failed = new_job_of("bus"), *silent = new_job_of("bicycle");
+        struct outcome *outcome = outcome_solved(calloc(1, 1), 1);
+
+        (void)state;
+        add(results, failed);
+        finish(results, failed, outcome_failed(JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, "lost"),
+               clock_monotonic_ms());
+        assert_null(find_solved(results, failed));
+        add(results, silent);
+        results_finish(results, silent, outcome, clock_monotonic_ms(), false);
+        assert_null(find_solved(results, silent));
+        outcome_unref(outcome);
+        job_unref(failed);
+        job_unref(silent);
+        results_free(results);
+}
+
+static void the_youngest_answers_and_goes_on_when_an_older_one_is_forgotten(void **state)
+{
+        struct results *results = open_results(10000, LARGE);
+        struct job *older = new_job_of("bus"), *younger = new_job_of("bus");
+        int64_t now_ms = clock_monotonic_ms();
+
+        (void)state;
+        add(results, older);
+        add(results, younger);
+        finish(results, older, outcome_solved(calloc(1, 1), 1), now_ms - 9000);
+        assert_ptr_equal(find_solved(results, older), older);
+        finish(results, younger, outcome_solved(calloc(1, 1), 1), now_ms);
+        assert_ptr_equal(find_solved(results, older), younger);
+        results_sweep(results, now_ms + 5000);
+        assert_false(is_found(results, older));
+        assert_ptr_equal(find_solved(results, older), younger);
+        job_unref(older);
+        job_unref(younger);
+        results_free(results);
+}
+
+/* ---- who waits ---- */
 
 struct listener {
         struct waiter waiter;
@@ -144,33 +411,35 @@ static void init_listener(struct listener *listener, struct loop *loop, enum wai
 
 static void who_waits_is_told_once_at_the_level_awaited(void **state)
 {
-        struct results *results;
-        struct job *job = new_job();
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = add_new(results);
+        struct outcome *outcome = outcome_solved(calloc(1, 3), 3);
         struct listener first, final;
-        struct job_outcome outcome = solved(3);
         struct loop *loop;
 
         (void)state;
         assert_int_equal(loop_new(&loop), 0);
-        assert_int_equal(results_new(1000, LARGE, &results), 0);
-        assert_int_equal(results_add(results, job), 0);
         init_listener(&first, loop, WAITER_FIRST_ANSWER);
         init_listener(&final, loop, WAITER_FINAL);
         assert_true(results_wait(results, job, &first.waiter));
         assert_true(results_wait(results, job, &final.waiter));
 
-        results_move(results, job, JOB_SENDING, NULL);
-        results_move(results, job, JOB_ACCEPTED, NULL);
+        results_move(results, job, JOB_SENDING);
+        results_move(results, job, JOB_QUEUED); /* turned away */
+        results_move(results, job, JOB_SENDING);
+        results_move(results, job, JOB_ACCEPTED);
         loop_run(loop);
         assert_int_equal(first.told, 1);
         assert_int_equal(final.told, 0);
         assert_false(results_unwait(results, job, &first.waiter));
+        assert_false(results_wait(results, job, &first.waiter)); /* it has come so far already */
 
-        results_move(results, job, JOB_SOLVED, &outcome);
+        results_finish(results, job, outcome, clock_monotonic_ms(), false);
         loop_run(loop);
         assert_int_equal(first.told, 1);
         assert_int_equal(final.told, 1);
-        assert_false(results_wait(results, job, &final.waiter)); /* nothing to wait for */
+        assert_false(results_wait(results, job, &final.waiter));
+        outcome_unref(outcome);
         job_unref(job);
         results_free(results);
         loop_free(loop);
@@ -178,15 +447,13 @@ static void who_waits_is_told_once_at_the_level_awaited(void **state)
 
 static void who_stopped_waiting_is_not_told(void **state)
 {
-        struct results *results;
-        struct job *job = new_job();
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = add_new(results);
         struct listener gone, stays;
         struct loop *loop;
 
         (void)state;
         assert_int_equal(loop_new(&loop), 0);
-        assert_int_equal(results_new(1000, LARGE, &results), 0);
-        assert_int_equal(results_add(results, job), 0);
         init_listener(&gone, loop, WAITER_FINAL);
         init_listener(&stays, loop, WAITER_FINAL);
         assert_true(results_wait(results, job, &gone.waiter));
@@ -201,28 +468,25 @@ static void who_stopped_waiting_is_not_told(void **state)
         loop_free(loop);
 }
 
-static void the_arrows_of_the_drawing_are_the_only_ones(void **state)
+static void who_is_nudged_looks_though_nothing_has_changed(void **state)
 {
-        static const char *const arrows[] = {
-                [JOB_QUEUED] = "sending failed cancelled",
-                [JOB_SENDING] = "accepted solved failed unknown",
-                [JOB_ACCEPTED] = "solved failed unknown",
-                [JOB_SOLVED] = "",
-                [JOB_FAILED] = "",
-                [JOB_CANCELLED] = "",
-                [JOB_UNKNOWN] = "",
-        };
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *job = add_new(results);
+        struct listener listener;
+        struct loop *loop;
 
         (void)state;
-        for (int from = JOB_QUEUED; from <= JOB_UNKNOWN; from++) {
-                for (int to = JOB_QUEUED; to <= JOB_UNKNOWN; to++) {
-                        bool drawn = strstr(arrows[from], job_state_name((enum job_state)to));
-                        assert_int_equal(
-                                job_state_may_become((enum job_state)from, (enum job_state)to),
-                                drawn);
-                }
-                assert_int_equal(job_state_final((enum job_state)from), arrows[from][0] == '\0');
-        }
+        assert_int_equal(loop_new(&loop), 0);
+        init_listener(&listener, loop, WAITER_FINAL);
+        assert_true(results_wait(results, job, &listener.waiter));
+        results_nudge(results, job);
+        loop_run(loop);
+        assert_int_equal(listener.told, 1);
+        assert_int_equal(results_state(results, job), JOB_QUEUED);
+        assert_false(results_unwait(results, job, &listener.waiter));
+        job_unref(job);
+        results_free(results);
+        loop_free(loop);
 }
 
 int main(void)
@@ -230,11 +494,20 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_job_is_found_by_its_id_until_it_expires),
                 cmocka_unit_test(an_expired_job_is_unknown_even_before_the_sweep),
+                cmocka_unit_test(the_time_counts_from_when_it_finished_even_before_a_restart),
                 cmocka_unit_test(ids_are_matched_whole),
+                cmocka_unit_test(a_job_that_was_taken_out_is_unknown),
                 cmocka_unit_test(over_the_ceiling_the_oldest_final_jobs_go_first),
+                cmocka_unit_test(who_wants_to_know_is_told_which_jobs_are_forgotten),
+                cmocka_unit_test(a_key_leads_to_the_job_that_came_first_until_that_expires),
+                cmocka_unit_test(a_key_is_its_owners_alone),
+                cmocka_unit_test(a_solved_job_answers_for_its_identity_until_it_expires),
+                cmocka_unit_test(an_expired_job_answers_no_more_even_before_the_sweep),
+                cmocka_unit_test(a_job_that_was_not_solved_answers_for_nothing),
+                cmocka_unit_test(the_youngest_answers_and_goes_on_when_an_older_one_is_forgotten),
                 cmocka_unit_test(who_waits_is_told_once_at_the_level_awaited),
                 cmocka_unit_test(who_stopped_waiting_is_not_told),
-                cmocka_unit_test(the_arrows_of_the_drawing_are_the_only_ones),
+                cmocka_unit_test(who_is_nudged_looks_though_nothing_has_changed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

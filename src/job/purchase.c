@@ -1,0 +1,49 @@
+/*
+ * purchase: see purchase.h.
+ */
+#include "job/purchase.h"
+
+#include "base/clock.h"
+#include "job/body.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+int purchase_new(int64_t number, const struct task_identity *identity, char *host,
+                 struct body *body, struct purchase **ret_purchase)
+{
+        struct purchase *purchase = calloc(1, sizeof *purchase);
+
+        if (!purchase)
+                return -ENOMEM;
+        atomic_init(&purchase->references, 1);
+        purchase->number = number;
+        purchase->identity = *identity;
+        purchase->host = host;
+        purchase->body = body;
+        purchase->created_wall_ms = clock_wall_ms();
+        purchase->place = PURCHASE_WAITS;
+        purchase->state = JOB_QUEUED;
+        *ret_purchase = purchase;
+        return 0;
+}
+
+struct purchase *purchase_ref(struct purchase *purchase)
+{
+        (void)atomic_fetch_add_explicit(&purchase->references, 1, memory_order_relaxed);
+        return purchase;
+}
+
+void purchase_unref(struct purchase *purchase)
+{
+        if (!purchase ||
+            atomic_fetch_sub_explicit(&purchase->references, 1, memory_order_acq_rel) != 1)
+                return;
+        assert(!purchase->jobs && !purchase->listed);
+        body_unref(purchase->body);
+        free(purchase->host);
+        free(purchase->upstream);
+        free(purchase->upstream_id);
+        free(purchase);
+}

@@ -1,0 +1,75 @@
+/*
+ * purchase: what is bought upstream at most once, for one or more identical jobs.
+ *
+ * The first job makes the purchase; identical ones that come before it is final join it. The body
+ * is that of the first, and goes upstream byte for byte. A purchase is referenced by its jobs, by
+ * whoever moves it on (the queue, a flight), and by records on their way to the store.
+ *
+ * What purchase_new() sets is immutable. The rest says who guards it.
+ */
+#ifndef SOLVEGATE_JOB_PURCHASE_H
+#define SOLVEGATE_JOB_PURCHASE_H
+
+#include "job/state.h"
+#include "job/task.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+struct body;
+struct job;
+struct outcome;
+
+/* Who moves a purchase on. */
+enum purchase_place {
+        PURCHASE_WAITS,   /* the scheduler's queue */
+        PURCHASE_FLIES,   /* a flight, which sends it and follows it */
+        PURCHASE_IS_DONE, /* nobody: it is final, or was dropped unsent */
+};
+
+struct purchase {
+        _Atomic unsigned references;
+
+        /* immutable */
+        int64_t number; /* in order of arrival, over restarts too */
+        struct task_identity identity;
+        char *host; /* of its site */
+        int64_t created_wall_ms;
+
+        /* guarded by the scheduler's mutex */
+        enum purchase_place place;
+        enum job_state state;
+        struct job *jobs;    /* the payer at the head */
+        int64_t deadline_ms; /* monotonic: the latest of its jobs' */
+        bool listed;         /* it can be joined: it is in the table of identities */
+        UT_hash_handle by_identity;
+        struct purchase *queue_prev, *queue_next; /* valid while it waits */
+        bool delayed;                             /* it waits for not_before_ms first */
+        int64_t not_before_ms;                    /* monotonic; valid while delayed */
+        struct body *body;                        /* NULL: on disk only, or not needed any more */
+        bool body_stored;                         /* the store has the body */
+        bool sent_stored; /* the store has it as sending, accepted or final */
+        int attempts;     /* how often it was sent, a breaker's probes apart */
+
+        /* valid where the store gave it back as accepted */
+        char *upstream;    /* the account's name */
+        char *upstream_id; /* what to poll */
+};
+
+/*
+ * Makes a queued purchase with one reference. Takes over host and body when it succeeds. Returns
+ * 0 or -ENOMEM.
+ */
+int purchase_new(int64_t number, const struct task_identity *identity, char *host,
+                 struct body *body, struct purchase **ret_purchase);
+
+/* Takes another reference. Thread: any who holds one. */
+struct purchase *purchase_ref(struct purchase *purchase);
+
+/* Drops one; the last frees the purchase. Requires that it has no jobs then. Takes NULL. */
+void purchase_unref(struct purchase *purchase);
+
+#endif
