@@ -29,27 +29,55 @@ struct balance {
         char problem[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* guarded by mutex: of the last failure */
 };
 
-int balance_new(const struct account *account, struct balance **ret_balance)
-{
-        struct balance *balance = calloc(1, sizeof *balance);
+struct balances {
+        struct balance *items; /* one for each account, in order */
+        size_t count;
+};
 
-        if (!balance)
+int balances_new(const struct account *accounts, size_t count, struct balances **ret_balances)
+{
+        struct balances *balances = calloc(1, sizeof *balances);
+
+        if (!balances)
                 return -ENOMEM;
-        balance->account = account;
-        (void)snprintf(balance->problem, sizeof balance->problem,
-                       "it has not answered yet; ask again");
-        (void)pthread_mutex_init(&balance->mutex, NULL);
-        *ret_balance = balance;
+        balances->items = calloc(count, sizeof *balances->items);
+        if (!balances->items) {
+                free(balances);
+                return -ENOMEM;
+        }
+        balances->count = count;
+        for (size_t i = 0; i < count; i++) {
+                struct balance *balance = &balances->items[i];
+                balance->account = &accounts[i];
+                (void)snprintf(balance->problem, sizeof balance->problem,
+                               "it has not answered yet; ask again");
+                (void)pthread_mutex_init(&balance->mutex, NULL);
+        }
+        *ret_balances = balances;
         return 0;
 }
 
-void balance_free(struct balance *balance)
+void balances_free(struct balances *balances)
 {
-        if (!balance)
+        if (!balances)
                 return;
-        (void)pthread_mutex_destroy(&balance->mutex);
-        free(balance->members);
-        free(balance);
+        for (size_t i = 0; i < balances->count; i++) {
+                (void)pthread_mutex_destroy(&balances->items[i].mutex);
+                free(balances->items[i].members);
+        }
+        free(balances->items);
+        free(balances);
+}
+
+struct balance *balances_first(struct balances *balances)
+{
+        struct balance *first = &balances->items[0];
+
+        for (size_t i = 1; i < balances->count; i++) {
+                if (balances->items[i].account->config->priority < first->account->config->priority)
+                        first = &balances->items[i];
+        }
+        return first;
 }
 
 /* The asking is over: good says whether members is a new answer, which is taken over. */
@@ -102,14 +130,15 @@ static void ask(struct balance *balance, struct transfers *transfers)
                 settle(balance, &no_memory);
 }
 
-bool balance_wait(struct balance *balance, struct transfers *transfers, struct waiter *waiter)
+/* Arms the waiter, if one is given, when there is an answer to come. */
+static bool begin(struct balance *balance, struct transfers *transfers, struct waiter *waiter)
 {
         bool old, first;
 
         (void)pthread_mutex_lock(&balance->mutex);
         old = balance->asking || (!balance->closed && balance->again_ms <= clock_monotonic_ms());
         first = old && !balance->asking;
-        if (old)
+        if (old && waiter)
                 waiters_add_locked(&balance->waiters, waiter);
         if (first)
                 balance->asking = transfers;
@@ -117,6 +146,17 @@ bool balance_wait(struct balance *balance, struct transfers *transfers, struct w
         if (first)
                 ask(balance, transfers);
         return old;
+}
+
+bool balance_wait(struct balance *balance, struct transfers *transfers, struct waiter *waiter)
+{
+        return begin(balance, transfers, waiter);
+}
+
+void balances_refresh(struct balances *balances, struct transfers *transfers)
+{
+        for (size_t i = 0; i < balances->count; i++)
+                (void)begin(&balances->items[i], transfers, NULL);
 }
 
 bool balance_unwait(struct balance *balance, struct waiter *waiter)
@@ -143,7 +183,7 @@ int balance_read(struct balance *balance, struct strbuf *ret_text, int64_t *ret_
         return r;
 }
 
-void balance_close(struct balance *balance, struct transfers *transfers)
+static void balance_close(struct balance *balance, struct transfers *transfers)
 {
         (void)pthread_mutex_lock(&balance->mutex);
         balance->closed = true;
@@ -153,4 +193,10 @@ void balance_close(struct balance *balance, struct transfers *transfers)
                 return;
         (void)exchange_cancel(balance->exchange);
         settle(balance, NULL);
+}
+
+void balances_close(struct balances *balances, struct transfers *transfers)
+{
+        for (size_t i = 0; i < balances->count; i++)
+                balance_close(&balances->items[i], transfers);
 }

@@ -1,9 +1,8 @@
 /*
- * balance: the upstream's last answer about its account, fetched when somebody asks and the last
- * one has become old, by one request however many ask.
+ * balance: an upstream's last answer about its account, fetched each poll.balance, and when
+ * somebody asks and the last one has become old, by one request however many ask.
  *
- * Of several upstreams it is the first by priority. Has its own mutex, a leaf but for the
- * mailboxes.
+ * There is one for each account. Each has its own mutex, a leaf but for the mailboxes.
  */
 #ifndef SOLVEGATE_ENGINE_BALANCE_H
 #define SOLVEGATE_ENGINE_BALANCE_H
@@ -20,12 +19,25 @@
 
 struct account;
 struct balance;
+struct balances;
 struct strbuf;
 struct transfers;
 
-/* The account must outlive the balance. Returns 0 or -ENOMEM. */
-int balance_new(const struct account *account, struct balance **ret_balance);
-void balance_free(struct balance *balance);
+/* The accounts must outlive the balances. Returns 0 or -ENOMEM. */
+int balances_new(const struct account *accounts, size_t count, struct balances **ret_balances);
+void balances_free(struct balances *balances);
+
+/* The one that tools are told: of the first account by priority. */
+struct balance *balances_first(struct balances *balances);
+
+/* Asks every upstream whose last answer is not fresh. Thread: the loop's of the transfers. */
+void balances_refresh(struct balances *balances, struct transfers *transfers);
+
+/*
+ * The end: no upstream is asked any more, and what runs on this loop is broken off, which wakes who
+ * waits. To be called on each loop. Thread: the loop's of the transfers.
+ */
+void balances_close(struct balances *balances, struct transfers *transfers);
 
 /*
  * Asks the upstream on this loop if the last answer is old and nobody asks already, and arms the
@@ -42,11 +54,5 @@ bool balance_unwait(struct balance *balance, struct waiter *waiter);
  * -ENODATA when there was none yet; then appends what went wrong instead. Thread: any.
  */
 int balance_read(struct balance *balance, struct strbuf *ret_text, int64_t *ret_age_ms);
-
-/*
- * The end: the upstream is not asked any more, and a request that runs on this loop is broken off,
- * which wakes who waits. To be called on each loop. Thread: the loop's of the transfers.
- */
-void balance_close(struct balance *balance, struct transfers *transfers);
 
 #endif

@@ -1,36 +1,60 @@
 /*
- * forward: takes jobs from the scheduler and follows each until it is final, on one loop.
+ * forward: takes purchases from the scheduler and follows each until it is final, on one loop.
  *
- * Each worker has one forwarder. A job under way is a flight: it holds a slot of its account, a
- * reference to its job, and at every moment either one exchange or one timer. What is done on
- * which answer stands in docs/architecture.md, "When a job is sent, and what follows".
+ * Each worker has one forwarder. A purchase under way is a flight, in one phase after the other:
+ *
+ *      FETCHING    its body is read back from the store, where it is not in memory
+ *      RECORDING   that it is being sent is being stored
+ *      ASKING      the upstream is asked to solve it
+ *      FOLLOWING   the upstream has it queued, and is polled
+ *      ENDING      how it ended is being stored
+ *
+ * It holds a slot of its account from the first phase until the upstream has nothing more to do
+ * with it. When it is sent again, and what is done on which answer, stands in docs/retries.md.
  *
  * Thread: the loop's.
  */
 #ifndef SOLVEGATE_ENGINE_FORWARD_H
 #define SOLVEGATE_ENGINE_FORWARD_H
 
+#include <stdint.h>
+
+struct body_pool;
 struct config;
 struct forwarder;
 struct loop;
 struct results;
 struct scheduler;
+struct store;
 struct transfers;
 
-/* All that is passed must outlive the forwarder. Returns 0 or -ENOMEM. */
-int forwarder_new(const struct config *config, struct loop *loop, struct results *results,
-                  struct scheduler *scheduler, struct forwarder **ret_forwarder);
+/* All of it outlives the forwarder. */
+struct forwarder_setup {
+        const struct config *config;
+        struct loop *loop;
+        struct scheduler *scheduler;
+        struct store *store; /* NULL: nothing is kept */
+        struct body_pool *bodies;
+};
 
-/* Requires that no job is under way. Takes NULL. */
+/* Returns 0 or -ENOMEM. */
+int forwarder_new(const struct forwarder_setup *setup, struct forwarder **ret_forwarder);
+
+/* Requires that nothing is under way. Takes NULL. */
 void forwarder_free(struct forwarder *forwarder);
 
-/* Sends what may be sent now. To be called after a job was submitted. */
+/* Sends what may be sent now, and sees to it that the rest is looked at in time. To be called after
+ * a job was submitted, and once at the start. */
 void forwarder_kick(struct forwarder *forwarder);
 
-/* Ends every job under way: the time to stop has come. Those that were sent are outcome_unknown. */
+/*
+ * The time to stop has come: ends everything under way. What was accepted, or surely not taken, is
+ * left for the next start where it is kept.
+ */
 void forwarder_abort(struct forwarder *forwarder);
 
-/* The transfers of this loop, for what is no job. */
+/* The transfers and the loop, for what is no job. */
 struct transfers *forwarder_transfers(struct forwarder *forwarder);
+struct loop *forwarder_loop(struct forwarder *forwarder);
 
 #endif

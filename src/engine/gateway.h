@@ -1,23 +1,29 @@
 /*
  * gateway: what the HTTP side calls. One for the process, shared by all workers.
  *
- * Owns what the workers share: the accounts, the site list, the scheduler, the results, the
- * bodies' ceiling and the balance.
+ * Owns what the workers share: the accounts, the site list, the scheduler, the results, the store,
+ * the bodies' ceiling and the balances.
  */
 #ifndef SOLVEGATE_ENGINE_GATEWAY_H
 #define SOLVEGATE_ENGINE_GATEWAY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-struct balance;
+struct balances;
 struct body;
+struct charges;
 struct config;
 struct credential;
 struct forwarder;
+struct forwarder_setup;
 struct gateway;
 struct job;
+struct loop;
+struct mail;
 struct results;
 struct scheduler;
+struct strbuf;
 
 #define GATEWAY_MESSAGE_BYTES_MAX 1024
 
@@ -31,18 +37,29 @@ enum gateway_verdict {
         GATEWAY_TOO_LARGE,
         GATEWAY_QUEUE_FULL,
         GATEWAY_DRAINING,
+        GATEWAY_NO_UPSTREAM,
+        GATEWAY_STORE,
+        GATEWAY_KEY_REUSED,
         GATEWAY_NO_MEMORY,
 };
 
 /*
- * Makes a gateway. config must outlive it. credentials has one for each upstream, in order; they
- * are taken over, whether it succeeds or not. Returns 0 or -errno.
+ * Makes a gateway, with what the store has kept. config must outlive it. credentials has one for
+ * each upstream, in order; they are taken over, whether it succeeds or not. On failure returns
+ * -errno, and writes to problem what strerror() could not tell.
  */
 int gateway_new(const struct config *config, struct credential **credentials,
-                struct gateway **ret_gateway);
+                struct strbuf *problem, struct gateway **ret_gateway);
 
-/* Requires that every worker is gone. Takes NULL. */
+/* Starts the store's writer. Signals are blocked by the caller. Returns 0 or -errno. */
+int gateway_start(struct gateway *gateway);
+
+/* Writes what is left and frees. Requires that every worker is gone. Takes NULL. */
 void gateway_free(struct gateway *gateway);
+
+/* Whether a job would be taken now; if not, message says why. Thread: any. */
+enum gateway_verdict gateway_check(struct gateway *gateway,
+                                   char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /*
  * Before a body is read: makes room for length bytes (BODY_LENGTH_UNKNOWN for chunked), or says
@@ -55,29 +72,54 @@ enum gateway_verdict gateway_admit(struct gateway *gateway, int64_t length, stru
 enum gateway_verdict gateway_body_verdict(const struct gateway *gateway, int error,
                                           char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
+/* How a client wants his job taken. */
+struct gateway_order {
+        const char *client; /* whose it is */
+        const char *key;    /* its Idempotency-Key, or NULL */
+        bool fresh;         /* neither a kept result nor one under way will do */
+};
+
 /*
- * Takes a job. On GATEWAY_OK it took over the body, *ret_job is a reference for the caller, and
- * the job may be sent, or even final, already. Otherwise the body is still the caller's and
- * message is one sentence for the client.
+ * Takes a job. On GATEWAY_OK *ret_job is a reference for the caller, and the job may be sent, or
+ * even final, already; its id may leave once gateway_keep() has said so. It may be an older job of
+ * the client, with the same key and body. Otherwise message is one sentence for the client. The
+ * caller keeps his reference to the body.
  * Thread: the forwarder's loop.
  */
 enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
-                                    struct body *body, struct job **ret_job,
+                                    const struct gateway_order *order, struct body *body,
+                                    struct job **ret_job,
                                     char message[static GATEWAY_MESSAGE_BYTES_MAX]);
+
+/* A job could not be kept: withdraws it, if it was not sent yet. */
+enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct job *job,
+                                      char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /*
  * Fails queued jobs whose deadline has passed and forgets expired results. Thread: main, whose loop
  * is told by scheduler_drain() when all is done, and so not before these jobs are final.
  */
-void gateway_tick(struct gateway *gateway);
+void gateway_tick(struct gateway *gateway, struct loop *loop);
 
-/* Cancels every job that waits, once the scheduler takes no more of them. Thread: main, likewise.
+/*
+ * Stops taking and sending: what waits is left for the next start where it is kept, else it is
+ * cancelled. Posts idle to loop once nothing is under way. Thread: main, likewise.
  */
-void gateway_cancel_waiting(struct gateway *gateway);
+void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle);
 
+/* The time to stop has come: the store tries everything once only. Thread: any. */
+void gateway_give_up(struct gateway *gateway);
+
+/* What a forwarder on this loop needs. */
+struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct loop *loop);
+
+/* How many bytes the bodies in memory take now. Thread: any. */
+int64_t gateway_body_bytes(const struct gateway *gateway);
+
+struct charges *gateway_charges(struct gateway *gateway);
+struct balances *gateway_balances(struct gateway *gateway);
 struct results *gateway_results(struct gateway *gateway);
 struct scheduler *gateway_scheduler(struct gateway *gateway);
-struct balance *gateway_balance(struct gateway *gateway);
 const struct config *gateway_config(const struct gateway *gateway);
 
 #endif

@@ -1,78 +1,117 @@
 /*
- * scheduler: see scheduler.h.
+ * scheduler: see scheduler.h. This part has the queue and the accounts.
  */
 #include "engine/scheduler.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "engine/scheduler_private.h"
 #include "job/job.h"
-#include "job/queue.h"
+#include "job/purchase.h"
+#include "job/results.h"
+#include "job/store.h"
 #include "upstream/account.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
 
-struct scheduler {
-        pthread_mutex_t mutex;
-        struct queue queue;       /* guarded by mutex */
-        struct account *accounts; /* their in_flight is guarded by mutex */
-        size_t account_count;
-        size_t in_flight;       /* guarded by mutex: of all accounts */
-        bool draining;          /* guarded by mutex */
-        struct loop *idle_loop; /* guarded by mutex; valid while draining */
-        struct mail *idle;      /* guarded by mutex; NULL once posted */
-};
+/* Until it is looked at again whether a retry, or the store, is possible. */
+#define NO_BUDGET_PAUSE_MS  500
+#define SICK_STORE_PAUSE_MS 250
 
-int scheduler_new(struct account *accounts, size_t count, size_t max_jobs,
-                  struct scheduler **ret_scheduler)
+int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_scheduler)
 {
         struct scheduler *scheduler = calloc(1, sizeof *scheduler);
 
         if (!scheduler)
                 return -ENOMEM;
+        scheduler->setup = *setup;
         (void)pthread_mutex_init(&scheduler->mutex, NULL);
-        scheduler->accounts = accounts;
-        scheduler->account_count = count;
-        scheduler->queue.max_jobs = max_jobs;
+        scheduler->queue.max = (size_t)setup->config->limits.queue_jobs;
+        scheduler->unfinished_max = scheduler->queue.max;
+        budget_init(&scheduler->budget, clock_monotonic_ms());
+        for (size_t i = 0; i < setup->account_count; i++) {
+                struct account *account = &setup->accounts[i];
+                scheduler->unfinished_max += (size_t)account->config->max_in_flight;
+                breaker_init(&account->breaker, setup->config->retry.probe_ms,
+                             setup->config->retry.recheck_ms);
+        }
         *ret_scheduler = scheduler;
         return 0;
 }
 
+static void forget_job(struct scheduler *scheduler, struct job *job)
+{
+        DL_DELETE2(scheduler->due, job, due_prev, due_next);
+        DL_DELETE2(job->purchase->jobs, job, sibling_prev, sibling_next);
+        job->attached = false;
+        job_unref(job);
+}
+
 void scheduler_free(struct scheduler *scheduler)
 {
-        struct job *job;
+        struct purchase *purchase, *next;
 
         if (!scheduler)
                 return;
-        while ((job = queue_pop(&scheduler->queue)))
-                job_unref(job);
+        HASH_ITER (by_identity, scheduler->by_identity, purchase, next) {
+                HASH_DELETE(by_identity, scheduler->by_identity, purchase);
+                purchase->listed = false;
+        }
+        while (scheduler->due)
+                forget_job(scheduler, scheduler->due);
+        while ((purchase = queue_pop(&scheduler->queue)))
+                purchase_unref(purchase);
+        while ((purchase = queue_pop_delayed(&scheduler->queue, INT64_MAX)))
+                purchase_unref(purchase);
+        DL_FOREACH_SAFE2(scheduler->accepted, purchase, next, queue_next)
+        purchase_unref(purchase);
         (void)pthread_mutex_destroy(&scheduler->mutex);
         free(scheduler);
 }
 
-static int check_locked(const struct scheduler *scheduler)
+/* ---- the accounts ---- */
+
+/* Whether an account may be used again by what is known now, if not at once. */
+static bool usable(const struct account *account, int64_t now_ms)
+{
+        return !account->breaker.out || account->breaker.probing ||
+               account->breaker.until_ms <= now_ms;
+}
+
+static bool any_usable_locked(const struct scheduler *scheduler)
+{
+        int64_t now_ms = clock_monotonic_ms();
+
+        for (size_t i = 0; i < scheduler->setup.account_count; i++) {
+                if (usable(&scheduler->setup.accounts[i], now_ms))
+                        return true;
+        }
+        return false;
+}
+
+int scheduler_check_locked(const struct scheduler *scheduler)
 {
         if (scheduler->draining)
                 return -ESHUTDOWN;
-        return scheduler->queue.count < scheduler->queue.max_jobs ? 0 : -ENOBUFS;
+        if (scheduler->queue.count >= scheduler->queue.max ||
+            scheduler->due_count >= scheduler->unfinished_max)
+                return -ENOBUFS;
+        if (scheduler->setup.store && !store_healthy(scheduler->setup.store))
+                return -EIO;
+        return any_usable_locked(scheduler) ? 0 : -EHOSTUNREACH;
 }
 
 int scheduler_check(struct scheduler *scheduler)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        int r = check_locked(scheduler);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return r;
-}
-
-int scheduler_submit(struct scheduler *scheduler, struct job *job)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        int r = check_locked(scheduler);
-        if (r == 0)
-                r = queue_push(&scheduler->queue, job_ref(job));
+        int r = scheduler_check_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return r;
 }
@@ -85,88 +124,312 @@ static bool account_before(const struct account *a, const struct account *b)
         return a->config->max_in_flight - a->in_flight > b->config->max_in_flight - b->in_flight;
 }
 
-static struct account *free_account_locked(const struct scheduler *scheduler)
+/* *ret_again_ms is when one may become free by the passing of time alone. */
+static struct account *free_account_locked(const struct scheduler *scheduler, int64_t now_ms,
+                                           int64_t *ret_again_ms)
 {
         struct account *best = NULL;
 
-        for (size_t i = 0; i < scheduler->account_count; i++) {
-                struct account *account = &scheduler->accounts[i];
+        *ret_again_ms = INT64_MAX;
+        for (size_t i = 0; i < scheduler->setup.account_count; i++) {
+                struct account *account = &scheduler->setup.accounts[i];
+                int64_t again_ms = INT64_MAX;
                 if (account->in_flight >= account->config->max_in_flight)
                         continue;
+                if (!breaker_allows(&account->breaker, now_ms, &again_ms)) {
+                        if (again_ms < *ret_again_ms)
+                                *ret_again_ms = again_ms;
+                        continue;
+                }
                 if (!best || account_before(account, best))
                         best = account;
         }
         return best;
 }
 
-struct job *scheduler_take(struct scheduler *scheduler, struct account **ret_account)
+bool scheduler_has_other(struct scheduler *scheduler, const struct account *account)
 {
-        struct job *job = NULL;
+        int64_t now_ms = clock_monotonic_ms();
+        bool other = false;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
-        struct account *account = scheduler->draining ? NULL : free_account_locked(scheduler);
-        if (account)
-                job = queue_pop(&scheduler->queue);
-        if (job) {
-                account->in_flight++;
-                scheduler->in_flight++;
-                *ret_account = account;
+        for (size_t i = 0; i < scheduler->setup.account_count; i++) {
+                const struct account *candidate = &scheduler->setup.accounts[i];
+                if (candidate != account && usable(candidate, now_ms))
+                        other = true;
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
-        return job;
+        return other;
 }
 
+/* ---- taking turns ---- */
+
+/* A probe may be any; it is not held to the pause of a single job, nor to the budget. */
+static struct purchase *pick_locked(struct scheduler *scheduler, bool probe, int64_t now_ms,
+                                    int64_t *ret_again_ms)
+{
+        struct queue *queue = &scheduler->queue;
+        int64_t until_ms = queue_delayed_until(queue);
+        struct purchase *purchase = NULL;
+
+        if (probe && !queue->ready)
+                purchase = queue_pop_delayed(queue, INT64_MAX);
+        else if (until_ms <= now_ms && budget_spend(&scheduler->budget, now_ms))
+                purchase = queue_pop_delayed(queue, now_ms);
+        if (!purchase)
+                purchase = queue_pop(queue);
+        if (!purchase)
+                *ret_again_ms = until_ms > now_ms ? until_ms : now_ms + NO_BUDGET_PAUSE_MS;
+        return purchase;
+}
+
+static void occupy_locked(struct scheduler *scheduler, struct account *account,
+                          struct purchase *purchase)
+{
+        account->in_flight++;
+        scheduler->flying++;
+        entry_place_locked(scheduler, purchase, PURCHASE_FLIES);
+}
+
+bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
+                    int64_t *ret_again_ms)
+{
+        int64_t now_ms = clock_monotonic_ms();
+        struct account *account = NULL;
+        struct purchase *purchase = NULL;
+
+        *ret_again_ms = INT64_MAX;
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        if (scheduler->setup.store && !store_healthy(scheduler->setup.store))
+                *ret_again_ms = now_ms + SICK_STORE_PAUSE_MS;
+        else if (!scheduler->draining && scheduler->queue.count > 0)
+                account = free_account_locked(scheduler, now_ms, ret_again_ms);
+        if (account)
+                purchase = pick_locked(scheduler, account->breaker.open, now_ms, ret_again_ms);
+        if (purchase) {
+                bool probe = breaker_begin(&account->breaker);
+                if (!probe && purchase->attempts++ == 0)
+                        budget_earn(&scheduler->budget);
+                occupy_locked(scheduler, account, purchase);
+                purchase->state = JOB_SENDING;
+                entry_move_locked(scheduler, purchase, JOB_SENDING);
+                *ret_turn = (struct scheduler_turn){purchase, account, probe};
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return purchase != NULL;
+}
+
+static struct account *account_named(const struct scheduler *scheduler, const char *name)
+{
+        for (size_t i = 0; i < scheduler->setup.account_count; i++) {
+                struct account *account = &scheduler->setup.accounts[i];
+                if (strcmp(account->config->name, name) == 0)
+                        return account;
+        }
+        return NULL;
+}
+
+/* Their slots are taken already, even if there are fewer now than before the start. */
+bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn *ret_turn)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        struct purchase *purchase = scheduler->draining ? NULL : scheduler->accepted;
+        if (purchase) {
+                struct account *account = account_named(scheduler, purchase->upstream);
+                assert(account);
+                DL_DELETE2(scheduler->accepted, purchase, queue_prev, queue_next);
+                occupy_locked(scheduler, account, purchase);
+                *ret_turn = (struct scheduler_turn){purchase, account, false};
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return purchase != NULL;
+}
+
+static void log_health(const struct account *account)
+{
+        const char *name = account->config->name;
+
+        if (account->breaker.out)
+                log_error("upstream %s is out: it refuses the account; a job is tried again in "
+                          "%lld s (retry.recheck), or after a restart",
+                          name, (long long)(account->breaker.pause_ms / 1000));
+        else if (account->breaker.open)
+                log_warning("upstream %s fails: jobs wait; one of them probes it every %lld ms "
+                            "(retry.probe)",
+                            name, (long long)account->breaker.pause_ms);
+        else
+                log_info("upstream %s is well again", name);
+}
+
+void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *turn,
+                    enum breaker_result result, int64_t retry_after_ms)
+{
+        struct account *account = turn->account;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        bool out = account->breaker.out;
+        bool changed = breaker_end(&account->breaker, turn->probe, result, retry_after_ms,
+                                   clock_monotonic_ms());
+        if (changed || out != account->breaker.out)
+                log_health(account);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+void scheduler_release(struct scheduler *scheduler, struct account *account)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        assert(account->in_flight > 0);
+        account->in_flight--;
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+static void land_locked(struct scheduler *scheduler)
+{
+        assert(scheduler->flying > 0);
+        scheduler->flying--;
+        scheduler_tell_idle_locked(scheduler);
+}
+
+/* Those who wait for its jobs wait in vain: it goes on after the next start. */
+static void nudge_locked(struct scheduler *scheduler, const struct purchase *purchase)
+{
+        struct job *job;
+
+        DL_FOREACH2(purchase->jobs, job, sibling_next)
+        results_nudge(scheduler->setup.results, job);
+}
+
+void scheduler_land(struct scheduler *scheduler, struct purchase *purchase)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        nudge_locked(scheduler, purchase);
+        land_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        purchase_unref(purchase);
+}
+
+bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn *turn, bool tried,
+                       int64_t pause_ms)
+{
+        struct purchase *purchase = turn->purchase;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        assert(purchase->state == JOB_QUEUED && purchase->jobs);
+        bool taken = !scheduler->draining || scheduler->setup.store;
+        entry_place_locked(scheduler, purchase, PURCHASE_WAITS);
+        if (!tried && !turn->probe)
+                purchase->attempts--;
+        /* A retry without a pause waits, too: for the budget. */
+        if ((tried || pause_ms > 0) && !turn->account->breaker.open)
+                queue_delay(&scheduler->queue, purchase, clock_monotonic_ms() + pause_ms);
+        else
+                queue_return(&scheduler->queue, purchase);
+        if (scheduler->draining)
+                nudge_locked(scheduler, purchase);
+        land_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return taken;
+}
+
+int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purchase)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        int attempts = purchase->attempts;
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return attempts;
+}
+
+void scheduler_set_body(struct scheduler *scheduler, struct purchase *purchase, struct body *body)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        assert(!purchase->body);
+        purchase->body = body;
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+void scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase,
+                     char ret_id[static JOB_ID_CHARS + 1])
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        (void)snprintf(ret_id, JOB_ID_CHARS + 1, "%s", purchase->jobs ? purchase->jobs->id : "");
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase *purchase)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        int64_t deadline_ms = purchase->deadline_ms;
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return deadline_ms;
+}
+
+/* ---- figures ---- */
+
+void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret_figures)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        ret_figures->queued_purchases = scheduler->queue.count;
+        ret_figures->queued_jobs = scheduler->waiting_jobs;
+        memcpy(ret_figures->solved, scheduler->solved, sizeof scheduler->solved);
+        memcpy(ret_figures->ended, scheduler->ended, sizeof scheduler->ended);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+bool scheduler_account(struct scheduler *scheduler, size_t index,
+                       struct scheduler_account *ret_account)
+{
+        if (index >= scheduler->setup.account_count)
+                return false;
+        const struct account *account = &scheduler->setup.accounts[index];
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        *ret_account = (struct scheduler_account){
+                .name = account->config->name,
+                .in_flight = account->in_flight,
+                .open = account->breaker.open,
+                .out = account->breaker.out,
+        };
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return true;
+}
+
+/* ---- the end ---- */
+
 /* A mail once posted belongs to the loop, so it is forgotten here. */
-static void tell_idle_locked(struct scheduler *scheduler)
+void scheduler_tell_idle_locked(struct scheduler *scheduler)
 {
         if (!scheduler->draining || !scheduler->idle)
                 return;
-        if (scheduler->queue.count > 0 || scheduler->in_flight > 0)
+        if (scheduler->flying > 0 || scheduler->records > 0)
+                return;
+        if (!scheduler->setup.store && scheduler->queue.count > 0)
                 return;
         struct mail *idle = scheduler->idle;
         scheduler->idle = NULL;
         loop_post(scheduler->idle_loop, idle);
 }
 
-void scheduler_release(struct scheduler *scheduler, struct account *account)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        assert(account->in_flight > 0 && scheduler->in_flight > 0);
-        account->in_flight--;
-        scheduler->in_flight--;
-        tell_idle_locked(scheduler);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-}
-
-struct job *scheduler_take_overdue(struct scheduler *scheduler, int64_t now_ms)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        struct job *job = queue_oldest(&scheduler->queue);
-        if (job && job->deadline_ms <= now_ms)
-                queue_remove(&scheduler->queue, job);
-        else
-                job = NULL;
-        tell_idle_locked(scheduler);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return job;
-}
-
 void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle)
 {
+        struct job *job;
+
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(!scheduler->draining);
         scheduler->draining = true;
         scheduler->idle_loop = loop;
         scheduler->idle = idle;
-        tell_idle_locked(scheduler);
+        DL_FOREACH2(scheduler->due, job, due_next)
+        {
+                if (job->purchase->place == PURCHASE_WAITS && scheduler->setup.store)
+                        results_nudge(scheduler->setup.results, job);
+        }
+        scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
-struct job *scheduler_take_waiting(struct scheduler *scheduler)
+bool scheduler_writes(struct scheduler *scheduler)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        struct job *job = queue_pop(&scheduler->queue);
-        tell_idle_locked(scheduler);
+        bool writes = scheduler->records > 0;
         (void)pthread_mutex_unlock(&scheduler->mutex);
-        return job;
+        return writes;
 }

@@ -1,61 +1,150 @@
 /*
- * scheduler: who sends next, for the whole gateway.
+ * scheduler: what waits, what is under way, and who sends next, for the whole gateway.
  *
- * One mutex guards the queue and what every account has under way, so that a free slot and a
- * waiting job are matched in one step. A slot belongs to a job from its first byte until it is
- * final: the vendor sells threads, and a queued job occupies one.
+ * One mutex guards all purchases that are not final with their jobs, the queue, and what every
+ * account has under way, so that joining, cancelling, and matching a free slot with a waiting
+ * purchase are each one step. A slot belongs to a purchase from its first byte until it is final:
+ * the vendor sells threads, and a queued job occupies one.
  *
  * No wake-up can be lost: whoever adds a job or gives back a slot calls scheduler_take()
- * afterwards on its own thread, until that has nothing more.
+ * afterwards on its own thread, until that has nothing more, and comes back when it says.
  *
- * Thread: any. The mutex is a leaf but for the mailboxes.
+ * Thread: any. While the mutex is held the results' and the store's are taken, and mailboxes.
+ * Its parts: scheduler (queue and accounts), entry (jobs that come and go), keep (jobs whose ids
+ * may leave), journal (a purchase's steps).
  */
 #ifndef SOLVEGATE_ENGINE_SCHEDULER_H
 #define SOLVEGATE_ENGINE_SCHEDULER_H
+
+#include "job/job.h"
+#include "upstream/breaker.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct account;
-struct job;
+struct body;
+struct charges;
+struct config;
 struct loop;
 struct mail;
+struct purchase;
+struct results;
 struct scheduler;
+struct store;
 
-/* The accounts must outlive the scheduler. Returns 0 or -ENOMEM. */
-int scheduler_new(struct account *accounts, size_t count, size_t max_jobs,
-                  struct scheduler **ret_scheduler);
+/* All of it outlives the scheduler. */
+struct scheduler_setup {
+        const struct config *config;
+        struct account *accounts;
+        size_t account_count;
+        struct results *results;
+        struct store *store; /* NULL: nothing is kept */
+        struct charges *charges;
+};
 
-/* Drops the jobs that still wait. Takes NULL. */
+/* Returns 0 or -ENOMEM. */
+int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_scheduler);
+
+/* Drops what is left in memory. Takes NULL. */
 void scheduler_free(struct scheduler *scheduler);
 
-/* Tells whether a job would be taken now: 0, -ENOBUFS (queue full) or -ESHUTDOWN (draining). */
+/*
+ * Tells whether a job would be taken now: 0, -ENOBUFS (queue full), -ESHUTDOWN (draining),
+ * -EIO (nothing can be stored) or -EHOSTUNREACH (every account is refused upstream).
+ */
 int scheduler_check(struct scheduler *scheduler);
 
-/* Adds a job; takes a reference of its own when it succeeds. Returns as scheduler_check(). */
-int scheduler_submit(struct scheduler *scheduler, struct job *job);
+/* A purchase that is to be sent, and the slot it got. */
+struct scheduler_turn {
+        struct purchase *purchase; /* with the queue's reference; its state is sending */
+        struct account *account;
+        bool probe; /* the breaker's */
+};
 
 /*
- * Takes the next job that may be sent now, with the queue's reference, and a slot of the account
- * that is to send it: the first by priority with a free slot, the freest within one priority.
- * Returns NULL when no job waits, no slot is free, or the scheduler is draining.
+ * Takes the next purchase that may be sent now, and a slot of the account that is to send it: the
+ * first by priority with a free slot, the freest within one priority. Returns false when there is
+ * none; *ret_again_ms then is when to come back (monotonic), or INT64_MAX.
  */
-struct job *scheduler_take(struct scheduler *scheduler, struct account **ret_account);
+bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
+                    int64_t *ret_again_ms);
 
-/* Gives back the slot of a job that is final. */
+/* Takes a purchase that an upstream had accepted before the start, likewise. */
+bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn *ret_turn);
+
+/* The upstream has answered, or could not be asked; see breaker_end(). */
+void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *turn,
+                    enum breaker_result result, int64_t retry_after_ms);
+
+/* Gives back the slot. */
 void scheduler_release(struct scheduler *scheduler, struct account *account);
 
-/* Takes a job whose deadline has passed while it waited, with its reference; or NULL. */
-struct job *scheduler_take_overdue(struct scheduler *scheduler, int64_t now_ms);
+/* Whether another account than this may be used, now or later. */
+bool scheduler_has_other(struct scheduler *scheduler, const struct account *account);
 
 /*
- * Takes no more jobs and sends none from now on; the caller empties the queue with
- * scheduler_take_waiting(). Posts idle to loop once no job waits or is under way. Call it once.
+ * The flight of a purchase is over: it is final, or left as it is for the next start. Takes the
+ * reference.
+ */
+void scheduler_land(struct scheduler *scheduler, struct purchase *purchase);
+
+/*
+ * Puts a purchase back into the queue, with its reference: its state is queued again. It may be
+ * sent again after pause_ms, or when the breaker of the account says when. tried says whether this
+ * counts as a try. Returns false when nobody will take it any more, since nothing is kept and
+ * solvegate is being stopped.
+ */
+bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn *turn, bool tried,
+                       int64_t pause_ms);
+
+/* How often a purchase was sent. */
+int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purchase);
+
+/* Gives a purchase the body that was read back; takes it over. */
+void scheduler_set_body(struct scheduler *scheduler, struct purchase *purchase, struct body *body);
+
+/* The id of the first of its jobs, for the log. */
+void scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase,
+                     char ret_id[static JOB_ID_CHARS + 1]);
+
+/* When the last of a purchase's jobs is too late (monotonic). */
+int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase *purchase);
+
+/*
+ * Takes no more jobs and sends none from now on. Those who wait for a job that is queued are told
+ * to look at it. Posts idle to loop once nothing is under way. Call it once.
  */
 void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle);
 
-/* Takes any job that waits, with its reference; or NULL. To empty the queue at the end. */
-struct job *scheduler_take_waiting(struct scheduler *scheduler);
+/* Whether a record of a job or a purchase is on its way to the store. */
+bool scheduler_writes(struct scheduler *scheduler);
+
+#define SCHEDULER_SOURCES (JOB_FROM_CACHE + 1)
+#define SCHEDULER_ENDS    (JOB_OUTCOME_UNKNOWN + 1)
+
+/* What there is at one moment, and what there was since the start. */
+struct scheduler_figures {
+        size_t queued_purchases;
+        size_t queued_jobs;                /* theirs */
+        int64_t solved[SCHEDULER_SOURCES]; /* jobs by enum job_source */
+        int64_t ended[SCHEDULER_ENDS];     /* jobs by enum job_error; those without one are
+                                              solved */
+};
+
+void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret_figures);
+
+/* The same of one account. */
+struct scheduler_account {
+        const char *name; /* lives as long as the configuration */
+        int in_flight;
+        bool open; /* its breaker: it gets probes only */
+        bool out;  /* open because the account is refused */
+};
+
+/* The account with this index, from 0 on. Returns false behind the last. */
+bool scheduler_account(struct scheduler *scheduler, size_t index,
+                       struct scheduler_account *ret_account);
 
 #endif

@@ -1,126 +1,270 @@
 /*
- * The scheduler: who sends next, over which account, and when all is done.
+ * The scheduler: who sends next, over which account, when again, and when all is done.
  */
-#include "base/loop.h"
-#include "config/config.h"
-#include "engine/scheduler.h"
-#include "job/job.h"
-#include "upstream/account.h"
+#include "base/clock.h"
+#include "engine/budget.h"
+#include "engine_fixture.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-static struct job *submit(struct scheduler *scheduler, int64_t deadline_after_ms)
-{
-        struct job *job;
-
-        assert_int_equal(
-                job_new(strdup("\"bus\""), strdup("example.com"), NULL, deadline_after_ms, &job),
-                0);
-        assert_int_equal(scheduler_submit(scheduler, job), 0);
-        job_unref(job); /* the queue's reference keeps it */
-        return job;
-}
-
-static void take(struct scheduler *scheduler, struct account *expected)
-{
-        struct account *account;
-        struct job *job = scheduler_take(scheduler, &account);
-
-        if (!expected) {
-                assert_null(job);
-                return;
-        }
-        assert_non_null(job);
-        assert_ptr_equal(account, expected);
-        job_unref(job);
-}
+/* ---- turns ---- */
 
 static void jobs_go_in_the_order_they_came_and_never_above_max_in_flight(void **state)
 {
-        struct config_upstream upstream = {.max_in_flight = 2};
-        struct account account = {.config = &upstream};
-        struct scheduler *scheduler;
-        struct account *taken;
-        struct job *jobs[3];
+        struct fixture *f = *state;
 
-        (void)state;
-        assert_int_equal(scheduler_new(&account, 1, 10, &scheduler), 0);
-        for (int i = 0; i < 3; i++)
-                jobs[i] = submit(scheduler, 1000);
-        for (int i = 0; i < 2; i++) {
-                assert_ptr_equal(scheduler_take(scheduler, &taken), jobs[i]);
-                job_unref(jobs[i]);
-        }
-        take(scheduler, NULL);
-        scheduler_release(scheduler, &account);
-        assert_ptr_equal(scheduler_take(scheduler, &taken), jobs[2]);
-        job_unref(jobs[2]);
-        scheduler_free(scheduler);
+        open_scheduler(f, 1);
+        struct job *a = submit(f, "a"), *b = submit(f, "b"), *c = submit(f, "c");
+        struct scheduler_turn first = take(f, a);
+        assert_ptr_equal(first.account, &f->accounts[0]);
+        assert_false(first.probe);
+        assert_int_equal(state_of(f, a), JOB_SENDING);
+        (void)take(f, b);
+        assert_int_equal(take_nothing(f), INT64_MAX); /* time alone makes no room */
+        assert_int_equal(state_of(f, c), JOB_QUEUED);
+        solve_turn(f, &first);
+        (void)take(f, c);
+        assert_int_equal(take_nothing(f), INT64_MAX);
 }
 
 static void a_full_queue_refuses(void **state)
 {
-        struct config_upstream upstream = {.max_in_flight = 1};
-        struct account account = {.config = &upstream};
-        struct scheduler *scheduler;
+        struct fixture *f = *state;
         struct job *job;
 
-        (void)state;
-        assert_int_equal(scheduler_new(&account, 1, 2, &scheduler), 0);
-        (void)submit(scheduler, 1000);
-        assert_int_equal(scheduler_check(scheduler), 0);
-        (void)submit(scheduler, 1000);
-        assert_int_equal(scheduler_check(scheduler), -ENOBUFS);
-        assert_int_equal(job_new(strdup("\"\""), strdup("h"), NULL, 1000, &job), 0);
-        assert_int_equal(scheduler_submit(scheduler, job), -ENOBUFS);
-        job_unref(job);
-        scheduler_free(scheduler);
+        f->config.limits.queue_jobs = 2;
+        open_scheduler(f, 1);
+        struct job *first = submit(f, "a");
+        assert_int_equal(scheduler_check(f->scheduler), 0);
+        (void)submit(f, "b");
+        assert_int_equal(scheduler_check(f->scheduler), -ENOBUFS);
+        assert_int_equal(submit_order(f, &(struct order){.task = "c"}, &job), -ENOBUFS);
+        (void)take(f, first);
+        assert_int_equal(scheduler_check(f->scheduler), 0);
+        (void)submit(f, "c");
+}
+
+static void followers_do_not_pile_up_without_end(void **state)
+{
+        struct fixture *f = *state;
+        struct job *job;
+
+        f->config.limits.queue_jobs = 3; /* and 2 slots */
+        open_scheduler(f, 1);
+        (void)take(f, submit(f, "a"));
+        for (int i = 0; i < 4; i++)
+                (void)submit(f, "a");
+        assert_int_equal(submit_order(f, &(struct order){.task = "a"}, &job), -ENOBUFS);
 }
 
 static void accounts_are_used_by_priority_and_then_by_free_slots(void **state)
 {
-        struct config_upstream upstreams[] = {
-                {.max_in_flight = 9, .priority = 1},
-                {.max_in_flight = 1, .priority = 0},
-                {.max_in_flight = 2, .priority = 0},
-        };
-        struct account accounts[] = {
-                {.config = &upstreams[0]}, {.config = &upstreams[1]}, {.config = &upstreams[2]}};
-        struct scheduler *scheduler;
+        struct fixture *f = *state;
+        /* The second has two free slots against one, and then it is the first of equals. */
+        static const size_t accounts[] = {2, 1, 2, 0};
 
-        (void)state;
-        assert_int_equal(scheduler_new(accounts, 3, 10, &scheduler), 0);
-        for (int i = 0; i < 4; i++)
-                (void)submit(scheduler, 1000);
-        take(scheduler, &accounts[2]); /* two free slots against one */
-        take(scheduler, &accounts[1]); /* one against one: the first of them */
-        take(scheduler, &accounts[2]);
-        take(scheduler, &accounts[0]); /* only now the later priority */
-        scheduler_free(scheduler);
+        f->upstreams[0].priority = 1;
+        f->upstreams[0].max_in_flight = 9;
+        f->upstreams[1].max_in_flight = 1;
+        open_scheduler(f, 3);
+        struct job *jobs[] = {submit(f, "a"), submit(f, "b"), submit(f, "c"), submit(f, "d")};
+        for (size_t i = 0; i < 4; i++)
+                assert_ptr_equal(take(f, jobs[i]).account, &f->accounts[accounts[i]]);
 }
 
-static void a_job_whose_deadline_passed_in_the_queue_is_handed_out_as_overdue(void **state)
+/* ---- coming back ---- */
+
+static void one_that_comes_back_goes_before_those_that_came_later(void **state)
 {
-        struct config_upstream upstream = {.max_in_flight = 1};
-        struct account account = {.config = &upstream};
-        struct scheduler *scheduler;
+        struct fixture *f = *state;
 
-        (void)state;
-        assert_int_equal(scheduler_new(&account, 1, 10, &scheduler), 0);
-        struct job *job = submit(scheduler, 1000);
-        assert_null(scheduler_take_overdue(scheduler, job->deadline_ms - 1));
-        assert_ptr_equal(scheduler_take_overdue(scheduler, job->deadline_ms), job);
-        assert_null(scheduler_take_overdue(scheduler, job->deadline_ms));
-        job_unref(job);
-        scheduler_free(scheduler);
+        f->upstreams[0].max_in_flight = 1;
+        open_scheduler(f, 1);
+        struct job *a = submit(f, "a"), *b = submit(f, "b");
+        struct scheduler_turn turn = take(f, a);
+        assert_true(give_back(f, &turn, true, 0));
+        assert_int_equal(state_of(f, a), JOB_QUEUED);
+        turn = take(f, a);
+        solve_turn(f, &turn);
+        (void)take(f, b);
 }
+
+static void a_pause_is_kept_while_others_go_on(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *a = submit(f, "a"), *b = submit(f, "b");
+        struct scheduler_turn turn = take(f, a);
+        int64_t before_ms = clock_monotonic_ms();
+        assert_true(give_back(f, &turn, true, LONG_MS));
+        (void)take(f, b);
+        int64_t again_ms = take_nothing(f);
+        assert_true(again_ms >= before_ms + LONG_MS && again_ms <= clock_monotonic_ms() + LONG_MS);
+}
+
+static void only_what_was_really_tried_counts_as_a_try(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *job = submit(f, "a");
+        assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), 0);
+        for (int tries = 1; tries <= 3; tries++) {
+                struct scheduler_turn turn = take(f, job);
+                assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), tries);
+                (void)give_back(f, &turn, false, 0);
+                turn = take(f, job);
+                assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), tries);
+                (void)give_back(f, &turn, true, 0);
+        }
+}
+
+/* So many purchases are turned away, to pause for so long; returns how many are sent again. */
+static int retries_of(struct fixture *f, int purchases, int64_t pause_ms)
+{
+        struct scheduler_turn turns[JOBS_MAX], turn;
+        int64_t again_ms;
+        int taken = 0;
+
+        for (int i = 0; i < purchases; i++) {
+                char task[2] = {(char)('a' + i), '\0'};
+                turns[i] = take(f, submit(f, task));
+        }
+        for (int i = 0; i < purchases; i++)
+                (void)give_back(f, &turns[i], true, pause_ms);
+        int64_t paused_ms = clock_monotonic_ms() + pause_ms;
+        while (clock_monotonic_ms() < paused_ms)
+                ; /* a millisecond at most */
+        while (scheduler_take(f->scheduler, &turn, &again_ms)) {
+                f->flying[f->flying_count++] = turn.purchase;
+                taken++;
+        }
+        assert_true(again_ms > paused_ms && again_ms < paused_ms + LONG_MS);
+        return taken;
+}
+
+static void expect_retries_within_budget(struct fixture *f, int64_t pause_ms)
+{
+        enum { PURCHASES = 25 };
+        int64_t started_ms = clock_monotonic_ms();
+
+        f->upstreams[0].max_in_flight = JOBS_MAX;
+        open_scheduler(f, 1);
+        int taken = retries_of(f, PURCHASES, pause_ms);
+        int budget = BUDGET_RETRIES_START + PURCHASES * BUDGET_PERCENT / 100;
+        assert_in_range(taken, budget,
+                        budget + (clock_monotonic_ms() - started_ms) / BUDGET_FREE_MS);
+}
+
+static void retries_stay_within_their_budget(void **state)
+{
+        expect_retries_within_budget(*state, 1);
+}
+
+static void retries_for_which_the_lot_gave_no_pause_do_so_too(void **state)
+{
+        expect_retries_within_budget(*state, 0);
+}
+
+/* ---- the upstreams' health ---- */
+
+static void fail_often(struct fixture *f, struct job *job)
+{
+        for (int i = 0; i < BREAKER_FAILURES; i++) {
+                struct scheduler_turn turn = take(f, job);
+                scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
+                (void)give_back(f, &turn, false, 0);
+        }
+}
+
+static void an_account_that_fails_often_gets_nothing_until_it_is_probed(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *job = submit(f, "a");
+        int64_t before_ms = clock_monotonic_ms();
+        fail_often(f, job);
+        assert_true(take_nothing(f) >= before_ms + LONG_MS);
+        assert_int_equal(scheduler_check(f->scheduler), 0); /* jobs may wait for that */
+}
+
+static void one_job_probes_at_a_time_and_its_success_lets_the_others_go(void **state)
+{
+        struct fixture *f = *state;
+
+        f->config.retry.probe_ms = 0;
+        open_scheduler(f, 1);
+        struct job *a = submit(f, "a");
+        fail_often(f, a);
+        struct job *b = submit(f, "b");
+        struct scheduler_turn turn = take(f, a);
+        assert_true(turn.probe);
+        assert_int_equal(scheduler_attempts(f->scheduler, a->purchase), 0);
+        assert_int_equal(take_nothing(f), INT64_MAX);
+
+        scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
+        (void)give_back(f, &turn, true, LONG_MS); /* no pause of its own: the breaker's counts */
+        turn = take(f, a);
+        assert_true(turn.probe);
+        scheduler_note(f->scheduler, &turn, BREAKER_WELL, 0);
+        assert_false(take(f, b).probe);
+}
+
+static void a_probe_may_be_a_job_that_pauses(void **state)
+{
+        struct fixture *f = *state;
+
+        f->config.retry.probe_ms = 0;
+        open_scheduler(f, 1);
+        struct job *paused = submit(f, "a"), *job = submit(f, "b");
+        struct scheduler_turn turn = take(f, paused), other = take(f, job);
+        (void)give_back(f, &turn, true, LONG_MS);
+        (void)give_back(f, &other, false, 0);
+        fail_often(f, job);
+        turn = take(f, job);
+        scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
+        solve_turn(f, &turn);
+        assert_true(take(f, paused).probe);
+}
+
+static void a_refused_account_takes_no_jobs_as_long_as_there_is_no_other(void **state)
+{
+        struct fixture *f = *state;
+        struct job *job;
+
+        open_scheduler(f, 2);
+        struct job *a = submit(f, "a"), *b = submit(f, "b");
+        struct scheduler_turn first = take(f, a), second = take(f, b);
+        assert_ptr_not_equal(first.account, second.account);
+        scheduler_note(f->scheduler, &first, BREAKER_REFUSED, 0);
+        assert_true(scheduler_has_other(f->scheduler, first.account));
+        assert_false(scheduler_has_other(f->scheduler, second.account));
+        assert_int_equal(scheduler_check(f->scheduler), 0);
+        (void)give_back(f, &first, false, 0);
+        assert_ptr_equal(take(f, a).account, second.account);
+
+        scheduler_note(f->scheduler, &second, BREAKER_REFUSED, 0);
+        assert_int_equal(scheduler_check(f->scheduler), -EHOSTUNREACH);
+        assert_int_equal(submit_order(f, &(struct order){.task = "c"}, &job), -EHOSTUNREACH);
+}
+
+static void a_refused_account_is_usable_again_when_its_pause_is_over(void **state)
+{
+        struct fixture *f = *state;
+
+        f->config.retry.recheck_ms = 0;
+        open_scheduler(f, 1);
+        struct job *a = submit(f, "a");
+        struct scheduler_turn turn = take(f, a);
+        scheduler_note(f->scheduler, &turn, BREAKER_REFUSED, 0);
+        assert_int_equal(scheduler_check(f->scheduler), 0);
+        (void)give_back(f, &turn, false, 0);
+        assert_true(take(f, a).probe);
+}
+
+/* ---- the end ---- */
 
 struct idle {
         struct mail mail;
@@ -138,38 +282,73 @@ static void on_idle(struct mail *mail)
 
 static void draining_sends_nothing_more_and_tells_when_nothing_is_left(void **state)
 {
-        struct config_upstream upstream = {.max_in_flight = 1};
-        struct account account = {.config = &upstream};
-        struct idle idle = {.mail.deliver = on_idle};
-        struct scheduler *scheduler;
+        struct fixture *f = *state;
+        struct idle idle = {.mail.deliver = on_idle, .loop = f->loop};
+        struct job *job;
 
-        (void)state;
-        assert_int_equal(loop_new(&idle.loop), 0);
-        assert_int_equal(scheduler_new(&account, 1, 10, &scheduler), 0);
-        (void)submit(scheduler, 1000);
-        (void)submit(scheduler, 1000);
-        take(scheduler, &account);
-        scheduler_drain(scheduler, idle.loop, &idle.mail);
-        assert_int_equal(scheduler_check(scheduler), -ESHUTDOWN);
-        scheduler_release(scheduler, &account);
-        take(scheduler, NULL); /* what waits is not sent any more */
-        struct job *waiting = scheduler_take_waiting(scheduler);
-        assert_non_null(waiting);
-        job_unref(waiting);
-        loop_run(idle.loop);
+        open_scheduler(f, 1);
+        struct job *sent = submit(f, "a"), *waits = submit(f, "b");
+        struct scheduler_turn turn = take(f, sent);
+        scheduler_drain(f->scheduler, f->loop, &idle.mail);
+        assert_int_equal(scheduler_check(f->scheduler), -ESHUTDOWN);
+        assert_int_equal(submit_order(f, &(struct order){.task = "c"}, &job), -ESHUTDOWN);
+        (void)take_nothing(f);
+        entry_cancel_waiting(f->scheduler, f->loop);
+        assert_int_equal(state_of(f, waits), JOB_CANCELLED);
+        solve_turn(f, &turn);
+        assert_int_equal(state_of(f, sent), JOB_SOLVED);
+        loop_run(f->loop);
         assert_int_equal(idle.told, 1);
-        scheduler_free(scheduler);
-        loop_free(idle.loop);
+}
+
+static void what_comes_back_while_draining_is_for_the_caller_to_cancel(void **state)
+{
+        struct fixture *f = *state;
+        struct idle idle = {.mail.deliver = on_idle, .loop = f->loop};
+
+        open_scheduler(f, 1);
+        struct job *job = submit(f, "a");
+        struct scheduler_turn turn = take(f, job);
+        scheduler_drain(f->scheduler, f->loop, &idle.mail);
+        assert_false(give_back(f, &turn, true, 0));
+        entry_cancel_waiting(f->scheduler, f->loop);
+        assert_int_equal(state_of(f, job), JOB_CANCELLED);
+        loop_run(f->loop);
+        assert_int_equal(idle.told, 1);
+}
+
+static void an_idle_scheduler_says_so_at_once(void **state)
+{
+        struct fixture *f = *state;
+        struct idle idle = {.mail.deliver = on_idle, .loop = f->loop};
+
+        open_scheduler(f, 1);
+        scheduler_drain(f->scheduler, f->loop, &idle.mail);
+        loop_run(f->loop);
+        assert_int_equal(idle.told, 1);
+        assert_false(scheduler_writes(f->scheduler));
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(jobs_go_in_the_order_they_came_and_never_above_max_in_flight),
-                cmocka_unit_test(a_full_queue_refuses),
-                cmocka_unit_test(accounts_are_used_by_priority_and_then_by_free_slots),
-                cmocka_unit_test(a_job_whose_deadline_passed_in_the_queue_is_handed_out_as_overdue),
-                cmocka_unit_test(draining_sends_nothing_more_and_tells_when_nothing_is_left),
+                ON_ENGINE(jobs_go_in_the_order_they_came_and_never_above_max_in_flight),
+                ON_ENGINE(a_full_queue_refuses),
+                ON_ENGINE(followers_do_not_pile_up_without_end),
+                ON_ENGINE(accounts_are_used_by_priority_and_then_by_free_slots),
+                ON_ENGINE(one_that_comes_back_goes_before_those_that_came_later),
+                ON_ENGINE(a_pause_is_kept_while_others_go_on),
+                ON_ENGINE(only_what_was_really_tried_counts_as_a_try),
+                ON_ENGINE(retries_stay_within_their_budget),
+                ON_ENGINE(retries_for_which_the_lot_gave_no_pause_do_so_too),
+                ON_ENGINE(an_account_that_fails_often_gets_nothing_until_it_is_probed),
+                ON_ENGINE(one_job_probes_at_a_time_and_its_success_lets_the_others_go),
+                ON_ENGINE(a_probe_may_be_a_job_that_pauses),
+                ON_ENGINE(a_refused_account_takes_no_jobs_as_long_as_there_is_no_other),
+                ON_ENGINE(a_refused_account_is_usable_again_when_its_pause_is_over),
+                ON_ENGINE(draining_sends_nothing_more_and_tells_when_nothing_is_left),
+                ON_ENGINE(what_comes_back_while_draining_is_for_the_caller_to_cancel),
+                ON_ENGINE(an_idle_scheduler_says_so_at_once),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

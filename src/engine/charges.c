@@ -1,0 +1,105 @@
+/*
+ * charges: see charges.h. There are few pairs, as many as the configuration names.
+ */
+#include "engine/charges.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct pair {
+        char *client;
+        char *upstream;
+        int64_t charged;
+        int64_t unknown;
+        struct pair *next;
+};
+
+struct charges {
+        pthread_mutex_t mutex;
+        struct pair *pairs; /* guarded by mutex */
+};
+
+int charges_new(struct charges **ret_charges)
+{
+        struct charges *charges = calloc(1, sizeof *charges);
+
+        if (!charges)
+                return -ENOMEM;
+        (void)pthread_mutex_init(&charges->mutex, NULL);
+        *ret_charges = charges;
+        return 0;
+}
+
+static void pair_free(struct pair *pair)
+{
+        free(pair->client);
+        free(pair->upstream);
+        free(pair);
+}
+
+void charges_free(struct charges *charges)
+{
+        if (!charges)
+                return;
+        while (charges->pairs) {
+                struct pair *pair = charges->pairs;
+                charges->pairs = pair->next;
+                pair_free(pair);
+        }
+        (void)pthread_mutex_destroy(&charges->mutex);
+        free(charges);
+}
+
+static struct pair *find_locked(struct charges *charges, const char *client, const char *upstream)
+{
+        struct pair *pair = charges->pairs;
+
+        while (pair && (strcmp(pair->client, client) != 0 || strcmp(pair->upstream, upstream) != 0))
+                pair = pair->next;
+        return pair;
+}
+
+static struct pair *add_locked(struct charges *charges, const char *client, const char *upstream)
+{
+        struct pair *pair = calloc(1, sizeof *pair);
+
+        if (!pair)
+                return NULL;
+        pair->client = strdup(client);
+        pair->upstream = strdup(upstream);
+        if (!pair->client || !pair->upstream) {
+                pair_free(pair);
+                return NULL;
+        }
+        pair->next = charges->pairs;
+        charges->pairs = pair;
+        return pair;
+}
+
+void charges_add(struct charges *charges, const char *client, const char *upstream, int64_t charged,
+                 int64_t unknown)
+{
+        (void)pthread_mutex_lock(&charges->mutex);
+        struct pair *pair = find_locked(charges, client, upstream);
+        if (!pair)
+                pair = add_locked(charges, client, upstream);
+        if (pair) {
+                pair->charged += charged;
+                pair->unknown += unknown;
+        }
+        (void)pthread_mutex_unlock(&charges->mutex);
+}
+
+void charges_each(struct charges *charges, void (*row)(void *arg, const struct charges_row *row),
+                  void *arg)
+{
+        (void)pthread_mutex_lock(&charges->mutex);
+        for (const struct pair *pair = charges->pairs; pair; pair = pair->next) {
+                struct charges_row values = {pair->client, pair->upstream, pair->charged,
+                                             pair->unknown};
+                row(arg, &values);
+        }
+        (void)pthread_mutex_unlock(&charges->mutex);
+}

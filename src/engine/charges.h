@@ -1,0 +1,34 @@
+/*
+ * charges: how many charges there were in all, for each client and upstream. The store keeps the
+ * same in its ledger, from where this starts.
+ *
+ * Has its own mutex, a leaf. Thread: any.
+ */
+#ifndef SOLVEGATE_ENGINE_CHARGES_H
+#define SOLVEGATE_ENGINE_CHARGES_H
+
+#include <stdint.h>
+
+struct charges;
+
+/* What is known of a charge once its job is settled. */
+struct charges_row {
+        const char *client;
+        const char *upstream;
+        int64_t charged; /* the upstream took the job */
+        int64_t unknown; /* it may have */
+};
+
+/* Returns 0 or -ENOMEM. */
+int charges_new(struct charges **ret_charges);
+void charges_free(struct charges *charges);
+
+/* Adds to a client's charges at an upstream. Without memory for a new pair they are not counted. */
+void charges_add(struct charges *charges, const char *client, const char *upstream, int64_t charged,
+                 int64_t unknown);
+
+/* Calls row(…) for each pair. */
+void charges_each(struct charges *charges, void (*row)(void *arg, const struct charges_row *row),
+                  void *arg);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * entry: jobs that come, and jobs that leave by themselves.
+ *
+ * A job that comes joins an identical purchase that is under way, is answered from the cache, or
+ * makes a purchase of its own. One that leaves, because it is cancelled or too late, leaves the
+ * other jobs of its purchase as they are; the last one takes a purchase that was not sent along.
+ *
+ * Thread: any, but where it says otherwise.
+ */
+#ifndef SOLVEGATE_ENGINE_ENTRY_H
+#define SOLVEGATE_ENGINE_ENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct job;
+struct loop;
+struct outcome;
+struct purchase;
+struct scheduler;
+
+/*
+ * Takes a job, which nobody else knows yet. candidate is the purchase that it makes if it must, or
+ * if fresh says that it may neither join nor be answered from the cache. The caller keeps his
+ * references. Returns 0, what scheduler_check() returns, -ENOMEM, or -EEXIST: the client's job with
+ * this Idempotency-Key is *ret_other, a reference.
+ */
+int entry_submit(struct scheduler *scheduler, struct job *job, struct purchase *candidate,
+                 bool fresh, struct job **ret_other);
+
+enum entry_cancel {
+        ENTRY_CANCELLED, /* it is, or will be as soon as that is stored */
+        ENTRY_SENT,      /* too late */
+};
+
+/* Cancels a job that was not sent. What it waits for is told on this loop. Thread: the loop's. */
+enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job);
+
+/*
+ * Forgets a job whose id has not left, since it could not be stored; if it was sent already, it
+ * goes on, so that the result can answer for its identity.
+ */
+void entry_withdraw(struct scheduler *scheduler, struct job *job);
+
+/* Ends all jobs that are too late, but those that are being sent. Thread: the loop's. */
+void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);
+
+/* Cancels every job that waits: solvegate is being stopped, and keeps nothing. Thread: the loop's.
+ */
+void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop);
+
+/*
+ * What the store had kept. A purchase that waits, was accepted, or is final, with its jobs
+ * attached; or a job that ended by itself. Takes over the references. Before any thread is started.
+ * Returns 0 or -ENOMEM.
+ */
+int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct outcome *outcome,
+                  int64_t finished_wall_ms);
+int entry_restore_ended(struct scheduler *scheduler, struct job *job, struct outcome *outcome,
+                        int64_t finished_wall_ms);
+
+#endif

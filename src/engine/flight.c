@@ -1,0 +1,464 @@
+/*
+ * flight: see flight.h. Each function that ends a flight frees it; its caller then only kicks the
+ * forwarder.
+ */
+#include "engine/flight_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "engine/budget.h"
+#include "engine/entry.h"
+#include "job/body.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
+#include "upstream/account.h"
+#include "upstream/exchange.h"
+#include "upstream/transfer.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define LEAST_TIME_MAX_MS    5000
+#define STORE_RETRY_PAUSE_MS 250 /* before a job that could not be recorded is tried again */
+#define MESSAGE_BYTES_MAX    1024
+
+_Static_assert(UPSTREAM_ID_BYTES_MAX == STORE_UPSTREAM_ID_BYTES_MAX, "an id can be stored");
+
+static const struct config *config_of(const struct flight *flight)
+{
+        return flight->forwarder->setup.config;
+}
+
+static struct scheduler *scheduler_of(const struct flight *flight)
+{
+        return flight->forwarder->setup.scheduler;
+}
+
+struct journal flight_journal(const struct flight *flight)
+{
+        return (struct journal){
+                .scheduler = scheduler_of(flight),
+                .loop = flight->forwarder->setup.loop,
+                .purchase = flight->turn.purchase,
+                .account = flight->turn.account,
+        };
+}
+
+int64_t flight_time_left_ms(const struct flight *flight)
+{
+        int64_t left_ms = scheduler_deadline_ms(scheduler_of(flight), flight->turn.purchase) -
+                          clock_monotonic_ms();
+
+        return left_ms > 0 ? left_ms : 0;
+}
+
+/* With less time left a job is not sent: it would be charged, and its result hardly come in time.
+ */
+static int64_t least_time_ms(const struct config *config)
+{
+        int64_t tenth_ms = config->limits.job_deadline_ms / 10;
+
+        return tenth_ms < LEAST_TIME_MAX_MS ? tenth_ms : LEAST_TIME_MAX_MS;
+}
+
+/* ---- the beginning and the end of a flight ---- */
+
+static struct flight *flight_new(struct forwarder *forwarder, const struct scheduler_turn *turn)
+{
+        struct flight *flight = calloc(1, sizeof *flight);
+
+        if (!flight)
+                return NULL;
+        flight->forwarder = forwarder;
+        flight->turn = *turn;
+        flight->started_ms = clock_monotonic_ms();
+        scheduler_payer(forwarder->setup.scheduler, turn->purchase, flight->payer);
+        DL_APPEND(forwarder->flights, flight);
+        return flight;
+}
+
+static void flight_free(struct flight *flight)
+{
+        DL_DELETE(flight->forwarder->flights, flight);
+        loop_timer_free(flight->timer);
+        free(flight);
+}
+
+/* One line for each purchase that ends; what an operator may have to look into is a warning. */
+static void log_end(const struct flight *flight, const char *outcome, const char *message)
+{
+        log_line(message ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                 "job %s %s site=%s upstream=%s ms=%lld%s%s", flight->payer, outcome,
+                 flight->turn.purchase->host, flight->turn.account->config->name,
+                 (long long)(clock_monotonic_ms() - flight->started_ms), message ? ": " : "",
+                 message ? message : "");
+}
+
+static void on_final_stored(void *arg, int error)
+{
+        struct flight *flight = arg;
+        struct forwarder *forwarder = flight->forwarder;
+        struct purchase *purchase = flight->turn.purchase;
+
+        (void)error; /* never, but when solvegate is being stopped and has told so */
+        flight_free(flight);
+        scheduler_land(forwarder->setup.scheduler, purchase);
+}
+
+/* The upstream has nothing more to do with it: gives back the slot, and makes it final. */
+static void flight_end(struct flight *flight, struct outcome *outcome, enum store_charge charge)
+{
+        struct journal journal = flight_journal(flight);
+
+        flight->phase = FLIGHT_ENDING;
+        loop_timer_free(flight->timer);
+        flight->timer = NULL;
+        scheduler_release(scheduler_of(flight), flight->turn.account);
+        journal_final(&journal, outcome, charge, on_final_stored, flight);
+}
+
+void flight_fail(struct flight *flight, enum job_state state, enum job_error error,
+                 enum store_charge charge, const char *format, ...)
+{
+        char message[MESSAGE_BYTES_MAX];
+        va_list args;
+
+        va_start(args, format);
+        (void)vsnprintf(message, sizeof message, format, args);
+        va_end(args);
+        log_end(flight, job_error_code(error), message);
+        flight_end(flight, outcome_failed(state, error, message), charge);
+}
+
+void flight_solve(struct flight *flight, struct answer *answer, enum store_charge charge)
+{
+        struct outcome *outcome = outcome_solved(answer->members, answer->members_len);
+
+        answer->members = NULL;
+        log_end(flight, answer->skipped ? "skipped" : "solved", NULL);
+        flight_end(flight, outcome, charge);
+}
+
+/* Puts it back into the queue. charge is what became of the try that was stored, if one was. */
+static void flight_return(struct flight *flight, enum store_charge charge, bool tried,
+                          int64_t pause_ms)
+{
+        struct forwarder *forwarder = flight->forwarder;
+        struct scheduler *scheduler = scheduler_of(flight);
+        struct scheduler_turn turn = flight->turn;
+        struct journal journal = flight_journal(flight);
+
+        scheduler_release(scheduler, turn.account);
+        journal_returned(&journal, charge);
+        flight_free(flight);
+        if (!scheduler_requeue(scheduler, &turn, tried, pause_ms))
+                entry_cancel_waiting(scheduler, forwarder->setup.loop);
+}
+
+/* ---- asking the upstream to solve it ---- */
+
+void flight_log_trouble(const struct flight *flight, const struct answer *answer)
+{
+        const struct config_upstream *config = flight->turn.account->config;
+
+        if (answer->detail[0])
+                log_warning("upstream %s: %s", config->name, answer->detail);
+        if (answer->about_account)
+                log_error("upstream %s refuses the account of credential %s: %s", config->name,
+                          config->credential, answer->message);
+}
+
+static enum breaker_result result_of(const struct answer *answer)
+{
+        if (answer->about_account)
+                return BREAKER_REFUSED;
+        switch (answer->kind) {
+        case ANSWER_FINAL:
+        case ANSWER_PENDING:
+        case ANSWER_REJECTED:
+                return BREAKER_WELL;
+        case ANSWER_TRY_LATER:
+                return BREAKER_LATER;
+        case ANSWER_NOT_SENT:
+                return BREAKER_UNREACHABLE;
+        case ANSWER_UNCLEAR:
+                return BREAKER_UNCLEAR;
+        }
+        return BREAKER_NOTHING;
+}
+
+/* It may be sent again; a breaker's probe does not count as a try of its own. */
+static void flight_retry(struct flight *flight, enum store_charge charge)
+{
+        const struct config *config = config_of(flight);
+        int tries = scheduler_attempts(scheduler_of(flight), flight->turn.purchase);
+
+        flight_return(flight, charge, true,
+                      flight->turn.probe ? 0
+                                         : budget_backoff_ms(config->retry.base_ms,
+                                                             config->retry.cap_ms, tries, 0));
+}
+
+static bool tries_are_left(const struct flight *flight)
+{
+        return flight->turn.probe ||
+               scheduler_attempts(scheduler_of(flight), flight->turn.purchase) <
+                       config_of(flight)->retry.attempts;
+}
+
+/* It surely was not taken, and not charged. */
+static void on_turned_away(struct flight *flight, const struct answer *answer)
+{
+        log_debug("job %s turned away by %s: %s", flight->payer, flight->turn.account->config->name,
+                  answer->message);
+        if (flight_time_left_ms(flight) == 0)
+                flight_fail(flight, JOB_FAILED, JOB_DEADLINE, STORE_CHARGE_NOT_CHARGED,
+                            "limits.job_deadline passed before the upstream took the job, which "
+                            "was not charged; the last try: %s",
+                            answer->message);
+        else if (tries_are_left(flight))
+                flight_retry(flight, STORE_CHARGE_NOT_CHARGED);
+        else
+                flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE, STORE_CHARGE_NOT_CHARGED,
+                            "the upstream did not take the job in %d tries (retry.attempts), "
+                            "nothing was charged: %s; send it again later",
+                            config_of(flight)->retry.attempts, answer->message);
+}
+
+/* The account is refused, not the job, which goes to another account if there is one. */
+static void on_account_refused(struct flight *flight, const struct answer *answer)
+{
+        if (scheduler_has_other(scheduler_of(flight), flight->turn.account))
+                flight_return(flight, STORE_CHARGE_NOT_CHARGED, false, 0);
+        else
+                flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_REJECTED, STORE_CHARGE_NOT_CHARGED,
+                            "%s", answer->message);
+}
+
+/* It may have been taken and charged. */
+static void on_unclear(struct flight *flight, const struct answer *answer)
+{
+        if (config_of(flight)->retry.on_unknown == ON_UNKNOWN_RETRY && tries_are_left(flight) &&
+            flight_time_left_ms(flight) > 0)
+                flight_retry(flight, STORE_CHARGE_UNKNOWN);
+        else
+                flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, STORE_CHARGE_UNKNOWN,
+                            "the job may have reached the upstream and been charged, so it was "
+                            "not sent again: %s",
+                            answer->message);
+}
+
+static void on_solve_answer(struct answer *answer, void *arg)
+{
+        struct flight *flight = arg;
+        struct forwarder *forwarder = flight->forwarder;
+
+        flight->exchange = NULL;
+        flight_log_trouble(flight, answer);
+        scheduler_note(scheduler_of(flight), &flight->turn, result_of(answer),
+                       answer->retry_after_ms);
+        switch (answer->kind) {
+        case ANSWER_FINAL:
+                flight_solve(flight, answer, STORE_CHARGE_CHARGED);
+                break;
+        case ANSWER_PENDING:
+                flight_follow(flight, answer);
+                break;
+        case ANSWER_REJECTED:
+                if (answer->about_account)
+                        on_account_refused(flight, answer);
+                else
+                        flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_REJECTED,
+                                    STORE_CHARGE_NOT_CHARGED, "%s", answer->message);
+                break;
+        case ANSWER_TRY_LATER:
+        case ANSWER_NOT_SENT:
+                on_turned_away(flight, answer);
+                break;
+        case ANSWER_UNCLEAR:
+                on_unclear(flight, answer);
+                break;
+        }
+        answer_done(answer);
+        forwarder_kick(forwarder);
+}
+
+/* ---- before that ---- */
+
+/* It was not sent after all. */
+static void flight_stay_unsent(struct flight *flight, int64_t pause_ms)
+{
+        scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_NOTHING, 0);
+        flight_return(flight, STORE_CHARGE_NOT_CHARGED, false, pause_ms);
+}
+
+static void flight_refuse(struct flight *flight, enum job_error error, const char *message)
+{
+        scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_NOTHING, 0);
+        flight_fail(flight, JOB_FAILED, error, STORE_CHARGE_NOT_CHARGED, "%s", message);
+}
+
+static void flight_ask(struct flight *flight)
+{
+        const struct body *body = flight->turn.purchase->body;
+        int64_t left_ms = flight_time_left_ms(flight);
+        struct question question = {
+                .account = flight->turn.account,
+                .endpoint = UPSTREAM_SOLVE,
+                .body = body->data,
+                .body_len = body->len,
+                .timeout_ms = left_ms > 0 ? left_ms : 1,
+        };
+
+        flight->phase = FLIGHT_ASKING;
+        if (exchange_start(flight->forwarder->transfers, &question, on_solve_answer, flight,
+                           &flight->exchange) < 0)
+                flight_refuse(flight, JOB_UPSTREAM_UNAVAILABLE,
+                              "no memory to send the job; it was not sent and not charged");
+}
+
+static void on_sending_stored(void *arg, int error)
+{
+        struct flight *flight = arg;
+        struct forwarder *forwarder = flight->forwarder;
+
+        if (error < 0 || forwarder->aborted)
+                flight_stay_unsent(flight, error < 0 ? STORE_RETRY_PAUSE_MS : 0);
+        else
+                flight_ask(flight);
+        /* Without a store the caller kicks, who is in the middle of it. */
+        if (forwarder->setup.store)
+                forwarder_kick(forwarder);
+}
+
+static void flight_record(struct flight *flight)
+{
+        struct journal journal = flight_journal(flight);
+
+        flight->phase = FLIGHT_RECORDING;
+        if (journal_sending(&journal, on_sending_stored, flight) < 0)
+                flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
+}
+
+static void on_body_fetched(struct store_fetch *fetch, int error, struct body *body)
+{
+        struct flight *flight = (struct flight *)((char *)fetch - offsetof(struct flight, fetch));
+        struct forwarder *forwarder = flight->forwarder;
+
+        if (error == 0)
+                scheduler_set_body(scheduler_of(flight), flight->turn.purchase, body);
+        if (error == -ENOENT)
+                flight_refuse(flight, JOB_UPSTREAM_UNAVAILABLE,
+                              "the job's body is not in the store any more; it was not sent and "
+                              "not charged; send it again");
+        else if (error < 0 || forwarder->aborted)
+                flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
+        else
+                flight_record(flight);
+        forwarder_kick(forwarder);
+}
+
+/* Without memory for a flight: it is turned away as if nothing had happened. */
+static void give_back(struct forwarder *forwarder, const struct scheduler_turn *turn)
+{
+        struct scheduler *scheduler = forwarder->setup.scheduler;
+        struct journal journal = {scheduler, forwarder->setup.loop, turn->purchase, turn->account};
+
+        scheduler_note(scheduler, turn, BREAKER_NOTHING, 0);
+        scheduler_release(scheduler, turn->account);
+        journal_returned(&journal, STORE_CHARGE_NOT_CHARGED);
+        (void)scheduler_requeue(scheduler, turn, false, STORE_RETRY_PAUSE_MS);
+}
+
+void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn)
+{
+        struct flight *flight = flight_new(forwarder, turn);
+
+        if (!flight) {
+                give_back(forwarder, turn);
+        } else if (flight_time_left_ms(flight) < least_time_ms(forwarder->setup.config)) {
+                flight_refuse(flight, JOB_DEADLINE,
+                              "too little of limits.job_deadline was left when the job's turn "
+                              "came; it was not sent and not charged");
+        } else if (!turn->purchase->body) {
+                flight->phase = FLIGHT_FETCHING;
+                flight->fetch = (struct store_fetch){
+                        .number = turn->purchase->number,
+                        .pool = forwarder->setup.bodies,
+                        .loop = forwarder->setup.loop,
+                        .done = on_body_fetched,
+                };
+                store_fetch_body(forwarder->setup.store, &flight->fetch);
+        } else {
+                flight_record(flight);
+        }
+}
+
+void flight_resume(struct forwarder *forwarder, const struct scheduler_turn *turn)
+{
+        struct flight *flight = flight_new(forwarder, turn);
+
+        if (flight && flight_follow_again(flight, turn->purchase->upstream_id) == 0)
+                return;
+        /* What was paid for waits for a start with more memory. */
+        log_error("no memory to follow an accepted job; it is left for the next start");
+        if (flight)
+                flight_free(flight);
+        scheduler_release(forwarder->setup.scheduler, turn->account);
+        scheduler_land(forwarder->setup.scheduler, turn->purchase);
+}
+
+/* ---- the stop ---- */
+
+/* The upstream has it: it is asked again after the next start, where there is a store. */
+static void leave_accepted(struct flight *flight)
+{
+        struct scheduler *scheduler = scheduler_of(flight);
+        struct scheduler_turn turn = flight->turn;
+
+        if (!flight->forwarder->setup.store) {
+                flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, STORE_CHARGE_NONE,
+                            "solvegate was stopped before the upstream's result came; the job may "
+                            "have been charged");
+                return;
+        }
+        scheduler_release(scheduler, turn.account);
+        flight_free(flight);
+        scheduler_land(scheduler, turn.purchase);
+}
+
+static void flight_abort(struct flight *flight)
+{
+        switch (flight->phase) {
+        case FLIGHT_FETCHING:
+        case FLIGHT_RECORDING:
+        case FLIGHT_ENDING:
+                return; /* the store answers soon */
+        case FLIGHT_FOLLOWING:
+                (void)exchange_cancel(flight->exchange);
+                leave_accepted(flight);
+                return;
+        case FLIGHT_ASKING:
+                break;
+        }
+        if (exchange_cancel(flight->exchange))
+                flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, STORE_CHARGE_UNKNOWN,
+                            "solvegate was stopped before the upstream's answer came; the job may "
+                            "have been charged");
+        else
+                flight_return(flight, STORE_CHARGE_NOT_CHARGED, false, 0);
+}
+
+void flight_abort_all(struct forwarder *forwarder)
+{
+        struct flight *flight, *next;
+
+        DL_FOREACH_SAFE (forwarder->flights, flight, next)
+                flight_abort(flight);
+}

@@ -1,0 +1,35 @@
+/*
+ * flight: one purchase on its way, see forward.h; only forward includes it.
+ *
+ * Thread: the forwarder's loop.
+ */
+#ifndef SOLVEGATE_ENGINE_FLIGHT_H
+#define SOLVEGATE_ENGINE_FLIGHT_H
+
+#include "engine/forward.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+struct flight;
+struct loop_timer;
+struct scheduler_turn;
+
+struct forwarder {
+        struct forwarder_setup setup;
+        struct transfers *transfers;
+        struct flight *flights;
+        struct loop_timer *again; /* looks for what may be sent by then */
+        bool aborted;             /* nothing new is begun */
+};
+
+/* Begins with what scheduler_take() gave. */
+void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn);
+
+/* Goes on with what scheduler_take_accepted() gave. */
+void flight_resume(struct forwarder *forwarder, const struct scheduler_turn *turn);
+
+/* Ends all as forwarder_abort() says, at once or when the store has answered. */
+void flight_abort_all(struct forwarder *forwarder);
+
+#endif

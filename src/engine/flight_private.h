@@ -1,0 +1,69 @@
+/*
+ * flight_private: what flight.c and flight_follow.c share; nobody else includes it.
+ */
+#ifndef SOLVEGATE_ENGINE_FLIGHT_PRIVATE_H
+#define SOLVEGATE_ENGINE_FLIGHT_PRIVATE_H
+
+#include "engine/flight.h"
+#include "engine/journal.h"
+#include "engine/scheduler.h"
+#include "job/job.h"
+#include "job/store.h"
+#include "upstream/protocol.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct exchange;
+struct loop_timer;
+
+enum flight_phase {
+        FLIGHT_FETCHING,
+        FLIGHT_RECORDING,
+        FLIGHT_ASKING,
+        FLIGHT_FOLLOWING,
+        FLIGHT_ENDING,
+};
+
+struct flight {
+        struct forwarder *forwarder;
+        struct scheduler_turn turn; /* a reference to the purchase, and a slot until ENDING */
+        enum flight_phase phase;
+        struct store_fetch fetch;  /* FETCHING */
+        struct exchange *exchange; /* ASKING; FOLLOWING while the timer does not run */
+        struct loop_timer *timer;  /* FOLLOWING: the next poll */
+        unsigned polls;            /* asked for so far */
+        int64_t poll_delay_ms;     /* before the last of them */
+        bool account_told;         /* its trouble was logged: once for each flight */
+        int64_t started_ms;
+        char payer[JOB_ID_CHARS + 1]; /* for the log */
+        char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
+        char trouble[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* of the last poll, "" if it was well */
+        struct flight *prev, *next;
+};
+
+/* ---- flight.c ---- */
+
+struct journal flight_journal(const struct flight *flight);
+
+/* Until the last of its jobs is too late; 0 when it is. */
+int64_t flight_time_left_ms(const struct flight *flight);
+
+/* What the operator should know of an answer, and the client need not. */
+void flight_log_trouble(const struct flight *flight, const struct answer *answer);
+
+/* Both end the flight; charge is NONE where it was settled before. */
+void flight_solve(struct flight *flight, struct answer *answer, enum store_charge charge);
+void flight_fail(struct flight *flight, enum job_state state, enum job_error error,
+                 enum store_charge charge, const char *format, ...)
+        __attribute__((format(printf, 5, 6)));
+
+/* ---- flight_follow.c ---- */
+
+/* The upstream has it queued: polls it until it is final. */
+void flight_follow(struct flight *flight, const struct answer *answer);
+
+/* The same after a start. Returns 0 or -ENOMEM. */
+int flight_follow_again(struct flight *flight, const char *upstream_id);
+
+#endif

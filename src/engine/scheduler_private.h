@@ -1,0 +1,81 @@
+/*
+ * scheduler_private: what the parts of the scheduler share; nobody else includes it.
+ */
+#ifndef SOLVEGATE_ENGINE_SCHEDULER_PRIVATE_H
+#define SOLVEGATE_ENGINE_SCHEDULER_PRIVATE_H
+
+#include "engine/budget.h"
+#include "engine/scheduler.h"
+#include "job/purchase.h"
+#include "job/queue.h"
+
+#include <pthread.h>
+
+struct job;
+struct outcome;
+struct store_record;
+
+struct scheduler {
+        struct scheduler_setup setup; /* immutable */
+        size_t unfinished_max;        /* immutable */
+
+        pthread_mutex_t mutex;        /* guards all below */
+        struct queue queue;           /* what waits */
+        struct purchase *accepted;    /* from before the start, not followed yet (queue links) */
+        struct purchase *by_identity; /* what can be joined */
+        struct job *due;              /* jobs that are not final, by deadline */
+        size_t due_count;
+        struct budget budget;
+        size_t waiting_jobs;               /* of the purchases that wait */
+        size_t flying;                     /* purchases that were taken */
+        size_t records;                    /* whose callback is still to come */
+        int64_t solved[SCHEDULER_SOURCES]; /* see struct scheduler_figures */
+        int64_t ended[SCHEDULER_ENDS];
+        bool draining;
+        struct loop *idle_loop; /* valid while draining */
+        struct mail *idle;      /* NULL once posted */
+};
+
+/* ---- scheduler.c ---- */
+
+int scheduler_check_locked(const struct scheduler *scheduler);
+
+/* Posts idle when the time has come. */
+void scheduler_tell_idle_locked(struct scheduler *scheduler);
+
+/* ---- entry.c ---- */
+
+/* Adds a job to a purchase that is not final. */
+void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase, struct job *job);
+
+/* Makes a purchase joinable, in place of an older one. */
+void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* Says who moves a purchase on from now on. */
+void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
+                        enum purchase_place place);
+
+/* Moves all jobs of a purchase along with it. */
+void entry_move_locked(struct scheduler *scheduler, struct purchase *purchase,
+                       enum job_state state);
+
+/* Makes a purchase and all its jobs final by now. */
+void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
+                         struct outcome *outcome, int64_t finished_ms);
+
+/* Drops a purchase that waits, or was just taken, and whose jobs have all gone. */
+void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* ---- journal.c ---- */
+
+/*
+ * Fills a record with a purchase as it is going to be and with the rows of its jobs that are not
+ * stored yet, which are then being kept. Returns 0 or -ENOMEM.
+ */
+int journal_fill_locked(struct store_record *record, struct purchase *purchase,
+                        enum job_state state);
+
+/* The end of journal_fill_locked(): the jobs are kept now, or not. */
+void journal_kept_locked(const struct store_record *record, bool kept);
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * engine_fixture: see engine_fixture.h.
+ */
+#include "engine_fixture.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/journal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int make_engine(void **state)
+{
+        static char names[ACCOUNTS_MAX][8] = {"first", "second", "third"};
+        const struct results_setup setup = {.ttl_ms = LONG_MS, .max_bytes = 1 << 20};
+        struct fixture *f = calloc(1, sizeof *f);
+
+        if (!f || loop_new(&f->loop) < 0 || results_new(&setup, &f->results) < 0 ||
+            charges_new(&f->charges) < 0)
+                return -1;
+        log_init(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+        f->config.limits.queue_jobs = JOBS_MAX;
+        f->config.retry.probe_ms = LONG_MS;
+        f->config.retry.recheck_ms = LONG_MS;
+        for (size_t i = 0; i < ACCOUNTS_MAX; i++) {
+                f->upstreams[i] = (struct config_upstream){.name = names[i], .max_in_flight = 2};
+                f->accounts[i].config = &f->upstreams[i];
+        }
+        *state = f;
+        return 0;
+}
+
+int free_engine(void **state)
+{
+        struct fixture *f = *state;
+
+        scheduler_free(f->scheduler);
+        results_free(f->results);
+        charges_free(f->charges);
+        for (size_t i = 0; i < f->flying_count; i++)
+                purchase_unref(f->flying[i]);
+        for (size_t i = 0; i < f->job_count; i++)
+                job_unref(f->jobs[i]);
+        loop_free(f->loop);
+        free(f);
+        return 0;
+}
+
+void open_scheduler(struct fixture *f, size_t accounts)
+{
+        const struct scheduler_setup setup = {
+                .config = &f->config,
+                .accounts = f->accounts,
+                .account_count = accounts,
+                .results = f->results,
+                .charges = f->charges,
+        };
+
+        assert_int_equal(scheduler_new(&setup, &f->scheduler), 0);
+}
+
+/* ---- jobs ---- */
+
+static struct purchase *new_candidate(struct fixture *f, const char *task)
+{
+        struct task_identity identity = {0};
+        struct purchase *purchase;
+
+        assert_true(strlen(task) <= sizeof identity.bytes);
+        memcpy(identity.bytes, task, strlen(task));
+        assert_int_equal(purchase_new(++f->number, &identity, strdup("a.example"), NULL, &purchase),
+                         0);
+        return purchase;
+}
+
+static struct job *new_job(const struct order *order)
+{
+        static const unsigned char digest[JOB_DIGEST_BYTES];
+        int64_t now_ms = clock_wall_ms();
+        const struct job_parts parts = {
+                .client = order->client ? order->client : "ci",
+                .target_json = "\"bus\"",
+                .key = order->key,
+                .key_digest = digest,
+                .created_wall_ms = now_ms,
+                .deadline_wall_ms =
+                        now_ms + (order->deadline_ms ? order->deadline_ms : DEADLINE_MS),
+        };
+        struct job *job;
+
+        assert_int_equal(job_new(&parts, &job), 0);
+        return job;
+}
+
+int submit_order(struct fixture *f, const struct order *order, struct job **ret_job)
+{
+        struct purchase *candidate = new_candidate(f, order->task);
+        struct job *job = new_job(order), *other = NULL;
+        int r = entry_submit(f->scheduler, job, candidate, order->fresh, &other);
+
+        purchase_unref(candidate);
+        if (r < 0) {
+                job_unref(job);
+                job = other;
+        }
+        if (job) {
+                assert_true(f->job_count < JOBS_MAX);
+                f->jobs[f->job_count++] = job;
+                *ret_job = job;
+        }
+        return r;
+}
+
+struct job *submit(struct fixture *f, const char *task)
+{
+        struct job *job = NULL;
+
+        assert_int_equal(submit_order(f, &(struct order){.task = task}, &job), 0);
+        return job;
+}
+
+enum job_state state_of(struct fixture *f, struct job *job)
+{
+        return results_state(f->results, job);
+}
+
+const struct outcome *outcome_of(struct fixture *f, struct job *job)
+{
+        assert_true(job_state_final(state_of(f, job)));
+        return job->outcome;
+}
+
+/* ---- flights ---- */
+
+struct scheduler_turn take(struct fixture *f, const struct job *job)
+{
+        struct scheduler_turn turn;
+        int64_t again_ms;
+
+        assert_true(scheduler_take(f->scheduler, &turn, &again_ms));
+        assert_true(f->flying_count < JOBS_MAX);
+        f->flying[f->flying_count++] = turn.purchase;
+        assert_ptr_equal(turn.purchase, job->purchase);
+        return turn;
+}
+
+int64_t take_nothing(struct fixture *f)
+{
+        struct scheduler_turn turn;
+        int64_t again_ms = 0;
+
+        assert_false(scheduler_take(f->scheduler, &turn, &again_ms));
+        return again_ms;
+}
+
+/* The reference goes where the caller gives it. */
+static void forget_flying(struct fixture *f, const struct purchase *purchase)
+{
+        for (size_t i = 0; i < f->flying_count; i++) {
+                if (f->flying[i] == purchase) {
+                        f->flying[i] = f->flying[--f->flying_count];
+                        return;
+                }
+        }
+        fail();
+}
+
+static struct journal journal_of(struct fixture *f, const struct scheduler_turn *turn)
+{
+        return (struct journal){f->scheduler, f->loop, turn->purchase, turn->account};
+}
+
+void accept_turn(struct fixture *f, const struct scheduler_turn *turn)
+{
+        const struct journal journal = journal_of(f, turn);
+
+        journal_accepted(&journal, "h-upstream");
+}
+
+static void on_final(void *arg, int error)
+{
+        int *told = arg;
+
+        assert_int_equal(error, 0);
+        ++*told;
+}
+
+void end_turn(struct fixture *f, const struct scheduler_turn *turn, struct outcome *outcome)
+{
+        const struct journal journal = journal_of(f, turn);
+        int told = 0;
+
+        scheduler_release(f->scheduler, turn->account);
+        journal_final(&journal, outcome, STORE_CHARGE_CHARGED, on_final, &told);
+        assert_int_equal(told, 1);
+        forget_flying(f, turn->purchase);
+        scheduler_land(f->scheduler, turn->purchase);
+}
+
+void solve_turn(struct fixture *f, const struct scheduler_turn *turn)
+{
+        char *members = strdup("\"solution\":[1]");
+
+        end_turn(f, turn, outcome_solved(members, strlen(members)));
+}
+
+bool give_back(struct fixture *f, const struct scheduler_turn *turn, bool tried, int64_t pause_ms)
+{
+        const struct journal journal = journal_of(f, turn);
+
+        scheduler_release(f->scheduler, turn->account);
+        journal_returned(&journal, STORE_CHARGE_NOT_CHARGED);
+        forget_flying(f, turn->purchase);
+        return scheduler_requeue(f->scheduler, turn, tried, pause_ms);
+}

@@ -1,0 +1,91 @@
+/*
+ * engine_fixture: a scheduler with up to three accounts for the tests, that keeps nothing on disk,
+ * and the steps that a gateway and a flight take with it.
+ */
+#ifndef SOLVEGATE_TESTS_ENGINE_FIXTURE_H
+#define SOLVEGATE_TESTS_ENGINE_FIXTURE_H
+
+#include "base/loop.h"
+#include "config/config.h"
+#include "engine/charges.h"
+#include "engine/entry.h"
+#include "engine/scheduler.h"
+#include "job/job.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
+#include "job/results.h"
+#include "upstream/account.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define ACCOUNTS_MAX 3
+#define JOBS_MAX     32
+#define DEADLINE_MS  60000
+#define LONG_MS      600000 /* does not pass in a test */
+
+struct fixture {
+        struct config config;                           /* to be changed before open_scheduler() */
+        struct config_upstream upstreams[ACCOUNTS_MAX]; /* likewise; 2 slots each */
+        struct account accounts[ACCOUNTS_MAX];
+        struct loop *loop;
+        struct results *results;
+        struct charges *charges;
+        struct scheduler *scheduler;
+        int64_t number;             /* of the last purchase */
+        struct job *jobs[JOBS_MAX]; /* references to all that were submitted */
+        size_t job_count;
+        struct purchase *flying[JOBS_MAX]; /* taken, and neither ended nor given back */
+        size_t flying_count;
+};
+
+/* Setup and teardown of a test. */
+int make_engine(void **state);
+int free_engine(void **state);
+
+#define ON_ENGINE(test) cmocka_unit_test_setup_teardown(test, make_engine, free_engine)
+
+/* Makes the scheduler, with so many accounts. */
+void open_scheduler(struct fixture *f, size_t accounts);
+
+/* A job as a client orders it. Two orders with the same task are identical. */
+struct order {
+        const char *task;
+        const char *client;  /* NULL: "ci" */
+        const char *key;     /* NULL: none */
+        int64_t deadline_ms; /* from now; 0: DEADLINE_MS */
+        bool fresh;
+};
+
+/*
+ * Returns what entry_submit() does. When that is 0, *ret_job is the job, else if -EEXIST the older
+ * one; the fixture holds the reference.
+ */
+int submit_order(struct fixture *f, const struct order *order, struct job **ret_job);
+
+/* Submits a job that is taken, and returns it. */
+struct job *submit(struct fixture *f, const char *task);
+
+/* Takes the next purchase, which is this job's. */
+struct scheduler_turn take(struct fixture *f, const struct job *job);
+
+/* There is nothing to be taken. Returns when to come again. */
+int64_t take_nothing(struct fixture *f);
+
+/* What a flight does when the upstream has queued the purchase, when it ended, and when it is to be
+ * sent again. */
+void accept_turn(struct fixture *f, const struct scheduler_turn *turn);
+void end_turn(struct fixture *f, const struct scheduler_turn *turn, struct outcome *outcome);
+void solve_turn(struct fixture *f, const struct scheduler_turn *turn);
+bool give_back(struct fixture *f, const struct scheduler_turn *turn, bool tried, int64_t pause_ms);
+
+enum job_state state_of(struct fixture *f, struct job *job);
+
+/* The job's outcome, which must be there. */
+const struct outcome *outcome_of(struct fixture *f, struct job *job);
+
+#endif
