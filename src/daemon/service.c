@@ -1,9 +1,10 @@
 /*
  * service: see service.h.
  *
- * Stopping goes in steps, each on the main loop: a signal closes the scheduler and cancels what was
- * not sent yet; when no job is under way, or limits.drain_timeout has ended those that are, every
- * worker answers the requests it still has; when all have, they are stopped and freed.
+ * Stopping goes in steps, each on the main loop: a signal closes the scheduler, and what was not
+ * sent yet is left to the store, or cancelled without one; when nothing is under way, or
+ * limits.drain_timeout has ended what is, every worker answers the requests it still has; when all
+ * have, and the store has answered, they are stopped and freed.
  */
 #include "daemon/service.h"
 
@@ -30,9 +31,13 @@
 #include <unistd.h>
 #include <uv.h>
 
+#define STORE_TICK_MS     5
 #define TICK_MS           200 /* how exactly a deadline in the queue is kept */
-#define FILES_BESIDE      512 /* descriptors for anything but connections and transfers */
+#define FILES_BESIDE      512 /* descriptors for anything but tools' connections and transfers */
 #define PROBLEM_BYTES_MAX 1024
+
+/* Operators have connections of their own, so that tools cannot take all. */
+#define ADMIN_CONNECTIONS_MAX 32
 
 enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNAL_COUNT };
 static const int signal_numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
@@ -44,12 +49,16 @@ struct service {
         struct server_shared shared;
         struct listener *listeners; /* listener_count were opened */
         size_t listener_count;
-        struct worker **workers; /* worker_count were made */
+        struct server_shared admin_shared;
+        struct listener admin_listener; /* valid with config->admin.address */
+        struct server *admin;           /* for operators, on the main loop; NULL: none */
+        struct worker **workers;        /* worker_count were made */
         int worker_count;
         int workers_started;
         int finished; /* how many workers have */
         struct loop_timer *tick;
         struct loop_timer *drain_timer;
+        struct loop_timer *store_timer;
         struct mail idle;
         uv_signal_t signals[SIGNAL_COUNT];
         int signal_count; /* handles that were opened */
@@ -68,6 +77,7 @@ static void on_idle(struct mail *mail)
         struct service *service = service_of_idle(mail);
 
         loop_timer_stop(service->drain_timer);
+        gateway_give_up(service->gateway);
         for (int i = 0; i < service->worker_count; i++)
                 worker_finish(service->workers[i]);
 }
@@ -77,6 +87,16 @@ static void on_worker_finished(void *arg)
         struct service *service = arg;
 
         if (++service->finished == service->worker_count)
+                loop_timer_start(service->store_timer, 0, STORE_TICK_MS);
+}
+
+/* What is on its way to the store comes back by mail to the loops, which stay until then. */
+static void on_store_tick(void *arg)
+{
+        struct service *service = arg;
+
+        gateway_give_up(service->gateway);
+        if (!scheduler_writes(gateway_scheduler(service->gateway)))
                 loop_stop(service->loop);
 }
 
@@ -85,6 +105,7 @@ static void on_drain_timeout(void *arg)
         struct service *service = arg;
 
         log_warning("limits.drain_timeout has passed: ending the jobs that are left");
+        gateway_give_up(service->gateway);
         for (int i = 0; i < service->worker_count; i++)
                 worker_abort(service->workers[i]);
 }
@@ -99,9 +120,7 @@ static void on_stop_signal(struct service *service, int number)
                  sigabbrev_np(number));
         service->draining = true;
         loop_timer_start(service->drain_timer, service->config->limits.drain_timeout_ms, 0);
-        scheduler_drain(gateway_scheduler(service->gateway), service->loop, &service->idle);
-        /* They would be charged, and few would still be asked for. */
-        gateway_cancel_waiting(service->gateway);
+        gateway_drain(service->gateway, service->loop, &service->idle);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -120,7 +139,7 @@ static void on_tick(void *arg)
 {
         struct service *service = arg;
 
-        gateway_tick(service->gateway);
+        gateway_tick(service->gateway, service->loop);
 }
 
 static int open_signals(struct service *service)
@@ -162,6 +181,24 @@ static int open_listeners(struct service *service, struct strbuf *problem)
         return r;
 }
 
+static int open_admin(struct service *service, struct strbuf *problem)
+{
+        const struct config *config = service->config;
+        const struct config_listen address = {config->admin.address, config->admin.port};
+        const struct server_setup setup = {
+                .kind = SERVER_FOR_OPERATORS,
+                .gateway = service->gateway,
+                .loop = service->loop,
+                .shared = &service->admin_shared,
+                .listener = &service->admin_listener,
+        };
+
+        if (!address.address)
+                return 0;
+        int r = listener_open(&address, 1, &service->admin_listener, problem);
+        return r < 0 ? r : server_new(&setup, &service->admin);
+}
+
 static int make_workers(struct service *service)
 {
         int r = 0;
@@ -195,6 +232,7 @@ static int start_workers(struct service *service)
 
         (void)sigfillset(&all);
         (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        r = gateway_start(service->gateway);
         for (int i = 0; r == 0 && i < service->worker_count; i++) {
                 r = worker_start(service->workers[i]);
                 service->workers_started += r == 0;
@@ -218,9 +256,13 @@ static int service_open(struct service *service, struct strbuf *problem)
         if (r == 0)
                 r = loop_timer_new(service->loop, on_drain_timeout, service, &service->drain_timer);
         if (r == 0)
+                r = loop_timer_new(service->loop, on_store_tick, service, &service->store_timer);
+        if (r == 0)
                 r = open_signals(service);
         if (r == 0)
                 r = open_listeners(service, problem);
+        if (r == 0)
+                r = open_admin(service, problem);
         if (r == 0)
                 r = make_workers(service);
         if (r == 0)
@@ -236,9 +278,12 @@ static void service_close(struct service *service)
         for (size_t i = 0; i < service->listener_count; i++)
                 listener_close(&service->listeners[i]);
         free(service->listeners);
+        server_free(service->admin);
+        listener_close(&service->admin_listener);
         for (int i = 0; i < service->signal_count; i++)
                 uv_close((uv_handle_t *)&service->signals[i], NULL);
         loop_timer_free(service->drain_timer);
+        loop_timer_free(service->store_timer);
         loop_timer_free(service->tick);
         loop_free(service->loop);
         gateway_free(service->gateway);
@@ -276,22 +321,30 @@ static void tell_start(const struct config *config, size_t file_limit)
                             file_limit, wanted);
 }
 
-/* One line for each listener, in a form that scripts may wait for. */
+/* One line for each listener, in a form that scripts may wait for; that for operators is the last.
+ */
 static void tell_ready(const struct service *service)
 {
         for (size_t i = 0; i < service->listener_count; i++)
                 (void)dprintf(STDERR_FILENO, "ready http://%s\n", service->listeners[i].name);
+        if (service->admin)
+                (void)dprintf(STDERR_FILENO, "ready http://%s\n", service->admin_listener.name);
 }
 
 int service_run(const struct config *config, struct credential **credentials)
 {
-        struct service service = {.config = config, .idle.deliver = on_idle};
+        struct service service = {
+                .config = config,
+                .shared.connections_max = config->limits.connections,
+                .admin_shared.connections_max = ADMIN_CONNECTIONS_MAX,
+                .idle.deliver = on_idle,
+        };
         struct strbuf problem;
 
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         (void)signal(SIGPIPE, SIG_IGN);
         tell_start(config, process_raise_file_limit());
-        int r = gateway_new(config, credentials, &service.gateway);
+        int r = gateway_new(config, credentials, &problem, &service.gateway);
         if (r == 0)
                 r = transfer_global_init();
         if (r == 0)
@@ -305,7 +358,7 @@ int service_run(const struct config *config, struct credential **credentials)
         service_close(&service);
         transfer_global_done();
         if (r < 0)
-                log_error("cannot start: %s", problem.data ? problem.data : strerror(-r));
+                log_error("cannot start: %s", problem.len > 0 ? problem.data : strerror(-r));
         strbuf_done(&problem);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -28,10 +28,11 @@ struct worker {
         struct forwarder *forwarder;
         struct server **servers; /* one for each listener */
         struct loop_timer *finish_timer;
+        struct loop_timer *balance_timer; /* of the first worker; else it is not started */
         int finish_ticks;
         pthread_t thread;
         bool started;
-        struct told abort, finish, stop, finished;
+        struct told begin, abort, finish, stop, finished;
 };
 
 static size_t requests(const struct worker *worker)
@@ -41,6 +42,24 @@ static size_t requests(const struct worker *worker)
         for (size_t i = 0; i < worker->setup.listener_count; i++)
                 sum += server_requests(worker->servers[i]);
         return sum;
+}
+
+static void on_begin(struct mail *mail)
+{
+        const struct worker *worker = ((struct told *)mail)->worker;
+        int64_t balance_ms = gateway_config(worker->setup.gateway)->poll.balance_ms;
+
+        if (worker->setup.index == 0)
+                loop_timer_start(worker->balance_timer, balance_ms, balance_ms);
+        forwarder_kick(worker->forwarder);
+}
+
+static void on_balance_tick(void *arg)
+{
+        const struct worker *worker = arg;
+
+        balances_refresh(gateway_balances(worker->setup.gateway),
+                         forwarder_transfers(worker->forwarder));
 }
 
 static void on_abort(struct mail *mail)
@@ -69,8 +88,9 @@ static void on_finish(struct mail *mail)
 {
         struct worker *worker = ((struct told *)mail)->worker;
 
-        balance_close(gateway_balance(worker->setup.gateway),
-                      forwarder_transfers(worker->forwarder));
+        loop_timer_stop(worker->balance_timer);
+        balances_close(gateway_balances(worker->setup.gateway),
+                       forwarder_transfers(worker->forwarder));
         loop_timer_start(worker->finish_timer, 0, FINISH_TICK_MS);
 }
 
@@ -82,6 +102,7 @@ static void close_loop(struct worker *worker)
         free(worker->servers);
         forwarder_free(worker->forwarder);
         loop_timer_free(worker->finish_timer);
+        loop_timer_free(worker->balance_timer);
         loop_free(worker->loop);
 }
 
@@ -120,6 +141,7 @@ int worker_new(const struct worker_setup *setup, struct worker **ret_worker)
         if (!worker)
                 return -ENOMEM;
         worker->setup = *setup;
+        worker->begin = (struct told){.mail.deliver = on_begin, .worker = worker};
         worker->abort = (struct told){.mail.deliver = on_abort, .worker = worker};
         worker->finish = (struct told){.mail.deliver = on_finish, .worker = worker};
         worker->stop = (struct told){.mail.deliver = on_stop, .worker = worker};
@@ -131,8 +153,10 @@ int worker_new(const struct worker_setup *setup, struct worker **ret_worker)
         }
         r = loop_timer_new(worker->loop, on_finish_tick, worker, &worker->finish_timer);
         if (r == 0)
-                r = forwarder_new(gateway_config(gateway), worker->loop, gateway_results(gateway),
-                                  gateway_scheduler(gateway), &worker->forwarder);
+                r = loop_timer_new(worker->loop, on_balance_tick, worker, &worker->balance_timer);
+        struct forwarder_setup forwarder = gateway_forwarder_setup(gateway, worker->loop);
+        if (r == 0)
+                r = forwarder_new(&forwarder, &worker->forwarder);
         if (r == 0)
                 r = make_servers(worker);
         if (r < 0) {
@@ -156,6 +180,8 @@ int worker_start(struct worker *worker)
         int r = pthread_create(&worker->thread, NULL, worker_run, worker);
 
         worker->started = r == 0;
+        if (worker->started)
+                loop_post(worker->loop, &worker->begin.mail);
         return -r;
 }
 

@@ -17,18 +17,20 @@ static bool arm(struct request *request)
 {
         struct server *server = request->server;
 
-        return balance_wait(gateway_balance(server->gateway),
+        return balance_wait(balances_first(gateway_balances(server->gateway)),
                             forwarder_transfers(server->forwarder), &request->waiter);
 }
 
 static bool disarm(struct request *request)
 {
-        return balance_unwait(gateway_balance(request->server->gateway), &request->waiter);
+        return balance_unwait(balances_first(gateway_balances(request->server->gateway)),
+                              &request->waiter);
 }
 
 enum MHD_Result balance_handle(struct request *request)
 {
         struct hold hold = {
+                .what = HOLD_FOR_ANSWER,
                 .level = WAITER_FINAL,
                 .hold_ms = BALANCE_TIMEOUT_MS * 2, /* the request itself ends before that */
                 .arm = arm,
@@ -40,7 +42,8 @@ enum MHD_Result balance_handle(struct request *request)
         if (request_hold(request, &hold))
                 return MHD_YES;
         strbuf_init(&text, BALANCE_BYTES_MAX);
-        int r = balance_read(gateway_balance(request->server->gateway), &text, &age_ms);
+        int r = balance_read(balances_first(gateway_balances(request->server->gateway)), &text,
+                             &age_ms);
         if (r < 0) {
                 request_refuse(request, 503, "no_upstream",
                                "the upstream did not tell its balance: %s",

@@ -196,21 +196,21 @@ static void on_gone(void *arg)
 
 static void connection_open(struct server *server, struct MHD_Connection *mhd, void **ret_context)
 {
-        const struct config *config = gateway_config(server->gateway);
         const union MHD_ConnectionInfo *info =
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         struct client_connection *connection = calloc(1, sizeof *connection);
+        int max = server->shared->connections_max;
         int before = atomic_fetch_add(&server->shared->connections, 1);
         int fd = info ? info->connect_fd : -1;
 
         *ret_context = connection;
-        if (!connection || before >= config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT)
+        if (!connection || before >= max + SERVER_CONNECTIONS_BEYOND_LIMIT)
                 (void)shutdown(fd, SHUT_RDWR);
         if (!connection)
                 return; /* should a request come, it is refused for want of a connection */
         connection->table = server->connections;
         connection->fd = fd;
-        connection->over_limit = before >= config->limits.connections;
+        connection->over_limit = before >= max;
         connection->phase = CONNECTION_BUSY;
         /* Without a watch, for want of memory, its deadlines remain. */
         (void)loop_watch_new(server->loop, fd, on_gone, connection, &connection->watch);

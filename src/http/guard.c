@@ -133,11 +133,11 @@ static void check_host(struct request *request, const char *version)
 
 static void check_route(struct request *request, const char *path, const char *method)
 {
-        request->route = route_find(path);
+        request->route = route_find(request->server->kind, path);
+        request->cancels = strcmp(method, "DELETE") == 0;
         if (!request->route)
-                request_refuse(request, 404, "not_found",
-                               "there is nothing here; use /api/solve, /api/status?id=ID or "
-                               "/api/account/balance, or these without /api");
+                request_refuse(request, 404, "not_found", "there is nothing here; use %s",
+                               route_advice(request->server->kind));
         else if (!route_allows(request->route, method))
                 request_refuse(request, 405, "method_not_allowed", "this address takes %s",
                                route_allow(request->route));
@@ -203,7 +203,11 @@ void guard_check(struct request *request, const char *path, const char *method, 
 {
         if (connection_over_limit(request->connection))
                 request_refuse(request, 503, "too_many_connections",
-                               "limits.connections are open already; try again later");
+                               "%d connections are open already, as many as may be%s; try again "
+                               "later",
+                               request->server->shared->connections_max,
+                               request->server->kind == SERVER_FOR_TOOLS ? " (limits.connections)"
+                                                                         : "");
         check_header_size(request);
         check_coding(request);
         check_host(request, version);

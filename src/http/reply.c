@@ -10,6 +10,7 @@
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "job/job.h"
+#include "job/outcome.h"
 #include "job/results.h"
 
 #include <stdio.h>
@@ -43,12 +44,12 @@ static void add_number(struct MHD_Response *response, const char *name, int64_t 
 }
 
 /* Takes over the response. */
-static enum MHD_Result queue(struct request *request, unsigned status,
-                             struct MHD_Response *response)
+static enum MHD_Result queue_as(struct request *request, unsigned status, const char *content_type,
+                                struct MHD_Response *response)
 {
         if (!response)
                 return MHD_NO;
-        (void)MHD_add_response_header(response, "Content-Type", "application/json");
+        (void)MHD_add_response_header(response, "Content-Type", content_type);
         (void)MHD_add_response_header(response, "Cache-Control", "no-store");
         if (request->preference_applied[0])
                 (void)MHD_add_response_header(response, "Preference-Applied",
@@ -60,6 +61,12 @@ static enum MHD_Result queue(struct request *request, unsigned status,
         enum MHD_Result result = MHD_queue_response(request->mhd, status, response);
         MHD_destroy_response(response);
         return result;
+}
+
+static enum MHD_Result queue(struct request *request, unsigned status,
+                             struct MHD_Response *response)
+{
+        return queue_as(request, status, "application/json", response);
 }
 
 struct reply_field reply_refusal_field(const struct request *request)
@@ -108,6 +115,20 @@ enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t
         return queue(request, 200, response);
 }
 
+enum MHD_Result reply_text(struct request *request, struct strbuf *text, const char *content_type)
+{
+        size_t len;
+        char *bytes = strbuf_take(text, &len);
+
+        if (!bytes) {
+                request_refuse(request, 503, "queue_full",
+                               "solvegate has no memory for the answer; try again later");
+                return reply_refusal(request);
+        }
+        return queue_as(request, 200, content_type,
+                        MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE));
+}
+
 /* `"id":…,"url":…` of the request's job, for this client. */
 static void append_id_url(const struct request *request, struct strbuf *json)
 {
@@ -121,7 +142,7 @@ static void append_queued(const struct request *request, struct strbuf *json)
 {
         const struct job *job = request->job;
 
-        (void)strbuf_printf(json, "{\"createdat\":%lld,", (long long)job->created_wall_s);
+        (void)strbuf_printf(json, "{\"createdat\":%lld,", (long long)(job->created_wall_ms / 1000));
         append_id_url(request, json);
         (void)strbuf_printf(json, ",\"status\":\"new\",\"target\":%s,\"message\":\"in queue\"}",
                             job->target_json);
@@ -132,7 +153,7 @@ static void append_solved(const struct request *request, struct strbuf *json)
         const struct job *job = request->job;
 
         (void)strbuf_puts(json, "{");
-        (void)strbuf_append(json, job->outcome.members, job->outcome.members_len);
+        (void)strbuf_append(json, job->outcome->text, job->outcome->len);
         (void)strbuf_puts(json, ",");
         append_id_url(request, json);
         (void)strbuf_puts(json, "}");
@@ -140,16 +161,30 @@ static void append_solved(const struct request *request, struct strbuf *json)
 
 static void append_failed(const struct request *request, struct strbuf *json)
 {
-        const struct job_outcome *outcome = &request->job->outcome;
+        const struct outcome *outcome = request->job->outcome;
         const char *code = job_error_code(outcome->error);
         /* Without memory for a message, the code has to do. */
-        const char *message = outcome->message ? outcome->message : code;
+        const char *message = outcome->text ? outcome->text : code;
 
         (void)strbuf_puts(json, "{");
         append_id_url(request, json);
         (void)strbuf_printf(json, ",\"status\":\"error\",\"code\":\"%s\",\"message\":", code);
         (void)strbuf_append_json_string(json, message, strlen(message));
         (void)strbuf_puts(json, "}");
+}
+
+/* RFC 9211: an answer to a solve tells where the result comes from. */
+static void add_cache_status(const struct request *request, struct MHD_Response *response)
+{
+        static const char *const values[] = {
+                [JOB_FROM_UPSTREAM] = NULL,
+                [JOB_FROM_COLLAPSED] = "solvegate; fwd=miss; collapsed",
+                [JOB_FROM_CACHE] = "solvegate; hit",
+        };
+        const char *value = values[request->job->source];
+
+        if (request->route->takes_body && value)
+                (void)MHD_add_response_header(response, "Cache-Status", value);
 }
 
 enum MHD_Result reply_job(struct request *request)
@@ -166,6 +201,8 @@ enum MHD_Result reply_job(struct request *request)
         else
                 append_failed(request, &json);
         struct MHD_Response *response = response_new(&json);
+        if (response)
+                add_cache_status(request, response);
         if (response && !job_state_final(state))
                 add_number(response, "Retry-After",
                            (gateway_config(gateway)->poll.interval_ms + 999) / 1000);

@@ -1,6 +1,6 @@
 /*
- * reply: what is answered, always JSON with a string status. Each function queues one reply and
- * returns what the access handler of libmicrohttpd returns.
+ * reply: what is answered; tools always get JSON with a string status. Each function queues one
+ * reply and returns what the access handler of libmicrohttpd returns.
  */
 #ifndef SOLVEGATE_HTTP_REPLY_H
 #define SOLVEGATE_HTTP_REPLY_H
@@ -28,5 +28,8 @@ enum MHD_Result reply_job(struct request *request);
 
 /* A body that is JSON, and is taken over; age_s < 0 means no Age field. */
 enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t age_s);
+
+/* A body of another type, which is taken over. */
+enum MHD_Result reply_text(struct request *request, struct strbuf *text, const char *content_type);
 
 #endif

@@ -36,7 +36,7 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
         (void)vsnprintf(refusal->message, sizeof refusal->message, format, args);
         va_end(args);
         /* A refused request keeps nothing. */
-        body_free(request->body);
+        body_unref(request->body);
         request->body = NULL;
 }
 
@@ -57,7 +57,7 @@ static void resume(struct request *request)
         connection_unhold(request->connection);
         loop_timer_free(request->hold_timer);
         request->hold_timer = NULL;
-        request->waited = true;
+        request->waited |= 1U << request->held_for;
         request->phase = REQUEST_READY;
         request->server->again = true;
         handle_before_reading(request, true);
@@ -85,10 +85,18 @@ void request_client_gone(struct request *request)
         on_hold_over(request);
 }
 
+/* Whether the client closing its side ends the hold, and whether it has done so already. */
+static bool client_allows(struct request *request, const struct hold *hold)
+{
+        return hold->what == HOLD_FOR_STORE || connection_hold(request->connection, request);
+}
+
 bool request_hold(struct request *request, const struct hold *hold)
 {
-        if (request->waited || hold->hold_ms <= 0 || !connection_hold(request->connection, request))
+        if (request->waited & 1U << hold->what || hold->hold_ms <= 0 ||
+            !client_allows(request, hold))
                 return false;
+        request->held_for = hold->what;
         request->disarm = hold->disarm;
         request->waiter = (struct waiter){
                 .mail.deliver = on_waiter_mail,
@@ -152,7 +160,7 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
                 verdict_refuse(request, gateway_body_verdict(request->server->gateway, r, message),
                                message);
         } else if (request->refusal.status == 0) {
-                request_refuse(request, 400, "bad_request", "a GET has no body here");
+                request_refuse(request, 400, "bad_request", "a body is taken with POST only");
         }
         request->discarded_bytes += (int64_t)bytes;
         if (guard_discards_too_much(request)) {
@@ -170,7 +178,7 @@ static enum MHD_Result on_ready(struct request *request)
         request->phase = REQUEST_READY;
         if (request->refusal.status != 0)
                 return reply_refusal(request);
-        return request->route->handle(request);
+        return request->cancels ? request->route->cancel(request) : request->route->handle(request);
 }
 
 enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const char *url,
@@ -197,7 +205,7 @@ static void request_free(struct request *request)
 {
         assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
         loop_timer_free(request->hold_timer);
-        body_free(request->body);
+        body_unref(request->body);
         job_unref(request->job);
         request->server->requests--;
         free(request);

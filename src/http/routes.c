@@ -1,28 +1,55 @@
 /*
- * routes: see routes.h. Both generations' paths are served, whatever the upstream speaks.
+ * routes: see routes.h. Tools find both generations' paths, whatever the upstream speaks.
  */
 #include "http/routes.h"
 
 #include <string.h>
 
-static const struct route routes[] = {
-        {"/api/status", "/api", false, status_handle},
-        {"/api/solve", "/api", true, solve_handle},
-        {"/api/account/balance", "/api", false, balance_handle},
-        {"/status", "", false, status_handle},
-        {"/solve", "", true, solve_handle},
-        {"/balance", "", false, balance_handle},
+static const struct route tool_routes[] = {
+        {"/api/status", "/api", false, status_handle, status_cancel},
+        {"/api/solve", "/api", true, solve_handle, NULL},
+        {"/api/account/balance", "/api", false, balance_handle, NULL},
+        {"/status", "", false, status_handle, status_cancel},
+        {"/solve", "", true, solve_handle, NULL},
+        {"/balance", "", false, balance_handle, NULL},
 };
 
-const struct route *route_find(const char *path)
+static const struct route operator_routes[] = {
+        {"/metrics", "", false, metrics_handle, NULL},
+        {"/healthz", "", false, health_handle, NULL},
+        {"/readyz", "", false, ready_handle, NULL},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const struct {
+        const struct route *routes;
+        size_t count;
+        const char *advice;
+} tables[] = {
+        [SERVER_FOR_TOOLS] = {tool_routes, COUNT(tool_routes),
+                              "/api/solve, /api/status?id=ID or /api/account/balance, or these "
+                              "without /api"},
+        [SERVER_FOR_OPERATORS] = {operator_routes, COUNT(operator_routes),
+                                  "/metrics, /healthz or /readyz"},
+};
+
+const char *route_advice(enum server_kind kind)
 {
+        return tables[kind].advice;
+}
+
+const struct route *route_find(enum server_kind kind, const char *path)
+{
+        const struct route *routes = tables[kind].routes;
+
         /* A base URL with a slash at its end gives two. */
         while (path[0] == '/' && path[1] == '/')
                 path++;
         size_t len = strlen(path);
         if (len > 1 && path[len - 1] == '/')
                 len--;
-        for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        for (size_t i = 0; i < tables[kind].count; i++) {
                 if (strlen(routes[i].path) == len && memcmp(routes[i].path, path, len) == 0)
                         return &routes[i];
         }
@@ -31,12 +58,16 @@ const struct route *route_find(const char *path)
 
 const char *route_allow(const struct route *route)
 {
-        return route->takes_body ? "POST" : "GET, HEAD";
+        if (route->takes_body)
+                return "POST";
+        return route->cancel ? "GET, HEAD, DELETE" : "GET, HEAD";
 }
 
 bool route_allows(const struct route *route, const char *method)
 {
         if (route->takes_body)
                 return strcmp(method, "POST") == 0;
+        if (strcmp(method, "DELETE") == 0)
+                return route->cancel;
         return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 }

@@ -4,6 +4,8 @@
 #ifndef SOLVEGATE_HTTP_ROUTES_H
 #define SOLVEGATE_HTTP_ROUTES_H
 
+#include "http/server.h"
+
 #include <microhttpd.h>
 #include <stdbool.h>
 
@@ -18,10 +20,17 @@ struct route {
          * the request. Returns what the access handler of libmicrohttpd returns.
          */
         enum MHD_Result (*handle)(struct request *request);
+        enum MHD_Result (*cancel)(struct request *request); /* the same for DELETE; or NULL */
 };
 
-/* Finds the route of a path; slashes too many in front and one behind do not count. NULL: none. */
-const struct route *route_find(const char *path);
+/*
+ * Finds the route of a path on a server of this kind; slashes too many in front and one behind do
+ * not count. NULL: none.
+ */
+const struct route *route_find(enum server_kind kind, const char *path);
+
+/* What there is instead, for who asked for something else. */
+const char *route_advice(enum server_kind kind);
 
 /* The methods of a route, as the Allow field lists them (RFC 9110, 10.2.1). */
 const char *route_allow(const struct route *route);
@@ -30,6 +39,10 @@ bool route_allows(const struct route *route, const char *method);
 /* The handlers, one file for each group. */
 enum MHD_Result solve_handle(struct request *request);
 enum MHD_Result status_handle(struct request *request);
+enum MHD_Result status_cancel(struct request *request);
 enum MHD_Result balance_handle(struct request *request);
+enum MHD_Result health_handle(struct request *request);
+enum MHD_Result ready_handle(struct request *request);
+enum MHD_Result metrics_handle(struct request *request);
 
 #endif

@@ -157,8 +157,8 @@ static unsigned inactivity_s(const struct config *config)
 
 static struct MHD_Daemon *start_daemon(struct server *server, int socket)
 {
-        const struct config *config = gateway_config(server->gateway);
-        const intptr_t connections = config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
+        const intptr_t connections =
+                server->shared->connections_max + SERVER_CONNECTIONS_BEYOND_LIMIT;
         struct MHD_OptionItem options[] = {
                 /* First, so that it is heard of in what follows. */
                 {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, server},
@@ -186,6 +186,7 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
 
         if (!server)
                 return -ENOMEM;
+        server->kind = setup->kind;
         server->gateway = setup->gateway;
         server->forwarder = setup->forwarder;
         server->loop = setup->loop;

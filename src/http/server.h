@@ -3,7 +3,7 @@
  *
  * The daemon has no thread and no poll of its own: its epoll descriptor is watched by the loop and
  * MHD_run() is called from there. Every worker has a server of its own for each listener, so a
- * connection stays on one thread.
+ * connection stays on one thread; the one for operators is on the main loop.
  *
  * Thread: the loop's, but for server_listen().
  */
@@ -34,9 +34,16 @@ struct listener {
 /* So many more are accepted, to be told that there are too many; the rest are closed at once. */
 #define SERVER_CONNECTIONS_BEYOND_LIMIT 256
 
-/* What servers of one process share. */
+/* What servers of one kind share. */
 struct server_shared {
-        _Atomic int connections; /* open now, on all servers */
+        _Atomic int connections; /* open now, on all of them */
+        int connections_max;     /* immutable */
+};
+
+/* Whom a server is for: which routes it has. */
+enum server_kind {
+        SERVER_FOR_TOOLS,
+        SERVER_FOR_OPERATORS, /* needs no forwarder */
 };
 
 /*
@@ -51,6 +58,7 @@ int listener_open(const struct config_listen *config, int count, struct listener
 void listener_close(struct listener *listener);
 
 struct server_setup {
+        enum server_kind kind;
         struct gateway *gateway;
         struct forwarder *forwarder;
         struct loop *loop;

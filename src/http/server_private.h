@@ -23,8 +23,10 @@ struct route;
 
 #define REFUSAL_BYTES_MAX    1024
 #define PREFERENCE_BYTES_MAX 64
+#define STORE_HOLD_MS        30000 /* a store that takes longer is as good as none */
 
 struct server {
+        enum server_kind kind;
         struct gateway *gateway;
         struct forwarder *forwarder;
         struct loop *loop;
@@ -54,11 +56,18 @@ struct refusal {
         char message[REFUSAL_BYTES_MAX];
 };
 
+/* What a request is held for, in this order. */
+enum hold_for {
+        HOLD_FOR_ANSWER, /* the job, or the balance, has come so far */
+        HOLD_FOR_STORE,  /* the job is stored, so that its id may leave */
+};
+
 struct request {
         struct server *server;
         struct MHD_Connection *mhd;
         struct client_connection *connection;
         const struct route *route; /* NULL: not found */
+        bool cancels;              /* the method is DELETE */
         enum request_phase phase;
         struct refusal refusal;
         struct body *body;       /* of a POST; the job's once it was taken */
@@ -68,9 +77,11 @@ struct request {
         /* while held, and when it goes on after that */
         struct job *job; /* a reference */
         struct waiter waiter;
-        bool (*disarm)(struct request *request);       /* valid while held */
-        struct loop_timer *hold_timer;                 /* valid while held */
-        bool waited;                                   /* it was held once, and is not held again */
+        enum hold_for held_for;                  /* valid while held */
+        bool (*disarm)(struct request *request); /* valid while held */
+        struct loop_timer *hold_timer;           /* valid while held */
+        unsigned waited; /* a bit for each enum hold_for it was held for: it is
+                            not held for that again */
         char preference_applied[PREFERENCE_BYTES_MAX]; /* "": none */
 };
 
@@ -84,6 +95,7 @@ struct request {
  * way. Returns whether the request is held.
  */
 struct hold {
+        enum hold_for what; /* for the store it is held even if the client has closed its side */
         enum waiter_level level;
         int64_t hold_ms;
         bool (*arm)(struct request *request);
@@ -149,7 +161,7 @@ void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connecti
 /* Says what is awaited from now on. */
 void connection_enter(struct client_connection *connection, enum connection_phase phase);
 
-/* Whether there were limits.connections already when it was opened. */
+/* Whether there were as many as may be already when it was opened. */
 bool connection_over_limit(const struct client_connection *connection);
 
 /* A header field that an error has besides; the name is NULL when there is none. */

@@ -3,25 +3,103 @@
  */
 #include "base/log.h"
 #include "config/config.h"
+#include "engine/forward.h"
 #include "engine/gateway.h"
+#include "engine/keep.h"
+#include "http/directive.h"
+#include "http/idempotency.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/verdict.h"
 #include "http/wait.h"
+#include "job/body.h"
+#include "job/job.h"
+
+#include <strings.h>
+
+static enum MHD_Result on_cache_control(void *arg, enum MHD_ValueKind kind, const char *name,
+                                        const char *value)
+{
+        bool *no_cache = arg;
+
+        (void)kind;
+        if (value && strcasecmp(name, "Cache-Control") == 0)
+                *no_cache = *no_cache || directive_has(value, "no-cache");
+        return MHD_YES;
+}
+
+/* What the header says of how the job is to be taken. */
+static struct gateway_order read_order(struct request *request,
+                                       char key[static JOB_KEY_BYTES_MAX + 1])
+{
+        struct gateway_order order = {.client = JOB_CLIENT_LOCAL};
+        const char *field = request_field(request, "Idempotency-Key");
+
+        (void)MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, on_cache_control,
+                                        &order.fresh);
+        if (field && idempotency_key(field, key))
+                order.key = key;
+        else if (field)
+                request_refuse(request, 400, "bad_request",
+                               "the Idempotency-Key is not 1 to %d visible characters of ASCII, "
+                               "in quotes or without",
+                               JOB_KEY_BYTES_MAX);
+        return order;
+}
 
 static void submit(struct request *request)
 {
         struct server *server = request->server;
-        char message[GATEWAY_MESSAGE_BYTES_MAX];
-        enum gateway_verdict verdict = gateway_submit(server->gateway, server->forwarder,
-                                                      request->body, &request->job, message);
+        char message[GATEWAY_MESSAGE_BYTES_MAX], key[JOB_KEY_BYTES_MAX + 1];
+        struct gateway_order order = read_order(request, key);
 
-        if (verdict == GATEWAY_OK)
-                request->body = NULL; /* the job's now */
+        if (request->refusal.status != 0)
+                return;
+        enum gateway_verdict verdict = gateway_submit(server->gateway, server->forwarder, &order,
+                                                      request->body, &request->job, message);
+        body_unref(request->body);
+        request->body = NULL;
         if (verdict == GATEWAY_SITE)
                 log_warning("job refused: %s", message);
         verdict_refuse(request, verdict, message);
+}
+
+/* ---- the id leaves when the job is stored ---- */
+
+static struct scheduler *scheduler_of(const struct request *request)
+{
+        return gateway_scheduler(request->server->gateway);
+}
+
+static bool arm_keep(struct request *request)
+{
+        return keep_wait(scheduler_of(request), request->server->loop, request->job,
+                         &request->waiter);
+}
+
+static bool disarm_keep(struct request *request)
+{
+        return keep_unwait(scheduler_of(request), request->job, &request->waiter);
+}
+
+/* Returns whether the request is held until the job is stored; if it cannot be, it is refused. */
+static bool wait_for_store(struct request *request)
+{
+        const struct hold hold = {.what = HOLD_FOR_STORE,
+                                  .level = WAITER_FINAL,
+                                  .hold_ms = STORE_HOLD_MS,
+                                  .arm = arm_keep,
+                                  .disarm = disarm_keep};
+        char message[GATEWAY_MESSAGE_BYTES_MAX];
+
+        if (request_hold(request, &hold))
+                return true;
+        if (!keep_done(scheduler_of(request), request->job))
+                verdict_refuse(request,
+                               gateway_withdraw(request->server->gateway, request->job, message),
+                               message);
+        return false;
 }
 
 enum MHD_Result solve_handle(struct request *request)
@@ -32,7 +110,10 @@ enum MHD_Result solve_handle(struct request *request)
                 submit(request);
         if (request->refusal.status != 0)
                 return reply_refusal(request);
-        if (wait_for_job(request, WAITER_FIRST_ANSWER, config->answers.solve_hold_ms))
+        if (wait_for_job(request, WAITER_FIRST_ANSWER, config->answers.solve_hold_ms) ||
+            wait_for_store(request))
                 return MHD_YES;
+        if (request->refusal.status != 0)
+                return reply_refusal(request);
         return reply_job(request);
 }

@@ -1,17 +1,20 @@
 /*
- * status: GET /api/status?id= and /status?id=, answered from memory.
+ * status: GET /api/status?id= and /status?id=, answered from memory; DELETE cancels.
  */
 #include "config/config.h"
+#include "engine/entry.h"
 #include "engine/gateway.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
+#include "http/verdict.h"
 #include "http/wait.h"
 #include "job/results.h"
 
 static void find(struct request *request)
 {
         const char *id = MHD_lookup_connection_value(request->mhd, MHD_GET_ARGUMENT_KIND, "id");
+        const struct config *config = gateway_config(request->server->gateway);
 
         if (!id) {
                 request_refuse(request, 400, "bad_request", "name the job: %s?id=ID",
@@ -22,10 +25,9 @@ static void find(struct request *request)
         if (!request->job)
                 request_refuse(
                         request, 404, "unknown_id",
-                        "no job has this id; a result is kept for %lld seconds (results.ttl), and "
-                        "not over a restart",
-                        (long long)(gateway_config(request->server->gateway)->results.ttl_ms /
-                                    1000));
+                        "no job has this id; a result is kept for %lld seconds (results.ttl)%s",
+                        (long long)(config->results.ttl_ms / 1000),
+                        config->durability == DURABILITY_NONE ? ", and not over a restart" : "");
 }
 
 enum MHD_Result status_handle(struct request *request)
@@ -38,5 +40,35 @@ enum MHD_Result status_handle(struct request *request)
                 return reply_refusal(request);
         if (wait_for_job(request, WAITER_FINAL, config->answers.status_hold_ms))
                 return MHD_YES;
+        return reply_job(request);
+}
+
+static void cancel(struct request *request)
+{
+        struct server *server = request->server;
+
+        find(request);
+        if (request->refusal.status == 0 && entry_cancel(gateway_scheduler(server->gateway),
+                                                         server->loop, request->job) == ENTRY_SENT)
+                request_refuse(request, 409, "already_sent",
+                               "the job was sent already and cannot be taken back; ask for its "
+                               "status");
+}
+
+enum MHD_Result status_cancel(struct request *request)
+{
+        if (!request->job)
+                cancel(request);
+        if (request->refusal.status != 0)
+                return reply_refusal(request);
+        if (wait_for_end(request))
+                return MHD_YES;
+        if (!job_state_final(
+                    results_state(gateway_results(request->server->gateway), request->job))) {
+                request_refuse(request, 503, "store_unavailable",
+                               "the job is cancelled, but that cannot be stored at the moment; it "
+                               "is sent after all if solvegate ends before it is");
+                return reply_refusal(request);
+        }
         return reply_job(request);
 }

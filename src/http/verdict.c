@@ -18,6 +18,9 @@ void verdict_refuse(struct request *request, enum gateway_verdict verdict, const
                 [GATEWAY_TOO_LARGE] = {413, "too_large"},
                 [GATEWAY_QUEUE_FULL] = {503, "queue_full"},
                 [GATEWAY_DRAINING] = {503, "draining"},
+                [GATEWAY_NO_UPSTREAM] = {503, "no_upstream"},
+                [GATEWAY_STORE] = {503, "store_unavailable"},
+                [GATEWAY_KEY_REUSED] = {422, "key_reused"},
                 [GATEWAY_NO_MEMORY] = {503, "queue_full"},
         };
 

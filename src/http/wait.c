@@ -49,9 +49,24 @@ static bool disarm(struct request *request)
                               &request->waiter);
 }
 
+bool wait_for_end(struct request *request)
+{
+        const struct hold hold = {.what = HOLD_FOR_STORE,
+                                  .level = WAITER_FINAL,
+                                  .hold_ms = STORE_HOLD_MS,
+                                  .arm = arm,
+                                  .disarm = disarm};
+
+        return request_hold(request, &hold);
+}
+
 bool wait_for_job(struct request *request, enum waiter_level level, int64_t hold_ms)
 {
-        struct hold hold = {.level = level, .hold_ms = hold_ms, .arm = arm, .disarm = disarm};
+        struct hold hold = {.what = HOLD_FOR_ANSWER,
+                            .level = level,
+                            .hold_ms = hold_ms,
+                            .arm = arm,
+                            .disarm = disarm};
         bool in_query;
         struct prefer prefer = read_preferences(request, &in_query);
 

@@ -18,4 +18,7 @@ struct request;
  */
 bool wait_for_job(struct request *request, enum waiter_level level, int64_t hold_ms);
 
+/* Holds a request until its job is final, which it will be as soon as that is stored. */
+bool wait_for_end(struct request *request);
+
 #endif
