@@ -11,29 +11,32 @@ from lib.build import patience, wait_until
 from lib.gateway import FINAL
 from lib.job import job
 
-# Answers to a solve that say no: the tool is told why, or that the upstream cannot take it now.
-REFUSALS = {
-    "status=400": "upstream_rejected",
-    "status=401": "upstream_rejected",
-    "status=403": "upstream_rejected",
-    "status=404": "upstream_rejected",
-    "status=429": "upstream_unavailable",
-    "status=429/1": "upstream_unavailable",
-    "status=503": "upstream_unavailable",
-    "status=503/2": "upstream_unavailable",
-    "status=503/date": "upstream_unavailable",
-    "code=1": "upstream_rejected",
-    "code=2": "upstream_unavailable",
-    "code=3": "upstream_rejected",
-    "code=10": "upstream_rejected",
-    "code=12": "upstream_rejected",
-    "code=14": "upstream_rejected",
-    "code=15": "upstream_rejected",
-    "code=16": "upstream_unavailable",
-    "code=21": "upstream_unavailable",
-    "error=Wrong target": "upstream_rejected",
-    "echo": "upstream_rejected",
-}
+# Answers to a solve that say no to this job: the tool is told why.
+JOB_REFUSALS = (
+    "status=400",
+    "status=401",
+    "status=403",
+    "status=404",
+    "code=10",
+    "code=12",
+    "error=Wrong target",
+    "echo",
+)
+
+# Those that say no to the account: so is the tool, and the upstream is left alone for a while.
+ACCOUNT_REFUSALS = ("code=1", "code=3", "code=14", "code=15")
+
+# Those that say "not now": the job is sent again (test_retries.py); here there is one try only.
+LATER = (
+    "status=429",
+    "status=429/1",
+    "status=503",
+    "status=503/2",
+    "status=503/date",
+    "code=2",
+    "code=16",
+    "code=21",
+)
 
 # Refusals that the documents leave open: the quota of a plan may be "later" or "no".
 QUOTA_REFUSALS = ("code=17", "code=18")
@@ -89,6 +92,9 @@ BALANCE_FAULTS = (
 
 DEADLINE = 1.5
 
+ONE_TRY = {"attempts": 1}
+RECHECK = 0.5
+
 
 def is_wellformed(answer):
     """An answer that no published tool crashes on."""
@@ -116,6 +122,19 @@ def assert_goes_on(house):
     expect.solved(house.run(task), task)
 
 
+def wait_until_tried_again(house):
+    """The account was refused: jobs are, too, until it is tried again."""
+
+    def taken():
+        answer = house.solve(job(seed="again"))
+        if answer.status == 503:
+            expect.error(answer, 503, "no_upstream")
+        return answer.status == 200
+
+    house.sim.clear_faults()
+    wait_until(taken)
+
+
 def assert_sent_once(house, requests=1):
     counters = house.sim.counters()
     assert counters["solve_requests"] == requests
@@ -125,6 +144,12 @@ def assert_sent_once(house, requests=1):
 @pytest.fixture
 def house(simulator, gateway, mode):
     return gateway(simulator(mode=mode, latency=0.1))
+
+
+@pytest.fixture
+def one_try(simulator, gateway, mode):
+    """As house, but a job that was turned away is not sent again."""
+    return gateway(simulator(mode=mode, latency=0.1), retry=ONE_TRY)
 
 
 @pytest.fixture
@@ -139,10 +164,10 @@ def warm_up(house):
     expect.solved(solve_held(house, task), task)
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
+@pytest.mark.parametrize("kind", JOB_REFUSALS)
 def test_a_refusal_of_a_job_is_told_to_the_tool(house, kind):
     house.sim.fault(f"solve:{kind}")
-    body = expect.failed(solve_held(house, job()), REFUSALS[kind])
+    body = expect.failed(solve_held(house, job()), "upstream_rejected")
     if kind.startswith("error="):
         assert kind.removeprefix("error=") in body["message"]
     assert_sent_once(house)
@@ -150,12 +175,32 @@ def test_a_refusal_of_a_job_is_told_to_the_tool(house, kind):
     assert_goes_on(house)
 
 
-@pytest.mark.parametrize("kind", QUOTA_REFUSALS)
-def test_a_used_up_plan_is_told_to_the_tool(house, kind):
+@pytest.mark.parametrize("kind", ACCOUNT_REFUSALS)
+def test_a_refusal_of_the_account_is_told_to_the_tool(simulator, gateway, mode, kind):
+    house = gateway(simulator(mode=mode, latency=0.1), retry={"recheck": RECHECK})
     house.sim.fault(f"solve:{kind}")
-    expect.failed(solve_held(house, job()), ("upstream_rejected", "upstream_unavailable"))
+    expect.failed(solve_held(house, job()), "upstream_rejected")
     assert_sent_once(house)
+    assert house.sim.counters()["charged"] == 0
+    wait_until_tried_again(house)
     assert_goes_on(house)
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_an_upstream_that_cannot_take_the_job_now_is_told_to_the_tool(one_try, kind):
+    one_try.sim.fault(f"solve:{kind}")
+    expect.failed(solve_held(one_try, job()), "upstream_unavailable")
+    assert_sent_once(one_try)
+    assert one_try.sim.counters()["charged"] == 0
+    assert_goes_on(one_try)
+
+
+@pytest.mark.parametrize("kind", QUOTA_REFUSALS)
+def test_a_used_up_plan_is_told_to_the_tool(one_try, kind):
+    one_try.sim.fault(f"solve:{kind}")
+    expect.failed(solve_held(one_try, job()), ("upstream_rejected", "upstream_unavailable"))
+    assert_sent_once(one_try)
+    assert_goes_on(one_try)
 
 
 def test_a_server_error_in_the_upstreams_own_words_is_told_to_the_tool(house):
@@ -232,7 +277,8 @@ def test_a_final_answer_with_members_twice_is_mended_or_open(house):
 
 
 @pytest.mark.parametrize("kind", ["status=503", "code=21", "reset", "empty", "error=no"])
-def test_without_a_wait_the_first_answer_is_just_as_well_formed(house, kind):
+def test_without_a_wait_the_first_answer_is_just_as_well_formed(simulator, gateway, mode, kind):
+    house = gateway(simulator(mode=mode, latency=0.1), retry=ONE_TRY if kind in LATER else {})
     house.sim.fault(f"solve:{kind}")
     first = house.solve(job())
     assert first.status == 200
@@ -246,16 +292,25 @@ def test_without_a_wait_the_first_answer_is_just_as_well_formed(house, kind):
 def test_a_refused_connection_means_unavailable(gateway):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    house = gateway(upstream={"url": f"http://127.0.0.1:{port}"})
+    house = gateway(upstream={"url": f"http://127.0.0.1:{port}"}, retry=ONE_TRY)
     expect.failed(house.solve(job(), {"Prefer": "wait=30"}), "upstream_unavailable")
 
 
-def test_many_faults_in_a_row_leave_the_gateway_well(house):
-    kinds = [*REFUSALS, *OPEN_OUTCOMES]
+def test_many_faults_in_a_row_leave_the_gateway_well(simulator, gateway, mode):
+    """So many that the breaker opens: the jobs then wait, and one probes at a time."""
+    house = gateway(simulator(mode=mode, latency=0.1),
+                    retry={**ONE_TRY, "probe": 0.1, "recheck": 0.2})
+    kinds = [*JOB_REFUSALS, *LATER, *OPEN_OUTCOMES]
     house.sim.fault(*(f"solve:{kind}*1" for kind in kinds))
     for seed in range(len(kinds)):
-        assert solve_held(house, job(images=1, seed=seed)).object()["status"] == "error"
-    assert house.sim.counters()["charged"] <= len(kinds)
+        task = job(images=1, seed=seed)
+        answer = solve_held(house, task, within=60.0)
+        if answer.object()["status"] == "solved":
+            expect.solved(answer, task)
+    sent = house.sim.requests("solve")
+    assert len(sent) >= len(kinds), "not every fault came"
+    charged = [request["sha256"] for request in sent if request["charged"]]
+    assert len(charged) == len(set(charged)), "charged twice"
     assert_goes_on(house)
 
 

@@ -173,7 +173,8 @@ async def test_a_tool_that_leaves_while_held_loses_nothing(simulator, gateway, m
         before = house.sim.counters()
         connection = await Connection.open(house.url)
         await connection.send(request_bytes(
-            "POST", "/api/solve", house.host, {"Prefer": "wait=30"}, job().body))
+            "POST", "/api/solve", house.host, {"Prefer": "wait=30"},
+            job(seed=leave.__name__).body))
         wait_until(lambda: house.sim.counters()["accepted"] == before["accepted"] + 1)
         await leave(connection)
         wait_until(lambda: house.sim.counters()["solved"] == before["solved"] + 1)

@@ -13,7 +13,7 @@ STOP_TIMEOUT = 10.0
 
 FINAL = ("solved", "skip", "error")
 
-_SECTIONS = ("answers", "results", "poll", "limits", "log")
+_SECTIONS = ("answers", "results", "retry", "poll", "limits", "log")
 
 
 STORED_CREDENTIAL = {"uid": canary.STORED_UID, "apikey": canary.STORED_APIKEY}
@@ -30,8 +30,11 @@ def write_credential(directory, name, values):
 LOOPBACK = {"address": "127.0.0.1", "port": 0}
 
 
-def configuration(listen, upstreams, sites=(SITE,), workers=2, server_names=(), **sections):
-    """The settings of a test's gateway: fast polls, a short drain, everything logged."""
+def configuration(listen, upstreams, sites=(SITE,), workers=2, server_names=(),
+                  durability="none", state_directory="state", admin=None, **sections):
+    """The settings of a test's gateway: fast polls, a short drain, everything logged, and nothing
+    on disk unless durability is "full"; then in state_directory, beside the configuration. admin is
+    the address for operators, if any."""
     unknown = set(sections) - set(_SECTIONS)
     assert not unknown, f"no such section: {unknown}"
     defaults = {
@@ -45,6 +48,9 @@ def configuration(listen, upstreams, sites=(SITE,), workers=2, server_names=(), 
         "workers": workers,
         "upstreams": upstreams,
         "sites": {"allow": list(sites)},
+        "durability": durability,
+        "state_directory": state_directory,
+        **({"admin": admin} if admin else {}),
     }
     for name in _SECTIONS:
         merged = {**defaults.get(name, {}), **sections.get(name, {})}
@@ -67,7 +73,7 @@ class Gateway(Process):
     secrets = canary.STORED
 
     def __init__(self, directory, sim=None, name="gateway", upstream=None, upstreams=None,
-                 listen=(LOOPBACK,), popen=None, credential=None, **settings):
+                 listen=(LOOPBACK,), popen=None, credential=None, environment=None, **settings):
         self.name = name
         self.sim = sim
         if upstreams is None:
@@ -79,12 +85,27 @@ class Gateway(Process):
         write_credential(home, "account", credential or STORED_CREDENTIAL)
         config = home / "solvegate.conf"
         config.write_text(libconfig.dumps(configuration(listen, upstreams, **settings)))
-        environment = {n: v for n, v in os.environ.items() if n != "CREDENTIALS_DIRECTORY"}
-        super().__init__([BUILD / "solvegate", "-c", config], home / "log", len(listen),
-                         cwd=home, env=environment, **(popen or {}))
+        inherited = {n: v for n, v in os.environ.items() if n != "CREDENTIALS_DIRECTORY"}
+        listeners = len(listen) + (1 if settings.get("admin") else 0)
+        super().__init__([BUILD / "solvegate", "-c", config], home / "log", listeners,
+                         cwd=home, env={**inherited, **(environment or {})}, **(popen or {}))
         self.wait_ready()
+
+    def wait_ready(self):
+        super().wait_ready()
         self.url = self.urls[0]
+        self.admin_url = self.urls[-1]  # valid with admin
         self.host = urllib.parse.urlsplit(self.url).netloc
+
+    def kill_and_start_again(self):
+        """kill -9, and a new daemon with the same configuration and state, on another port."""
+        self.kill()
+        self.start_again()
+
+    def stop_well(self):
+        """Stops it as an operator does, so that its state can be looked at."""
+        status = self.stop(STOP_TIMEOUT)
+        assert status == 0, f"exit status {status}\n{self.log()[-4000:]}"
 
     def request(self, method, target, body=None, headers=None, timeout=http.TIMEOUT):
         return http.request(self.url, method, target, body, headers, timeout)
@@ -122,6 +143,15 @@ class Gateway(Process):
         if first.object()["status"] in FINAL:
             return first
         return self.finish(first.object()["id"], timeout)
+
+    def metrics(self):
+        """Each sample on the admin address, as {name with labels: number}."""
+        answer = http.request(self.admin_url, "GET", "/metrics")
+        assert answer.status == 200, answer
+        lines = [line for line in answer.body.decode().splitlines() if not line.startswith("#")]
+        samples = dict(line.rsplit(" ", 1) for line in lines)
+        assert len(samples) == len(lines), f"a sample stands twice: {lines}"
+        return {name: int(number) for name, number in samples.items()}
 
     def path_of(self, url):
         """The path and query of an address that the gateway gave for itself."""

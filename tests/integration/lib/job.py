@@ -30,6 +30,11 @@ class Job:
         self.solution = expected_solution(images)
         self.digest = expected_digest(images)
 
+    @property
+    def body_sha256(self):
+        """As the simulator lists it among its requests."""
+        return hashlib.sha256(self.body).hexdigest()
+
     def with_fields(self, **fields):
         """The same images with fields replaced; None takes one away."""
         merged = {**self.fields, **fields}

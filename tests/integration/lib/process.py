@@ -1,4 +1,4 @@
-"""A program under test: started, waited for, stopped, and its log looked through."""
+"""A program under test: started, waited for, stopped, started again, its logs looked through."""
 
 import contextlib
 import re
@@ -27,18 +27,50 @@ class Process:
     secrets = ()  # what its log must not hold
 
     def __init__(self, argv, log_path, listeners=1, **popen):
-        self.log_path = log_path
         self.listeners = listeners
-        with open(log_path, "wb") as log:
+        self._first_log_path = log_path
+        self._logs = []  # of each start, the last one last
+        self._argv = [str(arg) for arg in argv]
+        self._popen_arguments = popen
+        self._start()
+
+    def _start(self):
+        number = len(self._logs) + 1
+        path = self._first_log_path
+        self.log_path = path if number == 1 else path.with_name(f"{path.name}.{number}")
+        self._logs.append(self.log_path)
+        with open(self.log_path, "wb") as log:
             self.popen = subprocess.Popen(
-                [str(arg) for arg in argv],
+                self._argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                **popen,
+                **self._popen_arguments,
             )
         self.pid = self.popen.pid
         self.urls = []
+
+    def start_again(self):
+        """Starts it as before, after it has ended, with a log of its own."""
+        assert not self.running(), "it still runs"
+        self._start()
+        self.wait_ready()
+
+    def start_for(self, seconds):
+        """Starts it as before and kills it so much later, ready or not."""
+        assert not self.running(), "it still runs"
+        self._start()
+        self._kill_after(seconds)
+
+    def stop_for(self, seconds):
+        """SIGTERM, and SIGKILL so much later unless it has ended by then."""
+        self.signal(signal.SIGTERM)
+        self._kill_after(seconds)
+
+    def _kill_after(self, seconds):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(seconds)
+        self.kill()
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -96,7 +128,10 @@ class Process:
         return "\n".join(lines)
 
     def problems_in_log(self):
-        log = self.log()
+        return [problem for path in self._logs for problem in self._problems_in(path)]
+
+    def _problems_in(self, path):
+        log = path.read_text(errors="replace")
         problems = [f"its log holds {secret}" for secret in self.secrets if secret in log]
         reports = [report for report in _SANITIZER_REPORTS if report in log]
         if reports:

@@ -1,0 +1,73 @@
+"""A disk that fails when the test says so: drives tests/faults/iofault.c.
+
+    disk = FaultyDisk(tmp_path / "control", state_directory)
+    house = gateway(..., environment=disk.environment)
+    disk.fail(errno.ENOSPC, after=3)    # the third call from now, and all after it
+    disk.mend()
+"""
+
+import ctypes
+import mmap
+import os
+
+from .build import BUILD
+
+LIBRARY = BUILD / "tests" / "faults" / "iofault.so"
+
+# Kinds of calls, as in iofault.c.
+OPEN, WRITE, SYNC, SIZE, LOCK = 1, 2, 4, 8, 16
+CHANGES = OPEN | WRITE | SYNC | SIZE
+
+
+class _Control(ctypes.Structure):
+    """struct control in iofault.c."""
+
+    _fields_ = [("calls", ctypes.c_int64), ("fail_from", ctypes.c_int64),
+                ("failed", ctypes.c_int64), ("error", ctypes.c_int32),
+                ("kinds", ctypes.c_int32), ("torn", ctypes.c_int32),
+                ("unused", ctypes.c_int32)]
+
+
+class FaultyDisk:
+    """The files below directory, for a process that is started with environment."""
+
+    def __init__(self, control, directory, kinds=CHANGES):
+        control.write_bytes(bytes(ctypes.sizeof(_Control)))
+        with open(control, "r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), ctypes.sizeof(_Control))
+        self._control = _Control.from_buffer(self._memory)
+        self._control.kinds = self.kinds = kinds
+        self.environment = {
+            "LD_PRELOAD": str(LIBRARY),
+            "IOFAULT_CONTROL": str(control),
+            "IOFAULT_DIRECTORY": os.path.realpath(directory),
+            # The sanitizer's own library then comes second, which does no harm here.
+            "ASAN_OPTIONS": _with_option("ASAN_OPTIONS", "verify_asan_link_order=0"),
+        }
+
+    @property
+    def calls(self):
+        """How many calls there were so far, of the kinds that count."""
+        return self._control.calls
+
+    @property
+    def failed(self):
+        """How many of them failed since fail()."""
+        return self._control.failed
+
+    def fail(self, error, after=1, torn=False):
+        """From now on the after-th call and all that follow fail with the errno error."""
+        control = self._control
+        control.error = error
+        control.torn = int(torn)
+        control.failed = 0
+        control.fail_from = control.calls + after
+
+    def mend(self):
+        self._control.fail_from = 0
+
+
+def _with_option(variable, option):
+    """The value of an environment variable with one more option."""
+    options = os.environ.get(variable)
+    return f"{options}:{option}" if options else option

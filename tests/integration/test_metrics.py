@@ -1,0 +1,459 @@
+"""The admin address: metrics that are true, health, readiness, and nothing else."""
+
+import asyncio
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lib import expect
+from lib.build import patience, wait_until
+from lib.gateway import LOOPBACK, upstream_of
+from lib.http import Connection, request
+from lib.job import job
+from lib.state import ledger
+
+HELD = {"Prefer": "wait=30"}
+NEVER = 60
+
+ENDS = {"solved", "upstream_rejected", "upstream_unavailable", "deadline", "cancelled",
+        "outcome_unknown"}
+NAMES = {
+    "solvegate_charges_total": "counter",
+    "solvegate_charges_unknown_total": "counter",
+    "solvegate_queue_jobs": "gauge",
+    "solvegate_queue_purchases": "gauge",
+    "solvegate_queue_bytes": "gauge",
+    "solvegate_jobs_total": "counter",
+    "solvegate_results_total": "counter",
+    "solvegate_in_flight": "gauge",
+    "solvegate_upstream_up": "gauge",
+}
+OPERATORS = ["/metrics", "/healthz", "/readyz"]
+TOOLS = ["/api/solve", "/solve", "/api/status?id=h-x", "/status?id=h-x", "/api/account/balance",
+         "/balance"]
+
+
+def ask(house, method, target, headers=None, body=None):
+    return request(house.admin_url, method, target, body, headers)
+
+
+def jobs(house):
+    """How many jobs ended, by outcome."""
+    return labelled(house, "solvegate_jobs_total", "outcome")
+
+
+def results(house):
+    """How many jobs were solved, by source."""
+    return labelled(house, "solvegate_results_total", "source")
+
+
+def labelled(house, name, label):
+    pattern = re.compile(rf'{name}{{{label}="([^"]*)"}}')
+    matches = ((pattern.fullmatch(sample), n) for sample, n in house.metrics().items())
+    return {match[1]: n for match, n in matches if match}
+
+
+def charges(house, upstream="main"):
+    """(charged, perhaps charged) of the only client there is."""
+    samples = house.metrics()
+    labels = f'{{client="local",upstream="{upstream}"}}'
+    return tuple(samples.get(name + labels, 0)
+                 for name in ("solvegate_charges_total", "solvegate_charges_unknown_total"))
+
+
+@pytest.fixture
+def start(simulator, gateway):
+    """A gateway with an admin address, and a simulator of its own."""
+
+    def run(sim=None, **settings):
+        sim = sim or simulator(mode="pro", latency=0)
+        return gateway(sim, **{"admin": LOOPBACK, **settings})
+
+    return run
+
+
+# ---- the page ----
+
+
+def test_every_metric_has_a_help_and_a_type(start):
+    house = start()
+    answer = ask(house, "GET", "/metrics")
+    assert answer.header("Content-Type") == "text/plain; version=0.0.4"
+    text = answer.body.decode()
+    assert text.endswith("\n")
+    assert dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)) == NAMES
+    assert re.findall(r"^# HELP (\S+) \S.*\.$", text, re.MULTILINE) == list(NAMES)
+
+
+def test_the_samples_of_a_metric_stand_behind_its_type(start):
+    house = start()
+    expect.solved(house.solve(job(), HELD), job())
+    name = None
+    for line in ask(house, "GET", "/metrics").body.decode().splitlines():
+        if line.startswith("# TYPE"):
+            name = line.split()[2]
+        elif not line.startswith("#"):
+            assert re.match(rf"{name}[ {{]", line), line
+
+
+def test_a_counter_whose_labels_are_known_begins_at_zero(start):
+    house = start()
+    assert jobs(house) == dict.fromkeys(ENDS, 0)
+    assert results(house) == {"upstream": 0, "cache": 0, "collapsed": 0}
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_finds_nothing_wrong(start):
+    house = start()
+    expect.solved(house.solve(job(), HELD), job())
+    page = ask(house, "GET", "/metrics").body
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True,
+                          timeout=patience(20), check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+# ---- charges ----
+
+
+def test_charges_are_those_of_the_simulator(simulator, start, mode, api):
+    sim = simulator(mode=mode, api=api, latency=0.02)
+    house = start(sim)
+    for seed in range(7):
+        expect.solved(house.run(job(seed=seed)), job(seed=seed))
+    assert sim.counters()["charged"] == 7
+    assert charges(house) == (7, 0)
+
+
+def test_what_is_refused_is_not_charged(start):
+    house = start()
+    house.sim.fault("solve:error=no*3")
+    for seed in range(3):
+        expect.failed(house.solve(job(seed=seed), HELD), "upstream_rejected")
+    assert charges(house) == (0, 0)
+    assert jobs(house)["upstream_rejected"] == 3
+
+
+def test_what_may_have_been_charged_is_counted_apart(start):
+    house = start()
+    house.sim.fault("solve:reset*2")
+    for seed in range(2):
+        expect.failed(house.solve(job(seed=seed), HELD), "outcome_unknown")
+    expect.solved(house.solve(job(seed="well"), HELD), job(seed="well"))
+    assert charges(house) == (1, 2)
+    assert jobs(house) == {**dict.fromkeys(ENDS, 0), "outcome_unknown": 2, "solved": 1}
+
+
+def test_charges_are_told_apart_by_upstream(simulator, start):
+    sims = {name: simulator(name=name, mode="pro", latency=0) for name in ("first", "second")}
+    house = start(sims["first"], upstreams=[
+        {"name": name, "priority": n, **upstream_of(sim)}
+        for n, (name, sim) in enumerate(sims.items())])
+    expect.solved(house.solve(job(seed=0), HELD), job(seed=0))
+    sims["first"].fault("solve:code=3")
+    for seed in (1, 2):
+        expect.solved(house.solve(job(seed=seed), HELD), job(seed=seed))
+    assert charges(house, "first") == (1, 0)
+    assert charges(house, "second") == (2, 0)
+
+
+def test_charges_go_on_over_a_stop(start):
+    house = start(durability="full")
+    for seed in range(3):
+        expect.solved(house.solve(job(seed=seed), HELD), job(seed=seed))
+    house.stop_well()
+    house.start_again()
+    assert charges(house) == (3, 0)
+    expect.solved(house.solve(job(seed=3), HELD), job(seed=3))
+    assert charges(house) == (4, 0)
+
+
+def test_a_job_that_was_being_sent_at_a_crash_may_have_been_charged(simulator, start, tmp_path):
+    state = tmp_path / "state"
+    sim = simulator(mode="pro", latency=NEVER)
+    house = start(sim, durability="full", state_directory=state)
+    job_id = house.submit(job())
+    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    house.kill_and_start_again()
+    expect.failed(house.status(job_id), "outcome_unknown")
+    assert charges(house) == (0, 1)
+    assert jobs(house)["outcome_unknown"] == 1
+    house.stop_well()
+    assert ledger(state)["unknown"] == 1
+
+
+def test_what_ended_before_a_start_is_not_counted_again(start):
+    house = start(durability="full")
+    job_id = expect.solved(house.solve(job(), HELD), job())["id"]
+    house.stop_well()
+    house.start_again()
+    expect.solved(house.status(job_id), job())
+    assert jobs(house)["solved"] == 0
+    assert results(house)["upstream"] == 0
+
+
+# ---- results ----
+
+
+def test_results_are_counted_by_where_they_come_from(simulator, start):
+    sim = simulator(mode="pro", latency=0.3)
+    house = start(sim)
+    task = job()
+    ids = [house.submit(task) for _ in range(3)]
+    for job_id in ids:
+        expect.solved(house.status(job_id, "&wait=20"), task)
+    expect.solved(house.solve(task, HELD), task)
+    assert results(house) == {"upstream": 1, "collapsed": 2, "cache": 1}
+    assert jobs(house)["solved"] == 4
+    assert charges(house) == (1, 0)
+
+
+def test_a_job_that_ends_by_itself_is_counted_by_its_error(simulator, start):
+    sim = simulator(mode="pro", latency=NEVER)
+    house = start(sim, upstream={"max_in_flight": 1}, limits={"job_deadline": 2.0})
+    house.submit(job(seed="sent"))
+    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    late, cancelled = house.submit(job(seed="late")), house.submit(job(seed="cancelled"))
+    assert house.request("DELETE", f"/status?id={cancelled}").status == 200
+    expect.failed(house.status(late, "&wait=20"), "deadline")
+    counts = jobs(house)
+    assert (counts["deadline"], counts["cancelled"]) == (1, 1)
+
+
+# ---- what there is now ----
+
+
+def test_the_queue_and_what_is_in_flight_are_seen_and_go_again(simulator, start):
+    sim = simulator(mode="free", latency=NEVER)
+    house = start(sim, upstream={"max_in_flight": 2}, limits={"job_deadline": 5.0})
+    tasks = [job(seed=seed) for seed in range(5)]
+    for task in tasks:
+        house.submit(task)
+    for _ in range(2):
+        house.submit(tasks[4])
+    wait_until(lambda: sim.counters()["accepted"] == 2)
+    samples = wait_until(lambda: with_queue_bytes(house, sum(len(t.body) for t in tasks[2:])))
+    assert samples["solvegate_queue_jobs"] == 5
+    assert samples["solvegate_queue_purchases"] == 3
+    assert samples['solvegate_in_flight{upstream="main"}'] == 2
+    wait_until(lambda: nothing_left(house.metrics()), 20.0, "all jobs have ended", 0.1)
+
+
+def with_queue_bytes(house, expected):
+    """The samples, once the bodies that were sent have gone."""
+    samples = house.metrics()
+    return samples if samples["solvegate_queue_bytes"] == expected else None
+
+
+def nothing_left(samples):
+    return not any(samples[name] for name in (
+        "solvegate_queue_jobs", "solvegate_queue_purchases", "solvegate_queue_bytes",
+        'solvegate_in_flight{upstream="main"}'))
+
+
+def test_jobs_that_wait_for_their_next_try_are_in_the_queue(simulator, start):
+    sim = simulator(mode="pro", latency=0)
+    sim.fault("solve:status=503")
+    house = start(sim, retry={"base": 30.0, "cap": 30.0, "probe": 30.0, "attempts": 10})
+    for seed in range(3):
+        house.submit(job(seed=seed))
+    wait_until(lambda: sim.counters()["solve_requests"] >= 3)
+    wait_until(lambda: all_wait(house.metrics(), 3))
+
+
+def all_wait(samples, count):
+    return (samples["solvegate_queue_jobs"] == samples["solvegate_queue_purchases"] == count
+            and samples['solvegate_in_flight{upstream="main"}'] == 0)
+
+
+def test_the_queue_is_seen_after_a_start(simulator, start):
+    sim = simulator(mode="pro", latency=NEVER)
+    house = start(sim, upstream={"max_in_flight": 1}, durability="full")
+    for seed in range(4):
+        house.submit(job(seed=seed))
+    house.submit(job(seed=3))
+    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    house.kill_and_start_again()
+    wait_until(lambda: sim.counters()["solve_requests"] == 2)
+    samples = house.metrics()
+    assert samples["solvegate_queue_jobs"] == 3
+    assert samples["solvegate_queue_purchases"] == 2
+
+
+def test_an_upstream_that_fails_or_refuses_is_down_until_it_is_well(simulator, start):
+    sim = simulator(mode="pro", latency=0)
+    house = start(sim, retry={"base": 0.02, "cap": 0.1, "recheck": 0.5})
+
+    def up():
+        return house.metrics()['solvegate_upstream_up{upstream="main"}']
+
+    assert up() == 1
+    sim.fault("solve:code=3")
+    expect.failed(house.solve(job(seed="refused"), HELD), "upstream_rejected")
+    assert up() == 0
+    sim.clear_faults()
+
+    def taken():
+        return house.solve(job(seed="well"), HELD).status == 200
+
+    wait_until(taken, 10.0, "the account is tried again", 0.1)
+    wait_until(lambda: up() == 1)
+
+
+# ---- health and readiness ----
+
+
+def test_a_well_gateway_is_alive_and_ready(start):
+    house = start()
+    for target, status in (("/healthz", "ok"), ("/readyz", "ready")):
+        answer = ask(house, "GET", target)
+        assert (answer.status, answer.object()) == (200, {"status": status})
+
+
+def test_a_full_queue_is_not_ready(simulator, start):
+    house = start(simulator(mode="pro", latency=NEVER), upstream={"max_in_flight": 1},
+                  limits={"queue_jobs": 1})
+    for seed in range(2):
+        house.submit(job(seed=seed))
+    refusal = ask(house, "GET", "/readyz")
+    expect.error(refusal, 503, "queue_full")
+    assert int(refusal.header("Retry-After")) >= 1
+    assert ask(house, "GET", "/healthz").status == 200
+
+
+def test_without_an_account_it_is_not_ready(start):
+    house = start()
+    house.sim.fault("solve:code=1")
+    expect.failed(house.solve(job(), HELD), "upstream_rejected")
+    expect.error(ask(house, "GET", "/readyz"), 503, "no_upstream")
+
+
+def test_a_draining_gateway_is_alive_and_not_ready(simulator, start):
+    sim = simulator(mode="pro", latency=1.5)
+    house = start(sim, limits={"drain_timeout": 20.0})
+    house.submit(job())
+    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    house.signal(signal.SIGTERM)
+    refusal = wait_until(lambda: not_ready(house), pause=0.005)
+    expect.error(refusal, 503, "draining")
+    assert ask(house, "GET", "/healthz").status == 200
+    assert house.metrics()['solvegate_in_flight{upstream="main"}'] == 1
+    assert house.wait(10) == 0
+
+
+def not_ready(house):
+    answer = ask(house, "GET", "/readyz")
+    return answer if answer.status != 200 else None
+
+
+# ---- the address itself ----
+
+
+def test_without_admin_there_is_no_such_listener(simulator, gateway):
+    house = gateway(simulator())
+    assert house.log().count("ready http://") == 1
+    for target in OPERATORS:
+        expect.error(house.get(target), 404, "not_found")
+
+
+def test_its_ready_line_is_the_last(start):
+    house = start(listen=[LOOPBACK] * 2)
+    assert len(set(house.urls)) == 3
+    assert ask(house, "GET", "/healthz").status == 200
+    for url in house.urls[:2]:
+        expect.error(request(url, "GET", "/healthz"), 404, "not_found")
+
+
+@pytest.mark.parametrize("target", OPERATORS)
+def test_tools_do_not_find_what_operators_ask_for(start, target):
+    house = start()
+    for method in ("GET", "HEAD", "POST"):
+        assert house.request(method, target).status == 404
+
+
+@pytest.mark.parametrize("target", TOOLS)
+def test_operators_do_not_find_what_tools_ask_for(start, target):
+    house = start()
+    body = expect.error(ask(house, "GET", target), 404, "not_found")
+    assert "/metrics" in body["message"]
+    refusal = ask(house, "POST", target, {"Content-Type": "application/json"}, job().body)
+    expect.error(refusal, 404, "not_found")
+    assert house.sim.counters()["solve_requests"] == 0
+
+
+@pytest.mark.parametrize("target", OPERATORS)
+def test_another_method_is_told_which_are_allowed(start, target):
+    house = start()
+    for method in ("POST", "PUT", "DELETE"):
+        refusal = ask(house, method, target)
+        expect.error(refusal, 405, "method_not_allowed")
+        assert refusal.header("Allow") == "GET, HEAD"
+
+
+@pytest.mark.parametrize("target", OPERATORS)
+async def test_head_is_answered_without_a_body(start, target):
+    house = start()
+    async with await Connection.open(house.admin_url) as connection:
+        for method in ("HEAD", "GET", "HEAD"):
+            answer = await connection.request(method, target)
+            assert answer.status == 200
+            assert bool(answer.body) == (method == "GET")
+
+
+@pytest.mark.parametrize("target", OPERATORS)
+def test_a_host_that_is_not_ours_is_refused(start, target):
+    house = start()
+    expect.error(ask(house, "GET", target, {"Host": "rebound.example.com"}), 403, "forbidden_host")
+    assert ask(house, "GET", target, {"Host": "localhost:8119"}).status == 200
+
+
+async def test_tools_that_take_all_connections_leave_operators_theirs(start):
+    house = start(limits={"connections": 5})
+    held = [await Connection.open(house.url) for _ in range(10)]
+    try:
+        answers = [await connection.request("GET", "/status?id=h-none") for connection in held]
+        refused = [answer for answer in answers if answer.status == 503]
+        assert len(refused) == 5
+        body = expect.error(refused[0], 503, "too_many_connections")
+        assert "limits.connections" in body["message"]
+        async with await Connection.open(house.admin_url) as connection:
+            assert (await connection.request("GET", "/readyz")).status == 200
+    finally:
+        for connection in held:
+            await connection.close()
+
+
+async def test_too_many_operators_are_told_so(start):
+    house = start()
+    held = [await Connection.open(house.admin_url) for _ in range(40)]
+    try:
+        answers = [await connection.request("GET", "/healthz") for connection in held]
+        refused = [answer for answer in answers if answer.status == 503]
+        assert 0 < len(refused) < len(held)
+        body = expect.error(refused[0], 503, "too_many_connections")
+        assert "limits.connections" not in body["message"]
+    finally:
+        for connection in held:
+            await connection.close()
+
+
+async def test_an_open_connection_of_an_operator_does_not_delay_the_stop(start):
+    house = start(limits={"drain_timeout": 30.0})
+    async with await Connection.open(house.admin_url) as connection:
+        assert (await connection.request("GET", "/healthz")).status == 200
+        started = time.monotonic()
+        house.signal(signal.SIGTERM)
+        assert await connection.at_end(timeout=5)
+        assert await asyncio.to_thread(house.wait, 5) == 0
+        assert time.monotonic() - started < patience(3.0)
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_it(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(AssertionError, match=rf"ended with 1:(.|\n)*127\.0\.0\.1 port {port}"):
+            start(admin={"address": "127.0.0.1", "port": port})
