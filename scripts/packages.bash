@@ -3,8 +3,8 @@
 
 build_packages=(
         gcc libc6-dev meson ninja-build pkg-config
-        libmicrohttpd-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev libssl-dev libuv1-dev
-        uthash-dev
+        libmicrohttpd-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev libsqlite3-dev libssl-dev
+        libuv1-dev uthash-dev
 )
 demo_packages=(curl python3)
 test_packages=(

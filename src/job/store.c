@@ -1,0 +1,463 @@
+/*
+ * store: see store.h. The queue of records, and the thread that writes them.
+ *
+ * What a commit holds is told to nobody before it has succeeded. A transaction that fails is rolled
+ * back whole; then its records that must be written return to the head of the queue, in order.
+ */
+#include "job/store_private.h"
+
+#include "base/clock.h"
+#include "job/body.h"
+#include "job/job.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+#define BATCH_RECORDS 512
+#define BATCH_BYTES   (64 << 20) /* of bodies; one that is larger goes alone */
+#define RETRY_MS      250
+
+/*
+ * Pages in the write-ahead log. It is written back when it has grown to the first. A reader who
+ * keeps an old state open prevents that; up to the last it grows on, and then the store is sick.
+ */
+#define WAL_PAGES_CHECKPOINT 8192
+#define WAL_PAGES_AGAIN      2048
+#define WAL_PAGES_MAX        131072
+
+/* Free pages are given back where they are more than half of the file, and more than these. */
+#define SLACK_PAGES_MIN  8192
+#define SLACK_PAGES_STEP "1024"
+
+static struct store_record *record_of(struct store_item *item)
+{
+        return (struct store_record *)((char *)item - offsetof(struct store_record, item));
+}
+
+static struct store_fetch *fetch_of(struct store_item *item)
+{
+        return (struct store_fetch *)((char *)item - offsetof(struct store_fetch, item));
+}
+
+struct store_record *store_record_new(void)
+{
+        return calloc(1, sizeof(struct store_record));
+}
+
+void store_record_free(struct store_record *record)
+{
+        if (!record)
+                return;
+        for (size_t i = 0; i < record->job_count; i++)
+                job_unref(record->jobs[i]);
+        free(record->jobs);
+        free(record->forget);
+        job_unref(record->ended);
+        body_unref(record->body);
+        outcome_unref(record->outcome);
+        purchase_unref(record->purchase);
+        free(record);
+}
+
+static void deliver_record(struct mail *mail)
+{
+        struct store_record *record =
+                (struct store_record *)((char *)mail - offsetof(struct store_record, mail));
+
+        record->done(record, record->error, record->arg);
+        store_record_free(record);
+}
+
+static void deliver_fetch(struct mail *mail)
+{
+        struct store_fetch *fetch =
+                (struct store_fetch *)((char *)mail - offsetof(struct store_fetch, mail));
+
+        fetch->done(fetch, fetch->error, fetch->body);
+}
+
+/* Tells the caller, on his loop. The record is not the store's any more. */
+static void tell_record(struct store_record *record, int error)
+{
+        record->error = error;
+        record->mail.deliver = deliver_record;
+        if (record->done)
+                loop_post(record->loop, &record->mail);
+        else
+                store_record_free(record);
+}
+
+static void tell_fetch(struct store_fetch *fetch, int error)
+{
+        fetch->error = error;
+        fetch->mail.deliver = deliver_fetch;
+        loop_post(fetch->loop, &fetch->mail);
+}
+
+void store_write(struct store *store, struct store_record *record)
+{
+        int error = 0;
+
+        record->error = 0;
+        record->item.is_fetch = false;
+        (void)pthread_mutex_lock(&store->mutex);
+        if (atomic_load(&store->sick) && !record->must)
+                error = store->sick_error;
+        else
+                DL_APPEND(store->queue, &record->item);
+        (void)pthread_cond_signal(&store->wake);
+        (void)pthread_mutex_unlock(&store->mutex);
+        if (error < 0)
+                tell_record(record, error);
+}
+
+void store_fetch_body(struct store *store, struct store_fetch *fetch)
+{
+        fetch->body = NULL;
+        fetch->item.is_fetch = true;
+        (void)pthread_mutex_lock(&store->mutex);
+        DL_APPEND(store->queue, &fetch->item);
+        (void)pthread_cond_signal(&store->wake);
+        (void)pthread_mutex_unlock(&store->mutex);
+}
+
+int64_t store_next_number(struct store *store)
+{
+        return atomic_fetch_add(&store->next_number, 1);
+}
+
+bool store_healthy(struct store *store)
+{
+        return !atomic_load(&store->sick);
+}
+
+void store_problem(struct store *store, char *ret_text, size_t size)
+{
+        (void)pthread_mutex_lock(&store->mutex);
+        (void)snprintf(ret_text, size, "%s", store->problem);
+        (void)pthread_mutex_unlock(&store->mutex);
+}
+
+/* Takes what goes into one transaction: records up to the next fetch, within the bounds. */
+static struct store_item *take_batch_locked(struct store *store)
+{
+        struct store_item *batch = NULL, *item;
+        size_t records = 0, bytes = 0;
+
+        while ((item = store->queue) && !item->is_fetch && records < BATCH_RECORDS) {
+                const struct body *body = record_of(item)->body;
+                size_t more = body ? body->len : 0;
+                if (records > 0 && more > BATCH_BYTES - bytes)
+                        break;
+                DL_DELETE(store->queue, item);
+                DL_APPEND(batch, item);
+                records++;
+                bytes = more > BATCH_BYTES - bytes ? BATCH_BYTES : bytes + more;
+        }
+        return batch;
+}
+
+/* Writes those of a batch that have no error. On -EPROTO, *ret_faulty is whose fault it is. */
+static int write_records(struct store *store, struct store_item *batch,
+                         struct store_record **ret_faulty)
+{
+        struct store_item *item;
+        int r = 0;
+
+        DL_FOREACH (batch, item) {
+                struct store_record *record = record_of(item);
+                if (record->error < 0)
+                        continue;
+                r = store_apply(store, record);
+                if (r == -EPROTO)
+                        *ret_faulty = record;
+                if (r < 0)
+                        break;
+        }
+        return r;
+}
+
+/* Writes the pages in the log back. Returns whether all of them are. */
+static bool checkpoint(struct store *store)
+{
+        int pages = 0, written = 0;
+        int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,
+                                             &written);
+
+        /* Where the log cannot start over yet, the next one is not with each commit. */
+        store->checkpoint_at_pages = store->wal_pages + WAL_PAGES_AGAIN;
+        return code == SQLITE_OK && pages == written;
+}
+
+static int check_log(struct store *store)
+{
+        if (store->wal_pages < WAL_PAGES_MAX || checkpoint(store))
+                return 0;
+        (void)pthread_mutex_lock(&store->mutex);
+        (void)snprintf(store->problem, sizeof store->problem,
+                       "%.200s-wal is too long: somebody reads the file all the time", store->path);
+        (void)pthread_mutex_unlock(&store->mutex);
+        return -ENOSPC;
+}
+
+/*
+ * One transaction. A record that can never be written gets its error, and the others are written
+ * without it. Returns 0, or the -errno for which nothing was written.
+ */
+static int write_batch(struct store *store, struct store_item *batch)
+{
+        int r = check_log(store);
+
+        while (r == 0) {
+                struct store_record *faulty = NULL;
+                r = store_run(store, STORE_SQL_BEGIN);
+                if (r == 0)
+                        r = write_records(store, batch, &faulty);
+                if (r == 0)
+                        r = store_prune_days(store);
+                /* While sick something has to be written: it shows whether there is a way again,
+                 * and it takes the place in the log of what a failed commit has left there, which
+                 * a crash could bring back otherwise. */
+                if (r == 0 && atomic_load(&store->sick))
+                        r = store_run(store, STORE_SQL_TOUCH);
+                if (r == 0)
+                        r = store_run(store, STORE_SQL_COMMIT);
+                if (r == 0)
+                        return 0;
+                store_rollback(store);
+                if (faulty) {
+                        faulty->error = -EPROTO;
+                        r = 0;
+                }
+        }
+        return r == -EPROTO ? -EIO : r;
+}
+
+static void finish_record(struct store *store, struct store_record *record, int error)
+{
+        if (error < 0 && record->must)
+                store->lost++;
+        if (atomic_load(&store->closing)) /* nobody waits, and his loop may be gone */
+                store_record_free(record);
+        else
+                tell_record(record, error);
+}
+
+static void finish_batch(struct store *store, struct store_item *batch)
+{
+        struct store_item *item, *next;
+
+        atomic_store(&store->sick, false);
+        store->slack = true;
+        DL_FOREACH_SAFE (batch, item, next)
+                finish_record(store, record_of(item), record_of(item)->error);
+}
+
+/* Moves from one list to the end of another what need not, or cannot, wait any longer. */
+static void give_up_locked(struct store_item **list, struct store_item **given_up, bool must_too)
+{
+        struct store_item *item, *next;
+
+        DL_FOREACH_SAFE (*list, item, next) {
+                if (item->is_fetch || (record_of(item)->must && !must_too))
+                        continue;
+                DL_DELETE(*list, item);
+                DL_APPEND(*given_up, item);
+        }
+}
+
+/* A batch was not written: what must be waits at the head of the queue, the rest is told. */
+static void return_batch(struct store *store, struct store_item *batch, int error)
+{
+        struct store_item *given_up = NULL, *item, *next;
+
+        DL_FOREACH (batch, item)
+                record_of(item)->error = 0;
+        (void)pthread_mutex_lock(&store->mutex);
+        atomic_store(&store->sick, true);
+        store->sick_error = error;
+        store->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
+        give_up_locked(&batch, &given_up, store->giving_up);
+        give_up_locked(&store->queue, &given_up, false);
+        DL_CONCAT(batch, store->queue);
+        store->queue = batch;
+        (void)pthread_mutex_unlock(&store->mutex);
+        DL_FOREACH_SAFE (given_up, item, next)
+                finish_record(store, record_of(item), error);
+}
+
+static int read_body(struct store *store, struct store_fetch *fetch)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_BODY_READ];
+        int r;
+
+        (void)sqlite3_bind_int64(statement, 1, fetch->number);
+        int code = sqlite3_step(statement);
+        const void *bytes = code == SQLITE_ROW ? sqlite3_column_blob(statement, 0) : NULL;
+        size_t len = bytes ? (size_t)sqlite3_column_bytes(statement, 0) : 0;
+        if (code == SQLITE_DONE)
+                r = -ENOENT;
+        else if (code != SQLITE_ROW)
+                r = store_failed(store, code);
+        else if (!bytes && sqlite3_errcode(store->db) == SQLITE_NOMEM)
+                r = -ENOMEM;
+        else
+                r = body_new_beyond(fetch->pool, len, &fetch->body);
+        if (r == 0 && len > 0) {
+                memcpy(fetch->body->data, bytes, len);
+                fetch->body->len = len;
+        }
+        (void)sqlite3_reset(statement);
+        return r;
+}
+
+/* Gives some free pages back to the file system, if there are too many. */
+static void give_back_slack(struct store *store)
+{
+        int64_t free_pages = 0, pages = 0;
+
+        store->slack =
+                store_number(store, "PRAGMA freelist_count", &free_pages) == 0 &&
+                store_number(store, "PRAGMA page_count", &pages) == 0 &&
+                free_pages > SLACK_PAGES_MIN && free_pages > pages / 2 &&
+                store_execute(store, "PRAGMA incremental_vacuum(" SLACK_PAGES_STEP ")") == 0 &&
+                checkpoint(store);
+}
+
+static void wait_until_locked(struct store *store, int64_t then_ms)
+{
+        const struct timespec then = {
+                .tv_sec = then_ms / 1000,
+                .tv_nsec = then_ms % 1000 * 1000000,
+        };
+
+        (void)pthread_cond_timedwait(&store->wake, &store->mutex, &then);
+}
+
+/* Waits until there is something to do. Returns false when that will never be again. */
+static bool wait_locked(struct store *store)
+{
+        for (;;) {
+                bool sick = atomic_load(&store->sick);
+                if (!store->queue && atomic_load(&store->closing))
+                        return false;
+                if (store->queue && (!sick || store->giving_up || store->queue->is_fetch))
+                        return true;
+                if (!sick && store->slack)
+                        return true;
+                if (!sick) {
+                        (void)pthread_cond_wait(&store->wake, &store->mutex);
+                        continue;
+                }
+                if (clock_monotonic_ms() >= store->retry_at_ms)
+                        return true;
+                wait_until_locked(store, store->retry_at_ms);
+        }
+}
+
+static void write_next(struct store *store, struct store_item *batch)
+{
+        int r = write_batch(store, batch);
+
+        if (r < 0)
+                return_batch(store, batch, r);
+        else
+                finish_batch(store, batch);
+        if (r == 0 && store->wal_pages >= store->checkpoint_at_pages)
+                (void)checkpoint(store);
+}
+
+static void *writer_main(void *arg)
+{
+        struct store *store = arg;
+
+        (void)pthread_mutex_lock(&store->mutex);
+        while (wait_locked(store)) {
+                struct store_item *item = store->queue;
+                if (item && item->is_fetch) {
+                        DL_DELETE(store->queue, item);
+                        (void)pthread_mutex_unlock(&store->mutex);
+                        tell_fetch(fetch_of(item), read_body(store, fetch_of(item)));
+                } else if (item || atomic_load(&store->sick)) {
+                        struct store_item *batch = take_batch_locked(store);
+                        (void)pthread_mutex_unlock(&store->mutex);
+                        write_next(store, batch);
+                } else {
+                        (void)pthread_mutex_unlock(&store->mutex);
+                        give_back_slack(store);
+                }
+                (void)pthread_mutex_lock(&store->mutex);
+        }
+        (void)pthread_mutex_unlock(&store->mutex);
+        return NULL;
+}
+
+static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+        struct store *store = arg;
+
+        (void)db;
+        (void)name;
+        if (pages < store->wal_pages) /* it was written back whole, and starts over */
+                store->checkpoint_at_pages = WAL_PAGES_CHECKPOINT;
+        store->wal_pages = pages;
+        return SQLITE_OK;
+}
+
+int store_start(struct store *store)
+{
+        sigset_t all, before;
+
+        (void)checkpoint(store); /* what an earlier run and the loading have left */
+        store->checkpoint_at_pages = WAL_PAGES_CHECKPOINT;
+        (void)sqlite3_wal_hook(store->db, on_commit, store);
+        (void)sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are main's */
+        int r = -pthread_create(&store->thread, NULL, writer_main, store);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (r == 0) {
+                store->started = true;
+                (void)pthread_setname_np(store->thread, "store");
+        }
+        return r;
+}
+
+void store_give_up(struct store *store)
+{
+        (void)pthread_mutex_lock(&store->mutex);
+        store->giving_up = true;
+        (void)pthread_cond_signal(&store->wake);
+        (void)pthread_mutex_unlock(&store->mutex);
+}
+
+size_t store_close(struct store *store)
+{
+        struct store_item *item, *next;
+
+        if (!store)
+                return 0;
+        (void)pthread_mutex_lock(&store->mutex);
+        store->giving_up = true;
+        atomic_store(&store->closing, true);
+        (void)pthread_cond_signal(&store->wake);
+        (void)pthread_mutex_unlock(&store->mutex);
+        if (store->started)
+                (void)pthread_join(store->thread, NULL);
+        DL_FOREACH_SAFE (store->queue, item, next) { /* there are some where it never started */
+                if (!item->is_fetch)
+                        finish_record(store, record_of(item), -ECANCELED);
+        }
+        /* A clean stop leaves one file. */
+        (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        size_t lost = store->lost;
+        store_done(store);
+        return lost;
+}

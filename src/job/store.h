@@ -1,0 +1,187 @@
+/*
+ * store: jobs, purchases and the ledger of charges on disk, so that nothing accepted is lost and
+ * nothing is paid twice. All of SQLite is in here.
+ *
+ * One database in the state directory, in WAL mode with synchronous=FULL. One thread writes:
+ * whatever records came while the last transaction was committed go into the next. A record is
+ * written whole or not at all, in the order in which records were given, and its caller is told on
+ * his loop when it is durable.
+ *
+ * A record either may fail, and the caller is told why; or it must be written, and then it is kept
+ * and tried again until it is. After a failed commit the store is sick until one succeeds: records
+ * that may fail then fail at once, and the others wait.
+ */
+#ifndef SOLVEGATE_JOB_STORE_H
+#define SOLVEGATE_JOB_STORE_H
+
+#include "base/loop.h"
+#include "job/state.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct body;
+struct body_pool;
+struct job;
+struct outcome;
+struct purchase;
+struct store;
+struct strbuf;
+
+#define STORE_UPSTREAM_ID_BYTES_MAX 256
+
+/* What becomes of the purchase's row. */
+enum store_purchase {
+        STORE_PURCHASE_NONE, /* nothing */
+        STORE_PURCHASE_ADD,  /* it is added as state says; one that is there stays as it is */
+        STORE_PURCHASE_MOVE, /* it is added or becomes what state says */
+};
+
+/* What becomes of the charge that is open, if there is one. Kept in the database. */
+enum store_charge {
+        STORE_CHARGE_NONE = 0,        /* nothing */
+        STORE_CHARGE_OPEN = 1,        /* a new attempt begins: a row is added */
+        STORE_CHARGE_CHARGED = 2,     /* the upstream took the job */
+        STORE_CHARGE_NOT_CHARGED = 3, /* it surely did not */
+        STORE_CHARGE_UNKNOWN = 4,     /* it may have */
+};
+
+/* A record's or a fetch's place in the writer's queue. The store's own. */
+struct store_item {
+        bool is_fetch;
+        struct store_item *prev, *next;
+};
+
+/*
+ * Something to be written in one transaction, its parts in the order below. Made by
+ * store_record_new(), filled in, given to store_write(), and freed by the store: after done() was
+ * called, or after it was written where done is NULL. Its references are the record's own.
+ */
+struct store_record {
+        bool must;
+        /* Called on the loop's thread; error is 0 or -errno. One that must be written fails only
+         * after store_give_up(), or with -EPROTO when it can never be written (it contradicts
+         * what is there). NULL: nobody is told. */
+        void (*done)(struct store_record *record, int error, void *arg);
+        void *arg;
+        struct loop *loop; /* valid with done */
+
+        enum store_purchase move;
+        struct purchase *purchase; /* a reference, or NULL */
+        enum job_state state;
+        const char *upstream; /* sending and later: the account's name; outlives the store */
+        char upstream_id[STORE_UPSTREAM_ID_BYTES_MAX + 1]; /* accepted */
+        struct outcome *outcome; /* a reference, when final: the purchase's, or the job's own */
+        struct body *body;       /* a reference: stored with the purchase; NULL: not now */
+        struct job **jobs;       /* references: rows to be added where they are not there yet */
+        size_t job_count;
+        enum store_charge charge; /* of purchase, at upstream, for the first of its jobs */
+        char charge_job[40];      /* CHARGE_OPEN: the payer's id */
+        struct job *ended;  /* a reference: a job that ended by itself, not with its purchase: its
+                               row is added or becomes final with outcome */
+        char (*forget)[40]; /* ids of jobs whose rows are deleted, with purchases nobody needs */
+        size_t forget_count;
+
+        /* the store's */
+        struct store_item item;
+        struct mail mail;
+        int error;
+};
+
+/* Returns an empty record, or NULL. store_record_free() drops its references. */
+struct store_record *store_record_new(void);
+void store_record_free(struct store_record *record);
+
+/*
+ * Locks the state directory (made with mode 0700 if it is missing), opens the database or makes
+ * one, and brings an older one up to date. A directory that another daemon holds, or a file that is
+ * damaged or not ours, is left untouched. On failure returns -errno and writes one sentence for the
+ * operator to problem.
+ */
+int store_open(const char *directory, struct store **ret_store, struct strbuf *problem);
+
+/* What store_load() finds, in the order of numbers and, within a purchase, of arrival. */
+struct store_visitor {
+        /*
+         * A purchase with its jobs attached. outcome is that of a final one (a reference that is
+         * taken over), else NULL; has_body tells whether its body is stored. Jobs that ended by
+         * themselves are not attached; they come through ended(). Takes over the reference to the
+         * purchase. Returns 0 or -errno, which ends the reading.
+         */
+        int (*purchase)(void *arg, struct purchase *purchase, struct outcome *outcome,
+                        int64_t finished_wall_ms);
+        /* A job that ended by itself. Takes over both references. */
+        int (*ended)(void *arg, struct job *job, struct outcome *outcome, int64_t finished_wall_ms);
+        void *arg;
+};
+
+/*
+ * Reads everything that did not finish before finished_after_wall_ms; deletes what did, and
+ * purchases that wait without a body, whose ids never left. Bodies stay on disk. To be called once,
+ * before store_start(). Returns 0 or -errno, with a sentence in problem.
+ */
+int store_load(struct store *store, int64_t finished_after_wall_ms,
+               const struct store_visitor *visitor, struct strbuf *problem);
+
+/* The next number for a purchase. Thread: any. */
+int64_t store_next_number(struct store *store);
+
+/* Starts the writer. Returns 0 or -errno. */
+int store_start(struct store *store);
+
+/* Gives a record to the writer; never blocks on the disk. Thread: any. */
+void store_write(struct store *store, struct store_record *record);
+
+/* Whether the last commit succeeded. Thread: any. */
+bool store_healthy(struct store *store);
+
+/* Copies what SQLite said last that went wrong, or an empty text. Thread: any. */
+void store_problem(struct store *store, char *ret_text, size_t size);
+
+/*
+ * A body that is read back: fetched by the writer, in order with the records. done is called on the
+ * loop with the body, counted in the pool even beyond its ceiling, or with an -errno (-ENOENT:
+ * there is none).
+ */
+struct store_fetch {
+        int64_t number; /* of the purchase */
+        struct body_pool *pool;
+        struct loop *loop;
+        void (*done)(struct store_fetch *fetch, int error, struct body *body);
+
+        /* the store's */
+        struct mail mail;
+        struct store_item item;
+        int error;
+        struct body *body;
+};
+
+/* The fetch belongs to the caller, and stays alive until done is called. Thread: any. */
+void store_fetch_body(struct store *store, struct store_fetch *fetch);
+
+/* The ledger: how many charges there are in all, gone by attempts. */
+struct store_ledger_row {
+        const char *client;
+        const char *upstream;
+        enum store_charge charge;
+        int64_t count;
+};
+
+/* Calls row(…, arg) for each client, upstream and outcome. Before store_start() only. */
+int store_ledger(struct store *store, void (*row)(void *arg, const struct store_ledger_row *row),
+                 void *arg);
+
+/*
+ * The time to stop has come: from now on a record that cannot be written is tried once and given
+ * up, and its caller is told, even if it must be written. Thread: any.
+ */
+void store_give_up(struct store *store);
+
+/*
+ * Tries once to write what is left, ends the thread, and closes. Requires that nobody waits for a
+ * record any more. Returns how many records could not be written. Takes NULL.
+ */
+size_t store_close(struct store *store);
+
+#endif

@@ -1,0 +1,234 @@
+/*
+ * store_apply: what a record does to the tables. Each step may be run again after a roll-back, and
+ * finds what an earlier record has done already.
+ *
+ * What sqlite3_bind_*() returns is not looked at: nothing is copied, so it can only be that a
+ * value is too long, which leaves NULL, and the tables refuse that where it matters.
+ */
+#include "job/store_private.h"
+
+#include "base/clock.h"
+#include "job/body.h"
+#include "job/job.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+static void bind_text(sqlite3_stmt *statement, int at, const char *text)
+{
+        (void)sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+static void bind_blob(sqlite3_stmt *statement, int at, const void *bytes, size_t len)
+{
+        /* An empty blob is not NULL. */
+        (void)sqlite3_bind_blob64(statement, at, bytes ? bytes : "", len, SQLITE_STATIC);
+}
+
+static int run_for(struct store *store, enum store_sql which, int64_t number)
+{
+        (void)sqlite3_bind_int64(store->sql[which], 1, number);
+        return store_run(store, which);
+}
+
+/* Binds error, text and when from at on. */
+static void bind_outcome(sqlite3_stmt *statement, int at, const struct outcome *outcome)
+{
+        (void)sqlite3_bind_int(statement, at, outcome ? (int)outcome->error : JOB_ERROR_NONE);
+        if (outcome && outcome->text)
+                (void)sqlite3_bind_text64(statement, at + 1, outcome->text, outcome->len,
+                                          SQLITE_STATIC, SQLITE_UTF8);
+        (void)sqlite3_bind_int64(statement, at + 2, clock_wall_ms());
+}
+
+static int apply_move(struct store *store, const struct store_record *record)
+{
+        const struct purchase *purchase = record->purchase;
+        enum store_sql which = record->move == STORE_PURCHASE_ADD ? STORE_SQL_PURCHASE_ADD
+                                                                  : STORE_SQL_PURCHASE_MOVE;
+        sqlite3_stmt *statement = store->sql[which];
+
+        if (record->move == STORE_PURCHASE_NONE)
+                return 0;
+        (void)sqlite3_bind_int64(statement, 1, purchase->number);
+        bind_blob(statement, 2, purchase->identity.bytes, sizeof purchase->identity.bytes);
+        bind_text(statement, 3, purchase->host);
+        (void)sqlite3_bind_int64(statement, 4, purchase->created_wall_ms);
+        (void)sqlite3_bind_int(statement, 5, (int)record->state);
+        bind_text(statement, 6, record->upstream);
+        bind_text(statement, 7, record->upstream_id[0] != '\0' ? record->upstream_id : NULL);
+        if (job_state_final(record->state))
+                bind_outcome(statement, 8, record->outcome);
+        return store_run(store, which);
+}
+
+static int apply_body(struct store *store, const struct store_record *record)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_BODY_ADD];
+        int r = 0;
+
+        /* The upstream has it, or nobody wants it any more. */
+        if (record->move == STORE_PURCHASE_MOVE && record->state >= JOB_ACCEPTED)
+                return run_for(store, STORE_SQL_BODY_DELETE, record->purchase->number);
+        if (record->body) {
+                (void)sqlite3_bind_int64(statement, 1, record->purchase->number);
+                bind_blob(statement, 2, record->body->data, record->body->len);
+                r = store_run(store, STORE_SQL_BODY_ADD);
+        }
+        return r;
+}
+
+/* Binds what STORE_SQL_JOB_ADD and STORE_SQL_JOB_END have in common. */
+static void bind_job(sqlite3_stmt *statement, const struct job *job)
+{
+        bind_text(statement, 1, job->id);
+        bind_text(statement, 3, job->client);
+        bind_text(statement, 4, job->target_json);
+        (void)sqlite3_bind_int64(statement, 5, job->created_wall_ms);
+        (void)sqlite3_bind_int64(statement, 6, job_wall_of(job->deadline_ms));
+        if (job->key) {
+                bind_text(statement, 7, job->key);
+                bind_blob(statement, 8, job->key_digest, sizeof job->key_digest);
+        }
+}
+
+static int apply_jobs(struct store *store, const struct store_record *record)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_JOB_ADD];
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < record->job_count; i++) {
+                bind_job(statement, record->jobs[i]);
+                (void)sqlite3_bind_int64(statement, 2, record->purchase->number);
+                r = store_run(store, STORE_SQL_JOB_ADD);
+        }
+        return r;
+}
+
+static int open_charge(struct store *store, const struct store_record *record)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_CHARGE_OPEN];
+        int64_t now_ms = clock_wall_ms();
+
+        (void)sqlite3_bind_int64(statement, 1, record->purchase->number);
+        (void)sqlite3_bind_int64(statement, 2, now_ms / STORE_DAY_MS);
+        (void)sqlite3_bind_int64(statement, 3, now_ms);
+        bind_text(statement, 4, record->upstream);
+        bind_text(statement, 5, record->charge_job);
+        return store_run(store, STORE_SQL_CHARGE_OPEN);
+}
+
+static int apply_charge(struct store *store, const struct store_record *record)
+{
+        switch (record->charge) {
+        case STORE_CHARGE_NONE:
+                return 0;
+        case STORE_CHARGE_OPEN:
+                return open_charge(store, record);
+        case STORE_CHARGE_CHARGED:
+        case STORE_CHARGE_NOT_CHARGED:
+        case STORE_CHARGE_UNKNOWN:
+                (void)sqlite3_bind_int(store->sql[STORE_SQL_CHARGE_SETTLE], 2, (int)record->charge);
+                return run_for(store, STORE_SQL_CHARGE_SETTLE, record->purchase->number);
+        }
+        return -EPROTO;
+}
+
+/* Deletes a purchase that is final and that no job needs; what it cost stays, counted by day. */
+static int drop_unneeded(struct store *store, int64_t number)
+{
+        static const enum store_sql then[] = {
+                STORE_SQL_CHARGE_FOLD,
+                STORE_SQL_CHARGE_DELETE,
+                STORE_SQL_BODY_DELETE,
+        };
+
+        int r = run_for(store, STORE_SQL_PURCHASE_DROP, number);
+        if (r < 0 || sqlite3_changes(store->db) == 0)
+                return r;
+        for (size_t i = 0; r == 0 && i < sizeof then / sizeof then[0]; i++)
+                r = run_for(store, then[i], number);
+        return r;
+}
+
+static int apply_ended(struct store *store, const struct store_record *record)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_JOB_END];
+
+        if (!record->ended)
+                return 0;
+        if (!record->outcome)
+                return -EPROTO;
+        bind_job(statement, record->ended);
+        (void)sqlite3_bind_int(statement, 9, (int)record->outcome->state);
+        bind_outcome(statement, 10, record->outcome);
+        int r = store_run(store, STORE_SQL_JOB_END);
+        if (r == 0 && record->ended->purchase)
+                r = drop_unneeded(store, record->ended->purchase->number);
+        return r;
+}
+
+/* Returns 0 or -errno; *ret_number is the purchase, or 0 when there is none. */
+static int forget_job(struct store *store, const char *id, int64_t *ret_number)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_JOB_FORGET];
+        int64_t number = 0;
+
+        bind_text(statement, 1, id);
+        int code = sqlite3_step(statement);
+        if (code == SQLITE_ROW) {
+                number = sqlite3_column_int64(statement, 0);
+                code = sqlite3_step(statement);
+        }
+        int r = code == SQLITE_DONE ? 0 : store_failed(store, code);
+        (void)sqlite3_reset(statement);
+        (void)sqlite3_clear_bindings(statement);
+        if (r == 0)
+                *ret_number = number;
+        return r;
+}
+
+static int apply_forget(struct store *store, const struct store_record *record)
+{
+        int64_t number = 0;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < record->forget_count; i++) {
+                r = forget_job(store, record->forget[i], &number);
+                if (r == 0 && number > 0)
+                        r = drop_unneeded(store, number);
+        }
+        return r;
+}
+
+int store_apply(struct store *store, const struct store_record *record)
+{
+        static int (*const parts[])(struct store *, const struct store_record *) = {
+                apply_move, apply_body, apply_jobs, apply_charge, apply_ended, apply_forget,
+        };
+        bool needs_purchase = record->move != STORE_PURCHASE_NONE || record->body ||
+                              record->job_count > 0 || record->charge != STORE_CHARGE_NONE;
+        int r = needs_purchase && !record->purchase ? -EPROTO : 0;
+
+        for (size_t i = 0; r == 0 && i < sizeof parts / sizeof parts[0]; i++)
+                r = parts[i](store, record);
+        /* Its last job may have ended by itself before. */
+        if (r == 0 && record->move != STORE_PURCHASE_NONE && job_state_final(record->state))
+                r = drop_unneeded(store, record->purchase->number);
+        return r;
+}
+
+int store_prune_days(struct store *store)
+{
+        int64_t today = clock_wall_ms() / STORE_DAY_MS;
+
+        if (today == store->pruned_day)
+                return 0;
+        int r = run_for(store, STORE_SQL_DAY_PRUNE, today - STORE_DAYS_KEPT);
+        if (r == 0)
+                store->pruned_day = today;
+        return r;
+}

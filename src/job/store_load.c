@@ -1,0 +1,336 @@
+/*
+ * store_load: what is left of an earlier run, read once at start, and the sums of the ledger.
+ */
+#include "job/store_private.h"
+
+#include "base/clock.h"
+#include "base/strbuf.h"
+#include "job/body.h"
+#include "job/job.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+/* A copy of a column, or NULL where it is NULL. */
+static int copy_text(sqlite3_stmt *row, int column, char **ret_text)
+{
+        const char *text = (const char *)sqlite3_column_text(row, column);
+
+        if (!text && sqlite3_column_type(row, column) == SQLITE_NULL) {
+                *ret_text = NULL;
+                return 0;
+        }
+        char *copy = text ? strdup(text) : NULL;
+        if (!copy)
+                return -ENOMEM;
+        *ret_text = copy;
+        return 0;
+}
+
+/*
+ * What nobody needs: results past their time; purchases that wait without a body, whose ids never
+ * left; and purchases whose last job ended by itself in the moment of the end. A charge that is
+ * open was made by a process that cannot say any more how it went.
+ */
+static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
+{
+        char ended[128], gone[400];
+
+        (void)snprintf(ended, sizeof ended, "DELETE FROM job WHERE finished <= %lld",
+                       (long long)finished_after_wall_ms);
+        (void)snprintf(gone, sizeof gone,
+                       "CREATE TEMP TABLE gone AS SELECT number FROM purchase"
+                       " WHERE finished <= %lld"
+                       " OR state = %d AND NOT EXISTS"
+                       "  (SELECT 1 FROM body WHERE body.purchase = number)"
+                       " OR NOT EXISTS (SELECT 1 FROM job WHERE job.purchase = number)",
+                       (long long)finished_after_wall_ms, JOB_QUEUED);
+        const char *const steps[] = {
+                "BEGIN IMMEDIATE",
+                "UPDATE charge SET outcome = 4 WHERE outcome = 1",
+                ended,
+                gone,
+                "INSERT INTO charge_day(day, client, upstream, outcome, count)"
+                " SELECT day, client, upstream, outcome, 1 FROM charge"
+                " WHERE purchase IN (SELECT number FROM gone)"
+                " ON CONFLICT DO UPDATE SET count = count + 1",
+                "DELETE FROM charge WHERE purchase IN (SELECT number FROM gone)",
+                "DELETE FROM body WHERE purchase IN (SELECT number FROM gone)",
+                "DELETE FROM job WHERE purchase IN (SELECT number FROM gone)",
+                "DELETE FROM purchase WHERE number IN (SELECT number FROM gone)",
+                "DROP TABLE gone",
+        };
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
+                r = store_execute(store, steps[i]);
+        if (r == 0)
+                r = store_prune_days(store);
+        if (r == 0)
+                r = store_run(store, STORE_SQL_COMMIT);
+        if (r < 0)
+                store_rollback(store);
+        return r;
+}
+
+/* Reads state, error and text from column at on. */
+static int read_outcome(sqlite3_stmt *row, int at, struct outcome **ret_outcome)
+{
+        enum job_state state = (enum job_state)sqlite3_column_int(row, at);
+        enum job_error error = (enum job_error)sqlite3_column_int(row, at + 1);
+        char *text = NULL;
+
+        if (!job_state_final(state) || state > JOB_UNKNOWN || error > JOB_OUTCOME_UNKNOWN)
+                return -EBADMSG;
+        int r = copy_text(row, at + 2, &text);
+        if (r < 0)
+                return r;
+        if (state == JOB_SOLVED) {
+                *ret_outcome = outcome_solved(text, text ? strlen(text) : 0);
+                return 0;
+        }
+        *ret_outcome = outcome_failed(state, error, text ? text : "");
+        free(text);
+        return 0;
+}
+
+#define JOB_COLUMNS "id, client, target, created, deadline, key, key_digest"
+
+static int read_job(sqlite3_stmt *row, struct job **ret_job)
+{
+        const struct job_parts parts = {
+                .id = (const char *)sqlite3_column_text(row, 0),
+                .client = (const char *)sqlite3_column_text(row, 1),
+                .target_json = (const char *)sqlite3_column_text(row, 2),
+                .created_wall_ms = sqlite3_column_int64(row, 3),
+                .deadline_wall_ms = sqlite3_column_int64(row, 4),
+                .key = (const char *)sqlite3_column_text(row, 5),
+                .key_digest = sqlite3_column_blob(row, 6),
+        };
+
+        if (!parts.id || !parts.client || !parts.target_json)
+                return -ENOMEM; /* none is NULL in the table */
+        if (strlen(parts.id) != JOB_ID_CHARS)
+                return -EBADMSG;
+        if (parts.key && sqlite3_column_bytes(row, 6) != JOB_DIGEST_BYTES)
+                return -EBADMSG;
+        return job_new(&parts, ret_job);
+}
+
+static void detach_jobs(struct purchase *purchase)
+{
+        struct job *job, *next;
+
+        DL_FOREACH_SAFE2(purchase->jobs, job, next, sibling_next)
+        {
+                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
+                job->attached = false;
+                job_unref(job);
+        }
+}
+
+/* Attaches a purchase's jobs, in the order in which they came. */
+static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *purchase)
+{
+        int r = 0, code;
+
+        (void)sqlite3_bind_int64(row, 1, purchase->number);
+        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
+                struct job *job = NULL;
+                r = code == SQLITE_ROW ? read_job(row, &job) : store_failed(store, code);
+                if (r < 0)
+                        break;
+                job->purchase = purchase_ref(purchase);
+                job->attached = true;
+                job->kept = JOB_KEPT;
+                if (!purchase->jobs || job->deadline_ms > purchase->deadline_ms)
+                        purchase->deadline_ms = job->deadline_ms;
+                DL_APPEND2(purchase->jobs, job, sibling_prev, sibling_next);
+        }
+        (void)sqlite3_reset(row);
+        return r;
+}
+
+static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
+{
+        const void *identity = sqlite3_column_blob(row, 1);
+
+        if (!identity || sqlite3_column_bytes(row, 1) != TASK_IDENTITY_BYTES)
+                return -EBADMSG;
+        memcpy(ret_identity->bytes, identity, TASK_IDENTITY_BYTES);
+        return 0;
+}
+
+#define PURCHASE_COLUMNS                                                                           \
+        "number, identity, host, created, state, error, text, finished, upstream, upstream_id,"    \
+        " EXISTS (SELECT 1 FROM body WHERE body.purchase = number)"
+
+static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
+{
+        enum job_state state = (enum job_state)sqlite3_column_int(row, 4);
+        struct task_identity identity;
+        struct purchase *purchase = NULL;
+        char *host = NULL;
+
+        if (state > JOB_UNKNOWN)
+                return -EBADMSG;
+        int r = read_identity(row, &identity);
+        if (r == 0)
+                r = copy_text(row, 2, &host);
+        if (r == 0)
+                r = purchase_new(sqlite3_column_int64(row, 0), &identity, host, NULL, &purchase);
+        if (r < 0) {
+                free(host);
+                return r;
+        }
+        purchase->created_wall_ms = sqlite3_column_int64(row, 3);
+        purchase->state = state;
+        purchase->place = job_state_final(state) ? PURCHASE_IS_DONE : PURCHASE_WAITS;
+        purchase->body_stored = sqlite3_column_int(row, 10) != 0;
+        purchase->sent_stored = state != JOB_QUEUED;
+        r = copy_text(row, 8, &purchase->upstream);
+        if (r == 0)
+                r = copy_text(row, 9, &purchase->upstream_id);
+        if (r < 0) {
+                purchase_unref(purchase);
+                return r;
+        }
+        *ret_purchase = purchase;
+        return 0;
+}
+
+/* Reads one purchase with its jobs, and hands it over. */
+static int visit_purchase(struct store *store, sqlite3_stmt *row, sqlite3_stmt *jobs,
+                          const struct store_visitor *visitor)
+{
+        struct purchase *purchase = NULL;
+        struct outcome *outcome = NULL;
+
+        int r = read_purchase(row, &purchase);
+        if (r < 0)
+                return r;
+        if (job_state_final(purchase->state))
+                r = read_outcome(row, 4, &outcome);
+        if (r == 0)
+                r = read_jobs(store, jobs, purchase);
+        if (r < 0) {
+                detach_jobs(purchase);
+                outcome_unref(outcome);
+                purchase_unref(purchase);
+                return r;
+        }
+        return visitor->purchase(visitor->arg, purchase, outcome, sqlite3_column_int64(row, 7));
+}
+
+static int visit_purchases(struct store *store, const struct store_visitor *visitor)
+{
+        sqlite3_stmt *row = NULL, *jobs = NULL;
+        int code;
+
+        int r = store_prepare(store, "SELECT " PURCHASE_COLUMNS " FROM purchase ORDER BY number",
+                              &row);
+        if (r == 0)
+                r = store_prepare(store,
+                                  "SELECT " JOB_COLUMNS " FROM job WHERE purchase = ?1"
+                                  " ORDER BY seq",
+                                  &jobs);
+        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE)
+                r = code == SQLITE_ROW ? visit_purchase(store, row, jobs, visitor)
+                                       : store_failed(store, code);
+        (void)sqlite3_finalize(row);
+        (void)sqlite3_finalize(jobs);
+        return r;
+}
+
+static int visit_ended(struct store *store, const struct store_visitor *visitor)
+{
+        sqlite3_stmt *row = NULL;
+        int code;
+
+        int r = store_prepare(store,
+                              "SELECT " JOB_COLUMNS ", state, error, text, finished FROM job"
+                              " WHERE purchase IS NULL ORDER BY seq",
+                              &row);
+        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
+                struct job *job = NULL;
+                struct outcome *outcome = NULL;
+                r = code == SQLITE_ROW ? read_outcome(row, 7, &outcome) : store_failed(store, code);
+                if (r == 0)
+                        r = read_job(row, &job);
+                if (r < 0) {
+                        outcome_unref(outcome);
+                        break;
+                }
+                job->kept = JOB_KEPT;
+                r = visitor->ended(visitor->arg, job, outcome, sqlite3_column_int64(row, 10));
+        }
+        (void)sqlite3_finalize(row);
+        return r;
+}
+
+static int read_next_number(struct store *store)
+{
+        int64_t number = 0;
+        int r = store_number(store,
+                             "SELECT 1 + max(coalesce((SELECT max(number) FROM purchase), 0),"
+                             " coalesce((SELECT max(purchase) FROM charge), 0))",
+                             &number);
+
+        if (r == 0)
+                atomic_store(&store->next_number, number);
+        return r;
+}
+
+int store_load(struct store *store, int64_t finished_after_wall_ms,
+               const struct store_visitor *visitor, struct strbuf *problem)
+{
+        char reason[STORE_PROBLEM_BYTES];
+
+        int r = delete_unneeded(store, finished_after_wall_ms);
+        if (r == 0)
+                r = read_next_number(store);
+        if (r == 0)
+                r = visit_purchases(store, visitor);
+        if (r == 0)
+                r = visit_ended(store, visitor);
+        store->slack = true;
+        if (r < 0) {
+                store_problem(store, reason, sizeof reason);
+                (void)strbuf_printf(problem, "%s could not be read: %s", store->path,
+                                    reason[0] != '\0' ? reason : strerror(-r));
+        }
+        return r;
+}
+
+int store_ledger(struct store *store, void (*row)(void *arg, const struct store_ledger_row *row),
+                 void *arg)
+{
+        sqlite3_stmt *statement = NULL;
+        int code;
+
+        int r = store_prepare(store,
+                              "SELECT client, upstream, outcome, sum(count) FROM"
+                              " (SELECT client, upstream, outcome, count FROM charge_day"
+                              "  UNION ALL SELECT client, upstream, outcome, 1 FROM charge)"
+                              " GROUP BY client, upstream, outcome",
+                              &statement);
+        while (r == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
+                if (code != SQLITE_ROW) {
+                        r = store_failed(store, code);
+                        break;
+                }
+                row(arg, &(struct store_ledger_row){
+                                 .client = (const char *)sqlite3_column_text(statement, 0),
+                                 .upstream = (const char *)sqlite3_column_text(statement, 1),
+                                 .charge = (enum store_charge)sqlite3_column_int(statement, 2),
+                                 .count = sqlite3_column_int64(statement, 3),
+                         });
+        }
+        (void)sqlite3_finalize(statement);
+        return r;
+}

@@ -1,0 +1,112 @@
+/*
+ * store_fixture: a store in a directory of its own for the tests, records for it, and faults of
+ * the disk, which are injected below SQLite.
+ */
+#ifndef SOLVEGATE_TESTS_STORE_FIXTURE_H
+#define SOLVEGATE_TESTS_STORE_FIXTURE_H
+
+#include "base/loop.h"
+#include "job/body.h"
+#include "job/job.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
+#include "job/store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define PURCHASES_MAX 16 /* and jobs of one */
+
+/* What was loaded when the store was opened last. */
+struct loaded {
+        struct purchase *purchase;
+        struct outcome *outcome;
+        int64_t finished;
+};
+
+struct fixture {
+        char directory[64];
+        char file[96];
+        struct loop *loop;
+        struct store *store;
+        struct body_pool pool;
+        struct loaded purchases[PURCHASES_MAX];
+        size_t purchase_count;
+        struct job *ended;
+        struct outcome *ended_outcome;
+        int64_t number;
+        int told, error; /* by records, the last one's error */
+        struct body *body;
+        char order[64]; /* of the clients whose records were told */
+};
+
+/* A setup of the group: every store opened later is on a disk that can fail. */
+int register_faults(void **state);
+
+/*
+ * After so many others a write fails with code, and all that follow; or a sync, when the code is
+ * SQLITE_IOERR_FSYNC.
+ */
+void fail_after(int calls, int code);
+void fail_never(void);
+
+/* Setups and the teardown of a test. make_directory() opens no store. */
+int make_directory(void **state);
+int make_store(void **state);
+int clean_up(void **state);
+
+#define ON_STORE(test)     cmocka_unit_test_setup_teardown(test, make_store, clean_up)
+#define ON_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, clean_up)
+
+/* Opens, loads and starts. */
+void load_from(struct fixture *f, int64_t finished_after_wall_ms);
+void load(struct fixture *f);
+void close_store(struct fixture *f);
+void reload(struct fixture *f);
+
+/* Opens the directory, which must fail with this in its sentence. */
+void expect_refused(const struct fixture *f, const char *sentence);
+
+/* As of struct store_visitor. */
+int load_ended(void *arg, struct job *job, struct outcome *outcome, int64_t finished_wall_ms);
+
+struct purchase *new_purchase(struct fixture *f);
+void free_purchase(struct purchase *purchase); /* with its jobs */
+
+/* Adds a job to the purchase's. */
+struct job *add_job(struct purchase *purchase, const char *client, const char *key);
+struct body *new_body(struct fixture *f, size_t len);
+
+/* A record that tells the fixture. record_for() has all jobs of the purchase. */
+struct store_record *new_record(struct fixture *f);
+struct store_record *record_for(struct fixture *f, enum store_purchase move,
+                                struct purchase *purchase, enum job_state to);
+
+/* Each waits until the store tells what has become of the record, and returns it. */
+int write_record(struct fixture *f, struct store_record *record);
+int write_queued(struct fixture *f, struct purchase *purchase);  /* with a body of 50,000 bytes */
+int write_sending(struct fixture *f, struct purchase *purchase); /* opens a charge */
+int write_solved(struct fixture *f, struct purchase *purchase);  /* settles it */
+int forget_jobs(struct fixture *f, const struct purchase *purchase);
+
+/* Returns the length of a purchase's body, or -errno. */
+int64_t fetch(struct fixture *f, int64_t number);
+
+/* Waits until the store is well again, as nobody is told of that. */
+void wait_until_healthy(const struct fixture *f);
+
+/* Asks a database for a number, or changes it, as an operator may. */
+int64_t ask_file(const char *file, const char *sql);
+void run_on_file(const char *file, const char *sql);
+
+/* The length of the database or of a file beside it, or -1. */
+int64_t file_bytes(const struct fixture *f, const char *suffix);
+
+/* A file's first MiB; the caller frees it. */
+char *read_whole(const char *file, size_t *ret_len);
+
+#endif

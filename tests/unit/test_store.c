@@ -1,0 +1,353 @@
+/*
+ * The store's records: what is written comes back, in order, as long as it is needed.
+ */
+#include "base/clock.h"
+#include "base/strbuf.h"
+#include "store_fixture.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void a_waiting_purchase_comes_back_with_its_jobs_in_order(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        const struct job *first = add_job(purchase, "ci", "key"), *second;
+        char first_id[40], second_id[40];
+
+        second = add_job(purchase, "qa", NULL);
+        (void)strcpy(first_id, first->id);
+        (void)strcpy(second_id, second->id);
+        assert_int_equal(write_queued(f, purchase), 0);
+        free_purchase(purchase);
+        reload(f);
+
+        assert_int_equal(f->purchase_count, 1);
+        purchase = f->purchases[0].purchase;
+        first = purchase->jobs;
+        second = first->sibling_next;
+        assert_int_equal(purchase->number, f->number);
+        assert_int_equal(purchase->state, JOB_QUEUED);
+        assert_int_equal(purchase->identity.bytes[31], f->number);
+        assert_string_equal(purchase->host, "a.example");
+        assert_true(purchase->body_stored && !purchase->sent_stored && !purchase->body);
+        assert_null(f->purchases[0].outcome);
+        assert_string_equal(first->id, first_id);
+        assert_string_equal(first->client, "ci");
+        assert_string_equal(first->key, "key");
+        assert_int_equal(first->key_digest[0], 7);
+        assert_string_equal(first->target_json, "\"bus\"");
+        assert_int_equal(first->created_wall_ms, 1000);
+        int64_t left_ms = first->deadline_ms - clock_monotonic_ms();
+        assert_true(left_ms > 30000 && left_ms <= 60001);
+        assert_true(purchase->deadline_ms >= first->deadline_ms);
+        assert_string_equal(second->id, second_id);
+        assert_null(second->key);
+        assert_null(second->sibling_next);
+}
+
+static void purchases_come_back_in_the_order_of_their_numbers(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *first = new_purchase(f), *second = new_purchase(f);
+
+        (void)add_job(first, "a", NULL);
+        (void)add_job(second, "b", NULL);
+        assert_int_equal(write_queued(f, second), 0);
+        assert_int_equal(write_queued(f, first), 0);
+        free_purchase(first);
+        free_purchase(second);
+        reload(f);
+        assert_int_equal(f->purchase_count, 2);
+        assert_string_equal(f->purchases[0].purchase->jobs->client, "a");
+        assert_string_equal(f->purchases[1].purchase->jobs->client, "b");
+        assert_true(store_next_number(f->store) > f->purchases[1].purchase->number);
+}
+
+static void an_accepted_purchase_comes_back_with_what_to_poll_and_without_its_body(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_queued(f, purchase), 0);
+        assert_int_equal(fetch(f, purchase->number), 50000);
+        assert_int_equal(write_sending(f, purchase), 0);
+        assert_int_equal(fetch(f, purchase->number), 50000);
+        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_ACCEPTED);
+        record->upstream = "pro";
+        (void)strcpy(record->upstream_id, "h-1");
+        assert_int_equal(write_record(f, record), 0);
+        assert_int_equal(fetch(f, purchase->number), -ENOENT);
+        assert_int_equal(f->pool.bytes, 0);
+        free_purchase(purchase);
+        reload(f);
+
+        purchase = f->purchases[0].purchase;
+        assert_int_equal(purchase->state, JOB_ACCEPTED);
+        assert_string_equal(purchase->upstream, "pro");
+        assert_string_equal(purchase->upstream_id, "h-1");
+        assert_true(purchase->sent_stored && !purchase->body_stored);
+}
+
+static void a_solved_purchase_comes_back_with_its_result_until_its_time_is_over(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        const struct loaded *loaded = &f->purchases[0];
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_sending(f, purchase), 0);
+        assert_int_equal(write_solved(f, purchase), 0);
+        free_purchase(purchase);
+        reload(f);
+        assert_int_equal(loaded->purchase->state, JOB_SOLVED);
+        assert_int_equal(loaded->outcome->state, JOB_SOLVED);
+        assert_string_equal(loaded->outcome->text, "\"solution\":[1]");
+        assert_true(loaded->finished <= clock_wall_ms() &&
+                    loaded->finished > clock_wall_ms() - 60000);
+
+        int64_t finished = loaded->finished;
+        assert_int_equal(store_close(f->store), 0);
+        load_from(f, finished - 1);
+        assert_int_equal(f->purchase_count, 1);
+        assert_int_equal(store_close(f->store), 0);
+        load_from(f, finished);
+        assert_int_equal(f->purchase_count, 0);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM job"), 0);
+        assert_int_equal(ask_file(f->file, "SELECT sum(count) FROM charge_day"), 1);
+}
+
+static void a_failed_purchase_comes_back_with_its_message(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        struct store_record *record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_FAILED);
+        record->outcome = outcome_failed(JOB_FAILED, JOB_UPSTREAM_REJECTED, "zero balance");
+        assert_int_equal(write_record(f, record), 0);
+        free_purchase(purchase);
+        reload(f);
+        assert_int_equal(f->purchases[0].outcome->error, JOB_UPSTREAM_REJECTED);
+        assert_string_equal(f->purchases[0].outcome->text, "zero balance");
+}
+
+static void a_purchase_that_waits_without_a_body_is_forgotten(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_sending(f, purchase), 0);
+        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_QUEUED);
+        record->charge = STORE_CHARGE_NOT_CHARGED;
+        assert_int_equal(write_record(f, record), 0);
+        free_purchase(purchase);
+        reload(f);
+        assert_int_equal(f->purchase_count, 0);
+        assert_int_equal(
+                ask_file(f->file, "SELECT count FROM ledger WHERE outcome = 'not_charged'"), 1);
+}
+
+static void a_purchase_that_goes_back_to_the_queue_gets_its_body_if_it_has_none(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_sending(f, purchase), 0);
+        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_QUEUED);
+        record->body = new_body(f, 300);
+        assert_int_equal(write_record(f, record), 0);
+        assert_int_equal(write_queued(f, purchase), 0); /* adds what is there: changes nothing */
+        assert_int_equal(fetch(f, purchase->number), 300);
+        free_purchase(purchase);
+}
+
+static void an_addition_leaves_a_purchase_that_has_moved_on_as_it_is(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_sending(f, purchase), 0);
+        assert_int_equal(write_solved(f, purchase), 0);
+        (void)add_job(purchase, "late", NULL);
+        assert_int_equal(write_queued(f, purchase), 0);
+        assert_int_equal(fetch(f, purchase->number), -ENOENT);
+        free_purchase(purchase);
+        reload(f);
+        assert_int_equal(f->purchases[0].purchase->state, JOB_SOLVED);
+        assert_string_equal(f->purchases[0].purchase->jobs->sibling_next->client, "late");
+}
+
+static void a_job_that_ended_by_itself_comes_back_alone(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        struct job *job = add_job(purchase, "ci", NULL);
+        struct store_record *record;
+        char id[40];
+
+        (void)strcpy(id, job->id);
+        assert_int_equal(write_queued(f, purchase), 0);
+        record = new_record(f);
+        record->ended = job_ref(job);
+        record->outcome = outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, "by its client");
+        assert_int_equal(write_record(f, record), 0);
+        record = new_record(f); /* nobody wants the purchase any more */
+        record->move = STORE_PURCHASE_MOVE;
+        record->purchase = purchase_ref(purchase);
+        record->state = JOB_CANCELLED;
+        assert_int_equal(write_record(f, record), 0);
+        free_purchase(purchase);
+        reload(f);
+
+        assert_int_equal(f->purchase_count, 0);
+        assert_non_null(f->ended);
+        assert_string_equal(f->ended->id, id);
+        assert_null(f->ended->purchase);
+        assert_int_equal(f->ended_outcome->state, JOB_CANCELLED);
+        assert_string_equal(f->ended_outcome->text, "by its client");
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 0);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM body"), 0);
+}
+
+static void a_purchase_goes_with_the_last_of_its_jobs_and_its_charges_stay(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        static const char ledger[] = "SELECT count FROM ledger WHERE client = 'ci' AND"
+                                     " upstream = 'pro' AND outcome = 'charged'";
+
+        (void)add_job(purchase, "ci", NULL);
+        (void)add_job(purchase, "qa", NULL);
+        assert_int_equal(write_sending(f, purchase), 0);
+        assert_int_equal(write_solved(f, purchase), 0);
+        assert_int_equal(ask_file(f->file, ledger), 1);
+        assert_int_equal(forget_jobs(f, purchase), 0);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 0);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM charge"), 0);
+        assert_int_equal(ask_file(f->file, ledger), 1);
+        assert_int_equal(forget_jobs(f, purchase), 0); /* once more: nothing is counted twice */
+        assert_int_equal(ask_file(f->file, ledger), 1);
+        free_purchase(purchase);
+}
+
+static void a_purchase_that_is_not_final_stays_without_jobs(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_queued(f, purchase), 0);
+        assert_int_equal(forget_jobs(f, purchase), 0);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 1);
+        free_purchase(purchase);
+        reload(f); /* but nobody waits for it any more */
+        assert_int_equal(f->purchase_count, 0);
+}
+
+static void add_ledger_row(void *arg, const struct store_ledger_row *row)
+{
+        int64_t *counts = arg;
+
+        assert_string_equal(row->client, "ci");
+        assert_string_equal(row->upstream, "pro");
+        counts[row->charge] += row->count;
+}
+
+static void a_charge_that_a_crash_left_open_is_unknown(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        int64_t counts[STORE_CHARGE_UNKNOWN + 1] = {0};
+        struct strbuf problem;
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_sending(f, purchase), 0);
+        assert_int_equal(ask_file(f->file, "SELECT count FROM ledger WHERE outcome = 'open'"), 1);
+        reload(f);
+        assert_int_equal(f->purchases[0].purchase->state, JOB_SENDING);
+        assert_int_equal(write_sending(f, purchase), 0); /* a second attempt */
+        assert_int_equal(write_solved(f, purchase), 0);
+        free_purchase(purchase);
+        assert_int_equal(store_close(f->store), 0);
+        strbuf_init(&problem, 100);
+        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
+        assert_int_equal(store_ledger(f->store, add_ledger_row, counts), 0);
+        assert_int_equal(counts[STORE_CHARGE_UNKNOWN], 1);
+        assert_int_equal(counts[STORE_CHARGE_CHARGED], 1);
+        assert_int_equal(counts[STORE_CHARGE_OPEN], 0);
+}
+
+static void records_are_told_in_the_order_in_which_they_came(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchases[3];
+
+        for (int i = 0; i < 3; i++) {
+                purchases[i] = new_purchase(f);
+                (void)add_job(purchases[i], (const char *const[]){"a", "b", "c"}[i], NULL);
+                store_write(f->store,
+                            record_for(f, STORE_PURCHASE_MOVE, purchases[i], JOB_SENDING));
+        }
+        while (f->told < 3)
+                loop_run(f->loop);
+        assert_string_equal(f->order, "abc");
+        for (int i = 0; i < 3; i++)
+                free_purchase(purchases[i]);
+}
+
+static void a_record_that_contradicts_what_is_there_fails_alone(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *good = new_purchase(f), *bad = new_purchase(f), *last = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(good, "good", NULL);
+        (void)add_job(bad, "bad", NULL);
+        (void)add_job(last, "last", NULL);
+        store_write(f->store, record_for(f, STORE_PURCHASE_MOVE, good, JOB_SENDING));
+        record = record_for(f, STORE_PURCHASE_NONE, bad, JOB_SENDING); /* jobs of no purchase */
+        record->must = true;
+        store_write(f->store, record);
+        while (f->told < 2)
+                loop_run(f->loop);
+        assert_int_equal(f->error, -EPROTO);
+        assert_true(store_healthy(f->store));
+        assert_int_equal(write_queued(f, last), 0);
+        free_purchase(good);
+        free_purchase(bad);
+        free_purchase(last);
+        fail_never();
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 2);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM job WHERE client = 'bad'"), 0);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                ON_STORE(a_waiting_purchase_comes_back_with_its_jobs_in_order),
+                ON_STORE(purchases_come_back_in_the_order_of_their_numbers),
+                ON_STORE(an_accepted_purchase_comes_back_with_what_to_poll_and_without_its_body),
+                ON_STORE(a_solved_purchase_comes_back_with_its_result_until_its_time_is_over),
+                ON_STORE(a_failed_purchase_comes_back_with_its_message),
+                ON_STORE(a_purchase_that_waits_without_a_body_is_forgotten),
+                ON_STORE(a_purchase_that_goes_back_to_the_queue_gets_its_body_if_it_has_none),
+                ON_STORE(an_addition_leaves_a_purchase_that_has_moved_on_as_it_is),
+                ON_STORE(a_job_that_ended_by_itself_comes_back_alone),
+                ON_STORE(a_purchase_goes_with_the_last_of_its_jobs_and_its_charges_stay),
+                ON_STORE(a_purchase_that_is_not_final_stays_without_jobs),
+                ON_STORE(a_charge_that_a_crash_left_open_is_unknown),
+                ON_STORE(records_are_told_in_the_order_in_which_they_came),
+                ON_STORE(a_record_that_contradicts_what_is_there_fails_alone),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,222 @@
+/*
+ * The store on a disk that fails: nothing is told that is not written, and service resumes.
+ */
+#include "store_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+static void on_a_full_disk_what_may_fail_fails_and_what_must_be_written_waits(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f), *other = new_purchase(f);
+        struct store_record *record;
+        char problem[256];
+
+        (void)add_job(purchase, "ci", NULL);
+        (void)add_job(other, "qa", NULL);
+        assert_int_equal(write_sending(f, purchase), 0);
+        fail_after(0, SQLITE_FULL);
+        assert_int_equal(write_queued(f, other), -ENOSPC);
+        assert_false(store_healthy(f->store));
+        store_problem(f->store, problem, sizeof problem);
+        assert_non_null(strstr(problem, "full"));
+        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_SOLVED);
+        record->must = true;
+        record->outcome = outcome_solved(strdup("\"a\":1"), 5);
+        store_write(f->store, record);
+        assert_int_equal(write_queued(f, other), -ENOSPC); /* the other one is not told before */
+        int told = f->told;
+        fail_never();
+        while (f->told == told)
+                loop_run(f->loop);
+        assert_int_equal(f->error, 0);
+        assert_true(store_healthy(f->store));
+        assert_int_equal(write_queued(f, other), 0);
+        free_purchase(purchase);
+        free_purchase(other);
+        reload(f);
+        assert_int_equal(f->purchases[0].purchase->state, JOB_SOLVED);
+        assert_int_equal(f->purchases[1].purchase->state, JOB_QUEUED);
+}
+
+static void write_must(struct fixture *f, struct purchase *purchase)
+{
+        struct store_record *record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_SENDING);
+
+        record->must = true;
+        store_write(f->store, record);
+}
+
+static void on_nothing_fetched(struct store_fetch *fetch, int error, struct body *body)
+{
+        (void)body;
+        fetch->error = error;
+        loop_stop(fetch->loop);
+}
+
+static void what_must_be_written_keeps_its_order_while_it_waits(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchases[3];
+        struct store_fetch fetch_between = {
+                .pool = &f->pool, .loop = f->loop, .done = on_nothing_fetched};
+
+        for (int i = 0; i < 3; i++) {
+                purchases[i] = new_purchase(f);
+                (void)add_job(purchases[i], (const char *const[]){"a", "b", "c"}[i], NULL);
+        }
+        fail_after(0, SQLITE_FULL);
+        write_must(f, purchases[0]);
+        /* A fetch ends a transaction, so the first fails while the second is in the queue. */
+        store_fetch_body(f->store, &fetch_between);
+        write_must(f, purchases[1]);
+        assert_int_equal(write_record(f, new_record(f)), -ENOSPC);
+        assert_int_equal(fetch_between.error, 0);
+        write_must(f, purchases[2]);
+        assert_string_equal(f->order, "");
+        fail_never();
+        int told = f->told;
+        while (f->told < told + 3)
+                loop_run(f->loop);
+        assert_string_equal(f->order, "abc");
+        assert_int_equal(fetch_between.error, -ENOENT);
+        for (int i = 0; i < 3; i++)
+                free_purchase(purchases[i]);
+}
+
+static void without_anything_to_write_it_notices_that_the_disk_is_well_again(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        fail_after(0, SQLITE_IOERR_WRITE);
+        assert_int_equal(write_queued(f, purchase), -EIO);
+        fail_never();
+        wait_until_healthy(f);
+        assert_int_equal(write_queued(f, purchase), 0);
+        free_purchase(purchase);
+}
+
+static void who_holds_the_file_too_long_makes_a_commit_fail(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        sqlite3 *db;
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(sqlite3_open(f->file, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(write_queued(f, purchase), -EBUSY);
+        assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+        wait_until_healthy(f);
+        assert_int_equal(write_queued(f, purchase), 0);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        free_purchase(purchase);
+}
+
+static void whatever_call_fails_a_record_is_there_exactly_when_it_was_told_so(void **state)
+{
+        static const int codes[] = {SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC};
+        struct fixture *f = *state;
+        int failed = 0;
+
+        for (int call = 0; call < 24; call++) {
+                struct purchase *purchase = new_purchase(f);
+                char sql[80];
+                (void)add_job(purchase, "ci", NULL);
+                fail_after(call / 3, codes[call % 3]);
+                int error = write_queued(f, purchase);
+                fail_never();
+                wait_until_healthy(f);
+                (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM purchase WHERE number = %lld",
+                               (long long)purchase->number);
+                assert_int_equal(ask_file(f->file, sql), error == 0);
+                failed += error < 0;
+                free_purchase(purchase);
+        }
+        assert_true(failed >= 8 && failed < 24);
+}
+
+static void copy_file(const struct fixture *f, const char *suffix, const char *to)
+{
+        char from_path[128], to_path[128];
+        size_t len;
+
+        (void)snprintf(from_path, sizeof from_path, "%s%s", f->file, suffix);
+        (void)snprintf(to_path, sizeof to_path, "%s%s", to, suffix);
+        char *bytes = read_whole(from_path, &len);
+        FILE *stream = fopen(to_path, "w");
+        assert_non_null(stream);
+        assert_int_equal(fwrite(bytes, 1, len, stream), len);
+        assert_int_equal(fclose(stream), 0);
+        free(bytes);
+}
+
+static void what_failed_does_not_come_back_with_a_crash(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *first = new_purchase(f), *second = new_purchase(f);
+        char copy[96];
+
+        (void)add_job(first, "ci", NULL);
+        (void)add_job(second, "ci", NULL);
+        assert_int_equal(write_queued(f, first), 0);
+        /* Its commit is whole in the log when the sync fails. */
+        fail_after(0, SQLITE_IOERR_FSYNC);
+        assert_int_equal(write_queued(f, second), -EIO);
+        fail_never();
+        wait_until_healthy(f);
+        (void)snprintf(copy, sizeof copy, "%s/copy", f->directory);
+        copy_file(f, "", copy);
+        copy_file(f, "-wal", copy);
+        assert_int_equal(ask_file(copy, "SELECT count(*) FROM purchase"), 1);
+        free_purchase(first);
+        free_purchase(second);
+}
+
+static void after_giving_up_even_what_must_be_written_is_told_of(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(purchase, "ci", NULL);
+        fail_after(0, SQLITE_FULL);
+        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_SENDING);
+        record->must = true;
+        store_write(f->store, record);
+        assert_int_equal(write_record(f, new_record(f)), -ENOSPC);
+        int told = f->told;
+        store_give_up(f->store);
+        while (f->told == told)
+                loop_run(f->loop);
+        assert_int_equal(f->error, -ENOSPC);
+        record = new_record(f);
+        record->must = true;
+        record->done = NULL;
+        store_write(f->store, record);
+        assert_int_equal(store_close(f->store), 2);
+        f->store = NULL;
+        free_purchase(purchase);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                ON_STORE(on_a_full_disk_what_may_fail_fails_and_what_must_be_written_waits),
+                ON_STORE(what_must_be_written_keeps_its_order_while_it_waits),
+                ON_STORE(without_anything_to_write_it_notices_that_the_disk_is_well_again),
+                ON_STORE(who_holds_the_file_too_long_makes_a_commit_fail),
+                ON_STORE(whatever_call_fails_a_record_is_there_exactly_when_it_was_told_so),
+                ON_STORE(what_failed_does_not_come_back_with_a_crash),
+                ON_STORE(after_giving_up_even_what_must_be_written_is_told_of),
+        };
+
+        return cmocka_run_group_tests(tests, register_faults, NULL);
+}
