@@ -77,6 +77,7 @@ static void on_idle(struct mail *mail)
         struct service *service = service_of_idle(mail);
 
         loop_timer_stop(service->drain_timer);
+        loop_timer_stop(service->tick); /* from here on it could only begin what nobody ends */
         gateway_give_up(service->gateway);
         for (int i = 0; i < service->worker_count; i++)
                 worker_finish(service->workers[i]);

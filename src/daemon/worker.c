@@ -78,7 +78,13 @@ static void on_finish_tick(void *arg)
 {
         struct worker *worker = arg;
 
+        bool none_held = true;
+
         if (requests(worker) > 0 && ++worker->finish_ticks < FINISH_TICKS)
+                return;
+        for (size_t i = 0; i < worker->setup.listener_count; i++)
+                none_held = server_close(worker->servers[i]) && none_held;
+        if (!none_held)
                 return;
         loop_timer_stop(worker->finish_timer);
         loop_post(worker->setup.main_loop, &worker->finished.mail);
@@ -91,6 +97,8 @@ static void on_finish(struct mail *mail)
         loop_timer_stop(worker->balance_timer);
         balances_close(gateway_balances(worker->setup.gateway),
                        forwarder_transfers(worker->forwarder));
+        for (size_t i = 0; i < worker->setup.listener_count; i++)
+                server_finish(worker->servers[i]);
         loop_timer_start(worker->finish_timer, 0, FINISH_TICK_MS);
 }
 

@@ -45,10 +45,15 @@ static void earn_by_time(struct budget *budget, int64_t now_ms)
         budget->last_ms += steps * step_ms;
 }
 
-bool budget_spend(struct budget *budget, int64_t now_ms)
+bool budget_has(struct budget *budget, int64_t now_ms)
 {
         earn_by_time(budget, now_ms);
-        if (budget->credit < RETRY)
+        return budget->credit >= RETRY;
+}
+
+bool budget_spend(struct budget *budget, int64_t now_ms)
+{
+        if (!budget_has(budget, now_ms))
                 return false;
         budget->credit -= RETRY;
         return true;

@@ -26,6 +26,9 @@ void budget_init(struct budget *budget, int64_t now_ms);
 /* A job is sent for the first time. */
 void budget_earn(struct budget *budget);
 
+/* Whether there is a retry. */
+bool budget_has(struct budget *budget, int64_t now_ms);
+
 /* Takes one retry. Returns whether there was one. */
 bool budget_spend(struct budget *budget, int64_t now_ms);
 

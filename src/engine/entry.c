@@ -16,11 +16,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 /* What was paid for before a stop is asked for a while after it, even if it is late by then. */
 #define ACCEPTED_GRACE_MS 30000
+
+#define MESSAGE_BYTES_MAX 256
 
 /* ---- purchases and their jobs ---- */
 
@@ -40,7 +44,7 @@ void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase)
         purchase->listed = purchase->by_identity.tbl != NULL;
 }
 
-static void unlist_locked(struct scheduler *scheduler, struct purchase *purchase)
+void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase)
 {
         if (!purchase->listed)
                 return;
@@ -121,6 +125,14 @@ static void finish_now_locked(struct scheduler *scheduler, struct job *job, stru
         results_finish(scheduler->setup.results, job, outcome, clock_monotonic_ms(), false);
 }
 
+void entry_nudge_locked(struct scheduler *scheduler, const struct purchase *purchase)
+{
+        struct job *job;
+
+        DL_FOREACH2(purchase->jobs, job, sibling_next)
+        results_nudge(scheduler->setup.results, job);
+}
+
 void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
                          struct outcome *outcome, int64_t finished_ms)
 {
@@ -130,7 +142,7 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
 
         purchase->state = outcome->state;
         entry_place_locked(scheduler, purchase, PURCHASE_IS_DONE);
-        unlist_locked(scheduler, purchase);
+        entry_unlist_locked(scheduler, purchase);
         body_unref(purchase->body);
         purchase->body = NULL;
         while (purchase->jobs) {
@@ -146,14 +158,15 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
 
 void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase)
 {
-        assert(!purchase->jobs && purchase->place == PURCHASE_WAITS);
-        queue_remove(&scheduler->queue, purchase);
+        assert(!purchase->jobs && purchase->place != PURCHASE_IS_DONE);
+        if (purchase->place == PURCHASE_WAITS)
+                queue_remove(&scheduler->queue, purchase);
         entry_place_locked(scheduler, purchase, PURCHASE_IS_DONE);
         purchase->state = JOB_CANCELLED;
-        unlist_locked(scheduler, purchase);
+        entry_unlist_locked(scheduler, purchase);
         body_unref(purchase->body);
         purchase->body = NULL;
-        purchase_unref(purchase); /* the queue's */
+        purchase_unref(purchase); /* the queue's, or the flight's */
 }
 
 /* ---- coming ---- */
@@ -187,12 +200,17 @@ static struct job *settle_source_locked(struct scheduler *scheduler, struct job 
 static int submit_locked(struct scheduler *scheduler, struct job *job, struct purchase *candidate,
                          bool fresh, struct job **ret_other)
 {
-        int r = scheduler_check_locked(scheduler);
-
-        if (r < 0)
-                return r;
+        /* What costs nothing is not held up by what is full, or refused upstream. */
+        struct job *other = results_find_keyed(scheduler->setup.results, job);
+        if (other) {
+                *ret_other = other;
+                return -EEXIST;
+        }
         struct job *solved = settle_source_locked(scheduler, job, candidate, fresh);
-        r = results_add(scheduler->setup.results, job, ret_other);
+        int r = job->source == JOB_FROM_UPSTREAM ? scheduler_check_locked(scheduler)
+                                                 : scheduler_check_alive_locked(scheduler);
+        if (r == 0)
+                r = results_add(scheduler->setup.results, job, ret_other);
         if (r == 0 && solved) {
                 finish_now_locked(scheduler, job, solved->outcome);
         } else if (r == 0) {
@@ -230,9 +248,11 @@ static void on_ending_stored(struct store_record *record, int error, void *arg)
         struct scheduler *scheduler = ending->scheduler;
 
         (void)record;
-        (void)error; /* it must be written, or solvegate is being stopped */
         (void)pthread_mutex_lock(&scheduler->mutex);
-        finish_now_locked(scheduler, ending->job, ending->outcome);
+        if (error < 0 && error != -EPROTO) /* solvegate is being stopped, and it was not written */
+                results_nudge(scheduler->setup.results, ending->job);
+        else
+                finish_now_locked(scheduler, ending->job, ending->outcome);
         scheduler->records--;
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -241,11 +261,35 @@ static void on_ending_stored(struct store_record *record, int error, void *arg)
         free(ending);
 }
 
+void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
+                             const struct job *forgotten)
+{
+        bool dropped = purchase->place == PURCHASE_IS_DONE && purchase->recorded;
+        struct store_record *record = dropped || forgotten ? store_record_new() : NULL;
+
+        if (!scheduler->setup.store || !record) {
+                store_record_free(record); /* without memory, the next start finds them */
+                return;
+        }
+        record->must = true;
+        if (dropped) {
+                record->move = STORE_PURCHASE_MOVE;
+                record->purchase = purchase_ref(purchase);
+                record->state = JOB_CANCELLED;
+        }
+        if (forgotten) {
+                record->forget = calloc(1, sizeof *record->forget);
+                if (record->forget)
+                        memcpy(record->forget[record->forget_count++], forgotten->id,
+                               sizeof forgotten->id);
+        }
+        store_write(scheduler->setup.store, record);
+}
+
 /* Gives the end of a kept job to the store. Returns -ENOMEM where it cannot. */
 static int write_end_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
                             struct outcome *outcome)
 {
-        struct purchase *purchase = job->purchase;
         struct ending *ending = malloc(sizeof *ending);
         struct store_record *record = store_record_new();
 
@@ -261,12 +305,6 @@ static int write_end_locked(struct scheduler *scheduler, struct loop *loop, stru
         record->loop = loop;
         record->ended = job_ref(job);
         record->outcome = outcome_ref(outcome);
-        if (purchase->place == PURCHASE_IS_DONE &&
-            (purchase->body_stored || purchase->sent_stored)) {
-                record->move = STORE_PURCHASE_MOVE;
-                record->purchase = purchase_ref(purchase);
-                record->state = JOB_CANCELLED;
-        }
         scheduler->records++;
         store_write(scheduler->setup.store, record);
         return 0;
@@ -274,20 +312,28 @@ static int write_end_locked(struct scheduler *scheduler, struct loop *loop, stru
 
 /* Ends an attached job by itself. */
 static void end_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
-                       enum job_state state, enum job_error error, const char *message)
+                       enum job_state state, enum job_error error, const char *why)
 {
         struct purchase *purchase = job->purchase;
+        char message[MESSAGE_BYTES_MAX];
+
+        (void)snprintf(message, sizeof message, "%s; %s", why,
+                       purchase->state == JOB_ACCEPTED
+                               ? "the upstream has the job and may have charged it"
+                               : purchase_charge_note(purchase));
         struct outcome *outcome = outcome_failed(state, error, message);
 
         log_info("job %s %s site=%s: %s", job->id, job_state_name(state), purchase->host, message);
         detach_locked(scheduler, job);
         job->ended_alone = true;
+        job->cancelled = state == JOB_CANCELLED;
         if (!purchase->jobs && purchase->place == PURCHASE_WAITS)
                 entry_drop_locked(scheduler, purchase);
         bool stored =
                 scheduler->setup.store && (job->kept == JOB_KEPT || job->kept == JOB_BEING_KEPT);
         if (!stored || write_end_locked(scheduler, loop, job, outcome) < 0)
                 finish_now_locked(scheduler, job, outcome);
+        entry_write_drop_locked(scheduler, purchase, NULL);
         outcome_unref(outcome);
         job_unref(job);
 }
@@ -299,32 +345,42 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
         (void)pthread_mutex_lock(&scheduler->mutex);
         if (job->attached && job->purchase->place == PURCHASE_WAITS) {
                 end_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
-                           "cancelled by its owner before it was sent; it was not charged");
+                           "cancelled by its owner");
                 result = ENTRY_CANCELLED;
-        } else if (!job->attached) {
-                /* It has ended, or does as soon as that is stored. */
-                enum job_state state = results_state(scheduler->setup.results, job);
-                if (state == JOB_CANCELLED || state == JOB_QUEUED)
-                        result = ENTRY_CANCELLED;
+        } else if (job->cancelled ||
+                   results_state(scheduler->setup.results, job) == JOB_CANCELLED) {
+                result = ENTRY_CANCELLED; /* it was, or will be as soon as that is stored */
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return result;
 }
 
-void entry_withdraw(struct scheduler *scheduler, struct job *job)
+/* Nothing of it has been sent, nor is going to be without somebody looking once more. */
+static bool unsent(const struct purchase *purchase)
+{
+        return purchase->place == PURCHASE_WAITS ||
+               (purchase->place == PURCHASE_FLIES && !purchase->sent_stored);
+}
+
+bool entry_withdraw(struct scheduler *scheduler, struct job *job)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        if (job->attached && job->purchase->place == PURCHASE_WAITS && job->kept != JOB_KEPT) {
+        bool withdrawn = job->kept == JOB_WITHDRAWN;
+        if (job->attached && job->kept != JOB_KEPT && unsent(job->purchase)) {
                 struct purchase *purchase = job->purchase;
+                withdrawn = true;
                 job->kept = JOB_WITHDRAWN;
                 detach_locked(scheduler, job);
-                if (!purchase->jobs)
+                if (!purchase->jobs && purchase->place == PURCHASE_WAITS)
                         entry_drop_locked(scheduler, purchase);
+                /* A record of it may be on its way, or be brought back by a crash. */
+                entry_write_drop_locked(scheduler, purchase, job);
                 results_nudge(scheduler->setup.results, job);
                 results_remove(scheduler->setup.results, job);
                 job_unref(job);
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
+        return withdrawn;
 }
 
 /* Ends one job that is too late. Returns whether there may be another. */
@@ -338,15 +394,13 @@ static bool expire_next_locked(struct scheduler *scheduler, struct loop *loop, i
                         return false;
                 if (job->purchase->place == PURCHASE_WAITS) {
                         end_locked(scheduler, loop, job, JOB_FAILED, JOB_DEADLINE,
-                                   "limits.job_deadline passed while the job was queued; it was "
-                                   "not sent, or turned away, and not charged");
+                                   "limits.job_deadline passed while the job was queued");
                         return true;
                 }
                 /* The flight sees to the last one. */
                 if (job->purchase->state == JOB_ACCEPTED && job->sibling_next) {
                         end_locked(scheduler, loop, job, JOB_FAILED, JOB_DEADLINE,
-                                   "no result within limits.job_deadline; the upstream has the "
-                                   "job and may have charged it");
+                                   "no result within limits.job_deadline");
                         return true;
                 }
         }
@@ -374,14 +428,51 @@ void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
         {
                 if (job->purchase->place == PURCHASE_WAITS)
                         end_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
-                                   "solvegate was stopped before the job was sent; it was not "
-                                   "charged; send it again");
+                                   "solvegate was stopped before the job was sent; send it again");
         }
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
 /* ---- coming back after a start ---- */
+
+/*
+ * Deadlines by the clock of the wall, which may have been set back since, are no later than those
+ * of new jobs; and what was paid for is asked for a while, however late it is.
+ */
+static void mend_deadline(const struct scheduler *scheduler, const struct purchase *purchase,
+                          struct job *job)
+{
+        int64_t now_ms = clock_monotonic_ms();
+        int64_t latest_ms = now_ms + scheduler->setup.config->limits.job_deadline_ms;
+
+        if (job->deadline_ms > latest_ms)
+                job->deadline_ms = latest_ms;
+        if (purchase->state == JOB_ACCEPTED && job->deadline_ms < now_ms + ACCEPTED_GRACE_MS)
+                job->deadline_ms = now_ms + ACCEPTED_GRACE_MS;
+}
+
+/* Whatever the disk says: from there the job may become what its purchase is. */
+static enum job_state state_before(enum job_state state)
+{
+        if (!job_state_final(state))
+                return state;
+        return state == JOB_CANCELLED ? JOB_QUEUED : JOB_SENDING;
+}
+
+/* A key that is taken, by whatever happened, does not keep the job from being found by its id. */
+static int add_restored(struct scheduler *scheduler, struct job *job)
+{
+        struct job *other = NULL;
+        int r = results_add(scheduler->setup.results, job, &other);
+
+        if (r == -EEXIST) {
+                job_unref(other);
+                job->key = NULL;
+                r = results_add(scheduler->setup.results, job, &other);
+        }
+        return r;
+}
 
 /* The store attached them in a list only. */
 static int adopt_jobs(struct scheduler *scheduler, struct purchase *purchase)
@@ -390,18 +481,17 @@ static int adopt_jobs(struct scheduler *scheduler, struct purchase *purchase)
         int r = 0;
 
         purchase->jobs = NULL;
+        purchase->deadline_ms = 0;
         DL_FOREACH_SAFE2(jobs, job, next, sibling_next)
         {
-                struct job *other = NULL;
                 job->attached = false;
                 job->kept = JOB_KEPT;
-                /* From there it may become whatever its purchase ended as. */
-                job->state = job_state_final(purchase->state) ? JOB_SENDING : purchase->state;
-                int added = results_add(scheduler->setup.results, job, &other);
-                job_unref(other);
+                job->state = state_before(purchase->state);
+                mend_deadline(scheduler, purchase, job);
+                int added = add_restored(scheduler, job);
                 if (added == 0)
                         entry_attach_locked(scheduler, purchase, job);
-                else if (added == -ENOMEM)
+                else
                         r = added;
                 job_unref(job);
         }
@@ -429,10 +519,7 @@ int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct
                 entry_finish_locked(scheduler, purchase, outcome, finished_ms(finished_wall_ms));
                 purchase_unref(purchase);
         } else if (state == JOB_ACCEPTED) {
-                int64_t patience_ms = clock_monotonic_ms() + ACCEPTED_GRACE_MS;
                 entry_place_locked(scheduler, purchase, PURCHASE_FLIES);
-                if (purchase->deadline_ms < patience_ms)
-                        purchase->deadline_ms = patience_ms;
                 DL_APPEND2(scheduler->accepted, purchase, queue_prev, queue_next);
                 entry_list_locked(scheduler, purchase);
         } else {
@@ -447,16 +534,15 @@ int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct
 int entry_restore_ended(struct scheduler *scheduler, struct job *job, struct outcome *outcome,
                         int64_t finished_wall_ms)
 {
-        struct job *other = NULL;
-        int r = results_add(scheduler->setup.results, job, &other);
+        int r = add_restored(scheduler, job);
 
         job->kept = JOB_KEPT;
         job->ended_alone = true;
+        job->state = state_before(outcome->state);
         if (r == 0)
                 results_finish(scheduler->setup.results, job, outcome,
                                finished_ms(finished_wall_ms), false);
-        job_unref(other);
         job_unref(job);
         outcome_unref(outcome);
-        return r == -EEXIST ? 0 : r;
+        return r;
 }

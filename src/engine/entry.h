@@ -37,10 +37,10 @@ enum entry_cancel {
 enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job);
 
 /*
- * Forgets a job whose id has not left, since it could not be stored; if it was sent already, it
- * goes on, so that the result can answer for its identity.
+ * Forgets a job whose id has not left, since it could not be stored. Returns false for one that is
+ * being sent already: it goes on, so that its result can answer for its identity.
  */
-void entry_withdraw(struct scheduler *scheduler, struct job *job);
+bool entry_withdraw(struct scheduler *scheduler, struct job *job);
 
 /* Ends all jobs that are too late, but those that are being sent. Thread: the loop's. */
 void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);

@@ -25,7 +25,8 @@
 #include <utlist.h>
 
 #define LEAST_TIME_MAX_MS    5000
-#define STORE_RETRY_PAUSE_MS 250 /* before a job that could not be recorded is tried again */
+#define PROBE_PATIENCE_MS    10000 /* a probe that takes longer is one that failed */
+#define STORE_RETRY_PAUSE_MS 250   /* before a job that could not be recorded is tried again */
 #define MESSAGE_BYTES_MAX    1024
 
 _Static_assert(UPSTREAM_ID_BYTES_MAX == STORE_UPSTREAM_ID_BYTES_MAX, "an id can be stored");
@@ -58,8 +59,6 @@ int64_t flight_time_left_ms(const struct flight *flight)
         return left_ms > 0 ? left_ms : 0;
 }
 
-/* With less time left a job is not sent: it would be charged, and its result hardly come in time.
- */
 static int64_t least_time_ms(const struct config *config)
 {
         int64_t tenth_ms = config->limits.job_deadline_ms / 10;
@@ -87,6 +86,7 @@ static void flight_free(struct flight *flight)
 {
         DL_DELETE(flight->forwarder->flights, flight);
         loop_timer_free(flight->timer);
+        loop_timer_free(flight->probe_timer);
         free(flight);
 }
 
@@ -146,7 +146,7 @@ void flight_solve(struct flight *flight, struct answer *answer, enum store_charg
 }
 
 /* Puts it back into the queue. charge is what became of the try that was stored, if one was. */
-static void flight_return(struct flight *flight, enum store_charge charge, bool tried,
+static void flight_return(struct flight *flight, enum store_charge charge, enum scheduler_try tried,
                           int64_t pause_ms)
 {
         struct forwarder *forwarder = flight->forwarder;
@@ -193,23 +193,26 @@ static enum breaker_result result_of(const struct answer *answer)
         return BREAKER_NOTHING;
 }
 
-/* It may be sent again; a breaker's probe does not count as a try of its own. */
-static void flight_retry(struct flight *flight, enum store_charge charge)
+/* It may be sent again. */
+static void flight_retry(struct flight *flight, enum store_charge charge, enum scheduler_try tried)
 {
         const struct config *config = config_of(flight);
         int tries = scheduler_attempts(scheduler_of(flight), flight->turn.purchase);
 
-        flight_return(flight, charge, true,
+        flight_return(flight, charge, tried,
                       flight->turn.probe ? 0
                                          : budget_backoff_ms(config->retry.base_ms,
                                                              config->retry.cap_ms, tries, 0));
 }
 
-static bool tries_are_left(const struct flight *flight)
+/* A breaker's probe that is turned away does not count as a try; one that may cost money does. */
+static bool tries_are_left(const struct flight *flight, enum scheduler_try tried)
 {
-        return flight->turn.probe ||
-               scheduler_attempts(scheduler_of(flight), flight->turn.purchase) <
-                       config_of(flight)->retry.attempts;
+        int tries = scheduler_attempts(scheduler_of(flight), flight->turn.purchase);
+
+        if (flight->turn.probe && tried == SCHEDULER_TURNED_AWAY)
+                return true;
+        return tries + flight->turn.probe < config_of(flight)->retry.attempts;
 }
 
 /* It surely was not taken, and not charged. */
@@ -219,23 +222,24 @@ static void on_turned_away(struct flight *flight, const struct answer *answer)
                   answer->message);
         if (flight_time_left_ms(flight) == 0)
                 flight_fail(flight, JOB_FAILED, JOB_DEADLINE, STORE_CHARGE_NOT_CHARGED,
-                            "limits.job_deadline passed before the upstream took the job, which "
-                            "was not charged; the last try: %s",
-                            answer->message);
-        else if (tries_are_left(flight))
-                flight_retry(flight, STORE_CHARGE_NOT_CHARGED);
+                            "limits.job_deadline passed before the upstream took the job; %s; the "
+                            "last try: %s",
+                            purchase_charge_note(flight->turn.purchase), answer->message);
+        else if (tries_are_left(flight, SCHEDULER_TURNED_AWAY))
+                flight_retry(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_TURNED_AWAY);
         else
                 flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE, STORE_CHARGE_NOT_CHARGED,
-                            "the upstream did not take the job in %d tries (retry.attempts), "
-                            "nothing was charged: %s; send it again later",
-                            config_of(flight)->retry.attempts, answer->message);
+                            "the upstream did not take the job in %d tries (retry.attempts); %s: "
+                            "%s; send it again later",
+                            config_of(flight)->retry.attempts,
+                            purchase_charge_note(flight->turn.purchase), answer->message);
 }
 
 /* The account is refused, not the job, which goes to another account if there is one. */
 static void on_account_refused(struct flight *flight, const struct answer *answer)
 {
         if (scheduler_has_other(scheduler_of(flight), flight->turn.account))
-                flight_return(flight, STORE_CHARGE_NOT_CHARGED, false, 0);
+                flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, 0);
         else
                 flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_REJECTED, STORE_CHARGE_NOT_CHARGED,
                             "%s", answer->message);
@@ -244,9 +248,9 @@ static void on_account_refused(struct flight *flight, const struct answer *answe
 /* It may have been taken and charged. */
 static void on_unclear(struct flight *flight, const struct answer *answer)
 {
-        if (config_of(flight)->retry.on_unknown == ON_UNKNOWN_RETRY && tries_are_left(flight) &&
-            flight_time_left_ms(flight) > 0)
-                flight_retry(flight, STORE_CHARGE_UNKNOWN);
+        if (config_of(flight)->retry.on_unknown == ON_UNKNOWN_RETRY &&
+            tries_are_left(flight, SCHEDULER_IN_DOUBT) && flight_time_left_ms(flight) > 0)
+                flight_retry(flight, STORE_CHARGE_UNKNOWN, SCHEDULER_IN_DOUBT);
         else
                 flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, STORE_CHARGE_UNKNOWN,
                             "the job may have reached the upstream and been charged, so it was "
@@ -260,6 +264,8 @@ static void on_solve_answer(struct answer *answer, void *arg)
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
+        loop_timer_free(flight->probe_timer);
+        flight->probe_timer = NULL;
         flight_log_trouble(flight, answer);
         scheduler_note(scheduler_of(flight), &flight->turn, result_of(answer),
                        answer->retry_after_ms);
@@ -295,32 +301,62 @@ static void on_solve_answer(struct answer *answer, void *arg)
 static void flight_stay_unsent(struct flight *flight, int64_t pause_ms)
 {
         scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_NOTHING, 0);
-        flight_return(flight, STORE_CHARGE_NOT_CHARGED, false, pause_ms);
+        flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, pause_ms);
 }
 
-static void flight_refuse(struct flight *flight, enum job_error error, const char *message)
+static void flight_refuse(struct flight *flight, enum job_error error, const char *why)
 {
         scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_NOTHING, 0);
-        flight_fail(flight, JOB_FAILED, error, STORE_CHARGE_NOT_CHARGED, "%s", message);
+        flight_fail(flight, JOB_FAILED, error, STORE_CHARGE_NOT_CHARGED,
+                    "%s, so it was not sent; %s", why, purchase_charge_note(flight->turn.purchase));
+}
+
+/* It would be charged, and its result hardly come in time. */
+static bool too_late(const struct flight *flight)
+{
+        return flight_time_left_ms(flight) < least_time_ms(config_of(flight));
+}
+
+static void flight_refuse_late(struct flight *flight)
+{
+        flight_refuse(flight, JOB_DEADLINE,
+                      "too little of limits.job_deadline was left when the job's turn came");
+}
+
+/* The upstream is taken to fail; the job itself may be answered yet. */
+static void on_probe_slow(void *arg)
+{
+        struct flight *flight = arg;
+
+        scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_UNCLEAR, 0);
+        flight->turn.probe = false;
+        forwarder_kick(flight->forwarder);
+}
+
+static void watch_probe(struct flight *flight)
+{
+        /* Without memory for a timer, the job's deadline ends the probe. */
+        if (flight->turn.probe && loop_timer_new(flight->forwarder->setup.loop, on_probe_slow,
+                                                 flight, &flight->probe_timer) == 0)
+                loop_timer_start(flight->probe_timer, PROBE_PATIENCE_MS, 0);
 }
 
 static void flight_ask(struct flight *flight)
 {
         const struct body *body = flight->turn.purchase->body;
-        int64_t left_ms = flight_time_left_ms(flight);
         struct question question = {
                 .account = flight->turn.account,
                 .endpoint = UPSTREAM_SOLVE,
                 .body = body->data,
                 .body_len = body->len,
-                .timeout_ms = left_ms > 0 ? left_ms : 1,
+                .timeout_ms = flight_time_left_ms(flight),
         };
 
         flight->phase = FLIGHT_ASKING;
+        watch_probe(flight);
         if (exchange_start(flight->forwarder->transfers, &question, on_solve_answer, flight,
                            &flight->exchange) < 0)
-                flight_refuse(flight, JOB_UPSTREAM_UNAVAILABLE,
-                              "no memory to send the job; it was not sent and not charged");
+                flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
 }
 
 static void on_sending_stored(void *arg, int error)
@@ -328,8 +364,10 @@ static void on_sending_stored(void *arg, int error)
         struct flight *flight = arg;
         struct forwarder *forwarder = flight->forwarder;
 
-        if (error < 0 || forwarder->aborted)
+        if (error < 0 || !scheduler_wants(scheduler_of(flight), flight->turn.purchase))
                 flight_stay_unsent(flight, error < 0 ? STORE_RETRY_PAUSE_MS : 0);
+        else if (too_late(flight)) /* storing took long */
+                flight_refuse_late(flight);
         else
                 flight_ask(flight);
         /* Without a store the caller kicks, who is in the middle of it. */
@@ -355,9 +393,8 @@ static void on_body_fetched(struct store_fetch *fetch, int error, struct body *b
                 scheduler_set_body(scheduler_of(flight), flight->turn.purchase, body);
         if (error == -ENOENT)
                 flight_refuse(flight, JOB_UPSTREAM_UNAVAILABLE,
-                              "the job's body is not in the store any more; it was not sent and "
-                              "not charged; send it again");
-        else if (error < 0 || forwarder->aborted)
+                              "the job's body is not in the store any more");
+        else if (error < 0 || !scheduler_wants(scheduler_of(flight), flight->turn.purchase))
                 flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
         else
                 flight_record(flight);
@@ -373,7 +410,8 @@ static void give_back(struct forwarder *forwarder, const struct scheduler_turn *
         scheduler_note(scheduler, turn, BREAKER_NOTHING, 0);
         scheduler_release(scheduler, turn->account);
         journal_returned(&journal, STORE_CHARGE_NOT_CHARGED);
-        (void)scheduler_requeue(scheduler, turn, false, STORE_RETRY_PAUSE_MS);
+        if (!scheduler_requeue(scheduler, turn, SCHEDULER_NOT_TRIED, STORE_RETRY_PAUSE_MS))
+                entry_cancel_waiting(scheduler, forwarder->setup.loop);
 }
 
 void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn)
@@ -382,10 +420,8 @@ void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn
 
         if (!flight) {
                 give_back(forwarder, turn);
-        } else if (flight_time_left_ms(flight) < least_time_ms(forwarder->setup.config)) {
-                flight_refuse(flight, JOB_DEADLINE,
-                              "too little of limits.job_deadline was left when the job's turn "
-                              "came; it was not sent and not charged");
+        } else if (too_late(flight)) {
+                flight_refuse_late(flight);
         } else if (!turn->purchase->body) {
                 flight->phase = FLIGHT_FETCHING;
                 flight->fetch = (struct store_fetch){
@@ -452,7 +488,7 @@ static void flight_abort(struct flight *flight)
                             "solvegate was stopped before the upstream's answer came; the job may "
                             "have been charged");
         else
-                flight_return(flight, STORE_CHARGE_NOT_CHARGED, false, 0);
+                flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, 0);
 }
 
 void flight_abort_all(struct forwarder *forwarder)

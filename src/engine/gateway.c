@@ -141,8 +141,14 @@ int gateway_new(const struct config *config, struct credential **credentials,
                 r = make_scheduler(gateway);
         if (r == 0)
                 r = balances_new(gateway->accounts, gateway->account_count, &gateway->balances);
-        if (r == 0 && gateway->store)
-                r = recover(gateway->store, config, gateway->scheduler, gateway->charges, problem);
+        if (r == 0 && gateway->store) {
+                const struct recovery recovery = {.store = gateway->store,
+                                                  .config = config,
+                                                  .sites = gateway->sites,
+                                                  .scheduler = gateway->scheduler,
+                                                  .charges = gateway->charges};
+                r = recover(&recovery, problem);
+        }
         if (r < 0) {
                 gateway_free(gateway);
                 return r;
@@ -245,10 +251,11 @@ enum gateway_verdict gateway_check(struct gateway *gateway,
         return r < 0 ? busy_verdict(gateway, r, message) : GATEWAY_OK;
 }
 
-enum gateway_verdict gateway_admit(struct gateway *gateway, int64_t length, struct body **ret_body,
+enum gateway_verdict gateway_admit(struct gateway *gateway, int64_t length, bool may_repeat,
+                                   struct body **ret_body,
                                    char message[static GATEWAY_MESSAGE_BYTES_MAX])
 {
-        enum gateway_verdict verdict = gateway_check(gateway, message);
+        enum gateway_verdict verdict = may_repeat ? GATEWAY_OK : gateway_check(gateway, message);
 
         if (verdict != GATEWAY_OK)
                 return verdict;
@@ -430,8 +437,13 @@ enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *f
 enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct job *job,
                                       char message[static GATEWAY_MESSAGE_BYTES_MAX])
 {
-        entry_withdraw(gateway->scheduler, job);
-        return busy_verdict(gateway, -EIO, message);
+        if (entry_withdraw(gateway->scheduler, job))
+                return busy_verdict(gateway, -EIO, message);
+        return say(
+                GATEWAY_STORE,
+                "the job is being sent, but cannot be stored at the moment; send it again for its "
+                "result, which is not charged twice",
+                message);
 }
 
 /* Says once when the store fails, and when it is well again. */

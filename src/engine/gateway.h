@@ -63,9 +63,11 @@ enum gateway_verdict gateway_check(struct gateway *gateway,
 
 /*
  * Before a body is read: makes room for length bytes (BODY_LENGTH_UNKNOWN for chunked), or says
- * why not. The caller frees the body. Thread: any.
+ * why not. One that may repeat a job, since it has a key, is not refused for want of room for
+ * another. The caller drops the body. Thread: any.
  */
-enum gateway_verdict gateway_admit(struct gateway *gateway, int64_t length, struct body **ret_body,
+enum gateway_verdict gateway_admit(struct gateway *gateway, int64_t length, bool may_repeat,
+                                   struct body **ret_body,
                                    char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /* Turns a failure of body_append() into a verdict and a message. Thread: any. */

@@ -57,6 +57,7 @@ int journal_fill_locked(struct store_record *record, struct purchase *purchase,
         record->move = STORE_PURCHASE_MOVE;
         record->purchase = purchase_ref(purchase);
         record->state = state;
+        purchase->recorded = true;
         return 0;
 }
 
@@ -104,6 +105,12 @@ static void finish_locked(const struct journal *about, struct outcome *outcome,
 
 /* ---- and as they are written ---- */
 
+/* At the stop: the next start finds what was written before, so nothing else is shown now. */
+static bool given_up(int error)
+{
+        return error < 0 && error != -EPROTO;
+}
+
 static void on_step_stored(struct store_record *record, int error, void *arg)
 {
         struct step *step = arg;
@@ -116,6 +123,8 @@ static void on_step_stored(struct store_record *record, int error, void *arg)
                 purchase->body_stored = true;
         if (record->state == JOB_SENDING)
                 purchase->sent_stored = error == 0;
+        else if (given_up(error))
+                entry_nudge_locked(scheduler, purchase);
         else if (record->state == JOB_ACCEPTED)
                 accept_locked(&step->about);
         else
@@ -169,7 +178,9 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
                 return 0;
         }
         (void)pthread_mutex_lock(&scheduler->mutex);
-        record = step_record_locked(journal, JOB_SENDING, STORE_CHARGE_OPEN, then, arg);
+        record = journal->purchase->jobs
+                         ? step_record_locked(journal, JOB_SENDING, STORE_CHARGE_OPEN, then, arg)
+                         : NULL;
         if (record) {
                 struct body *body = journal->purchase->body;
                 record->must = false;
@@ -238,6 +249,8 @@ void journal_final(const struct journal *journal, struct outcome *outcome, enum 
         struct store_record *record = NULL;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
+        if (outcome->state != JOB_SOLVED) /* an error answers for nobody who comes later */
+                entry_unlist_locked(scheduler, journal->purchase);
         if (scheduler->setup.store)
                 record = step_record_locked(journal, outcome->state, charge, then, arg);
         if (record) {

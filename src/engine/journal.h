@@ -28,7 +28,8 @@ struct journal {
         const struct account *account;
 };
 
-/* It is going to be sent. Returns -ENOMEM instead of calling then where there is no memory. */
+/* It is going to be sent. Returns -ENOMEM instead of calling then where there is no memory, or no
+ * job any more. */
 int journal_sending(const struct journal *journal, journal_then_fn *then, void *arg);
 
 /* The upstream has it under an id of its own: charged. Its jobs are accepted once that is stored.

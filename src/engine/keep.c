@@ -32,6 +32,16 @@ bool keep_done(struct scheduler *scheduler, const struct job *job)
         return done;
 }
 
+/* It may have been forgotten for want of memory while its row was on its way. */
+static void forget_if_gone_locked(struct scheduler *scheduler, struct job *job)
+{
+        struct job *found = results_find(scheduler->setup.results, job->id);
+
+        if (!found && job->purchase)
+                entry_write_drop_locked(scheduler, job->purchase, job);
+        job_unref(found);
+}
+
 static void on_row_stored(struct store_record *record, int error, void *arg)
 {
         struct keeping *keeping = arg;
@@ -45,6 +55,7 @@ static void on_row_stored(struct store_record *record, int error, void *arg)
         if (job->kept == JOB_BEING_KEPT)
                 job->kept = error == 0 ? JOB_KEPT : JOB_KEEP_FAILED;
         waiters_wake_locked(&job->keep_waiters, WAITER_FINAL);
+        forget_if_gone_locked(scheduler, job);
         scheduler->records--;
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -62,6 +73,7 @@ static void add_purchase_locked(const struct scheduler *scheduler, struct purcha
 
         record->move = STORE_PURCHASE_ADD;
         record->purchase = purchase_ref(purchase);
+        purchase->recorded = true;
         /* Until the store has it as sending, it is queued. */
         record->state = JOB_QUEUED;
         if (may_be_sent_again && !purchase->body_stored && purchase->body)

@@ -3,6 +3,7 @@
  */
 #include "engine/recover.h"
 
+#include "access/sites.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -14,15 +15,14 @@
 #include "job/store.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
-struct recovery {
-        struct store *store;
-        const struct config *config;
-        struct scheduler *scheduler;
-        struct charges *charges;
-        size_t waiting, accepted, unknown, final; /* purchases */
+#define MESSAGE_BYTES_MAX 256
+
+struct progress {
+        const struct recovery *from;
+        size_t waiting, accepted, cancelled, unknown, final; /* purchases */
 };
 
 static const struct config_upstream *upstream_named(const struct config *config, const char *name)
@@ -35,7 +35,7 @@ static const struct config_upstream *upstream_named(const struct config *config,
 }
 
 /* Writes what was decided about a purchase. */
-static int write_decision(struct recovery *recovery, struct purchase *purchase,
+static int write_decision(struct progress *progress, struct purchase *purchase,
                           struct outcome *outcome, enum store_charge charge)
 {
         struct store_record *record = store_record_new();
@@ -48,18 +48,15 @@ static int write_decision(struct recovery *recovery, struct purchase *purchase,
         record->state = purchase->state;
         record->outcome = outcome ? outcome_ref(outcome) : NULL;
         record->charge = charge;
-        store_write(recovery->store, record);
+        store_write(progress->from->store, record);
         return 0;
 }
 
-static int end_unknown(struct recovery *recovery, struct purchase *purchase, const char *message,
-                       enum store_charge charge, struct outcome **ret_outcome)
+static int end(struct progress *progress, struct purchase *purchase, struct outcome *outcome,
+               enum store_charge charge, struct outcome **ret_outcome)
 {
-        struct outcome *outcome = outcome_failed(JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, message);
-
-        purchase->state = JOB_UNKNOWN;
-        recovery->unknown++;
-        int r = write_decision(recovery, purchase, outcome, charge);
+        purchase->state = outcome->state;
+        int r = write_decision(progress, purchase, outcome, charge);
         if (r < 0) {
                 outcome_unref(outcome);
                 return r;
@@ -68,29 +65,56 @@ static int end_unknown(struct recovery *recovery, struct purchase *purchase, con
         return 0;
 }
 
-static int decide_sending(struct recovery *recovery, struct purchase *purchase,
+static int end_unknown(struct progress *progress, struct purchase *purchase, const char *message,
+                       enum store_charge charge, struct outcome **ret_outcome)
+{
+        progress->unknown++;
+        return end(progress, purchase, outcome_failed(JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, message),
+                   charge, ret_outcome);
+}
+
+/* The list of sites may have become shorter. */
+static int decide_waiting(struct progress *progress, struct purchase *purchase,
                           struct outcome **ret_outcome)
 {
-        if (recovery->config->retry.on_unknown == ON_UNKNOWN_RETRY && purchase->body_stored) {
+        char message[MESSAGE_BYTES_MAX];
+
+        if (purchase->host && sites_allow(progress->from->sites, purchase->host)) {
+                progress->waiting++;
+                return 0;
+        }
+        progress->cancelled++;
+        (void)snprintf(message, sizeof message,
+                       "the site is not on the allow-list any more, so the job was not sent; %s",
+                       purchase_charge_note(purchase));
+        return end(progress, purchase, outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, message),
+                   STORE_CHARGE_NONE, ret_outcome);
+}
+
+static int decide_sending(struct progress *progress, struct purchase *purchase,
+                          struct outcome **ret_outcome)
+{
+        if (progress->from->config->retry.on_unknown == ON_UNKNOWN_RETRY && purchase->body_stored &&
+            purchase->attempts < progress->from->config->retry.attempts) {
                 purchase->state = JOB_QUEUED;
                 purchase->sent_stored = false;
-                recovery->waiting++;
-                return write_decision(recovery, purchase, NULL, STORE_CHARGE_UNKNOWN);
+                int r = write_decision(progress, purchase, NULL, STORE_CHARGE_UNKNOWN);
+                return r < 0 ? r : decide_waiting(progress, purchase, ret_outcome);
         }
-        return end_unknown(recovery, purchase,
+        return end_unknown(progress, purchase,
                            "solvegate ended while it sent the job, which may have been charged, so "
                            "it was not sent again",
                            STORE_CHARGE_UNKNOWN, ret_outcome);
 }
 
-static int decide_accepted(struct recovery *recovery, struct purchase *purchase,
+static int decide_accepted(struct progress *progress, struct purchase *purchase,
                            struct outcome **ret_outcome)
 {
-        if (purchase->upstream_id && upstream_named(recovery->config, purchase->upstream)) {
-                recovery->accepted++;
+        if (purchase->upstream_id && upstream_named(progress->from->config, purchase->upstream)) {
+                progress->accepted++;
                 return 0;
         }
-        return end_unknown(recovery, purchase,
+        return end_unknown(progress, purchase,
                            "the upstream that took the job is not in the configuration any more, "
                            "so its result cannot be asked for; it was charged",
                            STORE_CHARGE_NONE, ret_outcome);
@@ -99,65 +123,65 @@ static int decide_accepted(struct recovery *recovery, struct purchase *purchase,
 static int on_purchase(void *arg, struct purchase *purchase, struct outcome *outcome,
                        int64_t finished_wall_ms)
 {
-        struct recovery *recovery = arg;
+        struct progress *progress = arg;
         int r = 0;
 
         switch (purchase->state) {
         case JOB_QUEUED:
-                recovery->waiting++;
+                r = decide_waiting(progress, purchase, &outcome);
+                finished_wall_ms = clock_wall_ms();
                 break;
         case JOB_SENDING:
-                r = decide_sending(recovery, purchase, &outcome);
+                r = decide_sending(progress, purchase, &outcome);
                 finished_wall_ms = clock_wall_ms();
                 break;
         case JOB_ACCEPTED:
-                r = decide_accepted(recovery, purchase, &outcome);
+                r = decide_accepted(progress, purchase, &outcome);
                 finished_wall_ms = clock_wall_ms();
                 break;
         case JOB_SOLVED:
         case JOB_FAILED:
         case JOB_CANCELLED:
         case JOB_UNKNOWN:
-                recovery->final++;
+                progress->final++;
                 break;
         }
         if (r < 0) {
                 purchase_unref(purchase);
                 return r;
         }
-        return entry_restore(recovery->scheduler, purchase, outcome, finished_wall_ms);
+        return entry_restore(progress->from->scheduler, purchase, outcome, finished_wall_ms);
 }
 
 static int on_ended(void *arg, struct job *job, struct outcome *outcome, int64_t finished_wall_ms)
 {
-        struct recovery *recovery = arg;
+        struct progress *progress = arg;
 
-        return entry_restore_ended(recovery->scheduler, job, outcome, finished_wall_ms);
+        return entry_restore_ended(progress->from->scheduler, job, outcome, finished_wall_ms);
 }
 
 static void on_ledger_row(void *arg, const struct store_ledger_row *row)
 {
-        struct recovery *recovery = arg;
+        struct progress *progress = arg;
 
-        charges_add(recovery->charges, row->client, row->upstream,
+        charges_add(progress->from->charges, row->client, row->upstream,
                     row->charge == STORE_CHARGE_CHARGED ? row->count : 0,
                     row->charge == STORE_CHARGE_UNKNOWN ? row->count : 0);
 }
 
-int recover(struct store *store, const struct config *config, struct scheduler *scheduler,
-            struct charges *charges, struct strbuf *problem)
+int recover(const struct recovery *recovery, struct strbuf *problem)
 {
-        struct recovery recovery = {
-                .store = store, .config = config, .scheduler = scheduler, .charges = charges};
-        struct store_visitor visitor = {on_purchase, on_ended, &recovery};
-        int r = store_load(store, clock_wall_ms() - config->results.ttl_ms, &visitor, problem);
+        struct progress progress = {.from = recovery};
+        struct store_visitor visitor = {on_purchase, on_ended, &progress};
+        int64_t kept_since_ms = clock_wall_ms() - recovery->config->results.ttl_ms;
+        int r = store_load(recovery->store, kept_since_ms, &visitor, problem);
 
         /* By now what was open is unknown. */
         if (r == 0)
-                r = store_ledger(store, on_ledger_row, &recovery);
+                r = store_ledger(recovery->store, on_ledger_row, &progress);
         if (r == 0)
-                log_info("store %s: waiting=%zu accepted=%zu unknown=%zu final=%zu",
-                         config->state_directory, recovery.waiting, recovery.accepted,
-                         recovery.unknown, recovery.final);
+                log_info("store %s: waiting=%zu accepted=%zu cancelled=%zu unknown=%zu final=%zu",
+                         recovery->config->state_directory, progress.waiting, progress.accepted,
+                         progress.cancelled, progress.unknown, progress.final);
         return r;
 }

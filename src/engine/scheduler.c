@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "engine/scheduler_private.h"
+#include "job/body.h"
 #include "job/job.h"
 #include "job/purchase.h"
 #include "job/results.h"
@@ -66,9 +67,7 @@ void scheduler_free(struct scheduler *scheduler)
         }
         while (scheduler->due)
                 forget_job(scheduler, scheduler->due);
-        while ((purchase = queue_pop(&scheduler->queue)))
-                purchase_unref(purchase);
-        while ((purchase = queue_pop_delayed(&scheduler->queue, INT64_MAX)))
+        while ((purchase = queue_pop_any(&scheduler->queue)))
                 purchase_unref(purchase);
         DL_FOREACH_SAFE2(scheduler->accepted, purchase, next, queue_next)
         purchase_unref(purchase);
@@ -96,15 +95,23 @@ static bool any_usable_locked(const struct scheduler *scheduler)
         return false;
 }
 
-int scheduler_check_locked(const struct scheduler *scheduler)
+int scheduler_check_alive_locked(const struct scheduler *scheduler)
 {
         if (scheduler->draining)
                 return -ESHUTDOWN;
-        if (scheduler->queue.count >= scheduler->queue.max ||
-            scheduler->due_count >= scheduler->unfinished_max)
+        if (scheduler->due_count >= scheduler->unfinished_max)
                 return -ENOBUFS;
-        if (scheduler->setup.store && !store_healthy(scheduler->setup.store))
-                return -EIO;
+        return scheduler->setup.store && !store_healthy(scheduler->setup.store) ? -EIO : 0;
+}
+
+int scheduler_check_locked(const struct scheduler *scheduler)
+{
+        int r = scheduler_check_alive_locked(scheduler);
+
+        if (r < 0)
+                return r;
+        if (scheduler->queue.count >= scheduler->queue.max)
+                return -ENOBUFS;
         return any_usable_locked(scheduler) ? 0 : -EHOSTUNREACH;
 }
 
@@ -164,23 +171,34 @@ bool scheduler_has_other(struct scheduler *scheduler, const struct account *acco
 
 /* ---- taking turns ---- */
 
-/* A probe may be any; it is not held to the pause of a single job, nor to the budget. */
+/* A probe may be any: it is not held to the pause of a single job, nor to the budget. */
 static struct purchase *pick_locked(struct scheduler *scheduler, bool probe, int64_t now_ms,
                                     int64_t *ret_again_ms)
 {
         struct queue *queue = &scheduler->queue;
-        int64_t until_ms = queue_delayed_until(queue);
-        struct purchase *purchase = NULL;
 
-        if (probe && !queue->ready)
-                purchase = queue_pop_delayed(queue, INT64_MAX);
-        else if (until_ms <= now_ms && budget_spend(&scheduler->budget, now_ms))
-                purchase = queue_pop_delayed(queue, now_ms);
-        if (!purchase)
-                purchase = queue_pop(queue);
-        if (!purchase)
-                *ret_again_ms = until_ms > now_ms ? until_ms : now_ms + NO_BUDGET_PAUSE_MS;
+        if (probe)
+                return queue_pop_any(queue);
+        struct purchase *purchase =
+                queue_pop(queue, now_ms, budget_has(&scheduler->budget, now_ms));
+        if (!purchase) {
+                int64_t until_ms = queue_delayed_until(queue);
+                *ret_again_ms = until_ms > now_ms && until_ms != INT64_MAX
+                                        ? until_ms
+                                        : now_ms + NO_BUDGET_PAUSE_MS;
+        }
         return purchase;
+}
+
+/* What a turn costs. */
+static void count_turn_locked(struct scheduler *scheduler, struct purchase *purchase, bool probe,
+                              int64_t now_ms)
+{
+        if (!probe && purchase->retried)
+                (void)budget_spend(&scheduler->budget, now_ms);
+        purchase->retried = false;
+        if (!probe && purchase->attempts++ == 0)
+                budget_earn(&scheduler->budget);
 }
 
 static void occupy_locked(struct scheduler *scheduler, struct account *account,
@@ -208,8 +226,7 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn
                 purchase = pick_locked(scheduler, account->breaker.open, now_ms, ret_again_ms);
         if (purchase) {
                 bool probe = breaker_begin(&account->breaker);
-                if (!probe && purchase->attempts++ == 0)
-                        budget_earn(&scheduler->budget);
+                count_turn_locked(scheduler, purchase, probe, now_ms);
                 occupy_locked(scheduler, account, purchase);
                 purchase->state = JOB_SENDING;
                 entry_move_locked(scheduler, purchase, JOB_SENDING);
@@ -290,45 +307,89 @@ static void land_locked(struct scheduler *scheduler)
         scheduler_tell_idle_locked(scheduler);
 }
 
-/* Those who wait for its jobs wait in vain: it goes on after the next start. */
-static void nudge_locked(struct scheduler *scheduler, const struct purchase *purchase)
-{
-        struct job *job;
-
-        DL_FOREACH2(purchase->jobs, job, sibling_next)
-        results_nudge(scheduler->setup.results, job);
-}
-
 void scheduler_land(struct scheduler *scheduler, struct purchase *purchase)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        nudge_locked(scheduler, purchase);
+        /* If it is left for the next start, those who wait wait in vain. */
+        entry_nudge_locked(scheduler, purchase);
         land_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         purchase_unref(purchase);
 }
 
-bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn *turn, bool tried,
-                       int64_t pause_ms)
+static void count_try_locked(struct purchase *purchase, bool probe, enum scheduler_try tried)
+{
+        switch (tried) {
+        case SCHEDULER_NOT_TRIED:
+                purchase->attempts -= !probe;
+                return;
+        case SCHEDULER_TURNED_AWAY:
+                break;
+        case SCHEDULER_IN_DOUBT:
+                purchase->attempts += probe; /* what may cost money counts */
+                purchase->doubtful = true;
+                break;
+        }
+        purchase->retried = true;
+}
+
+/* Where it waits: a probe that failed lets others probe; an open breaker is pause enough. */
+static void queue_again_locked(struct scheduler *scheduler, const struct scheduler_turn *turn,
+                               int64_t pause_ms)
+{
+        struct purchase *purchase = turn->purchase;
+
+        if (turn->probe && purchase->retried)
+                pause_ms = scheduler->setup.config->retry.probe_ms;
+        else if (turn->account->breaker.open)
+                pause_ms = 0;
+        if (pause_ms > 0)
+                queue_delay(&scheduler->queue, purchase, clock_monotonic_ms() + pause_ms);
+        else
+                queue_return(&scheduler->queue, purchase);
+}
+
+/* It is read back when its turn comes. */
+static void forget_stored_body(struct purchase *purchase)
+{
+        if (!purchase->body_stored)
+                return;
+        body_unref(purchase->body);
+        purchase->body = NULL;
+}
+
+bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn *turn,
+                       enum scheduler_try tried, int64_t pause_ms)
 {
         struct purchase *purchase = turn->purchase;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
-        assert(purchase->state == JOB_QUEUED && purchase->jobs);
+        assert(purchase->state == JOB_QUEUED);
         bool taken = !scheduler->draining || scheduler->setup.store;
-        entry_place_locked(scheduler, purchase, PURCHASE_WAITS);
-        if (!tried && !turn->probe)
-                purchase->attempts--;
-        /* A retry without a pause waits, too: for the budget. */
-        if ((tried || pause_ms > 0) && !turn->account->breaker.open)
-                queue_delay(&scheduler->queue, purchase, clock_monotonic_ms() + pause_ms);
-        else
-                queue_return(&scheduler->queue, purchase);
-        if (scheduler->draining)
-                nudge_locked(scheduler, purchase);
+        if (!purchase->jobs) {
+                (void)purchase_ref(purchase);
+                entry_drop_locked(scheduler, purchase);
+                entry_write_drop_locked(scheduler, purchase, NULL);
+                purchase_unref(purchase);
+        } else {
+                entry_place_locked(scheduler, purchase, PURCHASE_WAITS);
+                count_try_locked(purchase, turn->probe, tried);
+                queue_again_locked(scheduler, turn, pause_ms);
+                forget_stored_body(purchase);
+                if (scheduler->draining)
+                        entry_nudge_locked(scheduler, purchase);
+        }
         land_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return taken;
+}
+
+bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        bool wants = purchase->jobs && !scheduler->draining;
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return wants;
 }
 
 int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purchase)

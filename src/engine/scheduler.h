@@ -90,16 +90,25 @@ bool scheduler_has_other(struct scheduler *scheduler, const struct account *acco
  */
 void scheduler_land(struct scheduler *scheduler, struct purchase *purchase);
 
+/* What became of a turn that ends in the queue. */
+enum scheduler_try {
+        SCHEDULER_NOT_TRIED,   /* the purchase was not sent, or the account is to blame */
+        SCHEDULER_TURNED_AWAY, /* it was not taken: the next turn is a retry */
+        SCHEDULER_IN_DOUBT,    /* the same, but this one may have been charged */
+};
+
 /*
  * Puts a purchase back into the queue, with its reference: its state is queued again. It may be
- * sent again after pause_ms, or when the breaker of the account says when. tried says whether this
- * counts as a try. Returns false when nobody will take it any more, since nothing is kept and
- * solvegate is being stopped.
+ * sent again after pause_ms, or when the breaker of the account says when. Returns false when
+ * nobody will take it any more, since nothing is kept and solvegate is being stopped.
  */
-bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn *turn, bool tried,
-                       int64_t pause_ms);
+bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn *turn,
+                       enum scheduler_try tried, int64_t pause_ms);
 
-/* How often a purchase was sent. */
+/* Whether a purchase that was taken is to be sent: not if its jobs have gone, nor at the stop. */
+bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase);
+
+/* How often a purchase was sent, a breaker's probes that were turned away apart. */
 int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purchase);
 
 /* Gives a purchase the body that was read back; takes it over. */

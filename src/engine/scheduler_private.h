@@ -38,7 +38,9 @@ struct scheduler {
 
 /* ---- scheduler.c ---- */
 
+/* Whether a job that makes a purchase would be taken; and one that needs none of its own. */
 int scheduler_check_locked(const struct scheduler *scheduler);
+int scheduler_check_alive_locked(const struct scheduler *scheduler);
 
 /* Posts idle when the time has come. */
 void scheduler_tell_idle_locked(struct scheduler *scheduler);
@@ -59,12 +61,25 @@ void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
 void entry_move_locked(struct scheduler *scheduler, struct purchase *purchase,
                        enum job_state state);
 
+/* Tells those who wait for its jobs to look at them, though nothing has changed. */
+void entry_nudge_locked(struct scheduler *scheduler, const struct purchase *purchase);
+
 /* Makes a purchase and all its jobs final by now. */
 void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
                          struct outcome *outcome, int64_t finished_ms);
 
-/* Drops a purchase that waits, or was just taken, and whose jobs have all gone. */
+/* Drops a purchase that was not sent and whose jobs have all gone, with one reference to it. */
 void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/*
+ * What the store has, or is about to have, of a purchase that was dropped, and of a job that is
+ * forgotten (NULL: none): both go.
+ */
+void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
+                             const struct job *forgotten);
+
+/* Lets nobody join a purchase any more. */
+void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase);
 
 /* ---- journal.c ---- */
 

@@ -194,8 +194,9 @@ static void check_body(struct request *request)
                                "send the job as it is, without Content-Encoding");
                 return;
         }
-        enum gateway_verdict verdict =
-                gateway_admit(request->server->gateway, length, &request->body, message);
+        enum gateway_verdict verdict = gateway_admit(
+                request->server->gateway, length, request_field(request, "Idempotency-Key") != NULL,
+                &request->body, message);
         verdict_refuse(request, verdict, message);
 }
 
@@ -208,6 +209,9 @@ void guard_check(struct request *request, const char *path, const char *method, 
                                request->server->shared->connections_max,
                                request->server->kind == SERVER_FOR_TOOLS ? " (limits.connections)"
                                                                          : "");
+        if (request->server->closed)
+                request_refuse(request, 503, "draining",
+                               "solvegate is being stopped; ask again when it is back");
         check_header_size(request);
         check_coding(request);
         check_host(request, version);

@@ -20,19 +20,19 @@
 #define BUSY_RETRY_AFTER "1" /* seconds */
 #define NUMBER_CHARS     24
 
-static struct MHD_Response *response_new(struct strbuf *json)
+/* Takes over the text. Without memory it is another one, and *status says so. */
+static struct MHD_Response *response_new(struct strbuf *json, unsigned *status)
 {
         static char no_memory[] = "{\"status\":\"error\",\"code\":\"queue_full\","
                                   "\"message\":\"solvegate has no memory for the answer\"}";
-        struct MHD_Response *response;
         size_t len;
         char *text = strbuf_take(json, &len);
 
-        if (!text)
-                return MHD_create_response_from_buffer(strlen(no_memory), no_memory,
-                                                       MHD_RESPMEM_PERSISTENT);
-        response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
-        return response;
+        if (text)
+                return MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+        *status = MHD_HTTP_SERVICE_UNAVAILABLE;
+        return MHD_create_response_from_buffer(strlen(no_memory), no_memory,
+                                               MHD_RESPMEM_PERSISTENT);
 }
 
 static void add_number(struct MHD_Response *response, const char *name, int64_t number)
@@ -97,22 +97,24 @@ enum MHD_Result reply_refusal(struct request *request)
 
         strbuf_init(&json, REPLY_BYTES_MAX);
         reply_append_error(&json, refusal->status, refusal->code, refusal->message);
-        struct MHD_Response *response = response_new(&json);
+        unsigned status = refusal->status;
+        struct MHD_Response *response = response_new(&json, &status);
         struct reply_field field = reply_refusal_field(request);
         if (response && field.name)
                 (void)MHD_add_response_header(response, field.name, field.value);
         if (response && connection_over_limit(request->connection))
                 (void)MHD_add_response_header(response, "Connection", "close");
-        return queue(request, refusal->status, response);
+        return queue(request, status, response);
 }
 
 enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t age_s)
 {
-        struct MHD_Response *response = response_new(json);
+        unsigned status = MHD_HTTP_OK;
+        struct MHD_Response *response = response_new(json, &status);
 
         if (response && age_s >= 0)
                 add_number(response, "Age", age_s);
-        return queue(request, 200, response);
+        return queue(request, status, response);
 }
 
 enum MHD_Result reply_text(struct request *request, struct strbuf *text, const char *content_type)
@@ -200,11 +202,12 @@ enum MHD_Result reply_job(struct request *request)
                 append_solved(request, &json);
         else
                 append_failed(request, &json);
-        struct MHD_Response *response = response_new(&json);
+        unsigned status = MHD_HTTP_OK;
+        struct MHD_Response *response = response_new(&json, &status);
         if (response)
                 add_cache_status(request, response);
         if (response && !job_state_final(state))
                 add_number(response, "Retry-After",
                            (gateway_config(gateway)->poll.interval_ms + 999) / 1000);
-        return queue(request, 200, response);
+        return queue(request, status, response);
 }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 const char *request_field(const struct request *request, const char *name)
 {
@@ -54,6 +55,7 @@ static void handle_before_reading(const struct request *request, bool before)
 
 static void resume(struct request *request)
 {
+        DL_DELETE2(request->server->held, request, held_prev, held_next);
         connection_unhold(request->connection);
         loop_timer_free(request->hold_timer);
         request->hold_timer = NULL;
@@ -85,16 +87,28 @@ void request_client_gone(struct request *request)
         on_hold_over(request);
 }
 
-/* Whether the client closing its side ends the hold, and whether it has done so already. */
-static bool client_allows(struct request *request, const struct hold *hold)
+void request_end_holds(struct server *server)
 {
-        return hold->what == HOLD_FOR_STORE || connection_hold(request->connection, request);
+        struct request *request, *next;
+
+        DL_FOREACH_SAFE2(server->held, request, next, held_next)
+        {
+                if (request->held_for == HOLD_FOR_ANSWER)
+                        on_hold_over(request);
+        }
+}
+
+/* The store answers soon; for anything else the server, and the client, must want to wait. */
+static bool may_hold(struct request *request, const struct hold *hold)
+{
+        if (hold->what == HOLD_FOR_STORE)
+                return !request->server->closed;
+        return !request->server->finishing && connection_hold(request->connection, request);
 }
 
 bool request_hold(struct request *request, const struct hold *hold)
 {
-        if (request->waited & 1U << hold->what || hold->hold_ms <= 0 ||
-            !client_allows(request, hold))
+        if (request->waited & 1U << hold->what || hold->hold_ms <= 0 || !may_hold(request, hold))
                 return false;
         request->held_for = hold->what;
         request->disarm = hold->disarm;
@@ -114,6 +128,7 @@ bool request_hold(struct request *request, const struct hold *hold)
         /* The mail cannot overtake this: it is delivered by the loop, which is busy here. */
         MHD_suspend_connection(request->mhd);
         request->phase = REQUEST_SUSPENDED;
+        DL_APPEND2(request->server->held, request, held_prev, held_next);
         loop_timer_start(request->hold_timer, hold->hold_ms, 0);
         return true;
 }

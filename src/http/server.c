@@ -209,6 +209,18 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         return 0;
 }
 
+void server_finish(struct server *server)
+{
+        server->finishing = true;
+        request_end_holds(server);
+}
+
+bool server_close(struct server *server)
+{
+        server->closed = true;
+        return !server->held;
+}
+
 size_t server_requests(const struct server *server)
 {
         return server->requests;

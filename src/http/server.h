@@ -71,6 +71,15 @@ struct server_setup {
 int server_new(const struct server_setup *setup, struct server **ret_server);
 
 /* How many requests are being received, held or answered. */
+/*
+ * The end, in two steps. server_finish(): what is held for an answer is answered with what there
+ * is, and nothing is held for one any more. server_close(): every request is refused from now on;
+ * returns whether none is held any more. Until that is so the server must not be freed. Thread: the
+ * loop's.
+ */
+void server_finish(struct server *server);
+bool server_close(struct server *server);
+
 size_t server_requests(const struct server *server);
 
 /*

@@ -36,6 +36,9 @@ struct server {
         struct server_turn *turn; /* the handles that drive the daemon */
         struct connection_table *connections;
         size_t requests;
+        struct request *held;  /* requests whose connection is suspended */
+        bool finishing;        /* no request is held for an answer any more */
+        bool closed;           /* every request is refused */
         unsigned inactivity_s; /* libmicrohttpd's own time-out; the deadlines come first */
         int64_t warn_again_ms; /* no warning about connections before this moment */
         bool again;            /* MHD_run() is needed, though its descriptor may not say so */
@@ -78,6 +81,7 @@ struct request {
         struct job *job; /* a reference */
         struct waiter waiter;
         enum hold_for held_for;                  /* valid while held */
+        struct request *held_prev, *held_next;   /* valid while held */
         bool (*disarm)(struct request *request); /* valid while held */
         struct loop_timer *hold_timer;           /* valid while held */
         unsigned waited; /* a bit for each enum hold_for it was held for: it is
@@ -102,6 +106,9 @@ struct hold {
         bool (*disarm)(struct request *request);
 };
 bool request_hold(struct request *request, const struct hold *hold);
+
+/* Ends all holds for an answer: they are answered with what there is. */
+void request_end_holds(struct server *server);
 
 /* Handlers of libmicrohttpd's events. */
 enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const char *url,

@@ -66,6 +66,7 @@ struct job {
         bool attached;                           /* it is among its purchase's jobs */
         struct job *sibling_prev, *sibling_next; /* valid while attached */
         struct job *due_prev, *due_next;         /* valid while attached: by deadline */
+        bool cancelled;                          /* its end is that it was cancelled */
         bool ended_alone;                        /* it has an outcome of its own */
         enum job_kept kept;
         struct waiter *keep_waiters; /* who wait until it is kept */

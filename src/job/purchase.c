@@ -29,6 +29,11 @@ int purchase_new(int64_t number, const struct task_identity *identity, char *hos
         return 0;
 }
 
+const char *purchase_charge_note(const struct purchase *purchase)
+{
+        return purchase->doubtful ? "an earlier try may have been charged" : "it was not charged";
+}
+
 struct purchase *purchase_ref(struct purchase *purchase)
 {
         (void)atomic_fetch_add_explicit(&purchase->references, 1, memory_order_relaxed);

@@ -49,6 +49,9 @@ struct purchase {
         struct purchase *queue_prev, *queue_next; /* valid while it waits */
         bool delayed;                             /* it waits for not_before_ms first */
         int64_t not_before_ms;                    /* monotonic; valid while delayed */
+        bool retried;                             /* it waits for a retry, which costs budget */
+        bool doubtful;                            /* an earlier try may have been charged */
+        bool recorded;                            /* a record of it was given to the store */
         struct body *body;                        /* NULL: on disk only, or not needed any more */
         bool body_stored;                         /* the store has the body */
         bool sent_stored; /* the store has it as sending, accepted or final */
@@ -65,6 +68,9 @@ struct purchase {
  */
 int purchase_new(int64_t number, const struct task_identity *identity, char *host,
                  struct body *body, struct purchase **ret_purchase);
+
+/* What a client is told of the money, where no result comes: a part of a sentence. */
+const char *purchase_charge_note(const struct purchase *purchase);
 
 /* Takes another reference. Thread: any who holds one. */
 struct purchase *purchase_ref(struct purchase *purchase);

@@ -61,22 +61,34 @@ void queue_remove(struct queue *queue, struct purchase *purchase)
         queue->count--;
 }
 
-struct purchase *queue_pop(struct queue *queue)
+struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries)
 {
-        struct purchase *purchase = queue->ready;
+        struct purchase *purchase;
 
+        DL_FOREACH2(queue->delayed, purchase, queue_next)
+        {
+                if (purchase->not_before_ms > now_ms) {
+                        purchase = NULL;
+                        break;
+                }
+                if (retries || !purchase->retried)
+                        break;
+        }
+        if (!purchase)
+                DL_FOREACH2(queue->ready, purchase, queue_next)
+        if (retries || !purchase->retried)
+                break;
         if (purchase)
                 queue_remove(queue, purchase);
         return purchase;
 }
 
-struct purchase *queue_pop_delayed(struct queue *queue, int64_t now_ms)
+struct purchase *queue_pop_any(struct queue *queue)
 {
-        struct purchase *purchase = queue->delayed;
+        struct purchase *purchase = queue->ready ? queue->ready : queue->delayed;
 
-        if (!purchase || purchase->not_before_ms > now_ms)
-                return NULL;
-        queue_remove(queue, purchase);
+        if (purchase)
+                queue_remove(queue, purchase);
         return purchase;
 }
 

@@ -31,11 +31,15 @@ void queue_return(struct queue *queue, struct purchase *purchase);
 /* Puts one back that must wait until then (monotonic). */
 void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_before_ms);
 
-/* Takes the one whose turn it is, with its reference; NULL when none is ready. */
-struct purchase *queue_pop(struct queue *queue);
+/*
+ * Takes the one whose turn it is, with its reference: a delayed one whose moment has come by
+ * now_ms, else the first that is ready; those that wait for a retry only if retries may be. NULL:
+ * none.
+ */
+struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries);
 
-/* Takes the earliest of the delayed ones if its moment has come by now_ms. */
-struct purchase *queue_pop_delayed(struct queue *queue, int64_t now_ms);
+/* Takes any, those that are ready first. */
+struct purchase *queue_pop_any(struct queue *queue);
 
 /* When the earliest of the delayed ones may be taken; INT64_MAX without any. */
 int64_t queue_delayed_until(const struct queue *queue);

@@ -197,6 +197,22 @@ struct job *results_find(struct results *results, const char *id)
         return job;
 }
 
+struct job *results_find_keyed(struct results *results, const struct job *job)
+{
+        if (!job->key)
+                return NULL;
+        (void)pthread_mutex_lock(&results->keys_mutex);
+        struct job *other = find_key_locked(results, job);
+        if (other)
+                (void)job_ref(other);
+        (void)pthread_mutex_unlock(&results->keys_mutex);
+        struct job *found = other ? results_find(results, other->id) : NULL;
+        if (other && !found) /* it has expired, and its key with it */
+                drop_key(results, other);
+        job_unref(other);
+        return found;
+}
+
 struct job *results_find_solved(struct results *results, const struct task_identity *identity)
 {
         struct job *job = NULL;

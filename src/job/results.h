@@ -48,6 +48,9 @@ void results_remove(struct results *results, struct job *job);
 /* Finds a job by id. Returns it with a reference for the caller, or NULL: unknown or expired. */
 struct job *results_find(struct results *results, const char *id);
 
+/* Finds the job of the same owner with the same key as this one, likewise; NULL without a key. */
+struct job *results_find_keyed(struct results *results, const struct job *job);
+
 /* Finds the job that was solved for an identity, likewise. */
 struct job *results_find_solved(struct results *results, const struct task_identity *identity);
 

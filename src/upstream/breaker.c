@@ -119,6 +119,18 @@ static bool end_probe(struct breaker *breaker, enum breaker_result result, int64
         return false;
 }
 
+/* A job that was under way when it opened: only a wish, or that the account is refused, is news. */
+static void end_open(struct breaker *breaker, enum breaker_result result, int64_t wish_ms,
+                     int64_t now_ms)
+{
+        if (result == BREAKER_REFUSED) {
+                breaker->out = true;
+                open_for(breaker, breaker->recheck_ms, wish_ms, now_ms);
+        } else if (result != BREAKER_WELL && result != BREAKER_NOTHING) {
+                breaker->until_ms = larger(breaker->until_ms, now_ms + wish_ms);
+        }
+}
+
 bool breaker_end(struct breaker *breaker, bool probe, enum breaker_result result,
                  int64_t retry_after_ms, int64_t now_ms)
 {
@@ -128,5 +140,9 @@ bool breaker_end(struct breaker *breaker, bool probe, enum breaker_result result
                 assert(breaker->open && breaker->probing);
                 return end_probe(breaker, result, wish_ms, now_ms);
         }
-        return breaker->open ? false : end_closed(breaker, result, wish_ms, now_ms);
+        if (breaker->open) {
+                end_open(breaker, result, wish_ms, now_ms);
+                return false;
+        }
+        return end_closed(breaker, result, wish_ms, now_ms);
 }

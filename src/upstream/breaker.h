@@ -58,8 +58,8 @@ bool breaker_begin(struct breaker *breaker);
 
 /*
  * A job was sent, or not after all. probe is what breaker_begin() said: while it is open, others
- * say nothing new. retry_after_ms is what the upstream asks for, or 0. Returns whether the breaker
- * opened or closed.
+ * neither close it nor count. retry_after_ms is what the upstream asks for, or 0. Returns whether
+ * the breaker opened or closed.
  */
 bool breaker_end(struct breaker *breaker, bool probe, enum breaker_result result,
                  int64_t retry_after_ms, int64_t now_ms);

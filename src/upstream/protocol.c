@@ -231,8 +231,10 @@ static bool copy_id(const struct fields *fields, char ret[static UPSTREAM_ID_BYT
         if (fields->id.len == 0)
                 return false;
         strbuf_init(&decoded, UPSTREAM_ID_BYTES_MAX);
+        /* It is stored and sent as it came, so one that holds the credential is none. */
         bool usable = json_string_decode(fields->id, &decoded) == 0 && decoded.len > 0 &&
-                      !memchr(decoded.data, '\0', decoded.len);
+                      !memchr(decoded.data, '\0', decoded.len) &&
+                      credential_redact(fields->credential, decoded.data, decoded.len) == 0;
         if (usable)
                 memcpy(ret, decoded.data, decoded.len + 1);
         strbuf_done(&decoded);
@@ -302,10 +304,12 @@ static bool http_try_later(long http_code)
 /* Where the JSON says nothing: only a clear code of HTTP decides. */
 static enum answer_kind judge_by_http(enum upstream_endpoint endpoint, long http_code)
 {
-        if (http_try_later(http_code))
+        /* Limits are kept before a job is taken; but a proxy may say 503, as it may 502, when it
+         * has lost an upstream that had the job already (Envoy and Varnish do), or 408. */
+        if (http_code == 429)
                 return ANSWER_TRY_LATER;
         /* A job that was accepted is not given up because of a proxy's page. */
-        if (endpoint != UPSTREAM_STATUS && http_code >= 300 && http_code < 500)
+        if (endpoint != UPSTREAM_STATUS && http_code >= 300 && http_code < 500 && http_code != 408)
                 return ANSWER_REJECTED;
         return ANSWER_UNCLEAR;
 }

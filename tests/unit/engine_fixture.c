@@ -206,7 +206,8 @@ void solve_turn(struct fixture *f, const struct scheduler_turn *turn)
         end_turn(f, turn, outcome_solved(members, strlen(members)));
 }
 
-bool give_back(struct fixture *f, const struct scheduler_turn *turn, bool tried, int64_t pause_ms)
+bool give_back(struct fixture *f, const struct scheduler_turn *turn, enum scheduler_try tried,
+               int64_t pause_ms)
 {
         const struct journal journal = journal_of(f, turn);
 

@@ -81,7 +81,8 @@ int64_t take_nothing(struct fixture *f);
 void accept_turn(struct fixture *f, const struct scheduler_turn *turn);
 void end_turn(struct fixture *f, const struct scheduler_turn *turn, struct outcome *outcome);
 void solve_turn(struct fixture *f, const struct scheduler_turn *turn);
-bool give_back(struct fixture *f, const struct scheduler_turn *turn, bool tried, int64_t pause_ms);
+bool give_back(struct fixture *f, const struct scheduler_turn *turn, enum scheduler_try tried,
+               int64_t pause_ms);
 
 enum job_state state_of(struct fixture *f, struct job *job);
 

@@ -234,18 +234,29 @@ static void a_probe_that_finds_the_account_refused_puts_it_out(void **state)
         assert_waits_until(&breaker, now_ms, now_ms + RECHECK_MS);
 }
 
-static void jobs_under_way_when_it_opened_change_nothing(void **state)
+static void jobs_under_way_when_it_opened_neither_close_it_nor_count(void **state)
 {
-        static const enum breaker_result results[] = {BREAKER_WELL,    BREAKER_LATER,
-                                                      BREAKER_UNCLEAR, BREAKER_UNREACHABLE,
-                                                      BREAKER_REFUSED, BREAKER_NOTHING};
+        static const enum breaker_result results[] = {BREAKER_WELL, BREAKER_LATER, BREAKER_UNCLEAR,
+                                                      BREAKER_UNREACHABLE, BREAKER_NOTHING};
         struct breaker breaker = opened_at(START_MS);
         (void)state;
 
         for (size_t i = 0; i < sizeof results / sizeof results[0]; i++)
-                assert_false(breaker_end(&breaker, false, results[i], 5000, START_MS + 1));
+                assert_false(breaker_end(&breaker, false, results[i], 0, START_MS + 1));
         assert_false(breaker.out);
         assert_waits_until(&breaker, START_MS + 1, START_MS + PROBE_MS);
+}
+
+static void what_they_say_of_a_longer_pause_or_the_account_counts(void **state)
+{
+        struct breaker breaker = opened_at(START_MS);
+        (void)state;
+
+        assert_false(breaker_end(&breaker, false, BREAKER_LATER, PROBE_MS * 3, START_MS + 1));
+        assert_waits_until(&breaker, START_MS + 1, START_MS + 1 + PROBE_MS * 3);
+        assert_false(breaker_end(&breaker, false, BREAKER_REFUSED, 0, START_MS + 2));
+        assert_true(breaker.out);
+        assert_waits_until(&breaker, START_MS + 2, START_MS + 2 + RECHECK_MS);
 }
 
 static void a_job_under_way_does_not_end_the_probe(void **state)
@@ -327,7 +338,8 @@ int main(void)
                 cmocka_unit_test(a_refused_account_is_out_at_once_until_the_slow_recheck),
                 cmocka_unit_test(an_account_that_is_out_stays_so_until_a_probe_is_answered_well),
                 cmocka_unit_test(a_probe_that_finds_the_account_refused_puts_it_out),
-                cmocka_unit_test(jobs_under_way_when_it_opened_change_nothing),
+                cmocka_unit_test(jobs_under_way_when_it_opened_neither_close_it_nor_count),
+                cmocka_unit_test(what_they_say_of_a_longer_pause_or_the_account_counts),
                 cmocka_unit_test(a_job_under_way_does_not_end_the_probe),
                 cmocka_unit_test(while_closed_the_upstream_is_left_alone_as_long_as_it_asks_for),
                 cmocka_unit_test(a_probe_waits_as_long_as_the_upstream_asks_for),

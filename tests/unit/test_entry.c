@@ -70,7 +70,7 @@ static void a_shared_purchase_is_charged_once_and_to_the_payer(void **state)
         struct job *payer = submit(f, "a");
         (void)submit_as(f, &(struct order){.task = "a", .client = "qa"});
         struct scheduler_turn turn = take(f, payer);
-        (void)give_back(f, &turn, true, 0); /* turned away: not charged */
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0); /* turned away: not charged */
         turn = take(f, payer);
         solve_turn(f, &turn);
         charges_each(f->charges, count_charges, counts);
@@ -168,7 +168,7 @@ static void a_job_that_pauses_before_its_next_try_can_be_cancelled(void **state)
         open_scheduler(f, 1);
         struct job *job = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
-        (void)give_back(f, &turn, true, LONG_MS);
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS);
         assert_int_equal(entry_cancel(f->scheduler, f->loop, job), ENTRY_CANCELLED);
         assert_int_equal(take_nothing(f), INT64_MAX);
 }
@@ -222,11 +222,25 @@ static void a_job_that_could_not_be_kept_is_forgotten(void **state)
 
         open_scheduler(f, 1);
         struct job *job = submit_as(f, &order);
-        entry_withdraw(f->scheduler, job);
+        assert_true(entry_withdraw(f->scheduler, job));
         assert_int_equal(job->kept, JOB_WITHDRAWN);
         assert_false(is_known(f, job));
         (void)take_nothing(f);
         (void)take(f, submit_as(f, &order)); /* its key is free again */
+}
+
+static void a_job_that_could_not_be_kept_is_not_sent_though_its_turn_had_come(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *job = submit(f, "a");
+        struct scheduler_turn turn = take(f, job);
+        assert_true(entry_withdraw(f->scheduler, job));
+        assert_false(is_known(f, job));
+        assert_false(scheduler_wants(f->scheduler, turn.purchase));
+        (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
+        (void)take_nothing(f);
 }
 
 static void a_job_that_could_not_be_kept_but_was_sent_goes_on(void **state)
@@ -236,7 +250,8 @@ static void a_job_that_could_not_be_kept_but_was_sent_goes_on(void **state)
         open_scheduler(f, 1);
         struct job *job = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
-        entry_withdraw(f->scheduler, job);
+        turn.purchase->sent_stored = true;
+        assert_false(entry_withdraw(f->scheduler, job));
         assert_true(is_known(f, job));
         solve_turn(f, &turn);
         assert_int_equal(submit(f, "a")->source, JOB_FROM_CACHE);
@@ -437,6 +452,7 @@ int main(void)
                 ON_ENGINE(when_the_payer_is_cancelled_the_followers_keep_the_purchase),
                 ON_ENGINE(nobody_joins_a_purchase_that_was_cancelled),
                 ON_ENGINE(a_job_that_could_not_be_kept_is_forgotten),
+                ON_ENGINE(a_job_that_could_not_be_kept_is_not_sent_though_its_turn_had_come),
                 ON_ENGINE(a_job_that_could_not_be_kept_but_was_sent_goes_on),
                 ON_ENGINE(a_job_whose_deadline_passes_while_it_waits_fails_and_the_others_stay),
                 ON_ENGINE(a_job_that_is_being_sent_does_not_expire),

@@ -116,7 +116,10 @@ static void answers_to_solve_are_judged_by_their_json_first(void **state)
                 {502, "<html></html>", ANSWER_UNCLEAR},
                 {504, "", ANSWER_UNCLEAR},
                 {429, "", ANSWER_TRY_LATER},
-                {503, "<html></html>", ANSWER_TRY_LATER},
+                {503, "<html></html>", ANSWER_UNCLEAR},
+                {503, "", ANSWER_UNCLEAR},
+                {408, "", ANSWER_UNCLEAR},
+                {429, "<html></html>", ANSWER_TRY_LATER},
                 {404, "<html></html>", ANSWER_REJECTED},
                 {302, "", ANSWER_REJECTED},
         };

@@ -37,11 +37,11 @@ static void push(struct fixture *f, int number)
 static void expect_order(struct fixture *f, const int *numbers, size_t count)
 {
         for (size_t i = 0; i < count; i++) {
-                const struct purchase *purchase = queue_pop(&f->queue);
+                const struct purchase *purchase = queue_pop(&f->queue, 0, false);
                 assert_non_null(purchase);
                 assert_int_equal(purchase->number, numbers[i]);
         }
-        assert_null(queue_pop(&f->queue));
+        assert_null(queue_pop(&f->queue, 0, false));
 }
 
 static void purchases_leave_in_the_order_they_came(void **state)
@@ -97,17 +97,35 @@ static void delayed_ones_are_taken_by_their_moment_and_not_before(void **state)
         queue_delay(&f.queue, &f.purchases[2], 100);
         queue_delay(&f.queue, &f.purchases[3], 200);
         queue_delay(&f.queue, &f.purchases[4], 100);
-        assert_null(queue_pop(&f.queue));
+        assert_null(queue_pop(&f.queue, 0, true));
         assert_int_equal(queue_delayed_until(&f.queue), 100);
-        assert_null(queue_pop_delayed(&f.queue, 99));
-        assert_ptr_equal(queue_pop_delayed(&f.queue, 100), &f.purchases[2]);
-        assert_ptr_equal(queue_pop_delayed(&f.queue, 100), &f.purchases[4]);
-        assert_null(queue_pop_delayed(&f.queue, 199));
+        assert_null(queue_pop(&f.queue, 99, true));
+        assert_ptr_equal(queue_pop(&f.queue, 100, true), &f.purchases[2]);
+        assert_ptr_equal(queue_pop(&f.queue, 100, true), &f.purchases[4]);
+        assert_null(queue_pop(&f.queue, 199, true));
         assert_int_equal(queue_delayed_until(&f.queue), 200);
-        assert_ptr_equal(queue_pop_delayed(&f.queue, INT64_MAX), &f.purchases[3]);
-        assert_ptr_equal(queue_pop_delayed(&f.queue, INT64_MAX), &f.purchases[1]);
-        assert_null(queue_pop_delayed(&f.queue, INT64_MAX));
+        assert_ptr_equal(queue_pop_any(&f.queue), &f.purchases[3]);
+        assert_ptr_equal(queue_pop_any(&f.queue), &f.purchases[1]);
+        assert_null(queue_pop_any(&f.queue));
         assert_int_equal(f.queue.count, 0);
+}
+
+static void retries_wait_while_there_may_be_none(void **state)
+{
+        struct fixture f = fixture(PURCHASES);
+
+        (void)state;
+        push(&f, 1);
+        push(&f, 2);
+        f.purchases[1].retried = true;
+        queue_delay(&f.queue, &f.purchases[3], 100);
+        queue_delay(&f.queue, &f.purchases[4], 100);
+        f.purchases[3].retried = true;
+        assert_ptr_equal(queue_pop(&f.queue, 100, false), &f.purchases[4]);
+        assert_ptr_equal(queue_pop(&f.queue, 100, false), &f.purchases[2]);
+        assert_null(queue_pop(&f.queue, 100, false));
+        assert_ptr_equal(queue_pop(&f.queue, 100, true), &f.purchases[3]);
+        assert_ptr_equal(queue_pop_any(&f.queue), &f.purchases[1]);
 }
 
 static void one_that_was_delayed_may_come_back_without_a_pause(void **state)
@@ -117,7 +135,7 @@ static void one_that_was_delayed_may_come_back_without_a_pause(void **state)
         (void)state;
         push(&f, 2);
         queue_delay(&f.queue, &f.purchases[1], 100);
-        queue_return(&f.queue, queue_pop_delayed(&f.queue, 100));
+        queue_return(&f.queue, queue_pop(&f.queue, 100, true));
         assert_int_equal(queue_delayed_until(&f.queue), INT64_MAX);
         expect_order(&f, (int[]){1, 2}, 2);
 }
@@ -145,6 +163,7 @@ int main(void)
                 cmocka_unit_test(a_full_queue_takes_nothing_new_but_what_comes_back),
                 cmocka_unit_test(what_comes_back_stands_where_it_would_have_stood),
                 cmocka_unit_test(delayed_ones_are_taken_by_their_moment_and_not_before),
+                cmocka_unit_test(retries_wait_while_there_may_be_none),
                 cmocka_unit_test(one_that_was_delayed_may_come_back_without_a_pause),
                 cmocka_unit_test(any_can_be_taken_out_wherever_it_is),
         };

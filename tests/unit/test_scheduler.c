@@ -82,7 +82,7 @@ static void one_that_comes_back_goes_before_those_that_came_later(void **state)
         open_scheduler(f, 1);
         struct job *a = submit(f, "a"), *b = submit(f, "b");
         struct scheduler_turn turn = take(f, a);
-        assert_true(give_back(f, &turn, true, 0));
+        assert_true(give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0));
         assert_int_equal(state_of(f, a), JOB_QUEUED);
         turn = take(f, a);
         solve_turn(f, &turn);
@@ -97,7 +97,7 @@ static void a_pause_is_kept_while_others_go_on(void **state)
         struct job *a = submit(f, "a"), *b = submit(f, "b");
         struct scheduler_turn turn = take(f, a);
         int64_t before_ms = clock_monotonic_ms();
-        assert_true(give_back(f, &turn, true, LONG_MS));
+        assert_true(give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS));
         (void)take(f, b);
         int64_t again_ms = take_nothing(f);
         assert_true(again_ms >= before_ms + LONG_MS && again_ms <= clock_monotonic_ms() + LONG_MS);
@@ -113,10 +113,10 @@ static void only_what_was_really_tried_counts_as_a_try(void **state)
         for (int tries = 1; tries <= 3; tries++) {
                 struct scheduler_turn turn = take(f, job);
                 assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), tries);
-                (void)give_back(f, &turn, false, 0);
+                (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
                 turn = take(f, job);
                 assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), tries);
-                (void)give_back(f, &turn, true, 0);
+                (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
         }
 }
 
@@ -132,7 +132,7 @@ static int retries_of(struct fixture *f, int purchases, int64_t pause_ms)
                 turns[i] = take(f, submit(f, task));
         }
         for (int i = 0; i < purchases; i++)
-                (void)give_back(f, &turns[i], true, pause_ms);
+                (void)give_back(f, &turns[i], SCHEDULER_TURNED_AWAY, pause_ms);
         int64_t paused_ms = clock_monotonic_ms() + pause_ms;
         while (clock_monotonic_ms() < paused_ms)
                 ; /* a millisecond at most */
@@ -174,7 +174,7 @@ static void fail_often(struct fixture *f, struct job *job)
         for (int i = 0; i < BREAKER_FAILURES; i++) {
                 struct scheduler_turn turn = take(f, job);
                 scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
-                (void)give_back(f, &turn, false, 0);
+                (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
         }
 }
 
@@ -205,7 +205,8 @@ static void one_job_probes_at_a_time_and_its_success_lets_the_others_go(void **s
         assert_int_equal(take_nothing(f), INT64_MAX);
 
         scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
-        (void)give_back(f, &turn, true, LONG_MS); /* no pause of its own: the breaker's counts */
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY,
+                        LONG_MS); /* no pause of its own: the breaker's counts */
         turn = take(f, a);
         assert_true(turn.probe);
         scheduler_note(f->scheduler, &turn, BREAKER_WELL, 0);
@@ -220,8 +221,8 @@ static void a_probe_may_be_a_job_that_pauses(void **state)
         open_scheduler(f, 1);
         struct job *paused = submit(f, "a"), *job = submit(f, "b");
         struct scheduler_turn turn = take(f, paused), other = take(f, job);
-        (void)give_back(f, &turn, true, LONG_MS);
-        (void)give_back(f, &other, false, 0);
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS);
+        (void)give_back(f, &other, SCHEDULER_NOT_TRIED, 0);
         fail_often(f, job);
         turn = take(f, job);
         scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
@@ -242,7 +243,7 @@ static void a_refused_account_takes_no_jobs_as_long_as_there_is_no_other(void **
         assert_true(scheduler_has_other(f->scheduler, first.account));
         assert_false(scheduler_has_other(f->scheduler, second.account));
         assert_int_equal(scheduler_check(f->scheduler), 0);
-        (void)give_back(f, &first, false, 0);
+        (void)give_back(f, &first, SCHEDULER_NOT_TRIED, 0);
         assert_ptr_equal(take(f, a).account, second.account);
 
         scheduler_note(f->scheduler, &second, BREAKER_REFUSED, 0);
@@ -260,7 +261,7 @@ static void a_refused_account_is_usable_again_when_its_pause_is_over(void **stat
         struct scheduler_turn turn = take(f, a);
         scheduler_note(f->scheduler, &turn, BREAKER_REFUSED, 0);
         assert_int_equal(scheduler_check(f->scheduler), 0);
-        (void)give_back(f, &turn, false, 0);
+        (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
         assert_true(take(f, a).probe);
 }
 
@@ -310,7 +311,7 @@ static void what_comes_back_while_draining_is_for_the_caller_to_cancel(void **st
         struct job *job = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
         scheduler_drain(f->scheduler, f->loop, &idle.mail);
-        assert_false(give_back(f, &turn, true, 0));
+        assert_false(give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0));
         entry_cancel_waiting(f->scheduler, f->loop);
         assert_int_equal(state_of(f, job), JOB_CANCELLED);
         loop_run(f->loop);
