@@ -21,23 +21,25 @@
 #include <time.h>
 #include <utlist.h>
 
-#define BATCH_RECORDS 512
-#define BATCH_BYTES   (64 << 20) /* of bodies; one that is larger goes alone */
-#define RETRY_MS      250
+#define BATCH_BYTES (16 << 20) /* of bodies, as the cache holds them; a larger one goes alone */
+#define RETRY_MS    250
 
 /*
  * Pages in the write-ahead log. It is written back when it has grown to the first. A reader who
  * keeps an old state open prevents that; up to the last it grows on, and then the store is sick.
  */
-#define WAL_PAGES_CHECKPOINT 8192
-#define WAL_PAGES_AGAIN      2048
-#define WAL_PAGES_MAX        131072
+#define WAL_PAGES_CHECKPOINT 16384
+#define WAL_PAGES_AGAIN      4096
+#define WAL_PAGES_MAX        262144
 
-/* Free pages are given back where they are more than half of the file, and more than these. */
-#define SLACK_PAGES_MIN  8192
-#define SLACK_PAGES_STEP "1024"
+/*
+ * Free pages are given back where they are more than half of a file, and more than these bytes. A
+ * step, which a record may have to wait for, takes 30 ms at most.
+ */
+#define SLACK_BYTES_MIN  (64 << 20)
+#define SLACK_BYTES_STEP (8 << 20)
 
-static struct store_record *record_of(struct store_item *item)
+struct store_record *store_record_of(struct store_item *item)
 {
         return (struct store_record *)((char *)item - offsetof(struct store_record, item));
 }
@@ -152,8 +154,8 @@ static struct store_item *take_batch_locked(struct store *store)
         struct store_item *batch = NULL, *item;
         size_t records = 0, bytes = 0;
 
-        while ((item = store->queue) && !item->is_fetch && records < BATCH_RECORDS) {
-                const struct body *body = record_of(item)->body;
+        while ((item = store->queue) && !item->is_fetch && records < STORE_BATCH_RECORDS) {
+                const struct body *body = store_record_of(item)->body;
                 size_t more = body ? body->len : 0;
                 if (records > 0 && more > BATCH_BYTES - bytes)
                         break;
@@ -165,15 +167,35 @@ static struct store_item *take_batch_locked(struct store *store)
         return batch;
 }
 
-/* Writes those of a batch that have no error. On -EPROTO, *ret_faulty is whose fault it is. */
-static int write_records(struct store *store, struct store_item *batch,
-                         struct store_record **ret_faulty)
+/* Writes the pages in the log back. Returns whether all of them are. */
+static bool checkpoint(struct store *store)
+{
+        int pages = 0, written = 0;
+        int code = sqlite3_wal_checkpoint_v2(store->jobs.db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                             &pages, &written);
+
+        /* Where the log cannot start over yet, the next one is not with each commit. */
+        store->checkpoint_at_pages = store->wal_pages + WAL_PAGES_AGAIN;
+        return code == SQLITE_OK && pages == written;
+}
+
+static int check_log(struct store *store)
+{
+        if (store->wal_pages < WAL_PAGES_MAX || checkpoint(store))
+                return 0;
+        store_set_problem(store, "%.200s-wal is too long: somebody reads the file all the time",
+                          store->jobs.path);
+        return -ENOSPC;
+}
+
+static int apply_batch(struct store *store, struct store_item *batch,
+                       struct store_record **ret_faulty)
 {
         struct store_item *item;
         int r = 0;
 
         DL_FOREACH (batch, item) {
-                struct store_record *record = record_of(item);
+                struct store_record *record = store_record_of(item);
                 if (record->error < 0)
                         continue;
                 r = store_apply(store, record);
@@ -185,66 +207,67 @@ static int write_records(struct store *store, struct store_item *batch,
         return r;
 }
 
-/* Writes the pages in the log back. Returns whether all of them are. */
-static bool checkpoint(struct store *store)
+/* Writes the rows of those of a batch that have no error, as store_bodies_write() does bodies. */
+static int write_rows(struct store *store, struct store_item *batch,
+                      struct store_record **ret_faulty)
 {
-        int pages = 0, written = 0;
-        int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,
-                                             &written);
+        size_t drop_count = store->drop_count;
 
-        /* Where the log cannot start over yet, the next one is not with each commit. */
-        store->checkpoint_at_pages = store->wal_pages + WAL_PAGES_AGAIN;
-        return code == SQLITE_OK && pages == written;
+        int r = store_run(store, STORE_SQL_BEGIN);
+        if (r == 0)
+                r = apply_batch(store, batch, ret_faulty);
+        if (r == 0)
+                r = store_prune_days(store);
+        /* While sick something has to be written: it shows whether there is a way again, and it
+         * takes the place in the log of what a failed commit has left there, which a crash could
+         * bring back otherwise. */
+        if (r == 0 && atomic_load(&store->sick))
+                r = store_run(store, STORE_SQL_TOUCH);
+        if (r == 0)
+                r = store_run(store, STORE_SQL_COMMIT);
+        if (r < 0) {
+                store_rollback(&store->jobs);
+                store->drop_count = drop_count;
+        }
+        return r;
 }
 
-static int check_log(struct store *store)
+/* A record that can never be written gets its error, and the others are written without it. */
+static int write_sparing(struct store *store, struct store_item *batch,
+                         int (*write)(struct store *, struct store_item *, struct store_record **))
 {
-        if (store->wal_pages < WAL_PAGES_MAX || checkpoint(store))
-                return 0;
-        (void)pthread_mutex_lock(&store->mutex);
-        (void)snprintf(store->problem, sizeof store->problem,
-                       "%.200s-wal is too long: somebody reads the file all the time", store->path);
-        (void)pthread_mutex_unlock(&store->mutex);
-        return -ENOSPC;
+        for (;;) {
+                struct store_record *faulty = NULL;
+                int r = write(store, batch, &faulty);
+                if (!faulty)
+                        return r == -EPROTO ? -EIO : r;
+                faulty->error = -EPROTO;
+        }
 }
 
 /*
- * One transaction. A record that can never be written gets its error, and the others are written
- * without it. Returns 0, or the -errno for which nothing was written.
+ * Two transactions: first the bodies, so that no row is ever without the one it needs. Returns 0,
+ * or the -errno for which no row was written.
  */
 static int write_batch(struct store *store, struct store_item *batch)
 {
         int r = check_log(store);
 
-        while (r == 0) {
-                struct store_record *faulty = NULL;
-                r = store_run(store, STORE_SQL_BEGIN);
-                if (r == 0)
-                        r = write_records(store, batch, &faulty);
-                if (r == 0)
-                        r = store_prune_days(store);
-                /* While sick something has to be written: it shows whether there is a way again,
-                 * and it takes the place in the log of what a failed commit has left there, which
-                 * a crash could bring back otherwise. */
-                if (r == 0 && atomic_load(&store->sick))
-                        r = store_run(store, STORE_SQL_TOUCH);
-                if (r == 0)
-                        r = store_run(store, STORE_SQL_COMMIT);
-                if (r == 0)
-                        return 0;
-                store_rollback(store);
-                if (faulty) {
-                        faulty->error = -EPROTO;
-                        r = 0;
-                }
-        }
-        return r == -EPROTO ? -EIO : r;
+        while (r == 0 && store->drop_count >= STORE_DROPS)
+                r = store_bodies_drop(store);
+        if (r == 0)
+                r = write_sparing(store, batch, store_bodies_write);
+        if (r == 0)
+                r = write_sparing(store, batch, write_rows);
+        return r;
 }
 
 static void finish_record(struct store *store, struct store_record *record, int error)
 {
         if (error < 0 && record->must)
                 store->lost++;
+        if (error < 0 && record->body && record->purchase) /* which may be written already */
+                store_bodies_note(store, record->purchase->number);
         if (atomic_load(&store->closing)) /* nobody waits, and his loop may be gone */
                 store_record_free(record);
         else
@@ -256,9 +279,9 @@ static void finish_batch(struct store *store, struct store_item *batch)
         struct store_item *item, *next;
 
         atomic_store(&store->sick, false);
-        store->slack = true;
+        store->jobs.slack = true;
         DL_FOREACH_SAFE (batch, item, next)
-                finish_record(store, record_of(item), record_of(item)->error);
+                finish_record(store, store_record_of(item), store_record_of(item)->error);
 }
 
 /* Moves from one list to the end of another what need not, or cannot, wait any longer. */
@@ -267,7 +290,7 @@ static void give_up_locked(struct store_item **list, struct store_item **given_u
         struct store_item *item, *next;
 
         DL_FOREACH_SAFE (*list, item, next) {
-                if (item->is_fetch || (record_of(item)->must && !must_too))
+                if (item->is_fetch || (store_record_of(item)->must && !must_too))
                         continue;
                 DL_DELETE(*list, item);
                 DL_APPEND(*given_up, item);
@@ -280,7 +303,7 @@ static void return_batch(struct store *store, struct store_item *batch, int erro
         struct store_item *given_up = NULL, *item, *next;
 
         DL_FOREACH (batch, item)
-                record_of(item)->error = 0;
+                store_record_of(item)->error = 0;
         (void)pthread_mutex_lock(&store->mutex);
         atomic_store(&store->sick, true);
         store->sick_error = error;
@@ -291,45 +314,36 @@ static void return_batch(struct store *store, struct store_item *batch, int erro
         store->queue = batch;
         (void)pthread_mutex_unlock(&store->mutex);
         DL_FOREACH_SAFE (given_up, item, next)
-                finish_record(store, record_of(item), error);
-}
-
-static int read_body(struct store *store, struct store_fetch *fetch)
-{
-        sqlite3_stmt *statement = store->sql[STORE_SQL_BODY_READ];
-        int r;
-
-        (void)sqlite3_bind_int64(statement, 1, fetch->number);
-        int code = sqlite3_step(statement);
-        const void *bytes = code == SQLITE_ROW ? sqlite3_column_blob(statement, 0) : NULL;
-        size_t len = bytes ? (size_t)sqlite3_column_bytes(statement, 0) : 0;
-        if (code == SQLITE_DONE)
-                r = -ENOENT;
-        else if (code != SQLITE_ROW)
-                r = store_failed(store, code);
-        else if (!bytes && sqlite3_errcode(store->db) == SQLITE_NOMEM)
-                r = -ENOMEM;
-        else
-                r = body_new_beyond(fetch->pool, len, &fetch->body);
-        if (r == 0 && len > 0) {
-                memcpy(fetch->body->data, bytes, len);
-                fetch->body->len = len;
-        }
-        (void)sqlite3_reset(statement);
-        return r;
+                finish_record(store, store_record_of(item), error);
 }
 
 /* Gives some free pages back to the file system, if there are too many. */
-static void give_back_slack(struct store *store)
+static void give_back_slack(struct store_file *file)
 {
+        const int64_t page_bytes = file->kind->page_bytes;
         int64_t free_pages = 0, pages = 0;
+        char step[64];
 
-        store->slack =
-                store_number(store, "PRAGMA freelist_count", &free_pages) == 0 &&
-                store_number(store, "PRAGMA page_count", &pages) == 0 &&
-                free_pages > SLACK_PAGES_MIN && free_pages > pages / 2 &&
-                store_execute(store, "PRAGMA incremental_vacuum(" SLACK_PAGES_STEP ")") == 0 &&
-                checkpoint(store);
+        (void)snprintf(step, sizeof step, "PRAGMA incremental_vacuum(%d)",
+                       (int)(SLACK_BYTES_STEP / page_bytes));
+        file->slack = store_number(file, "PRAGMA freelist_count", &free_pages) == 0 &&
+                      store_number(file, "PRAGMA page_count", &pages) == 0 &&
+                      free_pages > SLACK_BYTES_MIN / page_bytes && free_pages > pages / 2 &&
+                      store_execute(file, step) == 0;
+}
+
+/* What can be put off until there is nothing else to do. */
+static void tidy(struct store *store)
+{
+        if (store->bodies.slack) {
+                give_back_slack(&store->bodies);
+        } else if (store->jobs.slack) {
+                give_back_slack(&store->jobs);
+                if (store->jobs.slack)
+                        store->jobs.slack = checkpoint(store);
+        } else if (store->drop_count > 0) {
+                (void)store_bodies_drop(store); /* or later */
+        }
 }
 
 static void wait_until_locked(struct store *store, int64_t then_ms)
@@ -342,24 +356,32 @@ static void wait_until_locked(struct store *store, int64_t then_ms)
         (void)pthread_cond_timedwait(&store->wake, &store->mutex, &then);
 }
 
+/* When there is something to do without a record: a time, now (0), or never (-1). */
+static int64_t next_turn_ms(const struct store *store)
+{
+        if (atomic_load(&store->sick))
+                return store->retry_at_ms;
+        if (store->jobs.slack || store->bodies.slack)
+                return 0;
+        return store->drop_count > 0 ? store->drop_at_ms : -1;
+}
+
 /* Waits until there is something to do. Returns false when that will never be again. */
 static bool wait_locked(struct store *store)
 {
         for (;;) {
                 bool sick = atomic_load(&store->sick);
+                int64_t turn_ms = next_turn_ms(store);
                 if (!store->queue && atomic_load(&store->closing))
                         return false;
                 if (store->queue && (!sick || store->giving_up || store->queue->is_fetch))
                         return true;
-                if (!sick && store->slack)
-                        return true;
-                if (!sick) {
+                if (turn_ms < 0)
                         (void)pthread_cond_wait(&store->wake, &store->mutex);
-                        continue;
-                }
-                if (clock_monotonic_ms() >= store->retry_at_ms)
+                else if (clock_monotonic_ms() >= turn_ms)
                         return true;
-                wait_until_locked(store, store->retry_at_ms);
+                else
+                        wait_until_locked(store, turn_ms);
         }
 }
 
@@ -385,14 +407,14 @@ static void *writer_main(void *arg)
                 if (item && item->is_fetch) {
                         DL_DELETE(store->queue, item);
                         (void)pthread_mutex_unlock(&store->mutex);
-                        tell_fetch(fetch_of(item), read_body(store, fetch_of(item)));
+                        tell_fetch(fetch_of(item), store_bodies_read(store, fetch_of(item)));
                 } else if (item || atomic_load(&store->sick)) {
                         struct store_item *batch = take_batch_locked(store);
                         (void)pthread_mutex_unlock(&store->mutex);
                         write_next(store, batch);
                 } else {
                         (void)pthread_mutex_unlock(&store->mutex);
-                        give_back_slack(store);
+                        tidy(store);
                 }
                 (void)pthread_mutex_lock(&store->mutex);
         }
@@ -418,7 +440,7 @@ int store_start(struct store *store)
 
         (void)checkpoint(store); /* what an earlier run and the loading have left */
         store->checkpoint_at_pages = WAL_PAGES_CHECKPOINT;
-        (void)sqlite3_wal_hook(store->db, on_commit, store);
+        (void)sqlite3_wal_hook(store->jobs.db, on_commit, store);
         (void)sigfillset(&all);
         (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are main's */
         int r = -pthread_create(&store->thread, NULL, writer_main, store);
@@ -438,6 +460,16 @@ void store_give_up(struct store *store)
         (void)pthread_mutex_unlock(&store->mutex);
 }
 
+/* A clean stop leaves two files, with nothing beside them and no body that nobody needs. */
+static void leave_tidy(struct store *store)
+{
+        while (store->drop_count > 0 && store_bodies_drop(store) == 0)
+                ;
+        (void)store_execute(&store->bodies, "PRAGMA journal_mode = DELETE");
+        (void)sqlite3_wal_checkpoint_v2(store->jobs.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                        NULL);
+}
+
 size_t store_close(struct store *store)
 {
         struct store_item *item, *next;
@@ -453,10 +485,9 @@ size_t store_close(struct store *store)
                 (void)pthread_join(store->thread, NULL);
         DL_FOREACH_SAFE (store->queue, item, next) { /* there are some where it never started */
                 if (!item->is_fetch)
-                        finish_record(store, record_of(item), -ECANCELED);
+                        finish_record(store, store_record_of(item), -ECANCELED);
         }
-        /* A clean stop leaves one file. */
-        (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        leave_tidy(store);
         size_t lost = store->lost;
         store_done(store);
         return lost;

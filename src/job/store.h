@@ -2,10 +2,11 @@
  * store: jobs, purchases and the ledger of charges on disk, so that nothing accepted is lost and
  * nothing is paid twice. All of SQLite is in here.
  *
- * One database in the state directory, in WAL mode with synchronous=FULL. One thread writes:
- * whatever records came while the last transaction was committed go into the next. A record is
- * written whole or not at all, in the order in which records were given, and its caller is told on
- * his loop when it is durable.
+ * Two databases in the state directory: jobs.db has the rows, in WAL mode; bodies.db the bodies of
+ * what waits to be sent. One thread writes both, with synchronous=FULL: whatever records came while
+ * the last transaction was committed go into the next, their bodies first. A record is written
+ * whole or not at all, in the order in which records were given, and its caller is told on his loop
+ * when it is durable.
  *
  * A record either may fail, and the caller is told why; or it must be written, and then it is kept
  * and tried again until it is. After a failed commit the store is sick until one succeeds: records
@@ -94,10 +95,10 @@ struct store_record *store_record_new(void);
 void store_record_free(struct store_record *record);
 
 /*
- * Locks the state directory (made with mode 0700 if it is missing), opens the database or makes
- * one, and brings an older one up to date. A directory that another daemon holds, or a file that is
- * damaged or not ours, is left untouched. On failure returns -errno and writes one sentence for the
- * operator to problem.
+ * Locks the state directory (made with mode 0700 if it is missing), opens its files or makes them,
+ * and brings older ones up to date. A directory that another daemon holds, or a file that is
+ * damaged or not ours, is left untouched; so is one whose other half is missing while jobs need it.
+ * On failure returns -errno and writes one sentence for the operator to problem.
  */
 int store_open(const char *directory, struct store **ret_store, struct strbuf *problem);
 

@@ -1,6 +1,6 @@
 /*
- * store_apply: what a record does to the tables. Each step may be run again after a roll-back, and
- * finds what an earlier record has done already.
+ * store_apply: what a record does to the tables of jobs.db. Each step may be run again after a
+ * roll-back, and finds what an earlier record has done already.
  *
  * What sqlite3_bind_*() returns is not looked at: nothing is copied, so it can only be that a
  * value is too long, which leaves NULL, and the tables refuse that where it matters.
@@ -26,12 +26,6 @@ static void bind_blob(sqlite3_stmt *statement, int at, const void *bytes, size_t
 {
         /* An empty blob is not NULL. */
         (void)sqlite3_bind_blob64(statement, at, bytes ? bytes : "", len, SQLITE_STATIC);
-}
-
-static int run_for(struct store *store, enum store_sql which, int64_t number)
-{
-        (void)sqlite3_bind_int64(store->sql[which], 1, number);
-        return store_run(store, which);
 }
 
 /* Binds error, text and when from at on. */
@@ -65,19 +59,33 @@ static int apply_move(struct store *store, const struct store_record *record)
         return store_run(store, which);
 }
 
+int store_purchase_waits(struct store *store, int64_t number, bool *ret_waits)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_PURCHASE_WAITS];
+
+        (void)sqlite3_bind_int64(statement, 1, number);
+        int code = sqlite3_step(statement);
+        int r = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : store_failed(&store->jobs, code);
+        (void)sqlite3_reset(statement);
+        if (r == 0)
+                *ret_waits = code == SQLITE_ROW;
+        return r;
+}
+
+/* The record's body is stored already. Here it is seen whether one goes. */
 static int apply_body(struct store *store, const struct store_record *record)
 {
-        sqlite3_stmt *statement = store->sql[STORE_SQL_BODY_ADD];
+        bool moved_on = record->move == STORE_PURCHASE_MOVE && record->state >= JOB_ACCEPTED;
+        bool waits = false;
         int r = 0;
 
+        if (!moved_on && !record->body)
+                return 0;
         /* The upstream has it, or nobody wants it any more. */
-        if (record->move == STORE_PURCHASE_MOVE && record->state >= JOB_ACCEPTED)
-                return run_for(store, STORE_SQL_BODY_DELETE, record->purchase->number);
-        if (record->body) {
-                (void)sqlite3_bind_int64(statement, 1, record->purchase->number);
-                bind_blob(statement, 2, record->body->data, record->body->len);
-                r = store_run(store, STORE_SQL_BODY_ADD);
-        }
+        if (!moved_on)
+                r = store_purchase_waits(store, record->purchase->number, &waits);
+        if (r == 0 && !waits)
+                store_bodies_note(store, record->purchase->number);
         return r;
 }
 
@@ -132,7 +140,7 @@ static int apply_charge(struct store *store, const struct store_record *record)
         case STORE_CHARGE_NOT_CHARGED:
         case STORE_CHARGE_UNKNOWN:
                 (void)sqlite3_bind_int(store->sql[STORE_SQL_CHARGE_SETTLE], 2, (int)record->charge);
-                return run_for(store, STORE_SQL_CHARGE_SETTLE, record->purchase->number);
+                return store_run_for(store, STORE_SQL_CHARGE_SETTLE, record->purchase->number);
         }
         return -EPROTO;
 }
@@ -143,14 +151,13 @@ static int drop_unneeded(struct store *store, int64_t number)
         static const enum store_sql then[] = {
                 STORE_SQL_CHARGE_FOLD,
                 STORE_SQL_CHARGE_DELETE,
-                STORE_SQL_BODY_DELETE,
         };
 
-        int r = run_for(store, STORE_SQL_PURCHASE_DROP, number);
-        if (r < 0 || sqlite3_changes(store->db) == 0)
+        int r = store_run_for(store, STORE_SQL_PURCHASE_DROP, number);
+        if (r < 0 || sqlite3_changes(store->jobs.db) == 0)
                 return r;
         for (size_t i = 0; r == 0 && i < sizeof then / sizeof then[0]; i++)
-                r = run_for(store, then[i], number);
+                r = store_run_for(store, then[i], number);
         return r;
 }
 
@@ -183,7 +190,7 @@ static int forget_job(struct store *store, const char *id, int64_t *ret_number)
                 number = sqlite3_column_int64(statement, 0);
                 code = sqlite3_step(statement);
         }
-        int r = code == SQLITE_DONE ? 0 : store_failed(store, code);
+        int r = code == SQLITE_DONE ? 0 : store_failed(&store->jobs, code);
         (void)sqlite3_reset(statement);
         (void)sqlite3_clear_bindings(statement);
         if (r == 0)
@@ -227,7 +234,7 @@ int store_prune_days(struct store *store)
 
         if (today == store->pruned_day)
                 return 0;
-        int r = run_for(store, STORE_SQL_DAY_PRUNE, today - STORE_DAYS_KEPT);
+        int r = store_run_for(store, STORE_SQL_DAY_PRUNE, STORE_DAYS_KEPT);
         if (r == 0)
                 store->pruned_day = today;
         return r;

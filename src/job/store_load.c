@@ -47,7 +47,7 @@ static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
                        "CREATE TEMP TABLE gone AS SELECT number FROM purchase"
                        " WHERE finished <= %lld"
                        " OR state = %d AND NOT EXISTS"
-                       "  (SELECT 1 FROM body WHERE body.purchase = number)"
+                       "  (SELECT 1 FROM stored WHERE stored.number = purchase.number)"
                        " OR NOT EXISTS (SELECT 1 FROM job WHERE job.purchase = number)",
                        (long long)finished_after_wall_ms, JOB_QUEUED);
         const char *const steps[] = {
@@ -60,7 +60,6 @@ static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
                 " WHERE purchase IN (SELECT number FROM gone)"
                 " ON CONFLICT DO UPDATE SET count = count + 1",
                 "DELETE FROM charge WHERE purchase IN (SELECT number FROM gone)",
-                "DELETE FROM body WHERE purchase IN (SELECT number FROM gone)",
                 "DELETE FROM job WHERE purchase IN (SELECT number FROM gone)",
                 "DELETE FROM purchase WHERE number IN (SELECT number FROM gone)",
                 "DROP TABLE gone",
@@ -68,13 +67,13 @@ static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
-                r = store_execute(store, steps[i]);
+                r = store_execute(&store->jobs, steps[i]);
         if (r == 0)
                 r = store_prune_days(store);
         if (r == 0)
                 r = store_run(store, STORE_SQL_COMMIT);
         if (r < 0)
-                store_rollback(store);
+                store_rollback(&store->jobs);
         return r;
 }
 
@@ -142,7 +141,7 @@ static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *pu
         (void)sqlite3_bind_int64(row, 1, purchase->number);
         while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
                 struct job *job = NULL;
-                r = code == SQLITE_ROW ? read_job(row, &job) : store_failed(store, code);
+                r = code == SQLITE_ROW ? read_job(row, &job) : store_failed(&store->jobs, code);
                 if (r < 0)
                         break;
                 job->purchase = purchase_ref(purchase);
@@ -168,7 +167,8 @@ static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
 
 #define PURCHASE_COLUMNS                                                                           \
         "number, identity, host, created, state, error, text, finished, upstream, upstream_id,"    \
-        " EXISTS (SELECT 1 FROM body WHERE body.purchase = number)"
+        " EXISTS (SELECT 1 FROM stored WHERE stored.number = purchase.number),"                    \
+        " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4)"
 
 static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
 {
@@ -191,8 +191,11 @@ static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
         purchase->created_wall_ms = sqlite3_column_int64(row, 3);
         purchase->state = state;
         purchase->place = job_state_final(state) ? PURCHASE_IS_DONE : PURCHASE_WAITS;
-        purchase->body_stored = sqlite3_column_int(row, 10) != 0;
+        purchase->body_stored = state < JOB_ACCEPTED && sqlite3_column_int(row, 10) != 0;
         purchase->sent_stored = state != JOB_QUEUED;
+        purchase->attempts = sqlite3_column_int(row, 11); /* those that may have cost money */
+        purchase->doubtful = purchase->attempts > 0;
+        purchase->recorded = true;
         r = copy_text(row, 8, &purchase->upstream);
         if (r == 0)
                 r = copy_text(row, 9, &purchase->upstream_id);
@@ -232,16 +235,16 @@ static int visit_purchases(struct store *store, const struct store_visitor *visi
         sqlite3_stmt *row = NULL, *jobs = NULL;
         int code;
 
-        int r = store_prepare(store, "SELECT " PURCHASE_COLUMNS " FROM purchase ORDER BY number",
-                              &row);
+        int r = store_prepare(&store->jobs,
+                              "SELECT " PURCHASE_COLUMNS " FROM purchase ORDER BY number", &row);
         if (r == 0)
-                r = store_prepare(store,
+                r = store_prepare(&store->jobs,
                                   "SELECT " JOB_COLUMNS " FROM job WHERE purchase = ?1"
                                   " ORDER BY seq",
                                   &jobs);
         while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE)
                 r = code == SQLITE_ROW ? visit_purchase(store, row, jobs, visitor)
-                                       : store_failed(store, code);
+                                       : store_failed(&store->jobs, code);
         (void)sqlite3_finalize(row);
         (void)sqlite3_finalize(jobs);
         return r;
@@ -252,14 +255,15 @@ static int visit_ended(struct store *store, const struct store_visitor *visitor)
         sqlite3_stmt *row = NULL;
         int code;
 
-        int r = store_prepare(store,
+        int r = store_prepare(&store->jobs,
                               "SELECT " JOB_COLUMNS ", state, error, text, finished FROM job"
                               " WHERE purchase IS NULL ORDER BY seq",
                               &row);
         while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
                 struct job *job = NULL;
                 struct outcome *outcome = NULL;
-                r = code == SQLITE_ROW ? read_outcome(row, 7, &outcome) : store_failed(store, code);
+                r = code == SQLITE_ROW ? read_outcome(row, 7, &outcome)
+                                       : store_failed(&store->jobs, code);
                 if (r == 0)
                         r = read_job(row, &job);
                 if (r < 0) {
@@ -273,11 +277,13 @@ static int visit_ended(struct store *store, const struct store_visitor *visitor)
         return r;
 }
 
+/* No purchase may be given the number of a body that is there, were it left over. */
 static int read_next_number(struct store *store)
 {
         int64_t number = 0;
-        int r = store_number(store,
+        int r = store_number(&store->jobs,
                              "SELECT 1 + max(coalesce((SELECT max(number) FROM purchase), 0),"
+                             " coalesce((SELECT max(number) FROM stored), 0),"
                              " coalesce((SELECT max(purchase) FROM charge), 0))",
                              &number);
 
@@ -291,18 +297,22 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
 {
         char reason[STORE_PROBLEM_BYTES];
 
-        int r = delete_unneeded(store, finished_after_wall_ms);
+        int r = store_bodies_list(store);
         if (r == 0)
                 r = read_next_number(store);
+        if (r == 0)
+                r = delete_unneeded(store, finished_after_wall_ms);
         if (r == 0)
                 r = visit_purchases(store, visitor);
         if (r == 0)
                 r = visit_ended(store, visitor);
-        store->slack = true;
+        if (r == 0)
+                r = store_bodies_drop_orphans(store);
+        store->jobs.slack = store->bodies.slack = true;
         if (r < 0) {
                 store_problem(store, reason, sizeof reason);
-                (void)strbuf_printf(problem, "%s could not be read: %s", store->path,
-                                    reason[0] != '\0' ? reason : strerror(-r));
+                (void)strbuf_printf(problem, "the store in %s could not be read: %s",
+                                    store->directory, reason[0] != '\0' ? reason : strerror(-r));
         }
         return r;
 }
@@ -313,7 +323,7 @@ int store_ledger(struct store *store, void (*row)(void *arg, const struct store_
         sqlite3_stmt *statement = NULL;
         int code;
 
-        int r = store_prepare(store,
+        int r = store_prepare(&store->jobs,
                               "SELECT client, upstream, outcome, sum(count) FROM"
                               " (SELECT client, upstream, outcome, count FROM charge_day"
                               "  UNION ALL SELECT client, upstream, outcome, 1 FROM charge)"
@@ -321,7 +331,7 @@ int store_ledger(struct store *store, void (*row)(void *arg, const struct store_
                               &statement);
         while (r == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
                 if (code != SQLITE_ROW) {
-                        r = store_failed(store, code);
+                        r = store_failed(&store->jobs, code);
                         break;
                 }
                 row(arg, &(struct store_ledger_row){

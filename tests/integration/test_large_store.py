@@ -7,7 +7,7 @@ import time
 from lib import expect, proc
 from lib.build import SANITIZE, patience, wait_until
 from lib.job import job
-from lib.state import database
+from lib.state import bodies, database
 
 FINISHED, QUEUED = (100_000, 10_000) if SANITIZE is None else (10_000, 1_000)
 START_SECONDS = 3.0
@@ -33,8 +33,9 @@ def insert_all(connection, table, rows):
 class Copier:
     """Writes copies of a job's rows, each with a purchase and an identity of its own."""
 
-    def __init__(self, path):
-        self.connection = sqlite3.connect(path)
+    def __init__(self, directory):
+        self.connection = sqlite3.connect(database(directory))
+        self.connection.execute("ATTACH ? AS bodies", (str(bodies(directory)),))
         self.connection.row_factory = sqlite3.Row
         (self.number,) = self.connection.execute("SELECT max(number) FROM purchase").fetchone()
         (self.seq,) = self.connection.execute("SELECT max(seq) FROM job").fetchone()
@@ -78,7 +79,7 @@ def test_a_large_store_starts_soon_and_in_bounded_memory(simulator, gateway, tmp
     queued_id = house.submit(queued)
     house.kill()
 
-    copier = Copier(database(state))
+    copier = Copier(state)
     finished_ids = copier.copy(finished_id, FINISHED)
     queued_ids = copier.copy(queued_id, QUEUED)
     copier.connection.close()

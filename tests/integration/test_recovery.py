@@ -10,7 +10,7 @@ from lib.build import SANITIZE, wait_until
 from lib.gateway import upstream_of
 from lib.http import Connection
 from lib.job import job
-from lib.state import assert_ledger_agrees, bytes_on_disk, database, ledger
+from lib.state import assert_ledger_agrees, bodies, bytes_on_disk, database, ledger
 
 HELD = {"Prefer": "wait=30"}
 NEVER = 60
@@ -271,12 +271,13 @@ def contents(directory):
     return {file.name: file.read_bytes() for file in directory.iterdir()}
 
 
+@pytest.mark.parametrize("file", [database, bodies])
 @pytest.mark.parametrize("how", [*NOT_OURS, *DAMAGED])
-def test_a_file_that_is_damaged_or_not_ours_is_named_and_left_alone(durable, state, how):
+def test_a_file_that_is_damaged_or_not_ours_is_named_and_left_alone(durable, state, how, file):
     house = durable()
     submit_all(house, 3)
     house.stop_well()
-    path = database(state)
+    path = file(state)
     if how == "another's database":
         path.unlink()
     {**NOT_OURS, **DAMAGED}[how](path)
@@ -289,6 +290,27 @@ def test_a_file_that_is_damaged_or_not_ours_is_named_and_left_alone(durable, sta
     if how in DAMAGED:  # SQLite needs its index to look into what may be ours
         after = {name: data for name, data in after.items() if name in before}
     assert after == before
+
+
+def test_a_lost_file_is_missed_where_jobs_need_it(durable, state):
+    house = durable(upstream={"max_in_flight": 1})
+    hang(house)
+    tasks, ids = submit_all(house, 3)
+    house.stop_well()
+    aside = state / "aside"
+    for path in (database(state), bodies(state)):
+        path.rename(aside)
+        before = contents(state)
+        with pytest.raises(AssertionError, match="ended with [12]:") as refusal:
+            house.start_again()
+        house.exit_statuses = (house.popen.returncode,)
+        assert f"{path} is missing" in str(refusal.value)
+        assert contents(state) == before
+        aside.rename(path)
+    house.start_again()
+    house.exit_statuses = (0,)
+    for task, job_id in zip(tasks, ids):
+        expect.solved(house.status(job_id, "&wait=20"), task)
 
 
 def test_the_state_is_nobody_elses_to_read(durable, state):
@@ -327,7 +349,7 @@ async def test_the_files_do_not_grow_with_the_jobs(durable, state):
     assert largest < CEILING
     house.stop_well()
     assert bytes_on_disk(state) < CEILING / 2
-    assert disk.rows(state, "SELECT count(*) FROM body") == [(0,)]
+    assert disk.rows_of(bodies(state), "SELECT count(*) FROM body") == [(0,)]
 
 
 def test_results_past_their_time_leave_the_file(durable, state):

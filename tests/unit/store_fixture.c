@@ -21,54 +21,61 @@
 static struct {
         _Atomic int after; /* negative: never */
         _Atomic int code;
+        _Atomic bool on[2]; /* bodies.db, by whether */
 } fault = {.after = -1};
 
 struct faulty_methods {
         sqlite3_io_methods methods; /* first, so that a file's methods lead back here */
         const sqlite3_io_methods *real;
+        bool of_bodies;
 };
 
-static struct faulty_methods faulty[8];
+static struct faulty_methods faulty[16];
 static sqlite3_vfs faulty_vfs, *real_vfs;
 
-static bool fails_now(bool sync)
+static const struct faulty_methods *methods_of(const sqlite3_file *file)
+{
+        return (const struct faulty_methods *)(const void *)file->pMethods;
+}
+
+static bool fails_now(const sqlite3_file *file, bool sync)
 {
         int after = atomic_load(&fault.after);
 
-        if (sync != (atomic_load(&fault.code) == SQLITE_IOERR_FSYNC))
+        if (sync != (atomic_load(&fault.code) == SQLITE_IOERR_FSYNC) ||
+            !atomic_load(&fault.on[methods_of(file)->of_bodies]))
                 return false;
         if (after > 0)
                 (void)atomic_fetch_sub(&fault.after, 1);
         return after == 0;
 }
 
-static const sqlite3_io_methods *real_methods(const sqlite3_file *file)
-{
-        return ((const struct faulty_methods *)(const void *)file->pMethods)->real;
-}
-
 static int faulty_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
 {
-        return fails_now(false) ? fault.code : real_methods(file)->xWrite(file, bytes, len, at);
+        return fails_now(file, false) ? fault.code
+                                      : methods_of(file)->real->xWrite(file, bytes, len, at);
 }
 
 static int faulty_sync(sqlite3_file *file, int flags)
 {
-        return fails_now(true) ? fault.code : real_methods(file)->xSync(file, flags);
+        return fails_now(file, true) ? fault.code : methods_of(file)->real->xSync(file, flags);
 }
 
 static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                        int *ret_flags)
 {
         int code = real_vfs->xOpen(real_vfs, name, file, flags, ret_flags);
+        bool of_bodies = name && strstr(name, "/bodies.db");
         size_t i = 0;
 
         (void)vfs;
         if (!file->pMethods)
                 return code;
-        while (faulty[i].real && faulty[i].real != file->pMethods)
+        while (faulty[i].real &&
+               (faulty[i].real != file->pMethods || faulty[i].of_bodies != of_bodies))
                 assert_true(++i < sizeof faulty / sizeof faulty[0]);
         faulty[i].real = file->pMethods;
+        faulty[i].of_bodies = of_bodies;
         faulty[i].methods = *file->pMethods;
         faulty[i].methods.xWrite = faulty_write;
         faulty[i].methods.xSync = faulty_sync;
@@ -86,10 +93,22 @@ int register_faults(void **state)
         return sqlite3_vfs_register(&faulty_vfs, 1);
 }
 
-void fail_after(int calls, int code)
+static void set_fault(int calls, int code, bool on_jobs, bool on_bodies)
 {
+        atomic_store(&fault.on[false], on_jobs);
+        atomic_store(&fault.on[true], on_bodies);
         atomic_store(&fault.code, code);
         atomic_store(&fault.after, calls);
+}
+
+void fail_after(int calls, int code)
+{
+        set_fault(calls, code, true, true);
+}
+
+void fail_on(const char *name, int code)
+{
+        set_fault(0, code, strcmp(name, "jobs.db") == 0, strcmp(name, "bodies.db") == 0);
 }
 
 void fail_never(void)
@@ -177,6 +196,7 @@ int make_directory(void **state)
         (void)strcpy(f->directory, "/tmp/test_store.XXXXXX");
         assert_non_null(mkdtemp(f->directory));
         (void)snprintf(f->file, sizeof f->file, "%s/jobs.db", f->directory);
+        (void)snprintf(f->bodies, sizeof f->bodies, "%s/bodies.db", f->directory);
         assert_int_equal(loop_new(&f->loop), 0);
         f->pool = (struct body_pool){.max_bytes = 1 << 30, .body_max_bytes = 1 << 26};
         fail_never();
@@ -401,12 +421,18 @@ void run_on_file(const char *file, const char *sql)
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
-int64_t file_bytes(const struct fixture *f, const char *suffix)
+int64_t close_and_count_bodies(struct fixture *f)
+{
+        close_store(f);
+        return ask_file(f->bodies, "SELECT count(*) FROM body");
+}
+
+int64_t file_bytes(const char *file, const char *suffix)
 {
         char path[128];
         struct stat status;
 
-        (void)snprintf(path, sizeof path, "%s%s", f->file, suffix);
+        (void)snprintf(path, sizeof path, "%s%s", file, suffix);
         return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
 }
 

@@ -30,7 +30,8 @@ struct loaded {
 
 struct fixture {
         char directory[64];
-        char file[96];
+        char file[96];   /* jobs.db */
+        char bodies[96]; /* bodies.db, which only the store can read while it is open */
         struct loop *loop;
         struct store *store;
         struct body_pool pool;
@@ -49,9 +50,10 @@ int register_faults(void **state);
 
 /*
  * After so many others a write fails with code, and all that follow; or a sync, when the code is
- * SQLITE_IOERR_FSYNC.
+ * SQLITE_IOERR_FSYNC. fail_on() is for one database and the files beside it: "jobs.db".
  */
 void fail_after(int calls, int code);
+void fail_on(const char *name, int code);
 void fail_never(void);
 
 /* Setups and the teardown of a test. make_directory() opens no store. */
@@ -103,8 +105,11 @@ void wait_until_healthy(const struct fixture *f);
 int64_t ask_file(const char *file, const char *sql);
 void run_on_file(const char *file, const char *sql);
 
-/* The length of the database or of a file beside it, or -1. */
-int64_t file_bytes(const struct fixture *f, const char *suffix);
+/* Closes the store and counts the bodies that are left. */
+int64_t close_and_count_bodies(struct fixture *f);
+
+/* The length of a database or of a file beside it, or -1. */
+int64_t file_bytes(const char *file, const char *suffix);
 
 /* A file's first MiB; the caller frees it. */
 char *read_whole(const char *file, size_t *ret_len);

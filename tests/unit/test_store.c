@@ -83,7 +83,8 @@ static void an_accepted_purchase_comes_back_with_what_to_poll_and_without_its_bo
         assert_int_equal(fetch(f, purchase->number), -ENOENT);
         assert_int_equal(f->pool.bytes, 0);
         free_purchase(purchase);
-        reload(f);
+        assert_int_equal(close_and_count_bodies(f), 0);
+        load(f);
 
         purchase = f->purchases[0].purchase;
         assert_int_equal(purchase->state, JOB_ACCEPTED);
@@ -153,6 +154,52 @@ static void a_purchase_that_waits_without_a_body_is_forgotten(void **state)
                 ask_file(f->file, "SELECT count FROM ledger WHERE outcome = 'not_charged'"), 1);
 }
 
+static void a_purchase_whose_body_is_lost_is_forgotten_alone(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchases[3];
+
+        for (int i = 0; i < 3; i++) {
+                purchases[i] = new_purchase(f);
+                (void)add_job(purchases[i], "ci", NULL);
+                assert_int_equal(write_queued(f, purchases[i]), 0);
+        }
+        close_store(f);
+        run_on_file(f->bodies, "DELETE FROM body WHERE purchase = 2");
+        load(f);
+        assert_int_equal(f->purchase_count, 2);
+        assert_int_equal(fetch(f, 1), 50000);
+        assert_int_equal(fetch(f, 2), -ENOENT);
+        assert_int_equal(fetch(f, 3), 50000);
+        for (int i = 0; i < 3; i++)
+                free_purchase(purchases[i]);
+}
+
+static void a_body_that_a_crash_left_behind_goes_and_its_number_is_not_given_again(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *waits = new_purchase(f), *done = new_purchase(f);
+
+        (void)add_job(waits, "ci", NULL);
+        (void)add_job(done, "ci", NULL);
+        assert_int_equal(write_queued(f, waits), 0);
+        assert_int_equal(write_queued(f, done), 0);
+        assert_int_equal(write_solved(f, done), 0);
+        assert_int_equal(close_and_count_bodies(f), 1);
+        /* It went after the rows of 2 were written, and before those of 500 were. */
+        run_on_file(f->bodies, "INSERT INTO body WITH RECURSIVE n(i) AS (SELECT 200 UNION ALL"
+                               " SELECT i + 1 FROM n WHERE i < 500) SELECT i, x'61' FROM n;"
+                               "INSERT INTO body VALUES (2, x'61')");
+        load(f);
+        assert_int_equal(f->purchase_count, 2);
+        assert_int_equal(store_next_number(f->store), 501);
+        assert_int_equal(fetch(f, done->number), -ENOENT);
+        assert_int_equal(fetch(f, waits->number), 50000);
+        assert_int_equal(close_and_count_bodies(f), 1);
+        free_purchase(waits);
+        free_purchase(done);
+}
+
 static void a_purchase_that_goes_back_to_the_queue_gets_its_body_if_it_has_none(void **state)
 {
         struct fixture *f = *state;
@@ -181,7 +228,8 @@ static void an_addition_leaves_a_purchase_that_has_moved_on_as_it_is(void **stat
         assert_int_equal(write_queued(f, purchase), 0);
         assert_int_equal(fetch(f, purchase->number), -ENOENT);
         free_purchase(purchase);
-        reload(f);
+        assert_int_equal(close_and_count_bodies(f), 0);
+        load(f);
         assert_int_equal(f->purchases[0].purchase->state, JOB_SOLVED);
         assert_string_equal(f->purchases[0].purchase->jobs->sibling_next->client, "late");
 }
@@ -215,7 +263,7 @@ static void a_job_that_ended_by_itself_comes_back_alone(void **state)
         assert_int_equal(f->ended_outcome->state, JOB_CANCELLED);
         assert_string_equal(f->ended_outcome->text, "by its client");
         assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 0);
-        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM body"), 0);
+        assert_int_equal(close_and_count_bodies(f), 0);
 }
 
 static void a_purchase_goes_with_the_last_of_its_jobs_and_its_charges_stay(void **state)
@@ -339,6 +387,8 @@ int main(void)
                 ON_STORE(a_solved_purchase_comes_back_with_its_result_until_its_time_is_over),
                 ON_STORE(a_failed_purchase_comes_back_with_its_message),
                 ON_STORE(a_purchase_that_waits_without_a_body_is_forgotten),
+                ON_STORE(a_purchase_whose_body_is_lost_is_forgotten_alone),
+                ON_STORE(a_body_that_a_crash_left_behind_goes_and_its_number_is_not_given_again),
                 ON_STORE(a_purchase_that_goes_back_to_the_queue_gets_its_body_if_it_has_none),
                 ON_STORE(an_addition_leaves_a_purchase_that_has_moved_on_as_it_is),
                 ON_STORE(a_job_that_ended_by_itself_comes_back_alone),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -120,27 +121,141 @@ static void who_holds_the_file_too_long_makes_a_commit_fail(void **state)
         free_purchase(purchase);
 }
 
+/* Whether a waiting purchase could be written; then it is there with its body, else not at all. */
+static bool write_with_fault(struct fixture *f, int call, int code)
+{
+        struct purchase *purchase = new_purchase(f);
+        char sql[80];
+
+        (void)add_job(purchase, "ci", NULL);
+        fail_after(call, code);
+        int error = write_queued(f, purchase);
+        fail_never();
+        wait_until_healthy(f);
+        (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM purchase WHERE number = %lld",
+                       (long long)purchase->number);
+        assert_int_equal(ask_file(f->file, sql), error == 0);
+        assert_int_equal(fetch(f, purchase->number), error == 0 ? 50000 : -ENOENT);
+        free_purchase(purchase);
+        return error == 0;
+}
+
 static void whatever_call_fails_a_record_is_there_exactly_when_it_was_told_so(void **state)
 {
-        static const int codes[] = {SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_IOERR_FSYNC};
         struct fixture *f = *state;
-        int failed = 0;
+        int call;
 
-        for (int call = 0; call < 24; call++) {
+        for (call = 0; !write_with_fault(f, call, SQLITE_IOERR_FSYNC); call++)
+                ;
+        assert_true(call >= 4); /* of both files */
+        for (call = 0; !write_with_fault(f, call, SQLITE_FULL); call += 4)
+                ;
+        assert_true(call >= 10);
+        for (call = 2; !write_with_fault(f, call, SQLITE_IOERR_WRITE); call += 4)
+                ;
+        assert_int_equal(close_and_count_bodies(f), 3);
+        load(f);
+        assert_int_equal(f->purchase_count, 3);
+}
+
+static void where_bodies_cannot_be_written_only_what_needs_them_fails(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *with = new_purchase(f), *without = new_purchase(f);
+        char problem[256];
+
+        (void)add_job(with, "ci", NULL);
+        (void)add_job(without, "ci", NULL);
+        fail_on("bodies.db", SQLITE_FULL);
+        assert_int_equal(write_queued(f, with), -ENOSPC);
+        store_problem(f->store, problem, sizeof problem);
+        assert_non_null(strstr(problem, "bodies.db"));
+        wait_until_healthy(f);
+        assert_int_equal(write_sending(f, without), 0);
+        assert_int_equal(write_queued(f, with), -ENOSPC);
+        fail_never();
+        wait_until_healthy(f);
+        assert_int_equal(write_queued(f, with), 0);
+        assert_int_equal(fetch(f, with->number), 50000);
+        free_purchase(with);
+        free_purchase(without);
+}
+
+static void a_body_that_must_be_written_waits_for_either_file(void **state)
+{
+        static const char *const names[] = {"bodies.db", "jobs.db"};
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < 2; i++) {
                 struct purchase *purchase = new_purchase(f);
-                char sql[80];
                 (void)add_job(purchase, "ci", NULL);
-                fail_after(call / 3, codes[call % 3]);
-                int error = write_queued(f, purchase);
+                assert_int_equal(write_sending(f, purchase), 0);
+                fail_on(names[i], SQLITE_FULL);
+                struct store_record *record =
+                        record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_QUEUED);
+                record->must = true;
+                record->body = new_body(f, 300);
+                int told = f->told;
+                store_write(f->store, record);
+                while (store_healthy(f->store))
+                        (void)usleep(2000);
+                assert_int_equal(f->told, told);
                 fail_never();
-                wait_until_healthy(f);
-                (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM purchase WHERE number = %lld",
-                               (long long)purchase->number);
-                assert_int_equal(ask_file(f->file, sql), error == 0);
-                failed += error < 0;
+                while (f->told == told)
+                        loop_run(f->loop);
+                assert_int_equal(f->error, 0);
+                assert_int_equal(fetch(f, purchase->number), 300);
                 free_purchase(purchase);
         }
-        assert_true(failed >= 8 && failed < 24);
+        assert_int_equal(close_and_count_bodies(f), 2);
+}
+
+static void what_was_refused_leaves_no_body_behind(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f), *again = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        (void)add_job(again, "ci", NULL);
+        fail_on("jobs.db", SQLITE_FULL);
+        assert_int_equal(write_queued(f, purchase), -ENOSPC);
+        fail_never();
+        wait_until_healthy(f);
+        fail_on("jobs.db", SQLITE_FULL);
+        assert_int_equal(write_queued(f, again), -ENOSPC);
+        fail_never();
+        wait_until_healthy(f);
+        assert_int_equal(write_queued(f, again), 0); /* its first body was to go */
+        assert_int_equal(close_and_count_bodies(f), 1);
+        load(f);
+        assert_int_equal(f->purchase_count, 1);
+        assert_int_equal(fetch(f, again->number), 50000);
+        free_purchase(purchase);
+        free_purchase(again);
+}
+
+static void a_body_that_cannot_be_deleted_holds_nothing_up(void **state)
+{
+        enum { PURCHASES = 5 };
+        struct fixture *f = *state;
+        struct purchase *purchases[PURCHASES];
+
+        for (int i = 0; i < PURCHASES; i++) {
+                purchases[i] = new_purchase(f);
+                (void)add_job(purchases[i], "ci", NULL);
+                assert_int_equal(write_queued(f, purchases[i]), 0);
+        }
+        fail_on("bodies.db", SQLITE_IOERR_WRITE);
+        for (int i = 0; i < PURCHASES; i++)
+                assert_int_equal(write_solved(f, purchases[i]), 0);
+        assert_true(store_healthy(f->store));
+        close_store(f);
+        fail_never();
+        assert_int_equal(ask_file(f->bodies, "SELECT count(*) FROM body"), PURCHASES);
+        load(f);
+        assert_int_equal(close_and_count_bodies(f), 0);
+        for (int i = 0; i < PURCHASES; i++)
+                free_purchase(purchases[i]);
 }
 
 static void copy_file(const struct fixture *f, const char *suffix, const char *to)
@@ -168,7 +283,7 @@ static void what_failed_does_not_come_back_with_a_crash(void **state)
         (void)add_job(second, "ci", NULL);
         assert_int_equal(write_queued(f, first), 0);
         /* Its commit is whole in the log when the sync fails. */
-        fail_after(0, SQLITE_IOERR_FSYNC);
+        fail_on("jobs.db", SQLITE_IOERR_FSYNC);
         assert_int_equal(write_queued(f, second), -EIO);
         fail_never();
         wait_until_healthy(f);
@@ -214,6 +329,10 @@ int main(void)
                 ON_STORE(without_anything_to_write_it_notices_that_the_disk_is_well_again),
                 ON_STORE(who_holds_the_file_too_long_makes_a_commit_fail),
                 ON_STORE(whatever_call_fails_a_record_is_there_exactly_when_it_was_told_so),
+                ON_STORE(where_bodies_cannot_be_written_only_what_needs_them_fails),
+                ON_STORE(a_body_that_must_be_written_waits_for_either_file),
+                ON_STORE(what_was_refused_leaves_no_body_behind),
+                ON_STORE(a_body_that_cannot_be_deleted_holds_nothing_up),
                 ON_STORE(what_failed_does_not_come_back_with_a_crash),
                 ON_STORE(after_giving_up_even_what_must_be_written_is_told_of),
         };

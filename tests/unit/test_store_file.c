@@ -1,5 +1,5 @@
 /*
- * The store's file: its size, its owner, and that files of others stay as they are.
+ * The store's files: their sizes, their owner, and that files of others stay as they are.
  */
 #include "base/clock.h"
 #include "base/strbuf.h"
@@ -12,31 +12,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void a_clean_stop_leaves_one_file_for_its_owner_alone(void **state)
+static void expect_private_and_alone(const char *file)
+{
+        struct stat status;
+
+        assert_int_equal(stat(file, &status), 0);
+        assert_int_equal(status.st_mode & 0777, 0600);
+        assert_int_equal(file_bytes(file, "-wal"), -1);
+        assert_int_equal(file_bytes(file, "-shm"), -1);
+        assert_int_equal(file_bytes(file, "-journal"), -1);
+        assert_int_equal(file_bytes(file, ".new"), -1);
+}
+
+static void a_clean_stop_leaves_two_files_for_their_owner_alone(void **state)
 {
         struct fixture *f = *state;
         struct purchase *purchase = new_purchase(f);
-        struct stat status;
 
         (void)add_job(purchase, "ci", NULL);
         assert_int_equal(write_queued(f, purchase), 0);
-        assert_true(file_bytes(f, "-wal") > 50000);
+        assert_true(file_bytes(f->file, "-wal") > 0);
+        assert_true(file_bytes(f->bodies, "") > 50000);
         free_purchase(purchase);
-        assert_int_equal(store_close(f->store), 0);
-        f->store = NULL;
-        assert_int_equal(file_bytes(f, "-wal"), -1);
-        assert_int_equal(file_bytes(f, "-shm"), -1);
-        assert_int_equal(file_bytes(f, ".new"), -1);
-        assert_int_equal(stat(f->file, &status), 0);
-        assert_int_equal(status.st_mode & 0777, 0600);
+        close_store(f);
+        expect_private_and_alone(f->file);
+        expect_private_and_alone(f->bodies);
 }
 
-static void a_file_that_is_mostly_empty_shrinks_again(void **state)
+static void wait_until_shrunk(const char *file, int64_t bytes)
+{
+        int64_t until = clock_monotonic_ms() + 20000;
+
+        while (file_bytes(file, "") > bytes) {
+                assert_true(clock_monotonic_ms() < until);
+                (void)usleep(2000);
+        }
+}
+
+static void a_file_of_bodies_that_is_mostly_empty_shrinks_again(void **state)
 {
         enum { BODIES = 150 };
         struct fixture *f = *state;
         struct purchase *purchases[BODIES];
-        int64_t until = clock_monotonic_ms() + 20000;
 
         for (int i = 0; i < BODIES; i++) {
                 struct store_record *record;
@@ -45,54 +62,109 @@ static void a_file_that_is_mostly_empty_shrinks_again(void **state)
                 record = record_for(f, STORE_PURCHASE_ADD, purchases[i], JOB_QUEUED);
                 record->body = new_body(f, 1 << 20);
                 assert_int_equal(write_record(f, record), 0);
-                assert_true(file_bytes(f, "-wal") < 100 << 20); /* written back as it grows */
         }
-        assert_true(file_bytes(f, "") > 100 << 20);
-        for (int i = 0; i < BODIES; i++) {
+        assert_true(file_bytes(f->bodies, "") > BODIES << 20);
+        for (int i = 0; i < BODIES; i++)
                 assert_int_equal(write_solved(f, purchases[i]), 0);
+        wait_until_shrunk(f->bodies, 80 << 20);
+        assert_int_equal(close_and_count_bodies(f), 0);
+        for (int i = 0; i < BODIES; i++)
                 free_purchase(purchases[i]);
-        }
-        while (file_bytes(f, "") > 80 << 20) {
-                assert_true(clock_monotonic_ms() < until);
-                (void)usleep(2000);
-        }
 }
 
-/* The same, and the file is left as it was, with no other beside it. */
-static void expect_untouched(const struct fixture *f, const char *sentence)
+/* Each body is deleted long before the file has grown by all of them. */
+static void a_file_of_bodies_does_not_grow_with_what_goes_through(void **state)
 {
-        size_t len, len_after;
-        char *before = read_whole(f->file, &len), *after;
+        enum { BODIES = 600 };
+        struct fixture *f = *state;
 
-        expect_refused(f, sentence);
-        after = read_whole(f->file, &len_after);
+        for (int i = 0; i < BODIES; i++) {
+                struct purchase *purchase = new_purchase(f);
+                (void)add_job(purchase, "ci", NULL);
+                assert_int_equal(write_queued(f, purchase), 0);
+                assert_int_equal(write_solved(f, purchase), 0);
+                free_purchase(purchase);
+        }
+        assert_true(file_bytes(f->bodies, "") < BODIES * 50000 / 2);
+}
+
+static void a_file_of_rows_that_is_mostly_empty_shrinks_again(void **state)
+{
+        struct fixture *f = *state;
+
+        close_store(f);
+        run_on_file(f->file,
+                    "INSERT INTO purchase(number, identity, created, state, error, text, finished)"
+                    " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
+                    " SELECT i, zeroblob(32), 1, 3, 0, hex(zeroblob(500000)), 5 FROM n");
+        assert_true(file_bytes(f->file, "") > 95 << 20);
+        load_from(f, 9); /* and all of them are past their time */
+        wait_until_shrunk(f->file, 80 << 20);
+}
+
+static void expect_same(const char *file, const char *before, size_t len)
+{
+        size_t len_after;
+        char *after = read_whole(file, &len_after);
+
         assert_int_equal(len_after, len);
         assert_memory_equal(after, before, len);
-        assert_int_equal(file_bytes(f, "-wal"), -1);
-        assert_int_equal(file_bytes(f, "-shm"), -1);
-        free(before);
+        assert_int_equal(file_bytes(file, "-wal"), -1);
+        assert_int_equal(file_bytes(file, "-shm"), -1);
+        assert_int_equal(file_bytes(file, "-journal"), -1);
         free(after);
 }
 
-static void overwrite(const struct fixture *f, const char *bytes, size_t len, off_t at)
+/* As expect_refused(), and the file is left as it was, with no other beside it. */
+static void expect_untouched(const struct fixture *f, const char *file, const char *sentence)
 {
-        int fd = open(f->file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        size_t len;
+        char *before = read_whole(file, &len);
+
+        expect_refused(f, sentence);
+        expect_same(file, before, len);
+        free(before);
+}
+
+static void overwrite(const char *file, const char *bytes, size_t len, off_t at)
+{
+        int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
         assert_true(fd >= 0);
         assert_int_equal(pwrite(fd, bytes, len, at), len);
         (void)close(fd);
 }
 
+/* Garbage where the tree of a table begins. */
+static void damage(const char *file, const char *table)
+{
+        char sql[100], garbage[4000];
+
+        (void)snprintf(sql, sizeof sql, "SELECT rootpage FROM sqlite_schema WHERE name = '%s'",
+                       table);
+        int64_t page = ask_file(file, sql), page_bytes = ask_file(file, "PRAGMA page_size");
+        memset(garbage, 0xa5, sizeof garbage);
+        overwrite(file, garbage, sizeof garbage, (off_t)((page - 1) * page_bytes));
+}
+
 static void a_file_that_is_no_database_is_left_untouched(void **state)
 {
-        overwrite(*state, "my notes\n", 9, 0);
-        expect_untouched(*state, "jobs.db: is not a database of solvegate");
+        const struct fixture *f = *state;
+
+        overwrite(f->file, "my notes\n", 9, 0);
+        expect_untouched(f, f->file, "jobs.db: is not a database of solvegate");
+        assert_int_equal(unlink(f->file), 0);
+        overwrite(f->bodies, "my notes\n", 9, 0);
+        expect_untouched(f, f->bodies, "bodies.db: is not a database of solvegate");
+        assert_int_equal(file_bytes(f->file, ""), -1);
 }
 
 static void an_empty_file_is_left_untouched(void **state)
 {
-        overwrite(*state, "", 0, 0);
-        expect_untouched(*state, "jobs.db: is not a database of solvegate");
+        const struct fixture *f = *state;
+
+        overwrite(f->file, "", 0, 0);
+        expect_untouched(f, f->file, "jobs.db: is not a database of solvegate");
 }
 
 static void a_database_of_another_program_is_left_untouched(void **state)
@@ -100,7 +172,16 @@ static void a_database_of_another_program_is_left_untouched(void **state)
         const struct fixture *f = *state;
 
         run_on_file(f->file, "PRAGMA journal_mode = WAL; CREATE TABLE purchase (number)");
-        expect_untouched(f, "jobs.db: is a database of another program");
+        expect_untouched(f, f->file, "jobs.db: is a database of another program");
+}
+
+static void one_file_in_the_place_of_the_other_is_left_untouched(void **state)
+{
+        struct fixture *f = *state;
+
+        close_store(f);
+        assert_int_equal(rename(f->file, f->bodies), 0);
+        expect_untouched(f, f->bodies, "bodies.db: is a database of another program");
 }
 
 static void a_database_of_a_newer_version_is_left_untouched(void **state)
@@ -108,25 +189,48 @@ static void a_database_of_a_newer_version_is_left_untouched(void **state)
         struct fixture *f = *state;
 
         close_store(f);
+        run_on_file(f->bodies, "PRAGMA user_version = 2");
+        expect_untouched(f, f->bodies, "bodies.db: was written by a newer solvegate");
         run_on_file(f->file, "PRAGMA user_version = 2");
-        expect_untouched(f, "was written by a newer solvegate");
+        expect_untouched(f, f->file, "jobs.db: was written by a newer solvegate");
 }
 
 static void a_damaged_database_is_left_untouched(void **state)
 {
         struct fixture *f = *state;
         struct purchase *purchase = new_purchase(f);
-        char garbage[4000];
 
         (void)add_job(purchase, "ci", NULL);
         assert_int_equal(write_queued(f, purchase), 0);
         free_purchase(purchase);
         close_store(f);
-        int64_t page =
-                ask_file(f->file, "SELECT rootpage FROM sqlite_schema WHERE name = 'purchase'");
-        memset(garbage, 0xa5, sizeof garbage);
-        overwrite(f, garbage, sizeof garbage, (off_t)(page - 1) * 8192);
-        expect_untouched(f, "jobs.db");
+        damage(f->file, "purchase");
+        expect_untouched(f, f->file, "jobs.db");
+}
+
+static void a_damaged_file_of_bodies_is_left_untouched_and_no_job_is_dropped(void **state)
+{
+        struct fixture *f = *state;
+        const struct store_visitor visitor = {NULL, NULL, NULL};
+        struct purchase *purchase = new_purchase(f);
+        struct strbuf problem;
+        size_t len;
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_queued(f, purchase), 0);
+        free_purchase(purchase);
+        close_store(f);
+        damage(f->bodies, "body");
+        char *before = read_whole(f->bodies, &len);
+        strbuf_init(&problem, 1000);
+        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
+        assert_true(store_load(f->store, 0, &visitor, &problem) < 0);
+        assert_non_null(strstr(problem.data, "bodies.db"));
+        strbuf_done(&problem);
+        close_store(f);
+        expect_same(f->bodies, before, len);
+        free(before);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 1);
 }
 
 static void a_database_that_was_cut_is_left_untouched(void **state)
@@ -134,8 +238,67 @@ static void a_database_that_was_cut_is_left_untouched(void **state)
         struct fixture *f = *state;
 
         close_store(f);
-        assert_int_equal(truncate(f->file, 8192 * 3), 0);
-        expect_untouched(f, "jobs.db");
+        assert_int_equal(truncate(f->bodies, 32768), 0);
+        expect_untouched(f, f->bodies, "bodies.db");
+        assert_int_equal(truncate(f->file, 4096 * 3), 0);
+        expect_untouched(f, f->file, "jobs.db");
+}
+
+static void without_the_bodies_of_waiting_jobs_it_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_queued(f, purchase), 0);
+        close_store(f);
+        assert_int_equal(unlink(f->bodies), 0);
+        expect_untouched(f, f->file, "bodies.db is missing, and jobs in ");
+        assert_int_equal(file_bytes(f->bodies, ""), -1);
+        free_purchase(purchase);
+}
+
+static void where_no_job_waits_a_missing_file_of_bodies_is_made_anew(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f), *next = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        (void)add_job(next, "ci", NULL);
+        assert_int_equal(write_queued(f, purchase), 0);
+        assert_int_equal(write_solved(f, purchase), 0);
+        close_store(f);
+        assert_int_equal(unlink(f->bodies), 0);
+        load(f);
+        assert_int_equal(f->purchase_count, 1);
+        assert_int_equal(write_queued(f, next), 0);
+        assert_int_equal(fetch(f, next->number), 50000);
+        free_purchase(purchase);
+        free_purchase(next);
+}
+
+static void bodies_without_the_rows_of_their_jobs_are_refused(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_queued(f, purchase), 0);
+        close_store(f);
+        assert_int_equal(unlink(f->file), 0);
+        expect_untouched(f, f->bodies, "jobs.db is missing, and ");
+        assert_int_equal(file_bytes(f->file, ""), -1);
+        free_purchase(purchase);
+}
+
+static void a_start_that_made_one_of_the_files_is_gone_on_with(void **state)
+{
+        struct fixture *f = *state;
+
+        close_store(f);
+        assert_int_equal(unlink(f->file), 0);
+        load(f);
+        assert_true(file_bytes(f->file, "") > 0);
 }
 
 static void a_database_without_its_tables_is_refused(void **state)
@@ -181,7 +344,7 @@ static void a_start_that_was_broken_off_is_begun_anew(void **state)
         assert_int_equal(write(fd, "half", 4), 4);
         (void)close(fd);
         load(f);
-        assert_int_equal(file_bytes(f, ".new"), -1);
+        assert_int_equal(file_bytes(f->file, ".new"), -1);
 }
 
 struct counted {
@@ -221,10 +384,12 @@ static void a_hundred_thousand_results_and_ten_thousand_waiting_jobs_are_read(vo
                     " '\"solution\":[1]', iif(i > 100000, NULL, 9) FROM n;"
                     "INSERT INTO job(id, purchase, client, target, created, deadline)"
                     " SELECT 'h-' || lower(hex(randomblob(12))), i, 'ci', '\"bus\"', 1, 2 FROM n;"
-                    "INSERT INTO body SELECT i, zeroblob(3000) FROM n WHERE i > 100000;"
                     "INSERT INTO charge SELECT i, 1, strftime('%s') / 86400, 1, 'ci', 'pro', 'h', 2"
                     " FROM n;"
                     "COMMIT");
+        run_on_file(f->bodies,
+                    "INSERT INTO body WITH RECURSIVE n(i) AS (SELECT 100001 UNION ALL"
+                    " SELECT i + 1 FROM n WHERE i < 110000) SELECT i, zeroblob(3000) FROM n");
         strbuf_init(&problem, 1000);
         int64_t before_ms = clock_monotonic_ms();
         assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
@@ -249,14 +414,22 @@ static void a_hundred_thousand_results_and_ten_thousand_waiting_jobs_are_read(vo
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                ON_STORE(a_clean_stop_leaves_one_file_for_its_owner_alone),
-                ON_STORE(a_file_that_is_mostly_empty_shrinks_again),
+                ON_STORE(a_clean_stop_leaves_two_files_for_their_owner_alone),
+                ON_STORE(a_file_of_bodies_that_is_mostly_empty_shrinks_again),
+                ON_STORE(a_file_of_bodies_does_not_grow_with_what_goes_through),
+                ON_STORE(a_file_of_rows_that_is_mostly_empty_shrinks_again),
                 ON_DIRECTORY(a_file_that_is_no_database_is_left_untouched),
                 ON_DIRECTORY(an_empty_file_is_left_untouched),
                 ON_DIRECTORY(a_database_of_another_program_is_left_untouched),
+                ON_STORE(one_file_in_the_place_of_the_other_is_left_untouched),
                 ON_STORE(a_database_of_a_newer_version_is_left_untouched),
                 ON_STORE(a_damaged_database_is_left_untouched),
+                ON_STORE(a_damaged_file_of_bodies_is_left_untouched_and_no_job_is_dropped),
                 ON_STORE(a_database_that_was_cut_is_left_untouched),
+                ON_STORE(without_the_bodies_of_waiting_jobs_it_is_refused),
+                ON_STORE(where_no_job_waits_a_missing_file_of_bodies_is_made_anew),
+                ON_STORE(bodies_without_the_rows_of_their_jobs_are_refused),
+                ON_STORE(a_start_that_made_one_of_the_files_is_gone_on_with),
                 ON_STORE(a_database_without_its_tables_is_refused),
                 ON_STORE(a_directory_has_one_owner),
                 ON_DIRECTORY(a_directory_is_made_where_it_is_missing_and_named_where_it_cannot_be),

@@ -10,9 +10,19 @@ def database(directory):
     return directory / "jobs.db"
 
 
+def bodies(directory):
+    """The other database, which nobody else can open while the daemon runs."""
+    return directory / "bodies.db"
+
+
 def rows(directory, query, *arguments):
     """The rows of a query. Needs that nobody writes, but changes nothing itself."""
-    address = f"file:{database(directory)}?mode=ro"
+    return rows_of(database(directory), query, *arguments)
+
+
+def rows_of(file, query, *arguments):
+    """The same of one of the databases."""
+    address = f"file:{file}?mode=ro"
     with contextlib.closing(sqlite3.connect(address, uri=True, timeout=10.0)) as connection:
         return connection.execute(query, arguments).fetchall()
 
@@ -28,8 +38,8 @@ def ledger(directory):
 
 
 def bytes_on_disk(directory):
-    """All files of the database together."""
-    return sum(path.stat().st_size for path in directory.glob("jobs.db*"))
+    """All files of the databases together."""
+    return sum(path.stat().st_size for path in directory.glob("*.db*"))
 
 
 def assert_ledger_agrees(directory, charged):
