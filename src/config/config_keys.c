@@ -117,7 +117,8 @@ static const struct config_key results_keys[] = {
         NUMBER(CONFIG_BYTES, "bytes", offsetof(struct config, results.bytes), "67108864L", 1048576,
                68719476736.0, "The ceiling for the memory of final results."),
         TRUTH("share", offsetof(struct config, results.share), "true",
-              "Whether identical jobs share one upstream request and its result."),
+              "Whether identical jobs of different clients share one upstream request and its "
+              "result."),
         END,
 };
 
@@ -137,7 +138,7 @@ static const struct config_key retry_keys[] = {
                "The longest pause before any retry, unless the upstream asks for a longer one."),
         CHOICE("on_unknown", offsetof(struct config, retry.on_unknown), "\"fail\"",
                on_unknown_choices,
-               "What becomes of a job that was being sent when the daemon died."),
+               "What becomes of a job that may have been charged, and has no result."),
         NUMBER(CONFIG_SECONDS, "probe", offsetof(struct config, retry.probe_ms), "2.0", 0.01, 3600,
                "The pause before an upstream that fails is tried with one job."),
         NUMBER(CONFIG_SECONDS, "recheck", offsetof(struct config, retry.recheck_ms), "60.0", 0.01,
