@@ -59,6 +59,11 @@ bool budget_spend(struct budget *budget, int64_t now_ms)
         return true;
 }
 
+void budget_take_back(struct budget *budget, bool retry)
+{
+        add_credit(budget, retry ? RETRY : -BUDGET_PERCENT * RETRY / 100);
+}
+
 /* base_ms * 2^(attempt - 1), at most cap_ms, without overflow. */
 static int64_t longest_pause(int64_t base_ms, int64_t cap_ms, int attempt)
 {

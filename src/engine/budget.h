@@ -32,6 +32,9 @@ bool budget_has(struct budget *budget, int64_t now_ms);
 /* Takes one retry. Returns whether there was one. */
 bool budget_spend(struct budget *budget, int64_t now_ms);
 
+/* What was earned for a first try, or spent for a retry, was not used after all. */
+void budget_take_back(struct budget *budget, bool retry);
+
 /*
  * The pause before a retry: exponential backoff with full jitter. attempt is 1 before the first
  * retry. Gives from 0 to base_ms * 2^(attempt - 1), at most cap_ms, and at least at_least_ms.

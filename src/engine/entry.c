@@ -93,8 +93,8 @@ void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
         const struct job *job;
         size_t jobs = 0;
 
-        DL_FOREACH2(purchase->jobs, job, sibling_next)
-        jobs++;
+        DL_FOREACH2 (purchase->jobs, job, sibling_next)
+                jobs++;
         if (purchase->place == PURCHASE_WAITS)
                 scheduler->waiting_jobs -= jobs;
         if (place == PURCHASE_WAITS)
@@ -106,8 +106,8 @@ void entry_move_locked(struct scheduler *scheduler, struct purchase *purchase, e
 {
         struct job *job;
 
-        DL_FOREACH2(purchase->jobs, job, sibling_next)
-        results_move(scheduler->setup.results, job, state);
+        DL_FOREACH2 (purchase->jobs, job, sibling_next)
+                results_move(scheduler->setup.results, job, state);
 }
 
 /* Before anybody can see it: who has the result finds it counted. */
@@ -129,8 +129,8 @@ void entry_nudge_locked(struct scheduler *scheduler, const struct purchase *purc
 {
         struct job *job;
 
-        DL_FOREACH2(purchase->jobs, job, sibling_next)
-        results_nudge(scheduler->setup.results, job);
+        DL_FOREACH2 (purchase->jobs, job, sibling_next)
+                results_nudge(scheduler->setup.results, job);
 }
 
 void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
@@ -264,7 +264,8 @@ static void on_ending_stored(struct store_record *record, int error, void *arg)
 void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
                              const struct job *forgotten)
 {
-        bool dropped = purchase->place == PURCHASE_IS_DONE && purchase->recorded;
+        /* One that is final may be needed by other jobs, and is what it is. */
+        bool dropped = purchase->state == JOB_CANCELLED && purchase->recorded;
         struct store_record *record = dropped || forgotten ? store_record_new() : NULL;
 
         if (!scheduler->setup.store || !record) {
@@ -388,8 +389,7 @@ static bool expire_next_locked(struct scheduler *scheduler, struct loop *loop, i
 {
         struct job *job;
 
-        DL_FOREACH2(scheduler->due, job, due_next)
-        {
+        DL_FOREACH2 (scheduler->due, job, due_next) {
                 if (job->deadline_ms > now_ms)
                         return false;
                 if (job->purchase->place == PURCHASE_WAITS) {
@@ -424,8 +424,7 @@ void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
         struct job *job, *next;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
-        DL_FOREACH_SAFE2(scheduler->due, job, next, due_next)
-        {
+        DL_FOREACH_SAFE2 (scheduler->due, job, next, due_next) {
                 if (job->purchase->place == PURCHASE_WAITS)
                         end_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
                                    "solvegate was stopped before the job was sent; send it again");
@@ -482,8 +481,7 @@ static int adopt_jobs(struct scheduler *scheduler, struct purchase *purchase)
 
         purchase->jobs = NULL;
         purchase->deadline_ms = 0;
-        DL_FOREACH_SAFE2(jobs, job, next, sibling_next)
-        {
+        DL_FOREACH_SAFE2 (jobs, job, next, sibling_next) {
                 job->attached = false;
                 job->kept = JOB_KEPT;
                 job->state = state_before(purchase->state);

@@ -25,8 +25,7 @@
 #include <utlist.h>
 
 #define LEAST_TIME_MAX_MS    5000
-#define PROBE_PATIENCE_MS    10000 /* a probe that takes longer is one that failed */
-#define STORE_RETRY_PAUSE_MS 250   /* before a job that could not be recorded is tried again */
+#define STORE_RETRY_PAUSE_MS 250 /* before a job that could not be recorded is tried again */
 #define MESSAGE_BYTES_MAX    1024
 
 _Static_assert(UPSTREAM_ID_BYTES_MAX == STORE_UPSTREAM_ID_BYTES_MAX, "an id can be stored");
@@ -86,7 +85,6 @@ static void flight_free(struct flight *flight)
 {
         DL_DELETE(flight->forwarder->flights, flight);
         loop_timer_free(flight->timer);
-        loop_timer_free(flight->probe_timer);
         free(flight);
 }
 
@@ -264,8 +262,6 @@ static void on_solve_answer(struct answer *answer, void *arg)
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
-        loop_timer_free(flight->probe_timer);
-        flight->probe_timer = NULL;
         flight_log_trouble(flight, answer);
         scheduler_note(scheduler_of(flight), &flight->turn, result_of(answer),
                        answer->retry_after_ms);
@@ -323,24 +319,6 @@ static void flight_refuse_late(struct flight *flight)
                       "too little of limits.job_deadline was left when the job's turn came");
 }
 
-/* The upstream is taken to fail; the job itself may be answered yet. */
-static void on_probe_slow(void *arg)
-{
-        struct flight *flight = arg;
-
-        scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_UNCLEAR, 0);
-        flight->turn.probe = false;
-        forwarder_kick(flight->forwarder);
-}
-
-static void watch_probe(struct flight *flight)
-{
-        /* Without memory for a timer, the job's deadline ends the probe. */
-        if (flight->turn.probe && loop_timer_new(flight->forwarder->setup.loop, on_probe_slow,
-                                                 flight, &flight->probe_timer) == 0)
-                loop_timer_start(flight->probe_timer, PROBE_PATIENCE_MS, 0);
-}
-
 static void flight_ask(struct flight *flight)
 {
         const struct body *body = flight->turn.purchase->body;
@@ -353,7 +331,6 @@ static void flight_ask(struct flight *flight)
         };
 
         flight->phase = FLIGHT_ASKING;
-        watch_probe(flight);
         if (exchange_start(flight->forwarder->transfers, &question, on_solve_answer, flight,
                            &flight->exchange) < 0)
                 flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
@@ -391,9 +368,9 @@ static void on_body_fetched(struct store_fetch *fetch, int error, struct body *b
 
         if (error == 0)
                 scheduler_set_body(scheduler_of(flight), flight->turn.purchase, body);
-        if (error == -ENOENT)
+        if (error == -ENOENT || error == -EBADMSG)
                 flight_refuse(flight, JOB_UPSTREAM_UNAVAILABLE,
-                              "the job's body is not in the store any more");
+                              "the job's body cannot be read from the store any more");
         else if (error < 0 || !scheduler_wants(scheduler_of(flight), flight->turn.purchase))
                 flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
         else

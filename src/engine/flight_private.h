@@ -29,13 +29,12 @@ struct flight {
         struct forwarder *forwarder;
         struct scheduler_turn turn; /* a reference to the purchase, and a slot until ENDING */
         enum flight_phase phase;
-        struct store_fetch fetch;       /* FETCHING */
-        struct exchange *exchange;      /* ASKING; FOLLOWING while the timer does not run */
-        struct loop_timer *timer;       /* FOLLOWING: the next poll */
-        struct loop_timer *probe_timer; /* ASKING, where it is the breaker's probe */
-        unsigned polls;                 /* asked for so far */
-        int64_t poll_delay_ms;          /* before the last of them */
-        bool account_told;              /* its trouble was logged: once for each flight */
+        struct store_fetch fetch;  /* FETCHING */
+        struct exchange *exchange; /* ASKING; FOLLOWING while the timer does not run */
+        struct loop_timer *timer;  /* FOLLOWING: the next poll */
+        unsigned polls;            /* asked for so far */
+        int64_t poll_delay_ms;     /* before the last of them */
+        bool account_told;         /* its trouble was logged: once for each flight */
         int64_t started_ms;
         char payer[JOB_ID_CHARS + 1]; /* for the log */
         char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];

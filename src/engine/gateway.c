@@ -78,8 +78,8 @@ static void on_forgotten(void *arg, const struct job *gone)
 
         if (!gateway->store)
                 return;
-        DL_FOREACH2(gone, job, expiry_next)
-        count++;
+        DL_FOREACH2 (gone, job, expiry_next)
+                count++;
         struct store_record *record = store_record_new();
         if (record)
                 record->forget = calloc(count, sizeof *record->forget);
@@ -87,8 +87,8 @@ static void on_forgotten(void *arg, const struct job *gone)
                 store_record_free(record); /* the next start forgets them */
                 return;
         }
-        DL_FOREACH2(gone, job, expiry_next)
-        memcpy(record->forget[record->forget_count++], job->id, sizeof job->id);
+        DL_FOREACH2 (gone, job, expiry_next)
+                memcpy(record->forget[record->forget_count++], job->id, sizeof job->id);
         record->must = true;
         store_write(gateway->store, record);
 }
@@ -439,11 +439,10 @@ enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct job *job,
 {
         if (entry_withdraw(gateway->scheduler, job))
                 return busy_verdict(gateway, -EIO, message);
-        return say(
-                GATEWAY_STORE,
-                "the job is being sent, but cannot be stored at the moment; send it again for its "
-                "result, which is not charged twice",
-                message);
+        return say(GATEWAY_STORE,
+                   "the job was sent already, but cannot be stored at the moment; one that is sent "
+                   "again while it is under way shares its result",
+                   message);
 }
 
 /* Says once when the store fails, and when it is well again. */

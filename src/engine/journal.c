@@ -40,15 +40,14 @@ int journal_fill_locked(struct store_record *record, struct purchase *purchase,
         struct job *job;
         size_t count = 0;
 
-        DL_FOREACH2(purchase->jobs, job, sibling_next)
-        count += job->kept != JOB_KEPT;
+        DL_FOREACH2 (purchase->jobs, job, sibling_next)
+                count += job->kept != JOB_KEPT;
         if (count > 0) {
                 record->jobs = calloc(count, sizeof *record->jobs);
                 if (!record->jobs)
                         return -ENOMEM;
         }
-        DL_FOREACH2(purchase->jobs, job, sibling_next)
-        {
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                 if (job->kept == JOB_KEPT)
                         continue;
                 job->kept = JOB_BEING_KEPT;

@@ -55,6 +55,12 @@ static int write_decision(struct progress *progress, struct purchase *purchase,
 static int end(struct progress *progress, struct purchase *purchase, struct outcome *outcome,
                enum store_charge charge, struct outcome **ret_outcome)
 {
+        /* Each that may have cost money, or is not what its owner expects. */
+        log_warning("job %s %s site=%s upstream=%s: %s",
+                    purchase->jobs ? purchase->jobs->id : "without id",
+                    job_error_code(outcome->error), purchase->host ? purchase->host : "",
+                    purchase->upstream ? purchase->upstream : "",
+                    outcome->text ? outcome->text : "");
         purchase->state = outcome->state;
         int r = write_decision(progress, purchase, outcome, charge);
         if (r < 0) {

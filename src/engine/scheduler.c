@@ -67,10 +67,10 @@ void scheduler_free(struct scheduler *scheduler)
         }
         while (scheduler->due)
                 forget_job(scheduler, scheduler->due);
-        while ((purchase = queue_pop_any(&scheduler->queue)))
+        while ((purchase = queue_pop(&scheduler->queue, INT64_MAX, true)))
                 purchase_unref(purchase);
-        DL_FOREACH_SAFE2(scheduler->accepted, purchase, next, queue_next)
-        purchase_unref(purchase);
+        DL_FOREACH_SAFE2 (scheduler->accepted, purchase, next, queue_next)
+                purchase_unref(purchase);
         (void)pthread_mutex_destroy(&scheduler->mutex);
         free(scheduler);
 }
@@ -171,34 +171,51 @@ bool scheduler_has_other(struct scheduler *scheduler, const struct account *acco
 
 /* ---- taking turns ---- */
 
-/* A probe may be any: it is not held to the pause of a single job, nor to the budget. */
+/* A probe is not held to the pause of a single job, nor to the budget. */
 static struct purchase *pick_locked(struct scheduler *scheduler, bool probe, int64_t now_ms,
                                     int64_t *ret_again_ms)
 {
         struct queue *queue = &scheduler->queue;
-
-        if (probe)
-                return queue_pop_any(queue);
+        bool retries = budget_has(&scheduler->budget, now_ms);
         struct purchase *purchase =
-                queue_pop(queue, now_ms, budget_has(&scheduler->budget, now_ms));
+                probe ? queue_pop_probe(queue, now_ms) : queue_pop(queue, now_ms, retries);
+
         if (!purchase) {
                 int64_t until_ms = queue_delayed_until(queue);
-                *ret_again_ms = until_ms > now_ms && until_ms != INT64_MAX
-                                        ? until_ms
-                                        : now_ms + NO_BUDGET_PAUSE_MS;
+                /* What is left waits for its moment, or for the budget. */
+                if (until_ms <= now_ms || (!retries && until_ms > now_ms + NO_BUDGET_PAUSE_MS))
+                        until_ms = now_ms + NO_BUDGET_PAUSE_MS;
+                if (until_ms < *ret_again_ms)
+                        *ret_again_ms = until_ms;
         }
         return purchase;
 }
 
-/* What a turn costs. */
-static void count_turn_locked(struct scheduler *scheduler, struct purchase *purchase, bool probe,
+/* What a turn costs; a probe is free. */
+static void count_turn_locked(struct scheduler *scheduler, struct scheduler_turn *turn,
                               int64_t now_ms)
 {
-        if (!probe && purchase->retried)
-                (void)budget_spend(&scheduler->budget, now_ms);
+        struct purchase *purchase = turn->purchase;
+
+        turn->retry = purchase->retried;
         purchase->retried = false;
-        if (!probe && purchase->attempts++ == 0)
+        if (turn->probe)
+                return;
+        purchase->attempts++;
+        if (turn->retry)
+                (void)budget_spend(&scheduler->budget, now_ms);
+        else
                 budget_earn(&scheduler->budget);
+}
+
+/* It was not sent after all. */
+static void uncount_turn_locked(struct scheduler *scheduler, const struct scheduler_turn *turn)
+{
+        turn->purchase->retried = turn->retry;
+        if (turn->probe)
+                return;
+        turn->purchase->attempts--;
+        budget_take_back(&scheduler->budget, turn->retry);
 }
 
 static void occupy_locked(struct scheduler *scheduler, struct account *account,
@@ -225,12 +242,15 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn
         if (account)
                 purchase = pick_locked(scheduler, account->breaker.open, now_ms, ret_again_ms);
         if (purchase) {
-                bool probe = breaker_begin(&account->breaker);
-                count_turn_locked(scheduler, purchase, probe, now_ms);
+                *ret_turn = (struct scheduler_turn){
+                        .purchase = purchase,
+                        .account = account,
+                        .probe = breaker_begin(&account->breaker),
+                };
+                count_turn_locked(scheduler, ret_turn, now_ms);
                 occupy_locked(scheduler, account, purchase);
                 purchase->state = JOB_SENDING;
                 entry_move_locked(scheduler, purchase, JOB_SENDING);
-                *ret_turn = (struct scheduler_turn){purchase, account, probe};
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return purchase != NULL;
@@ -256,7 +276,7 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
                 assert(account);
                 DL_DELETE2(scheduler->accepted, purchase, queue_prev, queue_next);
                 occupy_locked(scheduler, account, purchase);
-                *ret_turn = (struct scheduler_turn){purchase, account, false};
+                *ret_turn = (struct scheduler_turn){.purchase = purchase, .account = account};
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return purchase != NULL;
@@ -317,16 +337,19 @@ void scheduler_land(struct scheduler *scheduler, struct purchase *purchase)
         purchase_unref(purchase);
 }
 
-static void count_try_locked(struct purchase *purchase, bool probe, enum scheduler_try tried)
+static void count_try_locked(struct scheduler *scheduler, const struct scheduler_turn *turn,
+                             enum scheduler_try tried)
 {
+        struct purchase *purchase = turn->purchase;
+
         switch (tried) {
         case SCHEDULER_NOT_TRIED:
-                purchase->attempts -= !probe;
+                uncount_turn_locked(scheduler, turn);
                 return;
         case SCHEDULER_TURNED_AWAY:
                 break;
         case SCHEDULER_IN_DOUBT:
-                purchase->attempts += probe; /* what may cost money counts */
+                purchase->attempts += turn->probe; /* what may cost money counts */
                 purchase->doubtful = true;
                 break;
         }
@@ -335,13 +358,13 @@ static void count_try_locked(struct purchase *purchase, bool probe, enum schedul
 
 /* Where it waits: a probe that failed lets others probe; an open breaker is pause enough. */
 static void queue_again_locked(struct scheduler *scheduler, const struct scheduler_turn *turn,
-                               int64_t pause_ms)
+                               enum scheduler_try tried, int64_t pause_ms)
 {
         struct purchase *purchase = turn->purchase;
 
-        if (turn->probe && purchase->retried)
+        if (turn->probe && tried != SCHEDULER_NOT_TRIED)
                 pause_ms = scheduler->setup.config->retry.probe_ms;
-        else if (turn->account->breaker.open)
+        else if (turn->account->breaker.open && tried != SCHEDULER_NOT_TRIED)
                 pause_ms = 0;
         if (pause_ms > 0)
                 queue_delay(&scheduler->queue, purchase, clock_monotonic_ms() + pause_ms);
@@ -373,8 +396,8 @@ bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn 
                 purchase_unref(purchase);
         } else {
                 entry_place_locked(scheduler, purchase, PURCHASE_WAITS);
-                count_try_locked(purchase, turn->probe, tried);
-                queue_again_locked(scheduler, turn, pause_ms);
+                count_try_locked(scheduler, turn, tried);
+                queue_again_locked(scheduler, turn, tried, pause_ms);
                 forget_stored_body(purchase);
                 if (scheduler->draining)
                         entry_nudge_locked(scheduler, purchase);
@@ -478,8 +501,7 @@ void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail
         scheduler->draining = true;
         scheduler->idle_loop = loop;
         scheduler->idle = idle;
-        DL_FOREACH2(scheduler->due, job, due_next)
-        {
+        DL_FOREACH2 (scheduler->due, job, due_next) {
                 if (job->purchase->place == PURCHASE_WAITS && scheduler->setup.store)
                         results_nudge(scheduler->setup.results, job);
         }

@@ -61,6 +61,7 @@ struct scheduler_turn {
         struct purchase *purchase; /* with the queue's reference; its state is sending */
         struct account *account;
         bool probe; /* the breaker's */
+        bool retry; /* it was turned away before */
 };
 
 /*

@@ -91,8 +91,7 @@ void request_end_holds(struct server *server)
 {
         struct request *request, *next;
 
-        DL_FOREACH_SAFE2(server->held, request, next, held_next)
-        {
+        DL_FOREACH_SAFE2 (server->held, request, next, held_next) {
                 if (request->held_for == HOLD_FOR_ANSWER)
                         on_hold_over(request);
         }
@@ -191,6 +190,9 @@ static enum MHD_Result on_ready(struct request *request)
 {
         connection_enter(request->connection, CONNECTION_BUSY);
         request->phase = REQUEST_READY;
+        if (request->server->closed && !request->job)
+                request_refuse(request, 503, "draining",
+                               "solvegate is being stopped; ask again when it is back");
         if (request->refusal.status != 0)
                 return reply_refusal(request);
         return request->cancels ? request->route->cancel(request) : request->route->handle(request);

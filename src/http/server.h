@@ -70,7 +70,6 @@ struct server_setup {
 /* What is passed must outlive the server. Returns 0 or -errno. */
 int server_new(const struct server_setup *setup, struct server **ret_server);
 
-/* How many requests are being received, held or answered. */
 /*
  * The end, in two steps. server_finish(): what is held for an answer is answered with what there
  * is, and nothing is held for one any more. server_close(): every request is refused from now on;
@@ -80,6 +79,7 @@ int server_new(const struct server_setup *setup, struct server **ret_server);
 void server_finish(struct server *server);
 bool server_close(struct server *server);
 
+/* How many requests are being received, held or answered. */
 size_t server_requests(const struct server *server);
 
 /*

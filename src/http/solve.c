@@ -42,7 +42,7 @@ static struct gateway_order read_order(struct request *request,
                 order.key = key;
         else if (field)
                 request_refuse(request, 400, "bad_request",
-                               "the Idempotency-Key is not 1 to %d visible characters of ASCII, "
+                               "the Idempotency-Key is not 1 to %d printable characters of ASCII, "
                                "in quotes or without",
                                JOB_KEY_BYTES_MAX);
         return order;

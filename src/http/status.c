@@ -51,8 +51,8 @@ static void cancel(struct request *request)
         if (request->refusal.status == 0 && entry_cancel(gateway_scheduler(server->gateway),
                                                          server->loop, request->job) == ENTRY_SENT)
                 request_refuse(request, 409, "already_sent",
-                               "the job was sent already and cannot be taken back; ask for its "
-                               "status");
+                               "the job was sent already, or has ended, and cannot be taken back; "
+                               "ask for its status");
 }
 
 enum MHD_Result status_cancel(struct request *request)

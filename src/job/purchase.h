@@ -55,7 +55,7 @@ struct purchase {
         struct body *body;                        /* NULL: on disk only, or not needed any more */
         bool body_stored;                         /* the store has the body */
         bool sent_stored; /* the store has it as sending, accepted or final */
-        int attempts;     /* how often it was sent, a breaker's probes apart */
+        int attempts; /* how often it was sent, a breaker's probes that were turned away apart */
 
         /* valid where the store gave it back as accepted */
         char *upstream;    /* the account's name */

@@ -28,8 +28,7 @@ void queue_return(struct queue *queue, struct purchase *purchase)
                 DL_APPEND2(queue->ready, purchase, queue_prev, queue_next);
                 return;
         }
-        DL_FOREACH2(queue->ready, later, queue_next)
-        {
+        DL_FOREACH2 (queue->ready, later, queue_next) {
                 if (later->number > purchase->number)
                         break;
         }
@@ -42,8 +41,7 @@ void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_bef
 
         purchase->delayed = true;
         purchase->not_before_ms = not_before_ms;
-        DL_FOREACH2(queue->delayed, later, queue_next)
-        {
+        DL_FOREACH2 (queue->delayed, later, queue_next) {
                 if (later->not_before_ms > not_before_ms)
                         break;
         }
@@ -61,32 +59,51 @@ void queue_remove(struct queue *queue, struct purchase *purchase)
         queue->count--;
 }
 
-struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries)
+/* The first of a list that may go; those behind one that is not due yet are not either. */
+static struct purchase *first_that_may(struct purchase *list, int64_t now_ms, bool retries)
 {
         struct purchase *purchase;
 
-        DL_FOREACH2(queue->delayed, purchase, queue_next)
-        {
-                if (purchase->not_before_ms > now_ms) {
-                        purchase = NULL;
-                        break;
-                }
+        DL_FOREACH2 (list, purchase, queue_next) {
+                if (purchase->delayed && purchase->not_before_ms > now_ms)
+                        return NULL;
                 if (retries || !purchase->retried)
-                        break;
+                        return purchase;
         }
+        return NULL;
+}
+
+/* Any retry may, due or not. */
+static struct purchase *first_retry(struct purchase *list)
+{
+        struct purchase *purchase;
+
+        DL_FOREACH2 (list, purchase, queue_next) {
+                if (purchase->retried)
+                        return purchase;
+        }
+        return NULL;
+}
+
+struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries)
+{
+        struct purchase *purchase = first_that_may(queue->delayed, now_ms, retries);
+
         if (!purchase)
-                DL_FOREACH2(queue->ready, purchase, queue_next)
-        if (retries || !purchase->retried)
-                break;
+                purchase = first_that_may(queue->ready, now_ms, retries);
         if (purchase)
                 queue_remove(queue, purchase);
         return purchase;
 }
 
-struct purchase *queue_pop_any(struct queue *queue)
+struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms)
 {
-        struct purchase *purchase = queue->ready ? queue->ready : queue->delayed;
+        struct purchase *purchase = queue->ready;
 
+        if (!purchase)
+                purchase = first_that_may(queue->delayed, now_ms, true);
+        if (!purchase)
+                purchase = first_retry(queue->delayed);
         if (purchase)
                 queue_remove(queue, purchase);
         return purchase;

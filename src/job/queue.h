@@ -38,8 +38,11 @@ void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_bef
  */
 struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries);
 
-/* Takes any, those that are ready first. */
-struct purchase *queue_pop_any(struct queue *queue);
+/*
+ * Takes one that is to probe an upstream: those that are ready first, and a retry before its
+ * moment. One that is delayed for another reason waits for it.
+ */
+struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms);
 
 /* When the earliest of the delayed ones may be taken; INT64_MAX without any. */
 int64_t queue_delayed_until(const struct queue *queue);

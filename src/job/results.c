@@ -276,8 +276,8 @@ static void forget_all(struct results *results, struct job *gone)
 
         if (gone && results->setup.forget)
                 results->setup.forget(results->setup.arg, gone);
-        DL_FOREACH_SAFE2(gone, job, next, expiry_next)
-        unlist(results, job);
+        DL_FOREACH_SAFE2 (gone, job, next, expiry_next)
+                unlist(results, job);
 }
 
 /* Puts a job that has become final at the end of the list, which makes room for it. */

@@ -42,7 +42,7 @@ void results_free(struct results *results);
  */
 int results_add(struct results *results, struct job *job, struct job **ret_other);
 
-/* Forgets a job that was added and never got past queued. */
+/* Forgets a job that was added and is not final. */
 void results_remove(struct results *results, struct job *job);
 
 /* Finds a job by id. Returns it with a reference for the caller, or NULL: unknown or expired. */

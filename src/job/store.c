@@ -264,7 +264,7 @@ static int write_batch(struct store *store, struct store_item *batch)
 
 static void finish_record(struct store *store, struct store_record *record, int error)
 {
-        if (error < 0 && record->must)
+        if (error < 0 && record->must && store->started) /* else the next start decides again */
                 store->lost++;
         if (error < 0 && record->body && record->purchase) /* which may be written already */
                 store_bodies_note(store, record->purchase->number);

@@ -125,8 +125,7 @@ static void detach_jobs(struct purchase *purchase)
 {
         struct job *job, *next;
 
-        DL_FOREACH_SAFE2(purchase->jobs, job, next, sibling_next)
-        {
+        DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
                 DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
                 job->attached = false;
                 job_unref(job);

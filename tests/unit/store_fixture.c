@@ -120,8 +120,7 @@ void free_purchase(struct purchase *purchase)
 {
         struct job *job, *next;
 
-        DL_FOREACH_SAFE2(purchase->jobs, job, next, sibling_next)
-        {
+        DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
                 DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
                 job->attached = false;
                 job_unref(job);
@@ -307,8 +306,8 @@ static void add_jobs_of(struct store_record *record)
 
         record->jobs = calloc(PURCHASES_MAX, sizeof *record->jobs);
         assert_non_null(record->jobs);
-        DL_FOREACH2(record->purchase->jobs, job, sibling_next)
-        record->jobs[record->job_count++] = job_ref(job);
+        DL_FOREACH2 (record->purchase->jobs, job, sibling_next)
+                record->jobs[record->job_count++] = job_ref(job);
 }
 
 struct store_record *record_for(struct fixture *f, enum store_purchase move,
@@ -369,8 +368,8 @@ int forget_jobs(struct fixture *f, const struct purchase *purchase)
         record->must = true;
         record->forget = calloc(PURCHASES_MAX, sizeof *record->forget);
         assert_non_null(record->forget);
-        DL_FOREACH2(purchase->jobs, job, sibling_next)
-        (void)strcpy(record->forget[record->forget_count++], job->id);
+        DL_FOREACH2 (purchase->jobs, job, sibling_next)
+                (void)strcpy(record->forget[record->forget_count++], job->id);
         return write_record(f, record);
 }
 

@@ -390,7 +390,7 @@ static void what_was_accepted_before_the_start_is_followed_at_its_account(void *
         assert_int_equal(turn.account->in_flight, 1);
         assert_false(scheduler_take_accepted(f->scheduler, &turn));
         assert_int_equal(state_of(f, submit(f, "a")), JOB_ACCEPTED);
-        turn = (struct scheduler_turn){purchase, &f->accounts[1], false};
+        turn = (struct scheduler_turn){.purchase = purchase, .account = &f->accounts[1]};
         solve_turn(f, &turn);
         assert_int_equal(state_of(f, job), JOB_SOLVED);
         assert_int_equal(f->accounts[1].in_flight, 0);

@@ -104,9 +104,9 @@ static void delayed_ones_are_taken_by_their_moment_and_not_before(void **state)
         assert_ptr_equal(queue_pop(&f.queue, 100, true), &f.purchases[4]);
         assert_null(queue_pop(&f.queue, 199, true));
         assert_int_equal(queue_delayed_until(&f.queue), 200);
-        assert_ptr_equal(queue_pop_any(&f.queue), &f.purchases[3]);
-        assert_ptr_equal(queue_pop_any(&f.queue), &f.purchases[1]);
-        assert_null(queue_pop_any(&f.queue));
+        assert_ptr_equal(queue_pop_probe(&f.queue, INT64_MAX), &f.purchases[3]);
+        assert_ptr_equal(queue_pop_probe(&f.queue, INT64_MAX), &f.purchases[1]);
+        assert_null(queue_pop_probe(&f.queue, INT64_MAX));
         assert_int_equal(f.queue.count, 0);
 }
 
@@ -125,7 +125,7 @@ static void retries_wait_while_there_may_be_none(void **state)
         assert_ptr_equal(queue_pop(&f.queue, 100, false), &f.purchases[2]);
         assert_null(queue_pop(&f.queue, 100, false));
         assert_ptr_equal(queue_pop(&f.queue, 100, true), &f.purchases[3]);
-        assert_ptr_equal(queue_pop_any(&f.queue), &f.purchases[1]);
+        assert_ptr_equal(queue_pop_probe(&f.queue, INT64_MAX), &f.purchases[1]);
 }
 
 static void one_that_was_delayed_may_come_back_without_a_pause(void **state)
