@@ -24,7 +24,7 @@
 /* What was paid for before a stop is asked for a while after it, even if it is late by then. */
 #define ACCEPTED_GRACE_MS 30000
 
-#define MESSAGE_BYTES_MAX 256
+#define MESSAGE_BYTES_MAX 1024
 
 /* ---- purchases and their jobs ---- */
 
@@ -318,10 +318,12 @@ static void end_locked(struct scheduler *scheduler, struct loop *loop, struct jo
         struct purchase *purchase = job->purchase;
         char message[MESSAGE_BYTES_MAX];
 
-        (void)snprintf(message, sizeof message, "%s; %s", why,
+        (void)snprintf(message, sizeof message, "%s; %s%s%s", why,
                        purchase->state == JOB_ACCEPTED
                                ? "the upstream has the job and may have charged it"
-                               : purchase_charge_note(purchase));
+                               : purchase_charge_note(purchase),
+                       purchase->trouble ? "; the last try: " : "",
+                       purchase->trouble ? purchase->trouble : "");
         struct outcome *outcome = outcome_failed(state, error, message);
 
         log_info("job %s %s site=%s: %s", job->id, job_state_name(state), purchase->host, message);

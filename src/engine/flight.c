@@ -216,6 +216,7 @@ static bool tries_are_left(const struct flight *flight, enum scheduler_try tried
 /* It surely was not taken, and not charged. */
 static void on_turned_away(struct flight *flight, const struct answer *answer)
 {
+        scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
         log_debug("job %s turned away by %s: %s", flight->payer, flight->turn.account->config->name,
                   answer->message);
         if (flight_time_left_ms(flight) == 0)

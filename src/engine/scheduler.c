@@ -415,6 +415,17 @@ bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchas
         return wants;
 }
 
+void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchase,
+                           const char *trouble)
+{
+        char *copy = strdup(trouble); /* without memory the client is told less */
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        free(purchase->trouble);
+        purchase->trouble = copy;
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
 int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purchase)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);

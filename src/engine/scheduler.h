@@ -109,6 +109,10 @@ bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn 
 /* Whether a purchase that was taken is to be sent: not if its jobs have gone, nor at the stop. */
 bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase);
 
+/* Keeps why a purchase was turned away, for who asks for a job that ends by its deadline. */
+void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchase,
+                           const char *trouble);
+
 /* How often a purchase was sent, a breaker's probes that were turned away apart. */
 int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purchase);
 

@@ -48,6 +48,7 @@ void purchase_unref(struct purchase *purchase)
         assert(!purchase->jobs && !purchase->listed);
         body_unref(purchase->body);
         free(purchase->host);
+        free(purchase->trouble);
         free(purchase->upstream);
         free(purchase->upstream_id);
         free(purchase);

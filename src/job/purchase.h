@@ -52,9 +52,10 @@ struct purchase {
         bool retried;                             /* it waits for a retry, which costs budget */
         bool doubtful;                            /* an earlier try may have been charged */
         bool recorded;                            /* a record of it was given to the store */
-        struct body *body;                        /* NULL: on disk only, or not needed any more */
-        bool body_stored;                         /* the store has the body */
-        bool sent_stored; /* the store has it as sending, accepted or final */
+        char *trouble;     /* why the last try was turned away, for the client; or NULL */
+        struct body *body; /* NULL: on disk only, or not needed any more */
+        bool body_stored;  /* the store has the body */
+        bool sent_stored;  /* the store has it as sending, accepted or final */
         int attempts; /* how often it was sent, a breaker's probes that were turned away apart */
 
         /* valid where the store gave it back as accepted */

@@ -72,6 +72,10 @@ static const char jobs_version_1[] =
         " PRIMARY KEY (day, client, upstream, outcome)"
         ") STRICT, WITHOUT ROWID;"
         /* for operators, with any SQLite tool */
+        "CREATE VIEW charges(time, client, upstream, job, outcome) AS"
+        " SELECT strftime('%Y-%m-%dT%H:%M:%fZ', time / 1000.0, 'unixepoch'), client, upstream, job,"
+        "  CASE outcome WHEN 1 THEN 'open' WHEN 2 THEN 'charged' WHEN 3 THEN 'not_charged'"
+        "  ELSE 'unknown' END FROM charge;"
         "CREATE VIEW ledger(client, upstream, outcome, count) AS"
         " SELECT client, upstream, CASE outcome WHEN 1 THEN 'open' WHEN 2 THEN 'charged'"
         "  WHEN 3 THEN 'not_charged' ELSE 'unknown' END, sum(count)"
