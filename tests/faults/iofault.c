@@ -1,5 +1,6 @@
 /*
- * iofault: makes the disk fail on request, for the tests of the store. Preloaded into the daemon.
+ * iofault: makes the disk fail, or slow, on request, for the tests of the store. Preloaded into the
+ * daemon.
  *
  * It counts the calls that change files in $IOFAULT_DIRECTORY, and fails the one that a control
  * file ($IOFAULT_CONTROL, shared with the test) names and all after it, with the error that stands
@@ -10,6 +11,10 @@
  * says "torn": it writes the first half. Of the locks those fail that are asked for to write: as if
  * another process were writing, which SQLite says as SQLITE_BUSY. It takes a refused reader's lock
  * for a fault of the file system instead, and tries it for 10 s.
+ *
+ * It makes the disk slow as well: each fsync and fdatasync there waits for delay_ms before it is
+ * done, or fails, whatever kinds count. The time is looked at again and again, so a test can end
+ * it.
  *
  * Thread: any. The control file is read and written by atomic operations alone.
  */
@@ -45,8 +50,11 @@ struct control {
         _Atomic int32_t error;     /* errno of a failing call */
         _Atomic int32_t kinds;     /* which count */
         _Atomic int32_t torn;      /* a failing write writes its first half */
-        int32_t unused;
+        _Atomic int32_t delay_ms;  /* how long a sync waits first */
+        _Atomic int64_t delayed;   /* how many did, or do */
 };
+
+#define DELAY_STEP_MS 5
 
 static struct {
         struct control *control; /* NULL: nothing ever fails */
@@ -179,6 +187,23 @@ static bool fails(int fd, enum kind kind)
         return error != 0;
 }
 
+/* Waits for a slow disk. */
+static void be_slow(int fd)
+{
+        struct control *control = real.control;
+
+        if (!control || atomic_load(&control->delay_ms) == 0)
+                return;
+
+        int saved = errno;
+        if (file_counts(fd, KIND_SYNC)) {
+                atomic_fetch_add(&control->delayed, 1);
+                for (int ms = 0; ms < atomic_load(&control->delay_ms); ms += DELAY_STEP_MS)
+                        (void)usleep(DELAY_STEP_MS * 1000);
+        }
+        errno = saved;
+}
+
 static bool torn(void)
 {
         return atomic_load(&real.control->torn) != 0;
@@ -267,12 +292,14 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset)
 int fsync(int fd)
 {
         ready();
+        be_slow(fd);
         return fails(fd, KIND_SYNC) ? -1 : real.fsync(fd);
 }
 
 int fdatasync(int fd)
 {
         ready();
+        be_slow(fd);
         return fails(fd, KIND_SYNC) ? -1 : real.fdatasync(fd);
 }
 

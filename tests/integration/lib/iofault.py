@@ -1,8 +1,9 @@
-"""A disk that fails when the test says so: drives tests/faults/iofault.c.
+"""A disk that fails, or is slow, when the test says so: drives tests/faults/iofault.c.
 
     disk = FaultyDisk(tmp_path / "control", state_directory)
     house = gateway(..., environment=disk.environment)
     disk.fail(errno.ENOSPC, after=3)    # the third call from now, and all after it
+    disk.slow(0.5)                      # each sync from now, and those that wait already
     disk.mend()
 """
 
@@ -25,7 +26,7 @@ class _Control(ctypes.Structure):
     _fields_ = [("calls", ctypes.c_int64), ("fail_from", ctypes.c_int64),
                 ("failed", ctypes.c_int64), ("error", ctypes.c_int32),
                 ("kinds", ctypes.c_int32), ("torn", ctypes.c_int32),
-                ("unused", ctypes.c_int32)]
+                ("delay_ms", ctypes.c_int32), ("delayed", ctypes.c_int64)]
 
 
 class FaultyDisk:
@@ -63,8 +64,23 @@ class FaultyDisk:
         control.failed = 0
         control.fail_from = control.calls + after
 
+    @property
+    def delayed(self):
+        """How many syncs had to wait since slow(), whether they have ended or not."""
+        return self._control.delayed
+
+    def slow(self, seconds=3600.0):
+        """From now on each sync takes so long; without seconds, until somebody says otherwise."""
+        self._control.delayed = 0
+        self._control.delay_ms = int(seconds * 1000)
+
+    def fast(self):
+        """Syncs end at once, those that wait as well."""
+        self._control.delay_ms = 0
+
     def mend(self):
         self._control.fail_from = 0
+        self.fast()
 
 
 def _with_option(variable, option):
