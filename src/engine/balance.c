@@ -130,13 +130,15 @@ static void ask(struct balance *balance, struct transfers *transfers)
                 settle(balance, &no_memory);
 }
 
-/* Arms the waiter, if one is given, when there is an answer to come. */
+/* For a waiter it asks if the last answer is old, and arms him until there is one; without, always.
+ */
 static bool begin(struct balance *balance, struct transfers *transfers, struct waiter *waiter)
 {
         bool old, first;
 
         (void)pthread_mutex_lock(&balance->mutex);
-        old = balance->asking || (!balance->closed && balance->again_ms <= clock_monotonic_ms());
+        old = balance->asking ||
+              (!balance->closed && (!waiter || balance->again_ms <= clock_monotonic_ms()));
         first = old && !balance->asking;
         if (old && waiter)
                 waiters_add_locked(&balance->waiters, waiter);

@@ -30,7 +30,7 @@ void balances_free(struct balances *balances);
 /* The one that tools are told: of the first account by priority. */
 struct balance *balances_first(struct balances *balances);
 
-/* Asks every upstream whose last answer is not fresh. Thread: the loop's of the transfers. */
+/* Asks every upstream that is not being asked already. Thread: the loop's of the transfers. */
 void balances_refresh(struct balances *balances, struct transfers *transfers);
 
 /*

@@ -7,6 +7,7 @@ import pytest
 
 from lib import canary, expect
 from lib.build import wait_until
+from lib.gateway import upstream_of
 from lib.http import Connection
 
 PATHS = pytest.mark.parametrize("path", ["/api/account/balance", "/balance",
@@ -103,3 +104,12 @@ def test_a_token_of_the_client_changes_nothing(house):
 
 def test_a_balance_is_refused_to_a_foreign_host(house):
     expect.error(house.get("/balance", {"Host": "evil.example"}), 403, "forbidden_host")
+
+
+def test_every_upstream_is_asked_now_and_then_without_being_asked(simulator, gateway):
+    sims = [simulator(), simulator()]
+    upstreams = [{"name": f"up-{n}", "priority": n, **upstream_of(sim)}
+                 for n, sim in enumerate(sims)]
+    gateway(upstreams=upstreams, poll={"balance": 0.2})
+    for sim in sims:
+        wait_until(lambda sim=sim: sim.counters()["balance_requests"] >= 3)
