@@ -89,10 +89,13 @@ static int decide_waiting(struct progress *progress, struct purchase *purchase,
                 progress->waiting++;
                 return 0;
         }
-        progress->cancelled++;
         (void)snprintf(message, sizeof message,
-                       "the site is not on the allow-list any more, so the job was not sent; %s",
-                       purchase_charge_note(purchase));
+                       "the site is not on the allow-list any more, so the job was not sent%s; %s",
+                       purchase->doubtful ? " again" : "", purchase_charge_note(purchase));
+        /* Cancelled means: never sent. */
+        if (purchase->doubtful)
+                return end_unknown(progress, purchase, message, STORE_CHARGE_NONE, ret_outcome);
+        progress->cancelled++;
         return end(progress, purchase, outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, message),
                    STORE_CHARGE_NONE, ret_outcome);
 }

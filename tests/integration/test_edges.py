@@ -314,6 +314,22 @@ def test_a_job_whose_site_was_taken_off_the_list_is_cancelled_at_the_start(simul
     assert rows_of(bodies(state), "SELECT count(*) FROM body") == [(0,)]
 
 
+def test_a_job_that_may_have_been_charged_is_unknown_when_its_site_was_taken_off(simulator,
+                                                                                 durable):
+    sim = simulator(mode="pro", latency=0)
+    house = durable(sim, retry={"on_unknown": "retry"})
+    sim.fault("solve:hang")
+    job_id = house.submit(job())
+    wait_until(lambda: sim.counters()["accepted"] == 1)
+    house.kill()
+    house.exit_statuses = (house.popen.returncode,)
+    sim.clear_faults()
+    house = durable(sim, sites=["other.example.com"], retry={"on_unknown": "retry"})
+    body = expect.failed(house.status(job_id), "outcome_unknown")
+    assert "may have been charged" in body["message"]
+    assert sim.counters()["solve_requests"] == 1
+
+
 def test_identical_jobs_that_are_late_after_a_restart_all_get_the_result(simulator, durable):
     sim = simulator(mode="free", latency=4.0)
     house = durable(sim, limits={"job_deadline": 3.0})
