@@ -28,7 +28,8 @@
 
 /* ---- purchases and their jobs ---- */
 
-void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase)
+/* Makes a purchase joinable, in place of an older one. */
+static void list_locked(struct scheduler *scheduler, struct purchase *purchase)
 {
         struct purchase *older = NULL;
 
@@ -66,7 +67,8 @@ static void add_due_locked(struct scheduler *scheduler, struct job *job)
         scheduler->due_count++;
 }
 
-void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase, struct job *job)
+/* Adds a job to a purchase that is not final. */
+static void attach_locked(struct scheduler *scheduler, struct purchase *purchase, struct job *job)
 {
         (void)job_ref(job); /* the purchase's; not in the macro, which would take several */
         DL_APPEND2(purchase->jobs, job, sibling_prev, sibling_next);
@@ -216,9 +218,9 @@ static int submit_locked(struct scheduler *scheduler, struct job *job, struct pu
         } else if (r == 0) {
                 if (job->source == JOB_FROM_UPSTREAM) {
                         (void)queue_push(&scheduler->queue, purchase_ref(candidate));
-                        entry_list_locked(scheduler, candidate);
+                        list_locked(scheduler, candidate);
                 }
-                entry_attach_locked(scheduler, job->purchase, job);
+                attach_locked(scheduler, job->purchase, job);
         }
         job_unref(solved);
         return r;
@@ -490,7 +492,7 @@ static int adopt_jobs(struct scheduler *scheduler, struct purchase *purchase)
                 mend_deadline(scheduler, purchase, job);
                 int added = add_restored(scheduler, job);
                 if (added == 0)
-                        entry_attach_locked(scheduler, purchase, job);
+                        attach_locked(scheduler, purchase, job);
                 else
                         r = added;
                 job_unref(job);
@@ -521,10 +523,10 @@ int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct
         } else if (state == JOB_ACCEPTED) {
                 entry_place_locked(scheduler, purchase, PURCHASE_FLIES);
                 DL_APPEND2(scheduler->accepted, purchase, queue_prev, queue_next);
-                entry_list_locked(scheduler, purchase);
+                list_locked(scheduler, purchase);
         } else {
                 queue_return(&scheduler->queue, purchase);
-                entry_list_locked(scheduler, purchase);
+                list_locked(scheduler, purchase);
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         outcome_unref(outcome);

@@ -34,8 +34,11 @@ struct step {
 
 /* ---- records ---- */
 
-int journal_fill_locked(struct store_record *record, struct purchase *purchase,
-                        enum job_state state)
+/*
+ * Fills a record with a purchase as it is going to be and with the rows of its jobs that are not
+ * stored yet, which are then being kept. Returns 0 or -ENOMEM.
+ */
+static int fill_locked(struct store_record *record, struct purchase *purchase, enum job_state state)
 {
         struct job *job;
         size_t count = 0;
@@ -60,7 +63,8 @@ int journal_fill_locked(struct store_record *record, struct purchase *purchase,
         return 0;
 }
 
-void journal_kept_locked(const struct store_record *record, bool kept)
+/* The end of fill_locked(): the jobs are kept now, or not. */
+static void note_kept_locked(const struct store_record *record, bool kept)
 {
         for (size_t i = 0; i < record->job_count; i++) {
                 struct job *job = record->jobs[i];
@@ -117,7 +121,7 @@ static void on_step_stored(struct store_record *record, int error, void *arg)
         struct purchase *purchase = step->about.purchase;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
-        journal_kept_locked(record, error == 0);
+        note_kept_locked(record, error == 0);
         if (error == 0 && record->body)
                 purchase->body_stored = true;
         if (record->state == JOB_SENDING)
@@ -145,7 +149,7 @@ static struct store_record *step_record_locked(const struct journal *about, enum
         struct store_record *record = store_record_new();
         struct step *step = malloc(sizeof *step);
 
-        if (!record || !step || journal_fill_locked(record, about->purchase, state) < 0) {
+        if (!record || !step || fill_locked(record, about->purchase, state) < 0) {
                 store_record_free(record);
                 free(step);
                 return NULL;

@@ -3,7 +3,6 @@
  */
 #include "engine/keep.h"
 
-#include "base/clock.h"
 #include "config/config.h"
 #include "engine/scheduler_private.h"
 #include "job/body.h"
@@ -20,7 +19,6 @@
 /* A row on its way to the store. */
 struct keeping {
         struct scheduler *scheduler;
-        struct loop *loop;
         struct job *job; /* a reference */
 };
 
@@ -115,7 +113,7 @@ static int write_row_locked(struct scheduler *scheduler, struct loop *loop, stru
                 store_record_free(record);
                 return -ENOMEM;
         }
-        *keeping = (struct keeping){scheduler, loop, job_ref(job)};
+        *keeping = (struct keeping){scheduler, job_ref(job)};
         record->done = on_row_stored;
         record->arg = keeping;
         record->loop = loop;

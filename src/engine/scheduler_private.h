@@ -13,7 +13,6 @@
 
 struct job;
 struct outcome;
-struct store_record;
 
 struct scheduler {
         struct scheduler_setup setup; /* immutable */
@@ -47,12 +46,6 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler);
 
 /* ---- entry.c ---- */
 
-/* Adds a job to a purchase that is not final. */
-void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase, struct job *job);
-
-/* Makes a purchase joinable, in place of an older one. */
-void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase);
-
 /* Says who moves a purchase on from now on. */
 void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
                         enum purchase_place place);
@@ -80,17 +73,5 @@ void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purch
 
 /* Lets nobody join a purchase any more. */
 void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase);
-
-/* ---- journal.c ---- */
-
-/*
- * Fills a record with a purchase as it is going to be and with the rows of its jobs that are not
- * stored yet, which are then being kept. Returns 0 or -ENOMEM.
- */
-int journal_fill_locked(struct store_record *record, struct purchase *purchase,
-                        enum job_state state);
-
-/* The end of journal_fill_locked(): the jobs are kept now, or not. */
-void journal_kept_locked(const struct store_record *record, bool kept);
 
 #endif
