@@ -6,6 +6,7 @@
 
 #include "base/strbuf.h"
 #include "config/config_check.h"
+#include "config/config_fields.h"
 #include "config/config_read.h"
 #include "config/config_source.h"
 #include "config/problem.h"
@@ -61,6 +62,15 @@ static void correct_lines(const struct config_source *source, config_setting_t *
         }
 }
 
+/* Puts a relative path behind a directory. The caller frees. */
+static int join(const char *directory, const char *path, char **ret_whole)
+{
+        size_t len = strlen(directory);
+        const char *slash = len > 0 && directory[len - 1] == '/' ? "" : "/";
+
+        return asprintf(ret_whole, "%s%s%s", directory, slash, path) < 0 ? -ENOMEM : 0;
+}
+
 /* Gives path, which counts from the directory of file, as an absolute one. The caller frees. */
 static int make_absolute(const char *file, const char *path, char **ret_absolute)
 {
@@ -70,8 +80,8 @@ static int make_absolute(const char *file, const char *path, char **ret_absolute
         int r = from ? 0 : -errno;
 
         free(directory);
-        if (r == 0 && asprintf(ret_absolute, "%s/%s", strcmp(from, "/") == 0 ? "" : from, path) < 0)
-                r = -ENOMEM;
+        if (r == 0)
+                r = join(from, path, ret_absolute);
         free(from);
         return r;
 }
@@ -92,27 +102,84 @@ static int take_granted_directory(struct config *config)
         return 0;
 }
 
-/* Makes the state directory absolute: a relative path counts from the configuration file. */
-static int resolve_state_directory(const struct config_source *source, const config_t *tree,
-                                   struct config *config)
+/* Makes the path of a setting absolute: a relative one counts from the configuration file. */
+static int resolve_path(const struct config_source *source, const config_setting_t *setting,
+                        const char *name, char **path)
 {
-        const config_setting_t *setting = config_lookup(tree, "state_directory");
         char *absolute = NULL;
-        int r = setting ? 0 : take_granted_directory(config);
 
-        if (r < 0 || config->state_directory[0] == '/')
-                return r;
-        r = make_absolute(config->file, config->state_directory, &absolute);
+        if ((*path)[0] == '/')
+                return 0;
+        int r = make_absolute(source->files[0], *path, &absolute);
         if (r == -ENOMEM)
                 return r;
         if (r < 0)
                 return config_source_problem(source, setting ? setting->line : 0,
-                                             "the directory that state_directory \"%.200s\" counts "
-                                             "from cannot be told (%s); write it from / on",
-                                             config->state_directory, strerrordesc_np(-r));
-        free(config->state_directory);
-        config->state_directory = absolute;
+                                             "the directory that %s \"%.200s\" counts from cannot "
+                                             "be told (%s); write it from / on",
+                                             name, *path, strerrordesc_np(-r));
+        free(*path);
+        *path = absolute;
         return 0;
+}
+
+static int resolve_state_directory(const struct config_source *source, const config_t *tree,
+                                   struct config *config)
+{
+        const config_setting_t *setting = config_lookup(tree, "state_directory");
+        int r = setting ? 0 : take_granted_directory(config);
+
+        if (r == 0)
+                r = resolve_path(source, setting, "state_directory", &config->state_directory);
+        return r;
+}
+
+static int resolve_tls(const struct config_source *source, const config_t *tree,
+                       struct config *config)
+{
+        const config_setting_t *list = config_lookup(tree, "listen");
+        int r = 0;
+
+        for (size_t i = 0; i < config->listen_count && r == 0; i++) {
+                struct config_listen *listen = &config->listen[i];
+                if (!list || !listen->tls.certificate)
+                        continue;
+                const config_setting_t *group = config_setting_get_member(
+                        config_setting_get_elem(list, (unsigned)i), "tls");
+                r = resolve_path(source, config_setting_get_member(group, "certificate"),
+                                 "certificate", &listen->tls.certificate);
+                if (r == 0)
+                        r = resolve_path(source, config_setting_get_member(group, "key"), "key",
+                                         &listen->tls.key);
+        }
+        return r;
+}
+
+/* Its path counts from the state directory, which is absolute by now. */
+static int resolve_audit(struct config *config)
+{
+        char *absolute = NULL;
+
+        if (config->audit.file[0] == '/')
+                return 0;
+        int r = join(config->state_directory, config->audit.file, &absolute);
+        if (r < 0)
+                return r;
+        free(config->audit.file);
+        config->audit.file = absolute;
+        return 0;
+}
+
+static int resolve_paths(const struct config_source *source, const config_t *tree,
+                         struct config *config)
+{
+        int r = resolve_state_directory(source, tree, config);
+
+        if (r == 0)
+                r = resolve_tls(source, tree, config);
+        if (r == 0)
+                r = resolve_audit(config);
+        return r;
 }
 
 static int read_tree(const struct config_source *source, const config_t *tree,
@@ -129,7 +196,7 @@ static int read_tree(const struct config_source *source, const config_t *tree,
         if (config->file)
                 r = config_read_keys(source, config_keys, config_root_setting(tree), config);
         if (r == 0)
-                r = resolve_state_directory(source, tree, config);
+                r = resolve_paths(source, tree, config);
         if (r == 0)
                 r = config_check(config, tree, source);
         if (r < 0) {

@@ -18,8 +18,13 @@
 struct strbuf;
 
 struct config_listen {
-        char *address; /* an IPv4 or IPv6 address of the loopback interface */
+        char *address; /* an IPv4 or IPv6 address; not of the loopback interface only with clients
+                        */
         int port;      /* 0: the kernel chooses */
+        struct {
+                char *certificate; /* absolute paths to files in PEM; NULL: plain HTTP */
+                char *key;
+        } tls;
 };
 
 struct config_upstream {
@@ -35,6 +40,34 @@ struct config_upstream {
 struct config_strings {
         char **items;
         size_t count;
+};
+
+/* An entry of an allow-list: a text in the file, or a group. */
+struct config_site {
+        char *site;       /* a site pattern */
+        char *note;       /* why, for people; or NULL */
+        int64_t until_ms; /* wall clock: allowed before this moment; 0: for ever */
+};
+
+struct config_sites {
+        struct config_site *items;
+        size_t count;
+};
+
+struct config_client {
+        char *name;
+        char *token_sha256; /* 64 hexadecimal digits */
+        int weight;
+        /* of the rest, what was left out is 0 or NULL: there is no such limit */
+        int max_in_flight;
+        double rate; /* jobs in a second */
+        int burst;   /* valid with rate */
+        int daily_limit;
+        int monthly_limit;
+        struct {
+                struct config_sites allow; /* none: all that the global list allows */
+        } sites;
+        int64_t until_ms; /* wall clock: the token is good before this moment */
 };
 
 enum config_durability {
@@ -53,6 +86,7 @@ struct config {
         struct config_listen *listen;
         size_t listen_count;
         struct config_strings server_names;
+        struct config_strings origins; /* of web pages, as browsers write them */
         struct {
                 char *address; /* of the loopback interface, or NULL: no admin listener */
                 int port;      /* 0: the kernel chooses; valid with address */
@@ -63,8 +97,10 @@ struct config {
         struct config_upstream *upstreams;
         size_t upstreams_count;
         struct {
-                struct config_strings allow;
+                struct config_sites allow;
         } sites;
+        struct config_client *clients;
+        size_t clients_count;
         struct {
                 int64_t solve_hold_ms;
                 int64_t status_hold_ms;
@@ -100,6 +136,9 @@ struct config {
                 int64_t drain_timeout_ms;
         } limits;
         struct {
+                char *file; /* absolute */
+        } audit;
+        struct {
                 int level;  /* enum log_level */
                 int format; /* enum log_format */
         } log;
@@ -114,13 +153,22 @@ int config_load(const char *file, struct config **ret_config, struct strbuf *pro
 /* Frees. Takes NULL. */
 void config_free(struct config *config);
 
+/*
+ * Names to told() each key, as `limits.queue_jobs` or `listen[0].port`, in which loaded differs
+ * from running and which takes a restart to change, by the rows of the table.
+ */
+void config_compare(const struct config *running, const struct config *loaded,
+                    void (*told)(void *arg, const char *key), void *arg);
+
 /* The table, for tests and documents. */
 enum config_type {
         CONFIG_INT,     /* int */
+        CONFIG_NUMBER,  /* double; an integer or a float in the file */
         CONFIG_BYTES,   /* int64_t */
         CONFIG_SECONDS, /* int64_t in milliseconds; an integer or a float in the file */
         CONFIG_STRING,  /* char *, NULL when absent and without default */
-        CONFIG_BOOL,    /* bool */
+        CONFIG_DATE, /* int64_t, the moment at which that day is over (UTC, in ms); "2027-01-31" */
+        CONFIG_BOOL, /* bool */
         CONFIG_CHOICE,  /* int: the index in choices */
         CONFIG_STRINGS, /* struct config_strings: an array or a list of strings */
         CONFIG_GROUP,   /* keys of its own, in the same struct */
@@ -132,13 +180,18 @@ struct config_key {
         enum config_type type;
         size_t offset;                 /* in the struct of the row's level */
         const char *default_text;      /* as it would stand in the file; NULL: required;
-                                          "": a CONFIG_STRING that is left NULL, or a
-                                          CONFIG_GROUP whose fields stay zero */
+                                          "": the field, or those of a CONFIG_GROUP, are left
+                                          NULL or zero */
         const char *example;           /* as it would stand in the file; NULL: the default */
-        double min, max;               /* numbers: the value; strings and lists: the length */
+        double min, max;               /* numbers: the value; dates: the year; strings and
+                                          lists: the length */
         const char *const *choices;    /* CONFIG_CHOICE: NULL-terminated */
         const struct config_key *keys; /* CONFIG_GROUP and CONFIG_LIST: up to a NULL name */
         size_t element_bytes;          /* CONFIG_LIST */
+        const char *shorthand;         /* CONFIG_LIST: an element may be a text in place of a group,
+                                          which stands for a group with this key; an array of such
+                                          texts will do too. NULL: groups only */
+        bool reloads;                  /* a change takes effect by SIGHUP; so do all keys below */
         const char *help;              /* one sentence */
 };
 

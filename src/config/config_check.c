@@ -8,13 +8,13 @@
 #include "config/config_url.h"
 #include "config/site_pattern.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,10 +61,13 @@ static int check_listen_address(const struct check *check, size_t i)
         case CONFIG_ADDRESS_LOOPBACK:
                 return 0;
         case CONFIG_ADDRESS_OTHER:
+                if (check->config->clients_count > 0)
+                        return 0;
                 return REFUSE(check, line,
-                              "address \"%.80s\" is not of the loopback interface, where clients "
-                              "would need tokens and this version has none; listen on 127.0.0.1 or "
-                              "::1",
+                              "address \"%.80s\" is not of the loopback interface, where each tool "
+                              "must show a token, and there are no clients; add the line that "
+                              "solvegatectl token new NAME prints to clients = ( ... ), or listen "
+                              "on 127.0.0.1 or ::1",
                               address);
         case CONFIG_ADDRESS_NONE:
                 break;
@@ -91,6 +94,39 @@ static int check_listen_twice(const struct check *check, size_t i)
         return 0;
 }
 
+static const char *file_problem(const char *path)
+{
+        struct stat status;
+
+        if (stat(path, &status) < 0)
+                return "cannot be found by this user; correct the path, or give the user search "
+                       "permission on its directories";
+        if (!S_ISREG(status.st_mode))
+                return "is no regular file; name one file in PEM";
+        if (access(path, R_OK) < 0)
+                return "cannot be read by this user; give the user read permission on it";
+        return NULL;
+}
+
+/* What is in the files is checked where they are used. */
+static int check_listen_tls(const struct check *check, size_t i)
+{
+        const struct config_listen *listen = &check->config->listen[i];
+        const char *problem = NULL;
+
+        if (!listen->tls.certificate)
+                return 0;
+        problem = file_problem(listen->tls.certificate);
+        if (problem)
+                return REFUSE(check, line_of(check, "listen.[%zu].tls.certificate", i),
+                              "certificate \"%.200s\" %s", listen->tls.certificate, problem);
+        problem = file_problem(listen->tls.key);
+        if (problem)
+                return REFUSE(check, line_of(check, "listen.[%zu].tls.key", i), "key \"%.200s\" %s",
+                              listen->tls.key, problem);
+        return 0;
+}
+
 static int check_listen(const struct check *check)
 {
         int r = 0;
@@ -99,6 +135,8 @@ static int check_listen(const struct check *check)
                 r = check_listen_address(check, i);
                 if (r == 0)
                         r = check_listen_twice(check, i);
+                if (r == 0)
+                        r = check_listen_tls(check, i);
         }
         return r;
 }
@@ -156,6 +194,19 @@ static int check_server_names(const struct check *check)
         return 0;
 }
 
+static int check_origins(const struct check *check)
+{
+        const struct config_strings *origins = &check->config->origins;
+
+        for (size_t i = 0; i < origins->count; i++) {
+                const char *problem = config_url_origin_problem(origins->items[i]);
+                if (problem)
+                        return REFUSE(check, line_of(check, "origins.[%zu]", i),
+                                      "origin \"%.200s\" %s", origins->items[i], problem);
+        }
+        return 0;
+}
+
 /* A name that is safe as a file name, a metric's label and a word in a log line. */
 static const char *name_problem(const char *name)
 {
@@ -193,22 +244,6 @@ static int check_upstream_names(const struct check *check, size_t i)
         return 0;
 }
 
-static const char *ca_problem(const char *ca)
-{
-        struct stat status;
-
-        if (ca[0] != '/')
-                return "is not an absolute path; write it from / on";
-        if (stat(ca, &status) < 0)
-                return "cannot be found; correct the path, or remove ca to trust the system's "
-                       "certificates";
-        if (!S_ISREG(status.st_mode))
-                return "is no regular file; name one file of certificates in PEM";
-        if (access(ca, R_OK) < 0)
-                return "cannot be read by this user; give the user read permission on it";
-        return NULL;
-}
-
 static int check_upstream_url(const struct check *check, size_t i)
 {
         const struct config_upstream *upstream = &check->config->upstreams[i];
@@ -225,7 +260,8 @@ static int check_upstream_url(const struct check *check, size_t i)
                 return REFUSE(check, ca_line,
                               "ca stands beside an http url, which has no certificates; remove ca, "
                               "or write https");
-        problem = ca_problem(upstream->ca);
+        problem = upstream->ca[0] == '/' ? file_problem(upstream->ca)
+                                         : "is not an absolute path; write it from / on";
         if (problem)
                 return REFUSE(check, ca_line, "ca \"%.200s\" %s", upstream->ca, problem);
         return 0;
@@ -243,17 +279,93 @@ static int check_upstreams(const struct check *check)
         return r;
 }
 
-static int check_sites(const struct check *check)
+/* list: the libconfig path of the allow-list. */
+static int check_allow(const struct check *check, const struct config_sites *allow,
+                       const char *list)
 {
-        const struct config_strings *allow = &check->config->sites.allow;
-
         for (size_t i = 0; i < allow->count; i++) {
-                const char *problem = site_pattern_problem(allow->items[i]);
+                const char *problem = site_pattern_problem(allow->items[i].site);
                 if (problem)
-                        return REFUSE(check, line_of(check, "sites.allow.[%zu]", i),
-                                      "site pattern \"%.80s\" %s", allow->items[i], problem);
+                        return REFUSE(check, line_of(check, "%s.[%zu].site", list, i),
+                                      "site pattern \"%.80s\" %s", allow->items[i].site, problem);
         }
         return 0;
+}
+
+static int check_sites(const struct check *check)
+{
+        return check_allow(check, &check->config->sites.allow, "sites.allow");
+}
+
+static int check_client_name(const struct check *check, size_t i)
+{
+        const struct config_client *clients = check->config->clients;
+        const char *problem = name_problem(clients[i].name);
+
+        if (problem)
+                return REFUSE(check, line_of(check, "clients.[%zu].name", i),
+                              "client name \"%.80s\" %s", clients[i].name, problem);
+        for (size_t j = 0; j < i; j++) {
+                if (strcmp(clients[i].name, clients[j].name) == 0)
+                        return REFUSE(check, line_of(check, "clients.[%zu].name", i),
+                                      "a second client is named \"%s\"; give each its own name",
+                                      clients[i].name);
+        }
+        return 0;
+}
+
+/* What is wrong is not quoted: a token may stand there in place of its digest. */
+static int check_client_token(const struct check *check, size_t i)
+{
+        static const char digits[] = "0123456789abcdefABCDEF";
+        const struct config_client *clients = check->config->clients;
+        const char *digest = clients[i].token_sha256;
+
+        if (digest[strspn(digest, digits)] != '\0')
+                return REFUSE(check, line_of(check, "clients.[%zu].token_sha256", i),
+                              "clients[%zu].token_sha256 holds something else than hexadecimal "
+                              "digits; write what solvegatectl token hash prints",
+                              i);
+        for (size_t j = 0; j < i; j++) {
+                if (strcasecmp(digest, clients[j].token_sha256) == 0)
+                        return REFUSE(check, line_of(check, "clients.[%zu].token_sha256", i),
+                                      "clients \"%s\" and \"%s\" have the same token; make one of "
+                                      "them a token of its own with solvegatectl token new",
+                                      clients[j].name, clients[i].name);
+        }
+        return 0;
+}
+
+static int check_client(const struct check *check, size_t i)
+{
+        const struct config_client *client = &check->config->clients[i];
+        const config_setting_t *list = config_lookup(check->tree, "clients");
+        const config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
+        const config_setting_t *burst = config_setting_get_member(group, "burst");
+        char path[PATH_BYTES_MAX];
+
+        if (burst && !config_setting_get_member(group, "rate"))
+                return REFUSE(
+                        check, burst->line,
+                        "clients[%zu] has a burst and no rate, which it belongs to; add rate, "
+                        "or remove burst",
+                        i);
+        (void)snprintf(path, sizeof path, "clients.[%zu].sites.allow", i);
+        return check_allow(check, &client->sites.allow, path);
+}
+
+static int check_clients(const struct check *check)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < check->config->clients_count && r == 0; i++) {
+                r = check_client_name(check, i);
+                if (r == 0)
+                        r = check_client_token(check, i);
+                if (r == 0)
+                        r = check_client(check, i);
+        }
+        return r;
 }
 
 /* Says where two keys are at odds: at the first one, or where that is left to its default, at
@@ -305,12 +417,25 @@ static int check_limits(const struct check *check)
         return 0;
 }
 
+static int check_audit(const struct check *check)
+{
+        const char *file = check->config->audit.file;
+
+        if (file[strlen(file) - 1] == '/')
+                return REFUSE(check, line_of(check, "audit.file"),
+                              "audit.file \"%.200s\" ends with a slash; name a file in that "
+                              "directory",
+                              file);
+        return 0;
+}
+
 int config_check(const struct config *config, const config_t *tree,
                  const struct config_source *source)
 {
         static int (*const checks[])(const struct check *) = {
-                check_listen, check_admin, check_server_names, check_upstreams,
-                check_sites,  check_retry, check_poll,         check_limits,
+                check_listen,    check_admin,  check_server_names, check_origins,
+                check_upstreams, check_sites,  check_clients,      check_retry,
+                check_poll,      check_limits, check_audit,
         };
         const struct check check = {.config = config, .tree = tree, .source = source};
         int r = 0;

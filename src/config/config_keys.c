@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-#define TEXT_BYTES_MAX 1024
+#define TEXT_BYTES_MAX   1024
+#define SHA256_HEX_CHARS 64
 
 #define NUMBER(type_, name_, offset_, default_, min_, max_, help_)                                 \
         {                                                                                          \
@@ -21,11 +22,24 @@
                 .help = (help_)                                                                    \
         }
 
-#define TEXTS(name_, offset_, example_, max_, help_)                                               \
+/* A number without which there is no such limit. */
+#define LIMIT(type_, name_, offset_, example_, min_, max_, help_)                                  \
+        {                                                                                          \
+                .name = (name_), .type = (type_), .offset = (offset_), .default_text = "",         \
+                .example = (example_), .min = (min_), .max = (max_), .help = (help_)               \
+        }
+
+#define DATE(name_, offset_, help_)                                                                \
+        {                                                                                          \
+                .name = (name_), .type = CONFIG_DATE, .offset = (offset_), .default_text = "",     \
+                .example = "\"2027-01-31\"", .min = 1970, .max = 9999, .help = (help_)             \
+        }
+
+#define TEXTS(name_, offset_, example_, max_, reloads_, help_)                                     \
         {                                                                                          \
                 .name = (name_), .type = CONFIG_STRINGS, .offset = (offset_),                      \
                 .default_text = "[ ]", .example = (example_), .min = 0, .max = (max_),             \
-                .help = (help_)                                                                    \
+                .reloads = (reloads_), .help = (help_)                                             \
         }
 
 #define CHOICE(name_, offset_, default_, choices_, help_)                                          \
@@ -40,10 +54,26 @@
                 .default_text = (default_), .help = (help_)                                        \
         }
 
-#define GROUP(name_, keys_, help_)                                                                 \
+#define GROUP(name_, keys_, reloads_, help_)                                                       \
         {                                                                                          \
                 .name = (name_), .type = CONFIG_GROUP, .default_text = "{ }", .keys = (keys_),     \
-                .help = (help_)                                                                    \
+                .reloads = (reloads_), .help = (help_)                                             \
+        }
+
+/* A group without which its fields are not set. */
+#define OPTION(name_, keys_, example_, reloads_, help_)                                            \
+        {                                                                                          \
+                .name = (name_), .type = CONFIG_GROUP, .default_text = "", .example = (example_),  \
+                .keys = (keys_), .reloads = (reloads_), .help = (help_)                            \
+        }
+
+/* The entries of an allow-list: texts, or groups that say more. */
+#define ALLOW(offset_, default_, min_, help_)                                                      \
+        {                                                                                          \
+                .name = "allow", .type = CONFIG_LIST, .offset = (offset_),                         \
+                .default_text = (default_), .example = "[ \"staging.example.com\" ]",              \
+                .min = (min_), .max = 10000, .keys = site_keys,                                    \
+                .element_bytes = sizeof(struct config_site), .shorthand = "site", .help = (help_)  \
         }
 
 #define END                                                                                        \
@@ -52,18 +82,33 @@
         }
 
 /* The reader stores a list's count right behind its pointer. */
-_Static_assert(offsetof(struct config, listen_count) ==
-                       offsetof(struct config, listen) + sizeof(void *),
-               "listen_count stands behind listen");
-_Static_assert(offsetof(struct config, upstreams_count) ==
-                       offsetof(struct config, upstreams) + sizeof(void *),
-               "upstreams_count stands behind upstreams");
+#define ASSERT_COUNT_BEHIND(struct_, items_, count_)                                               \
+        _Static_assert(offsetof(struct_, count_) == offsetof(struct_, items_) + sizeof(void *),    \
+                       #count_ " stands behind " #items_)
+
+ASSERT_COUNT_BEHIND(struct config, listen, listen_count);
+ASSERT_COUNT_BEHIND(struct config, upstreams, upstreams_count);
+ASSERT_COUNT_BEHIND(struct config, clients, clients_count);
+ASSERT_COUNT_BEHIND(struct config_sites, items, count);
+
+static const struct config_key tls_keys[] = {
+        TEXT("certificate", offsetof(struct config_listen, tls.certificate), NULL,
+             "\"/etc/solvegate/tls/certificate.pem\"", TEXT_BYTES_MAX,
+             "A file with the certificate, and those between it and the root, in PEM."),
+        TEXT("key", offsetof(struct config_listen, tls.key), NULL, "\"/etc/solvegate/tls/key.pem\"",
+             TEXT_BYTES_MAX, "A file with its private key, in PEM, without a passphrase."),
+        END,
+};
 
 static const struct config_key listen_keys[] = {
         TEXT("address", offsetof(struct config_listen, address), "\"127.0.0.1\"", NULL, 64,
-             "An address of the loopback interface, as a number."),
+             "An address of this machine, as a number; other than loopback only with clients."),
         NUMBER(CONFIG_INT, "port", offsetof(struct config_listen, port), "8118", 0, 65535,
                "The TCP port; 0 lets the kernel choose one."),
+        OPTION("tls", tls_keys,
+               "{ certificate = \"/etc/solvegate/tls/certificate.pem\"; "
+               "key = \"/etc/solvegate/tls/key.pem\"; }",
+               true, "With what tools are spoken to over TLS; without it in clear text."),
         END,
 };
 
@@ -96,10 +141,55 @@ static const struct config_key upstream_keys[] = {
         END,
 };
 
+static const struct config_key site_keys[] = {
+        TEXT("site", offsetof(struct config_site, site), NULL, "\"staging.example.com\"", 255,
+             "The site, as a site pattern."),
+        TEXT("note", offsetof(struct config_site, note), "", "\"the shop's tests, ask Ann\"", 200,
+             "Why it is on the list, for people."),
+        DATE("expires", offsetof(struct config_site, until_ms),
+             "The last day, by UTC, on which it is allowed."),
+        END,
+};
+
 static const struct config_key sites_keys[] = {
-        TEXTS("allow", offsetof(struct config, sites.allow), "[ \"staging.example.com\" ]", 10000,
+        ALLOW(offsetof(struct config, sites.allow), "[ ]", 0,
               "The sites for which jobs are relayed, as site patterns; empty: every job is "
               "refused."),
+        END,
+};
+
+static const struct config_key client_sites_keys[] = {
+        ALLOW(offsetof(struct config_client, sites.allow), NULL, 1,
+              "The client's own sites; a host must be on this list and on the list of all."),
+        END,
+};
+
+static const struct config_key client_keys[] = {
+        TEXT("name", offsetof(struct config_client, name), NULL, "\"ci\"", 64,
+             "What the client is called in logs: letters, digits, _ . and -, unique."),
+        {.name = "token_sha256",
+         .type = CONFIG_STRING,
+         .offset = offsetof(struct config_client, token_sha256),
+         .example = "\"...\"",
+         .min = SHA256_HEX_CHARS,
+         .max = SHA256_HEX_CHARS,
+         .help = "The SHA-256 of its token, in hexadecimal digits, unique."},
+        NUMBER(CONFIG_INT, "weight", offsetof(struct config_client, weight), "1", 1, 1000,
+               "Its share of the accounts while several clients' jobs wait, against theirs."),
+        LIMIT(CONFIG_INT, "max_in_flight", offsetof(struct config_client, max_in_flight), "4", 1,
+              10000, "How many of its jobs may be in work at once; more of them wait."),
+        LIMIT(CONFIG_NUMBER, "rate", offsetof(struct config_client, rate), "5.0", 0.001, 10000,
+              "How many jobs it may hand in in a second, on average."),
+        NUMBER(CONFIG_INT, "burst", offsetof(struct config_client, burst), "10", 1, 100000,
+               "How many of them may come at once; only with rate."),
+        LIMIT(CONFIG_INT, "daily_limit", offsetof(struct config_client, daily_limit), "1000", 1,
+              1000000000, "How many charged jobs it may have on a day, by UTC."),
+        LIMIT(CONFIG_INT, "monthly_limit", offsetof(struct config_client, monthly_limit), "20000",
+              1, 1000000000, "How many charged jobs it may have in a calendar month, by UTC."),
+        OPTION("sites", client_sites_keys, "{ allow = [ \"staging.example.com\" ]; }", false,
+               "Its own sites; without it, all that the list of all allows."),
+        DATE("expires", offsetof(struct config_client, until_ms),
+             "The last day, by UTC, on which its token is good."),
         END,
 };
 
@@ -190,6 +280,12 @@ static const char *const durabilities[] = {
         NULL,
 };
 
+static const struct config_key audit_keys[] = {
+        TEXT("file", offsetof(struct config, audit.file), "\"audit.jsonl\"", NULL, TEXT_BYTES_MAX,
+             "The file of charges and refusals; relative to the state directory."),
+        END,
+};
+
 static const char *const log_levels[] = {
         [LOG_LEVEL_ERROR] = "error",
         [LOG_LEVEL_WARNING] = "warning",
@@ -223,15 +319,13 @@ const struct config_key config_keys[] = {
          .element_bytes = sizeof(struct config_listen),
          .help = "Where tools connect."},
         TEXTS("server_names", offsetof(struct config, server_names), "[ \"solve.example.com\" ]",
-              1000,
+              1000, true,
               "Further host names by which tools reach this daemon; addresses and localhost "
               "always pass."),
-        {.name = "admin",
-         .type = CONFIG_GROUP,
-         .default_text = "",
-         .example = "{ address = \"127.0.0.1\"; port = 8119; }",
-         .keys = admin_keys,
-         .help = "Where operators connect; without it nowhere."},
+        TEXTS("origins", offsetof(struct config, origins), "[ \"https://tools.example.com\" ]",
+              1000, true, "The origins of web pages that may call, as browsers write them."),
+        OPTION("admin", admin_keys, "{ address = \"127.0.0.1\"; port = 8119; }", false,
+               "Where operators connect; without it nowhere."),
         NUMBER(CONFIG_INT, "workers", offsetof(struct config, workers), "2", 1, 64,
                "How many threads forward jobs and answer tools."),
         TEXT("state_directory", offsetof(struct config, state_directory), "\"/var/lib/solvegate\"",
@@ -250,12 +344,24 @@ const struct config_key config_keys[] = {
          .keys = upstream_keys,
          .element_bytes = sizeof(struct config_upstream),
          .help = "The accounts that jobs are sent to."},
-        GROUP("sites", sites_keys, "Whose jobs are relayed."),
-        GROUP("answers", answers_keys, "How long answers are held."),
-        GROUP("results", results_keys, "What is remembered of final jobs."),
-        GROUP("retry", retry_keys, "When a job is sent again."),
-        GROUP("poll", poll_keys, "How often the upstream is asked for a queued job."),
-        GROUP("limits", limits_keys, "Ceilings."),
-        GROUP("log", log_keys, "The log on standard error."),
+        GROUP("sites", sites_keys, true, "Whose jobs are relayed."),
+        {.name = "clients",
+         .type = CONFIG_LIST,
+         .offset = offsetof(struct config, clients),
+         .default_text = "( )",
+         .example = "( { name = \"ci\"; token_sha256 = \"...\"; } )",
+         .min = 0,
+         .max = 1000,
+         .keys = client_keys,
+         .element_bytes = sizeof(struct config_client),
+         .reloads = true,
+         .help = "Who may call, each with a token; none: everyone on this machine."},
+        GROUP("answers", answers_keys, false, "How long answers are held."),
+        GROUP("results", results_keys, false, "What is remembered of final jobs."),
+        GROUP("retry", retry_keys, false, "When a job is sent again."),
+        GROUP("poll", poll_keys, false, "How often the upstream is asked for a queued job."),
+        GROUP("limits", limits_keys, false, "Ceilings."),
+        GROUP("audit", audit_keys, false, "The trail of what was charged and what was refused."),
+        GROUP("log", log_keys, false, "The log on standard error."),
         END,
 };

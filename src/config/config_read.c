@@ -6,6 +6,8 @@
 #include "config/config_read.h"
 
 #include "config/config.h"
+#include "config/config_date.h"
+#include "config/config_fields.h"
 #include "config/config_source.h"
 #include "config/config_unknown.h"
 
@@ -22,6 +24,8 @@
 
 static int read_setting(const struct config_source *source, const struct config_key *key,
                         const config_setting_t *setting, void *base);
+static int read_shorthand(const struct config_source *source, const struct config_key *list,
+                          const config_setting_t *element, void *base);
 
 static void *field_of(const struct config_key *key, void *base)
 {
@@ -68,11 +72,13 @@ static const char *found_text(const config_setting_t *setting)
         }
 }
 
-static const char *wanted_text(enum config_type type)
+static const char *wanted_text(const struct config_key *key)
 {
-        switch (type) {
+        switch (key->type) {
         case CONFIG_INT:
                 return "a whole number";
+        case CONFIG_NUMBER:
+                return "a number";
         case CONFIG_BYTES:
                 return "a whole number of bytes";
         case CONFIG_SECONDS:
@@ -82,12 +88,15 @@ static const char *wanted_text(enum config_type type)
         case CONFIG_STRING:
         case CONFIG_CHOICE:
                 return "a text in double quotes";
+        case CONFIG_DATE:
+                return "a date in double quotes";
         case CONFIG_STRINGS:
                 return "an array of texts";
         case CONFIG_GROUP:
                 return "a group";
         case CONFIG_LIST:
-                return "a list of groups";
+                return key->shorthand ? "an array of texts, or a list of texts and groups,"
+                                      : "a list of groups";
         }
         return "";
 }
@@ -105,7 +114,7 @@ static int refuse_type(const struct config_source *source, const struct config_k
         write_path(setting, path, sizeof path);
         return config_source_problem(
                 source, setting->line, "%s is %s, but %s is wanted; write for example %s = %s;",
-                path, found_text(setting), wanted_text(key->type), key->name, example_text(key));
+                path, found_text(setting), wanted_text(key), key->name, example_text(key));
 }
 
 static int refuse_value(const struct config_source *source, const config_setting_t *setting,
@@ -182,18 +191,29 @@ static int read_bytes(const struct config_source *source, const struct config_ke
         return r;
 }
 
+static int read_number(const struct config_source *source, const struct config_key *key,
+                       const config_setting_t *setting, double *ret_value)
+{
+        double value;
+
+        if (config_setting_type(setting) == CONFIG_TYPE_FLOAT)
+                value = config_setting_get_float(setting);
+        else if (config_setting_is_number(setting))
+                value = (double)config_setting_get_int64(setting);
+        else
+                return refuse_type(source, key, setting);
+        int r = check_bounds(source, key, setting, value);
+        if (r == 0)
+                *ret_value = value;
+        return r;
+}
+
 static int read_seconds(const struct config_source *source, const struct config_key *key,
                         const config_setting_t *setting, int64_t *ret_ms)
 {
-        double seconds;
+        double seconds = 0;
+        int r = read_number(source, key, setting, &seconds);
 
-        if (config_setting_type(setting) == CONFIG_TYPE_FLOAT)
-                seconds = config_setting_get_float(setting);
-        else if (config_setting_is_number(setting))
-                seconds = (double)config_setting_get_int64(setting);
-        else
-                return refuse_type(source, key, setting);
-        int r = check_bounds(source, key, setting, seconds);
         if (r == 0)
                 *ret_ms = (int64_t)(seconds * MS_PER_SECOND + 0.5); /* no bound is negative */
         return r;
@@ -249,6 +269,27 @@ static int read_string(const struct config_source *source, const struct config_k
         return copy_text(source, setting, ret_text);
 }
 
+static int read_date(const struct config_source *source, const struct config_key *key,
+                     const config_setting_t *setting, int64_t *ret_end_ms)
+{
+        char path[PATH_BYTES_MAX];
+        int64_t end_ms = 0;
+        int year = 0;
+
+        if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+                return refuse_type(source, key, setting);
+        const char *text = config_setting_get_string(setting);
+        if (config_date_end(text, &year, &end_ms) == 0 && year >= key->min && year <= key->max) {
+                *ret_end_ms = end_ms;
+                return 0;
+        }
+        write_path(setting, path, sizeof path);
+        return config_source_problem(source, setting->line,
+                                     "%s = \"%.40s\" is no day from %.15g to %.15g; write year, "
+                                     "month and day as in %s",
+                                     path, text, key->min, key->max, example_text(key));
+}
+
 static int read_choice(const struct config_source *source, const struct config_key *key,
                        const config_setting_t *setting, int *ret_index)
 {
@@ -297,23 +338,21 @@ static int read_strings(const struct config_source *source, const struct config_
         return r;
 }
 
-/* The field is a pointer with a size_t behind it; see the assertions in config_keys.c. */
-static void store_list(void *field, void *items, size_t count)
+static int read_element(const struct config_source *source, const struct config_key *list,
+                        const config_setting_t *element, void *base)
 {
-        memcpy(field, &items, sizeof items);
-        memcpy((char *)field + sizeof items, &count, sizeof count);
-}
-
-static void load_list(const void *field, char **ret_items, size_t *ret_count)
-{
-        memcpy(ret_items, field, sizeof *ret_items);
-        memcpy(ret_count, (const char *)field + sizeof *ret_items, sizeof *ret_count);
+        if (config_setting_is_group(element))
+                return config_read_keys(source, list->keys, element, base);
+        if (list->shorthand && config_setting_type(element) == CONFIG_TYPE_STRING)
+                return read_shorthand(source, list, element, base);
+        return refuse_type(source, list, element);
 }
 
 static int read_list(const struct config_source *source, const struct config_key *key,
                      const config_setting_t *setting, void *field)
 {
-        if (!config_setting_is_list(setting))
+        if (!config_setting_is_list(setting) &&
+            !(key->shorthand && config_setting_is_array(setting)))
                 return refuse_type(source, key, setting);
         int count = config_setting_length(setting);
         int r = check_count(source, key, setting, count);
@@ -322,13 +361,10 @@ static int read_list(const struct config_source *source, const struct config_key
         char *items = calloc((size_t)count, key->element_bytes);
         if (!items)
                 return -ENOMEM;
-        store_list(field, items, (size_t)count);
+        config_list_store(field, items, (size_t)count);
         for (int i = 0; i < count && r == 0; i++) {
                 const config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
-                if (!config_setting_is_group(element))
-                        return refuse_type(source, key, element);
-                r = config_read_keys(source, key->keys, element,
-                                     items + (size_t)i * key->element_bytes);
+                r = read_element(source, key, element, items + (size_t)i * key->element_bytes);
         }
         return r;
 }
@@ -349,6 +385,8 @@ static int read_setting(const struct config_source *source, const struct config_
         switch (key->type) {
         case CONFIG_INT:
                 return read_int(source, key, setting, field);
+        case CONFIG_NUMBER:
+                return read_number(source, key, setting, field);
         case CONFIG_BYTES:
                 return read_bytes(source, key, setting, field);
         case CONFIG_SECONDS:
@@ -357,6 +395,8 @@ static int read_setting(const struct config_source *source, const struct config_
                 return read_bool(source, key, setting, field);
         case CONFIG_STRING:
                 return read_string(source, key, setting, field);
+        case CONFIG_DATE:
+                return read_date(source, key, setting, field);
         case CONFIG_CHOICE:
                 return read_choice(source, key, setting, field);
         case CONFIG_STRINGS:
@@ -401,6 +441,19 @@ static int read_default(const struct config_source *source, const struct config_
         return r;
 }
 
+/* An element that is a text: a group with that one key. */
+static int read_shorthand(const struct config_source *source, const struct config_key *list,
+                          const config_setting_t *element, void *base)
+{
+        int r = 0;
+
+        for (const struct config_key *key = list->keys; key->name && r == 0; key++)
+                r = strcmp(key->name, list->shorthand) == 0
+                            ? read_setting(source, key, element, base)
+                            : read_default(source, key, element, base);
+        return r;
+}
+
 static int check_known(const struct config_source *source, const struct config_key *keys,
                        const config_setting_t *group)
 {
@@ -433,49 +486,4 @@ int config_read_keys(const struct config_source *source, const struct config_key
                             : read_default(source, key, group, base);
         }
         return r;
-}
-
-static void free_strings(struct config_strings *strings)
-{
-        for (size_t i = 0; i < strings->count; i++)
-                free(strings->items[i]);
-        free(strings->items);
-}
-
-static void free_list(const struct config_key *key, void *field)
-{
-        char *items = NULL;
-        size_t count = 0;
-
-        load_list(field, &items, &count);
-        for (size_t i = 0; i < count; i++)
-                config_free_keys(key->keys, items + i * key->element_bytes);
-        free(items);
-}
-
-void config_free_keys(const struct config_key *keys, void *base)
-{
-        for (const struct config_key *key = keys; key->name; key++) {
-                void *field = field_of(key, base);
-                switch (key->type) {
-                case CONFIG_INT:
-                case CONFIG_BYTES:
-                case CONFIG_SECONDS:
-                case CONFIG_BOOL:
-                case CONFIG_CHOICE:
-                        break;
-                case CONFIG_STRING:
-                        free(*(char **)field);
-                        break;
-                case CONFIG_STRINGS:
-                        free_strings(field);
-                        break;
-                case CONFIG_GROUP:
-                        config_free_keys(key->keys, base);
-                        break;
-                case CONFIG_LIST:
-                        free_list(key, field);
-                        break;
-                }
-        }
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define NUMBER_BYTES_MAX 48
+#define NUMBER_BYTES_MAX 25 /* what is longer may be a secret without quotes, and is not quoted */
 
 void config_scan_init(struct config_scan *scan, bool within_list)
 {
@@ -136,7 +136,9 @@ static const char *scan_number(struct config_scan *scan, const char *next, const
         size_t len = (size_t)(last - next);
         if (len >= sizeof number)
                 return refuse(scan, scan->line,
-                              "syntax error: a number has %zu digits; write a smaller number", len);
+                              "syntax error: a number of %zu characters; write a smaller one, or "
+                              "put a text in double quotes",
+                              len);
         memcpy(number, next, len);
         number[len] = '\0';
         const char *problem = number_problem(number);
@@ -166,11 +168,10 @@ static const char *scan_word(struct config_scan *scan, const char *next, const c
                 scan->last = CONFIG_TOKEN_NAME;
                 return last;
         }
-        if (!is_truth_value(next, len))
-                return refuse(scan, scan->line,
-                              "syntax error: the text %.*s stands without quotes; put it in double "
-                              "quotes",
-                              len > 40 ? 40 : (int)len, next);
+        if (!is_truth_value(next, len)) /* it is not quoted: it may be a secret */
+                return refuse(
+                        scan, scan->line,
+                        "syntax error: a text stands without quotes; put it in double quotes");
         scan->last = CONFIG_TOKEN_VALUE;
         return last;
 }
@@ -179,6 +180,11 @@ static const char *scan_open(struct config_scan *scan, const char *next)
 {
         if (value_misplaced(scan))
                 return NULL;
+        if (scan->depth > 0 && scan->open[scan->depth - 1].bracket == '[')
+                return refuse(scan, scan->line,
+                              "syntax error: %c stands in an array, which holds plain values only; "
+                              "write ( and ) in place of the [ and ] around it",
+                              *next);
         if (scan->depth == CONFIG_SCAN_DEPTH_MAX)
                 return refuse(scan, scan->line,
                               "brackets stand in more than %d brackets; no setting needs that, "

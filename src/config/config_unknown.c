@@ -11,7 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define NAME_BYTES_MAX 64 /* what is longer is compared by its start */
+#define LEVEL_BYTES_MAX 96
+#define NAME_BYTES_MAX  64 /* what is longer is compared by its start */
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -55,18 +56,22 @@ static const char *nearest(const struct config_key *keys, const char *name)
         return best;
 }
 
-/* Appends the name of each group or list that has the key, "the top level" for the top. */
+/* Appends the path of each group or list that has the key, "the top level" for the top. */
 static void list_homes(const struct config_key *keys, const char *level, const char *name,
                        char homes[static CONFIG_ADVICE_BYTES_MAX])
 {
         for (const struct config_key *key = keys; key->name; key++) {
+                char path[LEVEL_BYTES_MAX];
+
                 if (strcasecmp(key->name, name) == 0) {
                         size_t len = strlen(homes);
                         (void)snprintf(homes + len, CONFIG_ADVICE_BYTES_MAX - len, "%s%s",
-                                       len > 0 ? " or " : "", level);
+                                       len > 0 ? " or " : "", level[0] ? level : "the top level");
                 }
+                (void)snprintf(path, sizeof path, "%.40s%s%.40s%s", level, level[0] ? "." : "",
+                               key->name, key->type == CONFIG_LIST ? "[]" : "");
                 if (key->keys)
-                        list_homes(key->keys, key->name, name, homes);
+                        list_homes(key->keys, path, name, homes);
         }
 }
 
@@ -77,7 +82,7 @@ void config_unknown_advice(const struct config_key *keys, const char *name,
         const char *near = nearest(keys, name);
 
         if (strcasecmp(near, name) != 0)
-                list_homes(config_keys, "the top level", name, homes);
+                list_homes(config_keys, "", name, homes);
         if (homes[0])
                 (void)snprintf(ret_advice, CONFIG_ADVICE_BYTES_MAX, "it belongs in %.150s", homes);
         else

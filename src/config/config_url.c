@@ -109,3 +109,79 @@ const char *config_url_problem(const char *text, bool *ret_tls)
         *ret_tls = tls;
         return NULL;
 }
+
+/* An IPv6 address stands in its shortest form, in lower case (RFC 5952). */
+static bool is_shortest_ipv6(const char *host)
+{
+        char inside[INET6_ADDRSTRLEN], shortest[INET6_ADDRSTRLEN];
+        struct in6_addr address;
+        size_t len = strlen(host) - 2;
+
+        if (len >= sizeof inside)
+                return false;
+        memcpy(inside, host + 1, len);
+        inside[len] = '\0';
+        /* Those that hold an IPv4 address are written with dots by some, and without by browsers.
+         */
+        return inet_pton(AF_INET6, inside, &address) == 1 &&
+               (IN6_IS_ADDR_V4MAPPED(&address) || IN6_IS_ADDR_V4COMPAT(&address) ||
+                strcmp(inet_ntop(AF_INET6, &address, shortest, sizeof shortest), inside) == 0);
+}
+
+static const char *origin_port_problem(const char *port, bool tls)
+{
+        if (!is_port(port))
+                return "has no valid port; write a number from 1 to 65535, or no colon";
+        if (port[0] == '0')
+                return "has a port with a zero in front; write it without";
+        if (strcmp(port, tls ? "443" : "80") == 0)
+                return "has the port that its scheme stands for, which browsers leave out; remove "
+                       "the colon and the port";
+        return NULL;
+}
+
+/* What people write in place of an origin, each with its own cure. */
+static const char *origin_word_problem(const char *text)
+{
+        if (text[0] == '\0')
+                return "is empty; write one such as https://tools.example.com";
+        if (strcmp(text, "*") == 0)
+                return "would let every web page spend; list each origin by itself";
+        if (strcmp(text, "null") == 0)
+                return "is sent by pages of any site, in a sandbox or from a file; serve the page "
+                       "over https and list its origin";
+        if (strchr(text, '*'))
+                return "holds a *; list each origin by itself";
+        for (const char *c = text; *c; c++)
+                if (*c >= 'A' && *c <= 'Z')
+                        return "has an upper case letter, where browsers write lower case; write "
+                               "it in lower case";
+        return NULL;
+}
+
+const char *config_url_origin_problem(const char *text)
+{
+        char host[HOST_BYTES_MAX];
+        const char *port = NULL, *problem = origin_word_problem(text);
+        bool tls = strncmp(text, "https://", 8) == 0;
+
+        if (problem)
+                return problem;
+        if (!tls && strncmp(text, "http://", 7) != 0)
+                return "does not start with https:// or http://; write scheme, host and, if need "
+                       "be, port";
+        const char *authority = text + (tls ? 8 : 7);
+        size_t len = strcspn(authority, "/?#\\");
+        if (strcmp(authority + len, "/") == 0)
+                return "ends with a slash, which browsers leave out; remove the slash";
+        if (authority[len] != '\0')
+                return "has a path or a query; end it behind host and port";
+        if (strchr(authority, '@'))
+                return "has user information; remove it, with the @";
+        problem = authority_problem(authority, host, &port);
+        if (problem)
+                return problem;
+        if (host[0] == '[' && !is_shortest_ipv6(host))
+                return "has an IPv6 address that browsers write shorter; write it as in [::1]";
+        return port ? origin_port_problem(port, tls) : NULL;
+}

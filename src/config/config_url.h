@@ -1,5 +1,5 @@
 /*
- * config_url: the address of a listener and the url of an upstream.
+ * config_url: the address of a listener, the url of an upstream, and the origin of a web page.
  */
 #ifndef SOLVEGATE_CONFIG_CONFIG_URL_H
 #define SOLVEGATE_CONFIG_CONFIG_URL_H
@@ -25,5 +25,12 @@ bool config_url_same_address(const char *a, const char *b);
  * it. Thread: any.
  */
 const char *config_url_problem(const char *text, bool *ret_tls);
+
+/*
+ * Tells whether text is the origin of a web page as browsers write it in the Origin field (RFC
+ * 6454 6.2; URL Standard, "host serializer"), so that the two can be compared as texts. Returns
+ * NULL when it is, else static text as above. Thread: any.
+ */
+const char *config_url_origin_problem(const char *text);
 
 #endif

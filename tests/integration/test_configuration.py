@@ -10,6 +10,7 @@ from lib.build import BUILD, REPOSITORY, patience
 TIMEOUT = 10.0
 
 UPSTREAM = 'upstreams = ( { name = "u"; url = "https://h.example"; credential = "key"; } );\n'
+CLIENT = f'clients = ( {{ name = "a"; token_sha256 = "{"a" * 64}";\n'
 CREDENTIAL = 'uid = "user-4711"; apikey = "canary-9f8e7d6c";\n'
 
 
@@ -46,7 +47,55 @@ MISTAKES = [
      "cap = 5.0;"),
     ("a number in place of a text", upstream(name="7"), 2, "name is a whole number", '"pro"'),
     ("a text in place of an array", UPSTREAM + 'sites = { allow = "a.example"; };', 2,
-     "array of texts", "allow = ["),
+     "an array of texts, or a list of texts and groups, is wanted", "allow = ["),
+    ("a group in an array", UPSTREAM + 'sites = { allow = [ "a.example",\n{ site = "b"; } ]; };', 3,
+     "{ stands in an array", "write ( and )"),
+    ("a number in a list of texts and groups", UPSTREAM + 'sites = { allow = ( "a.example",\n1 ); };',
+     3, "sites.allow[1] is a whole number", "allow = ["),
+    ("a group without its site", UPSTREAM + 'sites = { allow = (\n{ note = "n"; } ); };', 3,
+     'no "site"', "add site"),
+    ("a day that there is not", UPSTREAM + 'sites = { allow = ( { site = "a";\n'
+     'expires = "2027-02-29"; } ); };', 3, '"2027-02-29" is no day', '"2027-01-31"'),
+    ("a date without quotes", UPSTREAM + CLIENT + "expires = 2027-01-31; } );", 3,
+     "2027-01-31 is no number", "without a unit"),
+    ("a client without token", UPSTREAM + 'clients = ( { name = "a"; } );', 2, 'no "token_sha256"',
+     "add token_sha256"),
+    ("a token in place of its digest", UPSTREAM + 'clients = ( { name = "a";\n'
+     'token_sha256 = "sgt_0123456789"; } );', 3, "clients[0].token_sha256 has 14 bytes", "64 bytes"),
+    ("a digest that is none", UPSTREAM + 'clients = ( { name = "a";\n'
+     f'token_sha256 = "{"x" * 64}"; }} );', 3, "something else than hexadecimal digits", "token hash"),
+    ("a token of two clients", UPSTREAM + CLIENT + '},\n{ name = "b"; '
+     f'token_sha256 = "{"A" * 64}"; }} );', 4, 'clients "a" and "b" have the same token', "token new"),
+    ("a client given twice", UPSTREAM + CLIENT + '},\n{ name = "a"; '
+     f'token_sha256 = "{"b" * 64}"; }} );', 4, 'second client is named "a"', "its own name"),
+    ("a client's name with a space", UPSTREAM + f'clients = ( {{ token_sha256 = "{"a" * 64}";\n'
+     'name = "a b"; } );', 3, 'client name "a b" holds', "letters, digits"),
+    ("a burst without rate", UPSTREAM + CLIENT + "burst = 3; } );", 3, "no rate", "add rate"),
+    ("a client with an empty list", UPSTREAM + CLIENT + "sites = { allow = [ ]; }; } );", 3,
+     "clients[0].sites.allow has 0 elements", "1 to 10000"),
+    ("a rate of nothing", UPSTREAM + CLIENT + "rate = 0; } );", 3, "clients[0].rate = 0",
+     "0.001 to 10000"),
+    ("a text in place of a rate", UPSTREAM + CLIENT + 'rate = "5/s"; } );', 3, "a number is wanted",
+     "rate = 5.0;"),
+    ("an origin with a slash at its end", UPSTREAM + 'origins = [ "https://a.example/" ];', 2,
+     "ends with a slash", "remove the slash"),
+    ("an origin with its scheme's port", UPSTREAM + 'origins = [\n"https://a.example:443" ];', 3,
+     "its scheme stands for", "remove the colon"),
+    ("every origin", UPSTREAM + 'origins = [ "*" ];', 2, "every web page", "list each"),
+    ("the origin of pages without one", UPSTREAM + 'origins = [ "null" ];', 2, "any site",
+     "serve the page"),
+    ("an origin without scheme", UPSTREAM + 'origins = [ "a.example" ];', 2, "does not start",
+     "write scheme"),
+    ("an origin in upper case", UPSTREAM + 'origins = [ "https://A.example" ];', 2, "upper case",
+     "lower case"),
+    ("a certificate without key", UPSTREAM + 'listen = ( {\ntls = { certificate = "c"; }; } );', 3,
+     'listen[0].tls has no "key"', "add key"),
+    ("a certificate that is missing", UPSTREAM + 'listen = ( { tls = {\ncertificate = "c.pem"; '
+     'key = "k.pem"; }; } );', 3, 'c.pem" cannot be found', "correct the path"),
+    ("a key that is a directory", UPSTREAM + 'listen = ( { tls = { certificate = "solvegate.conf";\n'
+     'key = "credentials"; }; } );', 3, 'credentials" is no regular file', "in PEM"),
+    ("an audit that is a directory", UPSTREAM + 'audit = { file = "trail/"; };', 2,
+     'trail/" ends with a slash', "name a file"),
     ("a number in an array of texts", UPSTREAM + "server_names = [ 1 ];", 2, "server_names[0]",
      "server_names = ["),
     ("texts and numbers in one array", UPSTREAM + 'server_names = [ "a.example",\n 1 ];', 3,
@@ -71,7 +120,7 @@ MISTAKES = [
     ("a key given twice", UPSTREAM + "workers = 2;\nworkers = 2;", 3, "stands above", "put both into one"),
     ("a text that is not closed", UPSTREAM + 'log = { level = "info; };', 2, "not closed",
      "double quote"),
-    ("a text without quotes", UPSTREAM + "log = { level = info; };", 2, "info stands without",
+    ("a text without quotes", UPSTREAM + "log = { level = info; };", 2, "stands without quotes",
      "in double quotes"),
     ("single quotes", UPSTREAM + "log = { level = 'info'; };", 2, "single quote", "double quotes"),
     ("a bracket that is never closed", UPSTREAM + "\nlog = {\n", 3, "{ is never closed", "write }"),
@@ -96,7 +145,7 @@ MISTAKES = [
     ("an address that is a name", UPSTREAM + 'listen = ( { address = "localhost"; } );', 2,
      '"localhost" is no', "127.0.0.1"),
     ("an address of another interface", UPSTREAM + 'listen = ( {\n\naddress = "0.0.0.0"; } );', 4,
-     "not of the loopback", "listen on 127.0.0.1"),
+     "there are no clients", "solvegatectl token new NAME"),
     ("a listener given twice", UPSTREAM + "listen = ( { },\n{ } );", 3, "second time",
      "another port"),
     ("a server name with a port", UPSTREAM + 'server_names = [ "a.example:80" ];', 2, "a port",
@@ -206,6 +255,24 @@ def test_a_list_that_allows_very_much_is_warned_of(tmp_path, pattern, warned):
     result = check(path)
     assert result.returncode == 0
     assert (warned in result.stderr) if warned else (result.stderr == f"{path}: ok\n")
+
+
+@pytest.mark.parametrize("value", [
+    '"sgt_canary"', "sgt_canary", '[ "sgt_canary" ]', '"x"; token = "sgt_canary"', f'"{"canary" * 10}cana"',
+    "canary" + "a" * 58, "1canary" + "a" * 57, "'canary'"])
+def test_a_token_or_digest_at_the_wrong_place_is_not_quoted(tmp_path, value):
+    path = write(tmp_path, UPSTREAM + f'clients = ( {{ name = "a"; token_sha256 = {value}; }} );')
+    message = refused(path)
+    assert message.startswith(f"{path}:2: ") and "; " in message
+    assert "canary" not in message
+
+
+def test_a_listener_beyond_loopback_is_right_with_clients(tmp_path):
+    path = write(tmp_path, UPSTREAM + CLIENT + '} );\nlisten = ( { address = "0.0.0.0"; } );\n'
+                 'sites = { allow = [ "www.example.com" ]; };')
+    result = check(path)
+    assert result.returncode == 0
+    assert result.stderr.splitlines()[-1] == f"{path}: ok"
 
 
 @pytest.mark.parametrize("text, line, what, cure", [m[1:] for m in MISTAKES],

@@ -20,6 +20,13 @@
 
 #include <cmocka.h>
 
+#define DIGEST_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define DIGEST_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+/* Lists of clients, up to where more keys of the last one may follow. */
+#define CLIENT "clients = ( { name = \"a\"; token_sha256 = \"" DIGEST_A "\";\n"
+#define TWO    CLIENT "}, { name = \"b\"; token_sha256 = \"" DIGEST_B "\";\n"
+
 #define UPSTREAM "upstreams = ( { name = \"u\"; url = \"https://h\"; credential = \"c\"; } );\n"
 
 /* A directory for one test, and what the last load said. */
@@ -136,7 +143,10 @@ static void a_file_with_upstreams_only_has_the_defaults_of_the_contract(void **s
         assert_int_equal(config->listen_count, 1);
         assert_string_equal(config->listen[0].address, "127.0.0.1");
         assert_int_equal(config->listen[0].port, 8118);
+        assert_null(config->listen[0].tls.certificate);
+        assert_null(config->listen[0].tls.key);
         assert_int_equal(config->server_names.count, 0);
+        assert_int_equal(config->origins.count, 0);
         assert_null(config->admin.address);
         assert_int_equal(config->workers, 2);
         assert_string_equal(config->state_directory, "/var/lib/solvegate");
@@ -147,6 +157,8 @@ static void a_file_with_upstreams_only_has_the_defaults_of_the_contract(void **s
         assert_int_equal(config->upstreams[0].priority, 0);
         assert_null(config->upstreams[0].ca);
         assert_int_equal(config->sites.allow.count, 0);
+        assert_int_equal(config->clients_count, 0);
+        assert_string_equal(config->audit.file, "/var/lib/solvegate/audit.jsonl");
         assert_int_equal(config->answers.solve_hold_ms, 10000);
         assert_int_equal(config->answers.status_hold_ms, 0);
         assert_int_equal(config->results.ttl_ms, 3600000);
@@ -210,7 +222,7 @@ static void every_kind_of_value_is_read(void **state)
         assert_int_equal(config->upstreams[0].priority, 7);
         assert_string_equal(config->upstreams[1].name, "b");
         assert_int_equal(config->sites.allow.count, 3);
-        assert_string_equal(config->sites.allow.items[1], "*.y.example");
+        assert_string_equal(config->sites.allow.items[1].site, "*.y.example");
         assert_string_equal(config->admin.address, "::1");
         assert_int_equal(config->admin.port, 0);
         assert_string_equal(config->state_directory, "/srv/state");
@@ -542,6 +554,421 @@ static void http_is_allowed_towards_loopback(void **state)
         }
 }
 
+static void a_client_has_what_is_set_and_no_other_limit(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_loads(fixture, UPSTREAM TWO
+                     "weight = 3; max_in_flight = 4; rate = 0.5; burst = 7; daily_limit = 8;\n"
+                     "monthly_limit = 9; sites = { allow = [ \"x.example\" ]; };\n"
+                     "expires = \"1970-01-01\"; } );\n");
+        assert_int_equal(fixture->config->clients_count, 2);
+        const struct config_client *bare = &fixture->config->clients[0], *full = bare + 1;
+        assert_string_equal(bare->name, "a");
+        assert_string_equal(bare->token_sha256, DIGEST_A);
+        assert_int_equal(bare->weight, 1);
+        assert_int_equal(bare->max_in_flight, 0);
+        assert_true(bare->rate == 0);
+        assert_int_equal(bare->burst, 10);
+        assert_int_equal(bare->daily_limit, 0);
+        assert_int_equal(bare->monthly_limit, 0);
+        assert_int_equal(bare->sites.allow.count, 0);
+        assert_int_equal(bare->until_ms, 0);
+        assert_string_equal(full->name, "b");
+        assert_int_equal(full->weight, 3);
+        assert_int_equal(full->max_in_flight, 4);
+        assert_true(full->rate == 0.5);
+        assert_int_equal(full->burst, 7);
+        assert_int_equal(full->daily_limit, 8);
+        assert_int_equal(full->monthly_limit, 9);
+        assert_int_equal(full->sites.allow.count, 1);
+        assert_string_equal(full->sites.allow.items[0].site, "x.example");
+        assert_int_equal(full->until_ms, 86400000);
+}
+
+static void a_rate_is_a_number_with_or_without_a_fraction(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_loads(fixture, UPSTREAM CLIENT "rate = 3; } );\n");
+        assert_true(fixture->config->clients[0].rate == 3);
+        assert_loads(fixture, UPSTREAM CLIENT "rate = 0.001; } );\n");
+        assert_true(fixture->config->clients[0].rate == 0.001);
+        assert_refuses(fixture, UPSTREAM CLIENT "rate = 0; } );\n", 3, "clients[0].rate = 0",
+                       "0.001 to 10000");
+        assert_refuses(fixture, UPSTREAM CLIENT "rate = \"5\"; } );\n", 3, "a number is wanted",
+                       "rate = 5.0;");
+}
+
+static void clients_with_the_same_name_or_token_are_refused(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_refuses(fixture,
+                       UPSTREAM CLIENT "},\n{ name = \"a\"; token_sha256 = \"" DIGEST_B
+                                       "\"; } );\n",
+                       4, "named \"a\"", "its own name");
+        assert_refuses(fixture,
+                       UPSTREAM CLIENT
+                       "},\n{ name = \"b\";\n token_sha256 = \"AAAA"
+                       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                       "\"; } );\n",
+                       5, "\"a\" and \"b\"", "token new");
+        assert_refuses(fixture,
+                       UPSTREAM "clients = ( { token_sha256 = \"" DIGEST_A
+                                "\";\nname = \"a b\"; } );",
+                       3, "client name \"a b\"", "letters, digits");
+        assert_loads(fixture, UPSTREAM TWO "} );\n");
+}
+
+static void no_message_quotes_what_stands_for_a_digest(void **state)
+{
+        static const char *const values[] = {
+                "\"sgt_canary\"",
+                "\"sgt_canaryabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdef\"",
+                "\"" DIGEST_A "a\"",
+                "sgt_canary",
+                "sgt_canary = 3",
+                "0123456789012345678901234567890123456789012345678901234567890123",
+                "aaaaaa0000000000000000000000000000000000000000000000000000000000",
+                "[ \"sgt_canary\" ]",
+        };
+        struct fixture *fixture = *state;
+        char text[512];
+
+        for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+                (void)snprintf(text, sizeof text,
+                               UPSTREAM "clients = ( { name = \"a\"; token_sha256 =\n%s; } );",
+                               values[i]);
+                assert_true(load(fixture, text) < 0);
+                if (strstr(fixture->problem.data, "canary") ||
+                    strstr(fixture->problem.data, "0000000000") ||
+                    strstr(fixture->problem.data, "0123456789") ||
+                    strstr(fixture->problem.data, "aaaaaa"))
+                        fail_msg("it is quoted: %s", fixture->problem.data);
+                assert_non_null(strstr(fixture->problem.data, "; "));
+        }
+}
+
+static void a_burst_needs_a_rate(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_refuses(fixture, UPSTREAM TWO "\nburst = 10; } );\n", 5, "clients[1] has a burst",
+                       "add rate");
+        assert_loads(fixture, UPSTREAM TWO "burst = 3; rate = 1.0; } );\n");
+}
+
+static void the_list_of_a_client_has_an_entry_at_least(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_refuses(fixture, UPSTREAM CLIENT "sites = { }; } );\n", 3,
+                       "clients[0].sites has no \"allow\"", "add allow = ");
+        assert_refuses(fixture, UPSTREAM CLIENT "sites = {\nallow = [ ]; }; } );\n", 4,
+                       "clients[0].sites.allow has 0 elements", "1 to 10000");
+        assert_refuses(fixture, UPSTREAM TWO "sites = { allow = [ \"x\",\n\"a:80\" ]; }; } );\n", 5,
+                       "\"a:80\"", "host name");
+}
+
+static void an_entry_of_an_allow_list_is_a_text_or_a_group(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_loads(fixture, UPSTREAM
+                     "sites = { allow = ( \"a.example\", { site = \"b.example\"; note = \"why\";\n"
+                     "expires = \"2027-01-31\"; }, { site = \"c.example\"; } ); };\n");
+        const struct config_sites *allow = &fixture->config->sites.allow;
+        assert_int_equal(allow->count, 3);
+        assert_string_equal(allow->items[0].site, "a.example");
+        assert_null(allow->items[0].note);
+        assert_int_equal(allow->items[0].until_ms, 0);
+        assert_string_equal(allow->items[1].site, "b.example");
+        assert_string_equal(allow->items[1].note, "why");
+        assert_int_equal(allow->items[1].until_ms, 1801440000000); /* 2027-02-01T00:00:00Z */
+        assert_string_equal(allow->items[2].site, "c.example");
+        assert_loads(fixture, UPSTREAM "sites = { allow = [ \"a.example\", \"b.example\" ]; };\n");
+        assert_int_equal(fixture->config->sites.allow.count, 2);
+        assert_string_equal(fixture->config->sites.allow.items[1].site, "b.example");
+        assert_loads(fixture, UPSTREAM "sites = { allow = ( ); };\n");
+        assert_int_equal(fixture->config->sites.allow.count, 0);
+}
+
+static void what_is_no_entry_of_an_allow_list_is_refused_with_a_cure(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_refuses(fixture, UPSTREAM "sites = { allow = ( \"a\",\n 3 ); };\n", 3,
+                       "sites.allow[1] is a whole number", "allow = [");
+        assert_refuses(fixture, UPSTREAM "sites = { allow = ( \"a\", ( \"b\" ) ); };\n", 2,
+                       "sites.allow[1] is a list", "allow = [");
+        assert_refuses(fixture, UPSTREAM "sites = { allow = [ \"a\",\n{ site = \"b\"; } ]; };\n", 3,
+                       "{ stands in an array", "( and )");
+        assert_refuses(fixture, UPSTREAM "sites = { allow = (\n{ note = \"b\"; } ); };\n", 3,
+                       "sites.allow[0] has no \"site\"", "add site");
+        assert_refuses(fixture, UPSTREAM "sites = { allow = [ \"\" ]; };\n", 2,
+                       "sites.allow[0] has 0 bytes", "1 to 255");
+        assert_refuses(fixture, UPSTREAM "sites = { allow = (\n{ sight = \"b\"; } ); };\n", 3,
+                       "\"sight\" in sites.allow[0]", "\"site\"");
+        assert_refuses(fixture, UPSTREAM "site = \"a\";\n", 2, "at the top level",
+                       "sites.allow[] or clients[].sites.allow[]");
+}
+
+/* See correct_lines() in config.c. */
+static void texts_and_groups_of_one_list_have_the_lines_they_stand_in(void **state)
+{
+        static const char fragment[] = ", { site = \"x\"; },\n\"bad:80\"\n";
+        struct fixture *fixture = *state;
+
+        assert_refuses(fixture,
+                       UPSTREAM "sites = { allow = ( \"a\",\n{ site = \"b\";\n note = \"n\"; },\n"
+                                "\"c\", \"bad:80\"\n,\n\"d\" ); };\n",
+                       5, "bad:80", "host name");
+        assert_refuses(fixture,
+                       UPSTREAM "sites = { allow = ( \"a\"\n, \"b\",\n{ note = \"n\";\n"
+                                "site = \"bad:80\"\n;\n}, \"c\" ); };\n",
+                       5, "bad:80", "host name");
+        assert_refuses(fixture,
+                       UPSTREAM TWO "sites = { allow = ( { site = \"x\"; },\n\"y\"\n, \"bad:80\"\n,"
+                                    "\"z\" ); };\n} );\nserver_names = [ \"n\" ];\n",
+                       6, "bad:80", "host name");
+        assert_refuses(fixture,
+                       UPSTREAM "sites = { allow = ( { site = \"x\"; }, \"a\" ); };\n"
+                                "server_names = [\n\"n\"\n, \"bad:80\"\n];\n",
+                       5, "bad:80", "host name");
+        write_file(fixture, "sites.conf", fragment, strlen(fragment));
+        assert_true(load(fixture, UPSTREAM "sites = { allow = ( \"a\"\n"
+                                           "@include \"sites.conf\"\n); };\n") < 0);
+        assert_non_null(strstr(fixture->problem.data, "/sites.conf:2: "));
+}
+
+static void a_date_is_a_real_day_and_ends_with_it(void **state)
+{
+        static const struct {
+                const char *date;
+                int64_t end_ms;
+        } good[] = {
+                {"1970-01-01", 86400000},        {"2024-02-29", 1709251200000},
+                {"2026-12-31", 1798761600000},   {"2000-02-29", 951868800000},
+                {"9999-12-31", 253402300800000},
+        };
+        static const char *const bad[] = {
+                "2027-02-29", "2100-02-29", "2027-04-31",  "2027-00-10", "2027-13-01",
+                "2027-01-00", "2027-1-1",   "27-01-01",    "2027/01/31", "2027-01-31 ",
+                " 2027-01-3", "2027-01-3x", "1969-12-31",  "0000-01-01", "+027-01-31",
+                "",           "tomorrow",   "2027-01-31Z",
+        };
+        struct fixture *fixture = *state;
+        char text[256];
+
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+                (void)snprintf(text, sizeof text, UPSTREAM CLIENT "expires = \"%s\"; } );",
+                               good[i].date);
+                assert_loads(fixture, text);
+                assert_int_equal(fixture->config->clients[0].until_ms, good[i].end_ms);
+        }
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+                (void)snprintf(text, sizeof text, UPSTREAM CLIENT "expires = \"%s\"; } );", bad[i]);
+                assert_refuses(fixture, text, 3, "is no day", "\"2027-01-31\"");
+        }
+        assert_refuses(fixture, UPSTREAM CLIENT "expires = 20270131; } );", 3, "a date in double",
+                       "\"2027-01-31\"");
+}
+
+static void an_origin_stands_as_browsers_write_it(void **state)
+{
+        static const char *const good[] = {
+                "https://a.example",
+                "http://localhost:3000",
+                "https://a.example:80",
+                "http://a:443",
+                "https://192.0.2.1",
+                "http://[2001:db8::1]:8080",
+                "https://xn--bcher-kva.example",
+        };
+        static const struct {
+                const char *origin, *what, *cure;
+        } bad[] = {
+                {"", "is empty", "https://"},
+                {"*", "every web page", "list each"},
+                {"null", "any site", "serve the page"},
+                {"https://*.example", "holds a *", "list each"},
+                {"a.example", "does not start", "write scheme"},
+                {"ftp://a.example", "does not start", "write scheme"},
+                {"//a.example", "does not start", "write scheme"},
+                {"https://A.example", "upper case", "lower case"},
+                {"HTTPS://a.example", "upper case", "lower case"},
+                {"https://a.example/", "slash", "remove the slash"},
+                {"https://a.example/tool", "a path", "end it"},
+                {"https://a.example?x", "a query", "end it"},
+                {"https://a.example:443", "scheme stands for", "remove the colon"},
+                {"http://a.example:80", "scheme stands for", "remove the colon"},
+                {"https://a.example:", "no valid port", "1 to 65535"},
+                {"https://a.example:0", "no valid port", "1 to 65535"},
+                {"https://a.example:65536", "no valid port", "1 to 65535"},
+                {"https://a.example:08443", "a zero in front", "without"},
+                {"https://u:p@a.example", "user information", "remove it"},
+                {"https://[2001:db8:0::1]", "shorter", "[::1]"},
+                {"https://[::1", "no IPv6", "such as"},
+                {"https://", "no host", "behind"},
+                {"https://a.example.", "dot", "remove the dot"},
+                {"https://a.example b", "white space", "of its own"},
+        };
+        struct fixture *fixture = *state;
+        char text[256];
+
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+                (void)snprintf(text, sizeof text, UPSTREAM "origins = [ \"%s\" ];", good[i]);
+                assert_loads(fixture, text);
+                assert_string_equal(fixture->config->origins.items[0], good[i]);
+        }
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+                (void)snprintf(text, sizeof text, UPSTREAM "origins = [ \"http://a\",\n\"%s\" ];",
+                               bad[i].origin);
+                assert_refuses(fixture, text, 3, bad[i].what, bad[i].cure);
+        }
+}
+
+static void an_address_beyond_loopback_needs_clients(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_refuses(fixture, UPSTREAM "listen = ( { },\n{ address = \"0.0.0.0\"; } );\n", 3,
+                       "there are no clients", "solvegatectl token new NAME");
+        assert_refuses(fixture, UPSTREAM CLIENT "} );\nlisten = (\n{ address = \"::g\"; } );\n", 5,
+                       "is no IPv4 or IPv6 address", "127.0.0.1");
+        assert_loads(fixture, UPSTREAM CLIENT
+                     "} );\n"
+                     "listen = ( { address = \"0.0.0.0\"; }, { address = \"2001:db8::1\"; } );\n");
+        assert_refuses(fixture, UPSTREAM CLIENT "} );\nadmin = { address = \"0.0.0.0\"; };\n", 4,
+                       "not of the loopback", "127.0.0.1");
+}
+
+static void certificate_and_key_are_files_that_count_from_the_configuration(void **state)
+{
+        struct fixture *fixture = *state;
+        char wanted[160];
+
+        write_file(fixture, "cert.pem", "", 0);
+        write_file(fixture, "key.pem", "", 0);
+        assert_loads(fixture,
+                     UPSTREAM "listen = ( { port = 0; }, { port = 0;\n"
+                              "tls = { certificate = \"cert.pem\"; key = \"./key.pem\"; }; } );\n");
+        assert_null(fixture->config->listen[0].tls.certificate);
+        (void)snprintf(wanted, sizeof wanted, "%s/cert.pem", fixture->directory);
+        assert_string_equal(fixture->config->listen[1].tls.certificate, wanted);
+        (void)snprintf(wanted, sizeof wanted, "%s/./key.pem", fixture->directory);
+        assert_string_equal(fixture->config->listen[1].tls.key, wanted);
+        assert_refuses(fixture,
+                       UPSTREAM "listen = ( { tls = {\ncertificate = \"cert.pem\"; }; } );\n", 2,
+                       "listen[0].tls has no \"key\"", "add key");
+        assert_refuses(fixture,
+                       UPSTREAM "listen = ( { tls = { certificate = \"cert.pem\";\n"
+                                "key = \"none.pem\"; }; } );\n",
+                       3, "/none.pem\" cannot be found", "correct the path");
+        assert_refuses(fixture,
+                       UPSTREAM "listen = ( { tls = { key = \"key.pem\";\n"
+                                "certificate = \".\"; }; } );\n",
+                       3, "is no regular file", "PEM");
+}
+
+static void the_audit_counts_from_the_state_directory(void **state)
+{
+        struct fixture *fixture = *state;
+        char wanted[160];
+
+        assert_loads(fixture, UPSTREAM "state_directory = \"state\";\n"
+                                       "audit = { file = \"log/trail\"; };\n");
+        (void)snprintf(wanted, sizeof wanted, "%s/state/log/trail", fixture->directory);
+        assert_string_equal(fixture->config->audit.file, wanted);
+        assert_loads(fixture, UPSTREAM "state_directory = \"/srv/\";\n");
+        assert_string_equal(fixture->config->audit.file, "/srv/audit.jsonl");
+        assert_loads(fixture, UPSTREAM "audit = { file = \"/var/log/trail\"; };\n");
+        assert_string_equal(fixture->config->audit.file, "/var/log/trail");
+        assert_refuses(fixture, UPSTREAM "audit = {\nfile = \"/var/log/\"; };\n", 3,
+                       "ends with a slash", "name a file");
+}
+
+/* Collects what is told, each key with a space behind it. */
+static void collect(void *arg, const char *key)
+{
+        struct strbuf *told = arg;
+
+        assert_int_equal(strbuf_printf(told, "%s ", key), 0);
+}
+
+/* What of the second text takes a restart when the first one is in force. */
+static void assert_restarts(struct fixture *fixture, const char *running, const char *loaded,
+                            const char *wanted)
+{
+        struct strbuf told;
+
+        strbuf_init(&told, 4096);
+        assert_loads(fixture, running);
+        struct config *before = fixture->config;
+        fixture->config = NULL;
+        assert_loads(fixture, loaded);
+        config_compare(before, fixture->config, collect, &told);
+        assert_string_equal(told.data ? told.data : "", wanted);
+        config_free(before);
+        strbuf_done(&told);
+}
+
+static void what_is_equal_or_reloads_takes_no_restart(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_restarts(fixture, UPSTREAM, UPSTREAM, "");
+        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM "admin = { port = 8119; };", "");
+        assert_restarts(fixture, UPSTREAM,
+                        UPSTREAM TWO "rate = 1.0; } );\n"
+                                     "sites = { allow = ( \"a\", { site = \"b\"; } ); };\n"
+                                     "origins = [ \"http://a\" ];\nserver_names = [ \"n\" ];\n",
+                        "");
+        assert_restarts(fixture, UPSTREAM TWO "rate = 1.0; } );\n", UPSTREAM CLIENT "} );\n", "");
+}
+
+static void each_key_that_takes_a_restart_is_told_by_its_path(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_restarts(fixture, UPSTREAM,
+                        UPSTREAM "workers = 3; state_directory = \"/srv\"; durability = \"none\";\n"
+                                 "limits = { queue_jobs = 9; queue_bytes = 1073741825L; };\n"
+                                 "results = { share = false; }; log = { level = \"debug\"; };\n"
+                                 "answers = { solve_hold = 10.001; };\n",
+                        "workers state_directory durability answers.solve_hold results.share "
+                        "limits.queue_jobs limits.queue_bytes audit.file log.level ");
+        assert_restarts(fixture, UPSTREAM "listen = ( { }, { port = 0; } );",
+                        UPSTREAM "listen = ( { }, { port = 1; } );", "listen[1].port ");
+        assert_restarts(fixture, UPSTREAM "listen = ( { }, { port = 0; } );",
+                        UPSTREAM "listen = ( { port = 1; } );", "listen ");
+        assert_restarts(
+                fixture, UPSTREAM,
+                "upstreams = ( { name = \"u\"; url = \"https://i\"; credential = \"c\"; ca = "
+                "\"/etc/passwd\"; } );",
+                "upstreams[0].url upstreams[0].ca ");
+        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM "admin = { port = 0; };",
+                        "admin.port ");
+        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM, "admin ");
+        assert_restarts(fixture, UPSTREAM, UPSTREAM "admin = { };", "admin ");
+}
+
+static void tls_is_reloaded_where_it_was_and_its_coming_and_going_are_told(void **state)
+{
+        static const char with[] =
+                UPSTREAM "listen = ( { tls = { certificate = \"a.pem\"; key = \"a.pem\"; }; } );";
+        static const char other[] =
+                UPSTREAM "listen = ( { tls = { certificate = \"b.pem\"; key = \"b.pem\"; }; } );";
+        struct fixture *fixture = *state;
+
+        write_file(fixture, "a.pem", "", 0);
+        write_file(fixture, "b.pem", "", 0);
+        assert_restarts(fixture, with, other, "");
+        assert_restarts(fixture, with, UPSTREAM, "listen[0].tls ");
+        assert_restarts(fixture, UPSTREAM, with, "listen[0].tls ");
+}
+
 static void keys_at_odds_are_refused_at_the_line_that_sets_them(void **state)
 {
         struct fixture *fixture = *state;
@@ -592,6 +1019,23 @@ int main(void)
                 TEST(nesting_has_a_ceiling),
                 TEST(addresses_and_urls_that_would_expose_the_key_are_refused),
                 TEST(http_is_allowed_towards_loopback),
+                TEST(a_client_has_what_is_set_and_no_other_limit),
+                TEST(a_rate_is_a_number_with_or_without_a_fraction),
+                TEST(clients_with_the_same_name_or_token_are_refused),
+                TEST(no_message_quotes_what_stands_for_a_digest),
+                TEST(a_burst_needs_a_rate),
+                TEST(the_list_of_a_client_has_an_entry_at_least),
+                TEST(an_entry_of_an_allow_list_is_a_text_or_a_group),
+                TEST(what_is_no_entry_of_an_allow_list_is_refused_with_a_cure),
+                TEST(texts_and_groups_of_one_list_have_the_lines_they_stand_in),
+                TEST(a_date_is_a_real_day_and_ends_with_it),
+                TEST(an_origin_stands_as_browsers_write_it),
+                TEST(an_address_beyond_loopback_needs_clients),
+                TEST(certificate_and_key_are_files_that_count_from_the_configuration),
+                TEST(the_audit_counts_from_the_state_directory),
+                TEST(what_is_equal_or_reloads_takes_no_restart),
+                TEST(each_key_that_takes_a_restart_is_told_by_its_path),
+                TEST(tls_is_reloaded_where_it_was_and_its_coming_and_going_are_told),
                 TEST(keys_at_odds_are_refused_at_the_line_that_sets_them),
         };
 

@@ -90,8 +90,11 @@ static bool same_value(const struct config_key *key, const void *a, const void *
         case CONFIG_INT:
         case CONFIG_CHOICE:
                 return *(const int *)one == *(const int *)other;
+        case CONFIG_NUMBER:
+                return *(const double *)one == *(const double *)other;
         case CONFIG_BYTES:
         case CONFIG_SECONDS:
+        case CONFIG_DATE:
                 return *(const int64_t *)one == *(const int64_t *)other;
         case CONFIG_BOOL:
                 return *(const bool *)one == *(const bool *)other;
@@ -133,12 +136,14 @@ static struct config *load(const char *file)
 /* The sample keeps its state beside itself, so that it works for whoever tries it. */
 static void assert_state_beside(const struct config *config, const char *file)
 {
-        char *whole = realpath(file, NULL), wanted[PATH_MAX + 8];
+        char *whole = realpath(file, NULL), wanted[PATH_MAX + 32];
 
         assert_non_null(whole);
-        (void)snprintf(wanted, sizeof wanted, "%.*s/state", (int)(strrchr(whole, '/') - whole),
+        (void)snprintf(wanted, PATH_MAX + 8, "%.*s/state", (int)(strrchr(whole, '/') - whole),
                        whole);
         assert_string_equal(config->state_directory, wanted);
+        strcat(wanted, "/audit.jsonl");
+        assert_string_equal(config->audit.file, wanted);
         free(whole);
 }
 
@@ -158,6 +163,8 @@ static void the_sample_configuration_gives_exactly_the_defaults_but_for_its_stat
         assert_state_beside(sample, sample_file);
         free(sample->state_directory);
         sample->state_directory = strdup(smallest->state_directory);
+        free(sample->audit.file);
+        sample->audit.file = strdup(smallest->audit.file);
         assert_true(same_keys(config_keys, sample, smallest));
         config_free(sample);
         config_free(smallest);
@@ -180,6 +187,17 @@ static void walk(const struct config_key *keys, const char *prefix, const char *
         }
 }
 
+/* Whether text has a setting that is written so: no longer name ends with it. */
+static bool has_setting(const char *text, const char *setting)
+{
+        static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+        const char *found = strstr(text, setting);
+
+        while (found && found > text && strchr(letters, found[-1]))
+                found = strstr(found + 1, setting);
+        return found;
+}
+
 static void check_sample_key(const struct config_key *key, const char *path, const char *text)
 {
         const char *value = key->default_text && key->default_text[0] ? key->default_text : NULL;
@@ -187,7 +205,7 @@ static void check_sample_key(const struct config_key *key, const char *path, con
 
         (void)snprintf(wanted, sizeof wanted, "%s = %s%s", key->name, value ? value : "",
                        value ? ";" : "");
-        if (!strstr(text, wanted))
+        if (!has_setting(text, wanted))
                 fail_msg("the sample lacks %s: %s", path, wanted);
 }
 
@@ -246,6 +264,44 @@ static void the_document_names_every_key_with_default_bounds_and_meaning(void **
         free(document);
 }
 
+/* Counts the rows that reload, and fails for one that the section does not name. */
+static size_t check_reloads(const struct config_key *keys, const char *prefix, const char *section)
+{
+        size_t count = 0;
+
+        for (const struct config_key *key = keys; key->name; key++) {
+                char path[128], row[160];
+
+                (void)snprintf(path, sizeof path, "%s%s", prefix, key->name);
+                (void)snprintf(row, sizeof row, "\n| `%s` |", path);
+                if (key->reloads && !strstr(section, row))
+                        fail_msg("the section on a reload lacks %s", path);
+                count += key->reloads ? 1 : 0;
+                if (key->keys && !key->reloads) {
+                        strcat(path, key->type == CONFIG_LIST ? "[]." : ".");
+                        count += check_reloads(key->keys, path, section);
+                }
+        }
+        return count;
+}
+
+static void the_document_names_the_keys_that_a_reload_changes_and_no_other(void **state)
+{
+        static const char head[] = "\n## What a reload changes\n";
+        char *document = read_source("docs/configuration.md");
+        char *section = strstr(document, head);
+        size_t rows = 0;
+        (void)state;
+
+        assert_non_null(section);
+        *strstr(section + sizeof head - 1, "\n## ") = '\0';
+        for (const char *row = section; (row = strstr(row, "\n| `")) != NULL; row++)
+                rows++;
+        assert_int_equal(check_reloads(config_keys, "", section), rows);
+        assert_int_equal(rows, 5);
+        free(document);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -253,6 +309,7 @@ int main(void)
                         the_sample_configuration_gives_exactly_the_defaults_but_for_its_state),
                 cmocka_unit_test(the_sample_configuration_names_every_key_with_its_default),
                 cmocka_unit_test(the_document_names_every_key_with_default_bounds_and_meaning),
+                cmocka_unit_test(the_document_names_the_keys_that_a_reload_changes_and_no_other),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,108 @@
+/*
+ * config_fields: see config_fields.h.
+ */
+#include "config/config_fields.h"
+
+#include "config/config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+void config_list_store(void *field, void *items, size_t count)
+{
+        memcpy(field, &items, sizeof items);
+        memcpy((char *)field + sizeof items, &count, sizeof count);
+}
+
+void config_list_load(const void *field, char **ret_items, size_t *ret_count)
+{
+        memcpy(ret_items, field, sizeof *ret_items);
+        memcpy(ret_count, (const char *)field + sizeof *ret_items, sizeof *ret_count);
+}
+
+static bool is_set(const struct config_key *key, const void *base)
+{
+        const void *field = (const char *)base + key->offset;
+        char *items = NULL;
+        size_t count = 0;
+
+        switch (key->type) {
+        case CONFIG_INT:
+        case CONFIG_CHOICE:
+                return *(const int *)field != 0;
+        case CONFIG_NUMBER:
+                return *(const double *)field != 0;
+        case CONFIG_BYTES:
+        case CONFIG_SECONDS:
+        case CONFIG_DATE:
+                return *(const int64_t *)field != 0;
+        case CONFIG_BOOL:
+                return *(const bool *)field;
+        case CONFIG_STRING:
+                return *(char *const *)field != NULL;
+        case CONFIG_STRINGS:
+                return ((const struct config_strings *)field)->count > 0;
+        case CONFIG_GROUP:
+                return config_fields_set(key->keys, base);
+        case CONFIG_LIST:
+                config_list_load(field, &items, &count);
+                return count > 0;
+        }
+        return false;
+}
+
+bool config_fields_set(const struct config_key *keys, const void *base)
+{
+        for (const struct config_key *key = keys; key->name; key++)
+                if (is_set(key, base))
+                        return true;
+        return false;
+}
+
+static void free_strings(struct config_strings *strings)
+{
+        for (size_t i = 0; i < strings->count; i++)
+                free(strings->items[i]);
+        free(strings->items);
+}
+
+static void free_list(const struct config_key *key, void *field)
+{
+        char *items = NULL;
+        size_t count = 0;
+
+        config_list_load(field, &items, &count);
+        for (size_t i = 0; i < count; i++)
+                config_free_keys(key->keys, items + i * key->element_bytes);
+        free(items);
+}
+
+void config_free_keys(const struct config_key *keys, void *base)
+{
+        for (const struct config_key *key = keys; key->name; key++) {
+                void *field = (char *)base + key->offset;
+                switch (key->type) {
+                case CONFIG_INT:
+                case CONFIG_NUMBER:
+                case CONFIG_BYTES:
+                case CONFIG_SECONDS:
+                case CONFIG_DATE:
+                case CONFIG_BOOL:
+                case CONFIG_CHOICE:
+                        break;
+                case CONFIG_STRING:
+                        free(*(char **)field);
+                        break;
+                case CONFIG_STRINGS:
+                        free_strings(field);
+                        break;
+                case CONFIG_GROUP:
+                        config_free_keys(key->keys, base);
+                        break;
+                case CONFIG_LIST:
+                        free_list(key, field);
+                        break;
+                }
+        }
+}

@@ -1,0 +1,29 @@
+/*
+ * config_fields: the fields of a struct, by a table of keys: where they are, whether they are set,
+ * and what they own. No key is named here.
+ */
+#ifndef SOLVEGATE_CONFIG_CONFIG_FIELDS_H
+#define SOLVEGATE_CONFIG_CONFIG_FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct config_key;
+
+/*
+ * A CONFIG_LIST is a pointer with a size_t behind it; see the assertions in config_keys.c. The
+ * elements stay where they are.
+ */
+void config_list_store(void *field, void *items, size_t count);
+void config_list_load(const void *field, char **ret_items, size_t *ret_count);
+
+/*
+ * Tells whether any field of the struct at base is not zero: for a group that may be left out,
+ * whether it was written.
+ */
+bool config_fields_set(const struct config_key *keys, const void *base);
+
+/* Frees what the fields of the struct at base point to. Takes a zeroed struct too. */
+void config_free_keys(const struct config_key *keys, void *base);
+
+#endif
