@@ -4,6 +4,7 @@
  */
 #include "access/sites.h"
 
+#include "config/config.h"
 #include "config/site_pattern.h"
 
 #include <arpa/inet.h>
@@ -16,16 +17,20 @@
 
 #define PORT_MAX 65535
 
+/* Moments (wall clock) from which on something is not allowed any more. */
+#define FOR_EVER   INT64_MAX
+#define NOT_LISTED INT64_MIN
+
 struct site_entry {
         char host[SITE_HOST_BYTES_MAX]; /* the key */
-        bool itself;                    /* the host is allowed */
-        bool below;                     /* every host below it is */
+        int64_t itself_until;           /* the host is allowed */
+        int64_t below_until;            /* every host below it is */
         UT_hash_handle hh;
 };
 
 struct sites {
         struct site_entry *entries;
-        bool allow_all;
+        int64_t all_until; /* every host is allowed */
 };
 
 /* A part of the caller's text. */
@@ -169,6 +174,8 @@ static struct site_entry *need_entry(struct sites *sites, const char *host)
         if (!entry)
                 return NULL;
         memcpy(entry->host, host, strlen(host) + 1);
+        entry->itself_until = NOT_LISTED;
+        entry->below_until = NOT_LISTED;
         HASH_ADD_STR(sites->entries, host, entry);
         if (!entry->hh.tbl) {
                 free(entry);
@@ -177,36 +184,41 @@ static struct site_entry *need_entry(struct sites *sites, const char *host)
         return entry;
 }
 
-static int add_pattern(struct sites *sites, const char *pattern)
+static void extend(int64_t *until, int64_t to)
 {
-        char host[SITE_HOST_BYTES_MAX];
-        bool below = strncmp(pattern, "*.", 2) == 0;
+        if (to > *until)
+                *until = to;
+}
 
-        if (strcmp(pattern, "*") == 0) {
-                sites->allow_all = true;
+static int add_entry(struct sites *sites, const struct config_site *from)
+{
+        int64_t until = from->until_ms != 0 ? from->until_ms : FOR_EVER;
+        bool below = strncmp(from->site, "*.", 2) == 0;
+        char host[SITE_HOST_BYTES_MAX];
+
+        if (strcmp(from->site, "*") == 0) {
+                extend(&sites->all_until, until);
                 return 0;
         }
-        int r = site_host(below ? pattern + 2 : pattern, host);
+        int r = site_host(below ? from->site + 2 : from->site, host);
         if (r < 0)
                 return r;
         struct site_entry *entry = need_entry(sites, host);
         if (!entry)
                 return -ENOMEM;
-        if (below)
-                entry->below = true;
-        else
-                entry->itself = true;
+        extend(below ? &entry->below_until : &entry->itself_until, until);
         return 0;
 }
 
-int sites_new(const char *const *patterns, size_t count, struct sites **ret_sites)
+int sites_new(const struct config_site *entries, size_t count, struct sites **ret_sites)
 {
         struct sites *sites = calloc(1, sizeof *sites);
 
         if (!sites)
                 return -ENOMEM;
+        sites->all_until = NOT_LISTED;
         for (size_t i = 0; i < count; i++) {
-                int r = add_pattern(sites, patterns[i]);
+                int r = add_entry(sites, &entries[i]);
                 if (r < 0) {
                         sites_free(sites);
                         return r;
@@ -236,18 +248,22 @@ static bool is_address(const char *host)
         return host[0] == '[' || inet_pton(AF_INET, host, &address) == 1;
 }
 
-bool sites_allow(const struct sites *sites, const char *host)
+/* Of all entries that cover a host the longest lived one decides. */
+enum sites_verdict sites_check(const struct sites *sites, const char *host, int64_t now_wall_ms)
 {
         const struct site_entry *entry = find(sites, host);
+        int64_t until = sites->all_until;
 
-        if (sites->allow_all || (entry && entry->itself))
-                return true;
-        if (is_address(host))
-                return false;
-        for (const char *dot = strchr(host, '.'); dot; dot = strchr(dot + 1, '.')) {
-                entry = find(sites, dot + 1);
-                if (entry && entry->below)
-                        return true;
+        if (entry)
+                extend(&until, entry->itself_until);
+        if (!is_address(host)) {
+                for (const char *dot = strchr(host, '.'); dot; dot = strchr(dot + 1, '.')) {
+                        entry = find(sites, dot + 1);
+                        if (entry)
+                                extend(&until, entry->below_until);
+                }
         }
-        return false;
+        if (until == NOT_LISTED)
+                return SITES_DENY;
+        return now_wall_ms < until ? SITES_ALLOW : SITES_EXPIRED;
 }

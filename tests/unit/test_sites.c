@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,10 @@
 #include <cmocka.h>
 
 #include "access/sites.h"
+#include "config/config.h"
+
+#define NOW   INT64_C(1795363200000) /* wall clock: 2026-11-22T16:00:00Z */
+#define LATER (NOW + 86400000)
 
 #define LABEL_63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
 #define HOST_253                                                                                   \
@@ -157,15 +162,43 @@ static void what_two_parsers_may_read_differently_is_refused(void **state)
         }
 }
 
+#define PATTERNS_MAX 2000
+
+/* Makes a list of patterns that never end. */
+static int make_list(const char *const *patterns, size_t count, struct sites **ret_sites)
+{
+        static struct config_site entries[PATTERNS_MAX];
+        static char texts[PATTERNS_MAX][SITE_HOST_BYTES_MAX];
+
+        assert_true(count <= PATTERNS_MAX);
+        for (size_t i = 0; i < count; i++) {
+                (void)snprintf(texts[i], sizeof texts[i], "%s", patterns[i]);
+                entries[i] = (struct config_site){.site = texts[i]};
+        }
+        int r = sites_new(entries, count, ret_sites);
+        memset(texts, 'x', sizeof texts);
+        return r;
+}
+
+/* Tells whether a host is on such a list, which is so at any moment. */
+static bool allows(const struct sites *sites, const char *host)
+{
+        enum sites_verdict verdict = sites_check(sites, host, NOW);
+
+        assert_int_not_equal(verdict, SITES_EXPIRED);
+        assert_int_equal(sites_check(sites, host, INT64_MAX - 1), verdict);
+        return verdict == SITES_ALLOW;
+}
+
 static void an_empty_list_allows_nothing(void **state)
 {
         struct sites *sites;
 
         (void)state;
         assert_int_equal(sites_new(NULL, 0, &sites), 0);
-        assert_false(sites_allow(sites, "a.example"));
-        assert_false(sites_allow(sites, "localhost"));
-        assert_false(sites_allow(sites, "not-on-any-list.test"));
+        assert_false(allows(sites, "a.example"));
+        assert_false(allows(sites, "localhost"));
+        assert_false(allows(sites, "not-on-any-list.test"));
         sites_free(sites);
         sites_free(NULL);
 }
@@ -203,12 +236,12 @@ static void a_list_allows_its_hosts_and_what_is_below_its_suffixes(void **state)
         struct sites *sites;
 
         (void)state;
-        assert_int_equal(sites_new(patterns, sizeof patterns / sizeof patterns[0], &sites), 0);
+        assert_int_equal(make_list(patterns, sizeof patterns / sizeof patterns[0], &sites), 0);
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-                if (sites_allow(sites, cases[i].host) != cases[i].allowed)
+                if (allows(sites, cases[i].host) != cases[i].allowed)
                         fail_msg("%s", cases[i].host);
         }
-        assert_false(sites_allow(sites, "not-on-any-list.test"));
+        assert_false(allows(sites, "not-on-any-list.test"));
         sites_free(sites);
 }
 
@@ -218,10 +251,10 @@ static void a_star_allows_every_host(void **state)
         struct sites *sites;
 
         (void)state;
-        assert_int_equal(sites_new(patterns, 2, &sites), 0);
-        assert_true(sites_allow(sites, "not-on-any-list.test"));
-        assert_true(sites_allow(sites, "b.example"));
-        assert_true(sites_allow(sites, "[::1]"));
+        assert_int_equal(make_list(patterns, 2, &sites), 0);
+        assert_true(allows(sites, "not-on-any-list.test"));
+        assert_true(allows(sites, "b.example"));
+        assert_true(allows(sites, "[::1]"));
         sites_free(sites);
 }
 
@@ -236,10 +269,92 @@ static void a_list_of_many_patterns_finds_each(void **state)
                 (void)snprintf(names[i], sizeof names[i], "h%d.example", i);
                 patterns[i] = names[i];
         }
-        assert_int_equal(sites_new(patterns, 2000, &sites), 0);
+        assert_int_equal(make_list(patterns, 2000, &sites), 0);
         for (int i = 0; i < 2000; i++)
-                assert_true(sites_allow(sites, names[i]));
-        assert_false(sites_allow(sites, "h2000.example"));
+                assert_true(allows(sites, names[i]));
+        assert_false(allows(sites, "h2000.example"));
+        sites_free(sites);
+}
+
+static void an_entry_allows_until_its_last_moment_and_no_longer(void **state)
+{
+        char a[] = "a.example", b[] = "*.b.example", c[] = "c.example";
+        const struct config_site entries[] = {
+                {.site = a, .until_ms = LATER}, {.site = b, .until_ms = LATER}, {.site = c}};
+        static const char *const covered[] = {"a.example", "x.b.example", "y.x.b.example"};
+        struct sites *sites;
+
+        (void)state;
+        assert_int_equal(sites_new(entries, 3, &sites), 0);
+        for (size_t i = 0; i < 3; i++) {
+                assert_int_equal(sites_check(sites, covered[i], NOW), SITES_ALLOW);
+                assert_int_equal(sites_check(sites, covered[i], LATER - 1), SITES_ALLOW);
+                assert_int_equal(sites_check(sites, covered[i], LATER), SITES_EXPIRED);
+                assert_int_equal(sites_check(sites, covered[i], INT64_MAX), SITES_EXPIRED);
+        }
+        assert_int_equal(sites_check(sites, "c.example", LATER), SITES_ALLOW);
+        assert_int_equal(sites_check(sites, "b.example", NOW), SITES_DENY);
+        assert_int_equal(sites_check(sites, "b.example", LATER), SITES_DENY);
+        assert_int_equal(sites_check(sites, "x.a.example", LATER), SITES_DENY);
+        sites_free(sites);
+}
+
+static void a_host_and_what_is_below_it_end_apart(void **state)
+{
+        char itself[] = "a.example", below[] = "*.a.example";
+        const struct config_site entries[] = {{.site = itself, .until_ms = LATER},
+                                              {.site = below, .until_ms = NOW}};
+        struct sites *sites;
+
+        (void)state;
+        assert_int_equal(sites_new(entries, 2, &sites), 0);
+        assert_int_equal(sites_check(sites, "a.example", NOW), SITES_ALLOW);
+        assert_int_equal(sites_check(sites, "x.a.example", NOW), SITES_EXPIRED);
+        assert_int_equal(sites_check(sites, "x.a.example", NOW - 1), SITES_ALLOW);
+        sites_free(sites);
+}
+
+static void of_the_entries_that_cover_a_host_the_longest_lived_counts(void **state)
+{
+        static char host[] = "a.example", upper[] = "A.Example", wide[] = "*.example", all[] = "*";
+        static const struct {
+                struct config_site entries[2];
+                enum sites_verdict at_later;
+        } cases[] = {
+                {{{host, NULL, NOW}, {upper, NULL, LATER + 1}}, SITES_ALLOW},
+                {{{host, NULL, LATER + 1}, {upper, NULL, NOW}}, SITES_ALLOW},
+                {{{host, NULL, 0}, {upper, NULL, NOW}}, SITES_ALLOW},
+                {{{host, NULL, NOW}, {host, NULL, 0}}, SITES_ALLOW},
+                {{{host, NULL, NOW}, {host, NULL, LATER}}, SITES_EXPIRED},
+                {{{host, NULL, NOW}, {wide, NULL, 0}}, SITES_ALLOW},
+                {{{host, NULL, 0}, {wide, NULL, NOW}}, SITES_ALLOW},
+                {{{host, NULL, NOW}, {all, NULL, 0}}, SITES_ALLOW},
+                {{{host, NULL, 0}, {all, NULL, NOW}}, SITES_ALLOW},
+                {{{wide, NULL, NOW}, {all, NULL, LATER}}, SITES_EXPIRED},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                struct sites *sites;
+                assert_int_equal(sites_new(cases[i].entries, 2, &sites), 0);
+                if (sites_check(sites, "a.example", LATER) != cases[i].at_later)
+                        fail_msg("case %zu", i);
+                assert_int_equal(sites_check(sites, "a.example", NOW - 1), SITES_ALLOW);
+                sites_free(sites);
+        }
+}
+
+static void a_star_that_has_ended_allows_no_host(void **state)
+{
+        char all[] = "*";
+        const struct config_site entry = {.site = all, .until_ms = LATER};
+        struct sites *sites;
+
+        (void)state;
+        assert_int_equal(sites_new(&entry, 1, &sites), 0);
+        assert_int_equal(sites_check(sites, "[::1]", LATER - 1), SITES_ALLOW);
+        assert_int_equal(sites_check(sites, "[::1]", LATER), SITES_EXPIRED);
+        assert_int_equal(sites_check(sites, "a.example", LATER), SITES_EXPIRED);
         sites_free(sites);
 }
 
@@ -251,7 +366,7 @@ static void a_pattern_without_a_host_makes_no_list(void **state)
         for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
                 const char *patterns[] = {"a.example", bad[i]};
                 struct sites *sites = NULL;
-                assert_int_equal(sites_new(patterns, 2, &sites), -EINVAL);
+                assert_int_equal(make_list(patterns, 2, &sites), -EINVAL);
                 assert_null(sites);
         }
 }
@@ -265,6 +380,10 @@ int main(void)
                 cmocka_unit_test(a_list_allows_its_hosts_and_what_is_below_its_suffixes),
                 cmocka_unit_test(a_star_allows_every_host),
                 cmocka_unit_test(a_list_of_many_patterns_finds_each),
+                cmocka_unit_test(an_entry_allows_until_its_last_moment_and_no_longer),
+                cmocka_unit_test(a_host_and_what_is_below_it_end_apart),
+                cmocka_unit_test(of_the_entries_that_cover_a_host_the_longest_lived_counts),
+                cmocka_unit_test(a_star_that_has_ended_allows_no_host),
                 cmocka_unit_test(a_pattern_without_a_host_makes_no_list),
         };
 

@@ -1,0 +1,78 @@
+/*
+ * token: see token.h.
+ */
+#include "access/token.h"
+
+#include "base/digest.h"
+#include "base/random.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stddef.h>
+#include <string.h>
+
+_Static_assert(TOKEN_DIGEST_BYTES == DIGEST_BYTES && TOKEN_HEX_CHARS == 2 * DIGEST_BYTES,
+               "a token's digest is SHA-256");
+
+int token_new(char ret_token[static TOKEN_CHARS + 1])
+{
+        static const char prefix[] = TOKEN_PREFIX;
+        char chars[TOKEN_RANDOM_CHARS + 1];
+        int r = random_token(chars, TOKEN_RANDOM_CHARS);
+
+        if (r < 0)
+                return r;
+        memcpy(ret_token, prefix, sizeof prefix - 1);
+        memcpy(ret_token + sizeof prefix - 1, chars, sizeof chars);
+        explicit_bzero(chars, sizeof chars);
+        return 0;
+}
+
+int token_digest(const char *token, struct token_digest *ret_digest)
+{
+        return digest_of(token, strlen(token), ret_digest->bytes);
+}
+
+bool token_digest_equal(const struct token_digest *a, const struct token_digest *b)
+{
+        return CRYPTO_memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static int digit_value(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        if (c >= 'a' && c <= 'f')
+                return c - 'a' + 10;
+        if (c >= 'A' && c <= 'F')
+                return c - 'A' + 10;
+        return -1;
+}
+
+int token_digest_read(const char *hex, struct token_digest *ret_digest)
+{
+        struct token_digest digest;
+
+        if (strlen(hex) != TOKEN_HEX_CHARS)
+                return -EINVAL;
+        for (size_t i = 0; i < TOKEN_DIGEST_BYTES; i++) {
+                int high = digit_value(hex[2 * i]), low = digit_value(hex[2 * i + 1]);
+                if (high < 0 || low < 0)
+                        return -EINVAL;
+                digest.bytes[i] = (unsigned char)(high << 4 | low);
+        }
+        *ret_digest = digest;
+        return 0;
+}
+
+void token_digest_write(const struct token_digest *digest, char ret_hex[static TOKEN_HEX_CHARS + 1])
+{
+        static const char digits[] = "0123456789abcdef";
+
+        for (size_t i = 0; i < TOKEN_DIGEST_BYTES; i++) {
+                ret_hex[2 * i] = digits[digest->bytes[i] >> 4];
+                ret_hex[2 * i + 1] = digits[digest->bytes[i] & 15];
+        }
+        ret_hex[TOKEN_HEX_CHARS] = '\0';
+}
