@@ -1,0 +1,69 @@
+/*
+ * audit_describe: what happened, as the members of a line of the audit.
+ */
+#include "access/audit.h"
+#include "access/audit_chain.h"
+#include "base/strbuf.h"
+
+#include <string.h>
+#include <time.h>
+
+/*
+ * How much of each text is written. A byte becomes six at most ("\u0001"), so what all of them and
+ * the names take stays below AUDIT_MEMBERS_BYTES_MAX.
+ */
+#define WORD_BYTES_MAX 64 /* event, client, address, job, upstream, outcome */
+#define SITE_BYTES_MAX 200
+
+_Static_assert((6 * WORD_BYTES_MAX + SITE_BYTES_MAX) * 6 + 256 <= AUDIT_MEMBERS_BYTES_MAX,
+               "members of any content fit into a line");
+
+static void append_time(struct strbuf *members, int64_t wall_ms)
+{
+        time_t seconds = (time_t)(wall_ms / 1000);
+        struct tm utc = {0};
+
+        (void)gmtime_r(&seconds, &utc);
+        (void)strbuf_printf(members, "\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"",
+                            utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+                            utc.tm_min, utc.tm_sec, (int)(wall_ms % 1000));
+}
+
+static void append_text(struct strbuf *members, const char *name, const char *text, size_t max)
+{
+        (void)strbuf_printf(members, ",\"%s\":", name);
+        if (text)
+                (void)strbuf_append_json_string(members, text, strnlen(text, max));
+        else
+                (void)strbuf_puts(members, "null");
+}
+
+static const char *charge_text(enum audit_charge charge)
+{
+        switch (charge) {
+        case AUDIT_NOT_CHARGED:
+                return "0";
+        case AUDIT_CHARGED:
+                return "1";
+        case AUDIT_UNKNOWN:
+                return "null";
+        }
+        return "null";
+}
+
+char *audit_describe(const struct audit_event *event)
+{
+        struct strbuf members;
+
+        strbuf_init(&members, AUDIT_MEMBERS_BYTES_MAX);
+        append_time(&members, event->wall_ms);
+        append_text(&members, "event", event->event, WORD_BYTES_MAX);
+        append_text(&members, "client", event->client, WORD_BYTES_MAX);
+        append_text(&members, "address", event->address, WORD_BYTES_MAX);
+        append_text(&members, "site", event->site, SITE_BYTES_MAX);
+        append_text(&members, "job", event->job, WORD_BYTES_MAX);
+        append_text(&members, "upstream", event->upstream, WORD_BYTES_MAX);
+        append_text(&members, "outcome", event->outcome, WORD_BYTES_MAX);
+        (void)strbuf_printf(&members, ",\"charge\":%s", charge_text(event->charge));
+        return strbuf_take(&members, NULL);
+}

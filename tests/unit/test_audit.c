@@ -1,0 +1,256 @@
+/*
+ * Tests of access/audit: what is in the file, and a disk that fails.
+ */
+#include "audit_fixture.h"
+
+#include "base/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void a_refusal_and_a_charge_are_a_line_each(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        refuse(f);
+        assert_int_equal(charge(f, 3), 0);
+        stop(f);
+        assert_int_equal(verify_alone(f), 3);
+        assert_non_null(strstr(
+                f->content.data,
+                "{\"seq\":2,\"time\":\"2026-11-22T16:05:45.123Z\",\"event\":\"refused\","
+                "\"client\":\"ci\",\"address\":\"192.0.2.7\",\"site\":\"example.net\",\"job\":null,"
+                "\"upstream\":null,\"outcome\":\"site_not_allowed\",\"charge\":0,\"prev\":\""));
+        assert_non_null(
+                strstr(f->content.data,
+                       "{\"seq\":3,\"time\":\"2026-11-22T16:05:45.123Z\",\"event\":\"charged\","
+                       "\"client\":\"ci\",\"address\":null,\"site\":null,\"job\":\"h-1\","
+                       "\"upstream\":\"pro\",\"outcome\":\"solved\",\"charge\":1,\"entry\":3,"
+                       "\"prev\":\""));
+}
+
+static void members_are_json_whatever_comes_in(void **state)
+{
+        struct audit_event event = {.event = "refused", .charge = AUDIT_UNKNOWN};
+        char text[1024], *members, *object = NULL;
+        struct json_reader reader;
+
+        (void)state;
+        memset(text, 1, sizeof text);
+        memcpy(text, "\"\\\n\x7f\xff\xc3(\xed\xa0\x80", 11);
+        text[sizeof text - 1] = '\0';
+        event.client = event.address = event.site = event.job = event.upstream = event.outcome =
+                text;
+        members = audit_describe(&event);
+        assert_non_null(members);
+        assert_true(strlen(members) <= AUDIT_MEMBERS_BYTES_MAX);
+        assert_non_null(strstr(members, ",\"charge\":null"));
+        assert_null(strchr(members, '\n'));
+        assert_true(asprintf(&object, "{%s}", members) > 0);
+        json_reader_init(&reader, object, strlen(object));
+        assert_int_equal(json_reader_skip(&reader, NULL), 0);
+        assert_int_equal(json_reader_end(&reader), 0);
+        free(object);
+        free(members);
+}
+
+static void an_entry_that_is_in_the_file_is_passed_over(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        for (int64_t entry = 1; entry <= 5; entry++)
+                assert_int_equal(charge(f, entry), 0);
+        assert_int_equal(charge(f, 5), 0);
+        WAIT_UNTIL(audit_last_entry(f->audit) == 5);
+        stop(f);
+        start(f);
+        assert_int_equal(audit_last_entry(f->audit), 5);
+        for (int64_t entry = 3; entry <= 6; entry++)
+                assert_int_equal(charge(f, entry), 0);
+        stop(f);
+        assert_int_equal(verify_alone(f), 7);
+        assert_int_equal(occurrences(f->content.data, "\"entry\":"), 6);
+}
+
+static void an_entry_without_a_number_is_always_written(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        assert_int_equal(charge(f, 7), 0);
+        assert_int_equal(charge(f, 0), 0);
+        assert_int_equal(charge(f, 0), 0);
+        stop(f);
+        assert_int_equal(verify_alone(f), 4);
+        start(f);
+        assert_int_equal(audit_last_entry(f->audit), 7);
+}
+
+static void one_sync_is_for_all_charges_that_wait(void **state)
+{
+        struct fixture *f = *state;
+
+        open_audit(f);
+        for (int64_t entry = 1; entry <= 500; entry++)
+                assert_int_equal(charge(f, entry), 0);
+        atomic_store(&syncs, 0);
+        assert_int_equal(audit_start(f->audit), 0);
+        WAIT_UNTIL(audit_last_entry(f->audit) == 500);
+        assert_int_equal(atomic_load(&syncs), 1);
+}
+
+static void a_write_that_stops_halfway_is_completed_later(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        charge_and_wait(f, 1);
+        limit_files(strlen(read_file(f, f->path)) + 100);
+        assert_int_equal(charge(f, 2), 0);
+        WAIT_UNTIL(!audit_healthy(f->audit));
+        assert_true(has_problem(f, strerror(EFBIG)));
+        assert_int_equal(charge(f, 3), 0);
+        refuse(f);
+        assert_int_equal(audit_last_entry(f->audit), 1);
+        limit_files(RLIM_INFINITY);
+        WAIT_UNTIL(audit_last_entry(f->audit) == 3);
+        WAIT_UNTIL(audit_healthy(f->audit));
+        assert_true(has_problem(f, NULL));
+        stop(f);
+        assert_int_equal(verify_alone(f), 5);
+}
+
+static void a_write_that_fails_after_its_half_is_taken_back(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        charge_and_wait(f, 1);
+        atomic_store(&torn_writes, true);
+        assert_int_equal(charge(f, 2), 0);
+        WAIT_UNTIL(!audit_healthy(f->audit));
+        assert_int_equal(charge(f, 3), 0);
+        atomic_store(&torn_writes, false);
+        WAIT_UNTIL(audit_last_entry(f->audit) == 3);
+        atomic_store(&torn_writes, true);
+        assert_int_equal(charge(f, 4), 0);
+        stop(f);
+        atomic_store(&torn_writes, false);
+        assert_int_equal(verify_alone(f), 4);
+}
+
+static void a_stop_on_a_full_disk_leaves_whole_lines(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        charge_and_wait(f, 1);
+        limit_files(strlen(read_file(f, f->path)) + 100);
+        assert_int_equal(charge(f, 2), 0);
+        WAIT_UNTIL(!audit_healthy(f->audit));
+        stop(f);
+        limit_files(RLIM_INFINITY);
+        assert_int_equal(verify_alone(f), 2);
+        start(f);
+        assert_int_equal(audit_last_entry(f->audit), 1);
+}
+
+static void after_a_failed_sync_all_since_the_last_one_is_written_again(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        charge_and_wait(f, 1);
+        atomic_store(&sync_errno, EIO);
+        assert_int_equal(charge(f, 2), 0);
+        WAIT_UNTIL(!audit_healthy(f->audit));
+        assert_int_equal(charge(f, 3), 0);
+        atomic_store(&syncs, 0);
+        WAIT_UNTIL(atomic_load(&syncs) >= 2); /* it is tried again and again */
+        assert_int_equal(audit_last_entry(f->audit), 1);
+        assert_false(audit_healthy(f->audit));
+        atomic_store(&sync_errno, 0);
+        WAIT_UNTIL(audit_last_entry(f->audit) == 3);
+        stop(f);
+        assert_int_equal(verify_alone(f), 4);
+}
+
+static void refusals_beyond_the_burst_are_summed_up(void **state)
+{
+        struct fixture *f = *state;
+        const int64_t total = AUDIT_REFUSALS_BURST + 20000;
+        const char *line;
+        int64_t summed = 0, lines;
+
+        open_audit(f);
+        for (int64_t i = 0; i < total; i++)
+                refuse(f);
+        assert_int_equal(audit_start(f->audit), 0);
+        stop(f);
+        lines = (int64_t)verify_alone(f) - 1;
+        line = strstr(f->content.data, "\"outcome\":\"summed\",\"charge\":0,\"count\":");
+        assert_non_null(line);
+        assert_int_equal(sscanf(strstr(line, "\"count\":"), "\"count\":%" SCNd64, &summed), 1);
+        assert_int_equal(occurrences(f->content.data, "\"summed\""), 1);
+        assert_int_equal(lines - 1 + summed, total);
+        assert_true(lines - 1 >= AUDIT_REFUSALS_BURST);
+        assert_true(lines - 1 <= AUDIT_REFUSALS_WAITING_MAX);
+}
+
+static void after_an_entry_that_was_not_taken_no_later_one_is(void **state)
+{
+        struct fixture *f = *state;
+
+        open_audit(f);
+        for (int64_t entry = 1; entry <= AUDIT_ENTRIES_WAITING_MAX; entry++)
+                assert_int_equal(audit_entry(f->audit, entry, "\"time\":\"\",\"event\":\"\""), 0);
+        assert_true(audit_healthy(f->audit));
+        assert_int_equal(charge(f, AUDIT_ENTRIES_WAITING_MAX + 1), -ENOMEM);
+        assert_false(audit_healthy(f->audit));
+        assert_true(has_problem(f, "at the next start"));
+        assert_int_equal(audit_start(f->audit), 0);
+        WAIT_UNTIL(audit_last_entry(f->audit) == AUDIT_ENTRIES_WAITING_MAX);
+        assert_int_equal(charge(f, AUDIT_ENTRIES_WAITING_MAX + 2), -ENOMEM);
+        assert_false(audit_healthy(f->audit));
+        stop(f);
+        start(f);
+        assert_int_equal(charge(f, AUDIT_ENTRIES_WAITING_MAX + 1), 0);
+        assert_true(audit_healthy(f->audit));
+}
+
+static void an_entry_that_would_break_the_line_is_not_taken(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        assert_int_equal(audit_entry(f->audit, 1, "\"time\":\"\n\""), -ENOMEM);
+        assert_false(audit_healthy(f->audit));
+        stop(f);
+        assert_int_equal(verify_alone(f), 1);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, audit_set_up, audit_tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                CASE(a_refusal_and_a_charge_are_a_line_each),
+                CASE(members_are_json_whatever_comes_in),
+                CASE(an_entry_that_is_in_the_file_is_passed_over),
+                CASE(an_entry_without_a_number_is_always_written),
+                CASE(one_sync_is_for_all_charges_that_wait),
+                CASE(a_write_that_stops_halfway_is_completed_later),
+                CASE(a_write_that_fails_after_its_half_is_taken_back),
+                CASE(a_stop_on_a_full_disk_leaves_whole_lines),
+                CASE(after_a_failed_sync_all_since_the_last_one_is_written_again),
+                CASE(refusals_beyond_the_burst_are_summed_up),
+                CASE(after_an_entry_that_was_not_taken_no_later_one_is),
+                CASE(an_entry_that_would_break_the_line_is_not_taken),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
