@@ -1,50 +1,70 @@
 /*
- * body: see body.h. The counter is added to first and looked at afterwards, so two threads cannot
- * both take the last bytes.
+ * body: see body.h.
  */
 #include "job/body.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define GROWTH_BYTES 65536 /* a chunked body grows by this at least */
 
-static int pool_take(struct body_pool *pool, int64_t bytes)
+static void give(_Atomic int64_t *counter, int64_t bytes)
 {
-        int64_t before = atomic_fetch_add(&pool->bytes, bytes);
-
-        if (before + bytes <= pool->max_bytes)
-                return 0;
-        (void)atomic_fetch_sub(&pool->bytes, bytes);
-        return -ENOBUFS;
-}
-
-static void pool_take_beyond(struct body_pool *pool, int64_t bytes)
-{
-        (void)atomic_fetch_add(&pool->bytes, bytes);
-}
-
-static void pool_give(struct body_pool *pool, int64_t bytes)
-{
-        int64_t before = atomic_fetch_sub(&pool->bytes, bytes);
+        int64_t before = atomic_fetch_sub(counter, bytes);
 
         assert(before >= bytes);
         (void)before;
+}
+
+/* Takes bytes up to the limit or none: what does not fit must not, not even for a moment, be in the
+ * way of another who fits. */
+static bool take_within(struct body_pool *pool, int64_t bytes, int64_t limit)
+{
+        int64_t before = atomic_load(&pool->bytes);
+
+        do {
+                if (before > limit - bytes)
+                        return false;
+        } while (!atomic_compare_exchange_weak(&pool->bytes, &before, before + bytes));
+        return true;
+}
+
+/* The share is added to first and looked at afterwards, so that two bodies of one owner cannot both
+ * be his only one. */
+static int pool_take(struct body_pool *pool, struct body_share *share, int64_t bytes)
+{
+        bool little =
+                share && atomic_fetch_add(&share->bytes, bytes) + bytes <= pool->body_max_bytes;
+
+        if (take_within(pool, bytes,
+                        pool->max_bytes - (little ? 0 : atomic_load(&pool->spare_bytes))))
+                return 0;
+        if (share)
+                give(&share->bytes, bytes);
+        return -ENOBUFS;
+}
+
+static void pool_give(struct body_pool *pool, struct body_share *share, int64_t bytes)
+{
+        give(&pool->bytes, bytes);
+        if (share)
+                give(&share->bytes, bytes);
 }
 
 /* Makes the capacity at least capacity bytes. */
 static int body_grow(struct body *body, size_t capacity)
 {
         size_t more = capacity - body->counted;
-        int r = pool_take(body->pool, (int64_t)more);
+        int r = pool_take(body->pool, body->share, (int64_t)more);
 
         if (r < 0)
                 return r;
         char *data = realloc(body->data, capacity);
         if (!data) {
-                pool_give(body->pool, (int64_t)more);
+                pool_give(body->pool, body->share, (int64_t)more);
                 return -ENOMEM;
         }
         body->data = data;
@@ -52,7 +72,8 @@ static int body_grow(struct body *body, size_t capacity)
         return 0;
 }
 
-int body_new(struct body_pool *pool, int64_t length, struct body **ret_body)
+int body_new(struct body_pool *pool, struct body_share *share, int64_t length,
+             struct body **ret_body)
 {
         if (length > pool->body_max_bytes)
                 return -EMSGSIZE;
@@ -61,6 +82,7 @@ int body_new(struct body_pool *pool, int64_t length, struct body **ret_body)
                 return -ENOMEM;
         atomic_init(&body->references, 1);
         body->pool = pool;
+        body->share = share;
         int r = length > 0 ? body_grow(body, (size_t)length) : 0;
         if (r < 0) {
                 body_unref(body);
@@ -102,7 +124,7 @@ int body_new_beyond(struct body_pool *pool, size_t length, struct body **ret_bod
                 free(body);
                 return -ENOMEM;
         }
-        pool_take_beyond(pool, (int64_t)length);
+        (void)atomic_fetch_add(&pool->bytes, (int64_t)length);
         body->counted = length;
         *ret_body = body;
         return 0;
@@ -119,7 +141,7 @@ void body_unref(struct body *body)
         if (!body || atomic_fetch_sub_explicit(&body->references, 1, memory_order_acq_rel) != 1)
                 return;
         if (body->counted > 0)
-                pool_give(body->pool, (int64_t)body->counted);
+                pool_give(body->pool, body->share, (int64_t)body->counted);
         free(body->data);
         free(body);
 }

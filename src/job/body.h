@@ -16,9 +16,19 @@
 #include <stdint.h>
 
 struct body_pool {
-        _Atomic int64_t bytes;  /* counted now */
-        int64_t max_bytes;      /* of all bodies */
+        _Atomic int64_t bytes; /* counted now */
+        int64_t max_bytes;     /* of all bodies */
+        /* of these, the last, which are for owners who have little; may be changed at any time */
+        _Atomic int64_t spare_bytes;
         int64_t body_max_bytes; /* of one body */
+};
+
+/*
+ * What one owner has in a pool. Who has little, with the new bytes no more than one body may be, is
+ * given the spare ones too, so he finds room when another has filled the rest.
+ */
+struct body_share {
+        _Atomic int64_t bytes;
 };
 
 struct body {
@@ -27,22 +37,26 @@ struct body {
         size_t len;
         size_t counted; /* bytes counted in the pool, which is also the capacity */
         struct body_pool *pool;
+        struct body_share *share; /* NULL: not counted in any */
 };
 
 #define BODY_LENGTH_UNKNOWN (-1)
 
 /*
- * Makes an empty body for length bytes, with one reference. All are dropped before the pool goes.
- * Returns 0, -EMSGSIZE (longer than one body may be), -ENOBUFS (the pool is full) or -ENOMEM.
+ * Makes an empty body for length bytes, with one reference. It counts in its owner's share; without
+ * one it is treated as that of an owner who has much. All are dropped before the pool and the share
+ * go. Returns 0, -EMSGSIZE (longer than one body may be), -ENOBUFS (the pool is full) or -ENOMEM.
  */
-int body_new(struct body_pool *pool, int64_t length, struct body **ret_body);
+int body_new(struct body_pool *pool, struct body_share *share, int64_t length,
+             struct body **ret_body);
 
 /* Adds bytes. Returns as body_new(). On failure the body is as it was. */
 int body_append(struct body *body, const void *bytes, size_t len);
 
 /*
- * The same for a body that was taken long ago and is read back from disk: counted, but not held
- * to the ceilings. Each slot of an account has one at most. Returns 0 or -ENOMEM.
+ * The same for a body that was taken long ago and is read back from disk: counted in the pool, but
+ * in no share, and not held to the ceilings. Each slot of an account has one at most. Returns 0 or
+ * -ENOMEM.
  */
 int body_new_beyond(struct body_pool *pool, size_t length, struct body **ret_body);
 

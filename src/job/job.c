@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,8 @@ int job_new(const struct job_parts *parts, struct job **ret_job)
                 job_unref(job);
                 return r;
         }
+        (void)snprintf(job->address, sizeof job->address, "%s",
+                       parts->address ? parts->address : "");
         job->created_wall_ms = parts->created_wall_ms;
         job->created_ms = job_monotonic_of(parts->created_wall_ms);
         job->deadline_ms = job_monotonic_of(parts->deadline_wall_ms);
@@ -89,7 +92,8 @@ void job_unref(struct job *job)
 {
         if (!job || atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel) != 1)
                 return;
-        assert(!job->waiters && !job->keep_waiters && !job->listed && !job->attached);
+        assert(!job->waiters && !job->keep_waiters && !job->listed && !job->attached &&
+               !job->in_flow);
         outcome_unref(job->outcome);
         purchase_unref(job->purchase);
         free(job->client);

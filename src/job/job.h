@@ -22,12 +22,13 @@
 
 struct outcome;
 struct purchase;
+struct queue_flow;
 struct waiter;
 
 #define JOB_ID_CHARS      26  /* "h-" and 24 characters of 6 random bits */
 #define JOB_KEY_BYTES_MAX 255 /* of an Idempotency-Key */
 #define JOB_DIGEST_BYTES  32
-#define JOB_CLIENT_LOCAL  "local" /* everyone, as long as there are no clients */
+#define JOB_ADDRESS_CHARS 46 /* of an address in numbers, with its NUL (INET6_ADDRSTRLEN) */
 
 /* Where a job's result comes from. */
 enum job_source {
@@ -50,8 +51,9 @@ struct job {
 
         /* immutable */
         char id[JOB_ID_CHARS + 1];
-        char *client;      /* whose it is */
-        char *target_json; /* the target as it came, a JSON string with its quotes */
+        char *client;                    /* whose it is, by name */
+        char address[JOB_ADDRESS_CHARS]; /* from where it came; "" where that is not known */
+        char *target_json;               /* the target as it came, a JSON string with its quotes */
         int64_t created_wall_ms;
         int64_t created_ms;  /* monotonic */
         int64_t deadline_ms; /* monotonic */
@@ -61,11 +63,15 @@ struct job {
         /* set once before anybody else sees the job */
         struct purchase *purchase; /* a reference, or NULL for one that ended by itself long ago */
         enum job_source source;
+        struct queue_flow *flow; /* its client's; NULL as purchase */
 
         /* guarded by the scheduler's mutex */
         bool attached;                           /* it is among its purchase's jobs */
         struct job *sibling_prev, *sibling_next; /* valid while attached */
         struct job *due_prev, *due_next;         /* valid while attached: by deadline */
+        int64_t arrival;                         /* in order of coming */
+        bool in_flow;                            /* it waits in its flow for its turn */
+        struct job *flow_prev, *flow_next;       /* valid in the flow */
         bool cancelled;                          /* its end is that it was cancelled */
         bool ended_alone;                        /* it has an outcome of its own */
         enum job_kept kept;
@@ -96,6 +102,7 @@ struct job {
 struct job_parts {
         const char *id;                  /* NULL: a fresh one */
         const char *client;              /* copied */
+        const char *address;             /* copied; NULL: not known */
         const char *target_json;         /* copied */
         const char *key;                 /* copied; NULL: none */
         const unsigned char *key_digest; /* JOB_DIGEST_BYTES; valid with key */

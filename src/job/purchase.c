@@ -45,7 +45,8 @@ void purchase_unref(struct purchase *purchase)
         if (!purchase ||
             atomic_fetch_sub_explicit(&purchase->references, 1, memory_order_acq_rel) != 1)
                 return;
-        assert(!purchase->jobs && !purchase->listed);
+        assert(!purchase->jobs && !purchase->listed && !purchase->queued && !purchase->payer &&
+               !purchase->reserved_by);
         body_unref(purchase->body);
         free(purchase->host);
         free(purchase->trouble);

@@ -20,6 +20,7 @@
 #include <uthash.h>
 
 struct body;
+struct client;
 struct job;
 struct outcome;
 
@@ -42,20 +43,28 @@ struct purchase {
         /* guarded by the scheduler's mutex */
         enum purchase_place place;
         enum job_state state;
-        struct job *jobs;    /* the payer at the head */
-        int64_t deadline_ms; /* monotonic: the latest of its jobs' */
-        bool listed;         /* it can be joined: it is in the table of identities */
+        struct job *jobs;  /* the payer at the head */
+        struct job *payer; /* a reference, from when it was taken to be sent until it is final or
+                              queued again: who pays, even if that job has left */
+        struct client *reserved_by; /* whose quota has reservations for it; or NULL */
+        int reservations;           /* valid with reserved_by; 2 before it is sent again in doubt */
+        int64_t sent_wall_ms;       /* when it was last sent; valid while sending and later */
+        int64_t deadline_ms;        /* monotonic: the latest of its jobs' */
+        bool listed;                /* it can be joined: it is in the table of identities */
         UT_hash_handle by_identity;
-        struct purchase *queue_prev, *queue_next; /* valid while it waits */
-        bool delayed;                             /* it waits for not_before_ms first */
-        int64_t not_before_ms;                    /* monotonic; valid while delayed */
-        bool retried;                             /* it waits for a retry, which costs budget */
-        bool doubtful;                            /* an earlier try may have been charged */
-        bool recorded;                            /* a record of it was given to the store */
-        char *trouble;     /* why the last try was turned away, for the client; or NULL */
-        struct body *body; /* NULL: on disk only, or not needed any more */
-        bool body_stored;  /* the store has the body */
-        bool sent_stored;  /* the store has it as sending, accepted or final */
+        bool queued;  /* it is in the queue */
+        bool delayed; /* there it waits for not_before_ms first */
+        struct purchase *queue_prev,
+                *queue_next;   /* valid while delayed, or accepted at the start */
+        int64_t not_before_ms; /* monotonic; valid while delayed */
+        bool retried;          /* it waits for a retry, which costs budget */
+        bool doubtful;         /* an earlier try may have been charged */
+        bool recorded;         /* a record of it was given to the store */
+        bool charged;          /* the upstream has taken it, and charges for it */
+        char *trouble;         /* why the last try was turned away, for the client; or NULL */
+        struct body *body;     /* NULL: on disk only, or not needed any more */
+        bool body_stored;      /* the store has the body */
+        bool sent_stored;      /* the store has it as sending, accepted or final */
         int attempts; /* how often it was sent, a breaker's probes that were turned away apart */
 
         /* valid where the store gave it back as accepted */

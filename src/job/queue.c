@@ -3,42 +3,102 @@
  */
 #include "job/queue.h"
 
+#include "job/job.h"
 #include "job/purchase.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <utlist.h>
 
-int queue_push(struct queue *queue, struct purchase *purchase)
+/* A turn of a flow of weight 1, in virtual time: enough turns for centuries, fine enough for every
+ * weight. */
+#define TURN (UINT64_C(1) << 20)
+
+static uint64_t cost_of(const struct queue_flow *flow)
 {
-        if (queue->count >= queue->max)
-                return -ENOBUFS;
-        DL_APPEND2(queue->ready, purchase, queue_prev, queue_next);
-        queue->count++;
-        return 0;
+        return TURN / (uint64_t)flow->weight;
 }
 
-/* What comes back is among the oldest, so its place is near the head; after a start it is the last.
- */
-void queue_return(struct queue *queue, struct purchase *purchase)
+static bool may_take_turns(const struct queue_flow *flow)
 {
-        struct purchase *later, *last = queue->ready ? queue->ready->queue_prev : NULL;
+        return flow->max_in_flight == 0 || flow->in_flight < flow->max_in_flight;
+}
 
-        queue->count++;
-        if (!last || last->number < purchase->number) {
-                DL_APPEND2(queue->ready, purchase, queue_prev, queue_next);
+/* What a flow did not use is not given back. */
+static void catch_up(const struct queue *queue, struct queue_flow *flow)
+{
+        if (flow->tag < queue->tag)
+                flow->tag = queue->tag;
+}
+
+/* ---- jobs in flows ---- */
+
+/* What comes is the latest, what comes back among the earliest. */
+static void insert(struct queue_flow *flow, struct job *job)
+{
+        struct job *later, *last = flow->jobs ? flow->jobs->flow_prev : NULL;
+
+        if (!last || last->arrival < job->arrival) {
+                DL_APPEND2(flow->jobs, job, flow_prev, flow_next);
                 return;
         }
-        DL_FOREACH2 (queue->ready, later, queue_next) {
-                if (later->number > purchase->number)
+        DL_FOREACH2 (flow->jobs, later, flow_next) {
+                if (later->arrival > job->arrival)
                         break;
         }
-        DL_PREPEND_ELEM2(queue->ready, later, purchase, queue_prev, queue_next);
+        DL_PREPEND_ELEM2(flow->jobs, later, job, flow_prev, flow_next);
+}
+
+static void enter_flow(struct queue *queue, struct job *job)
+{
+        struct queue_flow *flow = job->flow;
+
+        assert(!job->in_flow);
+        if (!flow->jobs) {
+                catch_up(queue, flow);
+                DL_APPEND(queue->flows, flow);
+        }
+        insert(flow, job);
+        flow->count++;
+        job->in_flow = true;
+}
+
+static void leave_flow(struct queue *queue, struct job *job)
+{
+        struct queue_flow *flow = job->flow;
+
+        if (!job->in_flow)
+                return;
+        DL_DELETE2(flow->jobs, job, flow_prev, flow_next);
+        flow->count--;
+        job->in_flow = false;
+        if (!flow->jobs)
+                DL_DELETE(queue->flows, flow);
+}
+
+static void enter_flows(struct queue *queue, struct purchase *purchase)
+{
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next)
+                enter_flow(queue, job);
+}
+
+/* ---- purchases ---- */
+
+void queue_add(struct queue *queue, struct purchase *purchase)
+{
+        assert(!purchase->queued);
+        purchase->queued = true;
+        queue->count++;
+        enter_flows(queue, purchase);
 }
 
 void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_before_ms)
 {
         struct purchase *later;
 
+        assert(!purchase->queued);
+        purchase->queued = true;
         purchase->delayed = true;
         purchase->not_before_ms = not_before_ms;
         DL_FOREACH2 (queue->delayed, later, queue_next) {
@@ -49,64 +109,147 @@ void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_bef
         queue->count++;
 }
 
+static void end_delay(struct queue *queue, struct purchase *purchase)
+{
+        DL_DELETE2(queue->delayed, purchase, queue_prev, queue_next);
+        purchase->delayed = false;
+}
+
+void queue_join(struct queue *queue, struct job *job)
+{
+        if (!job->purchase->delayed)
+                enter_flow(queue, job);
+}
+
+void queue_leave(struct queue *queue, struct job *job)
+{
+        leave_flow(queue, job);
+}
+
 void queue_remove(struct queue *queue, struct purchase *purchase)
 {
+        struct job *job;
+
+        assert(purchase->queued);
         if (purchase->delayed)
-                DL_DELETE2(queue->delayed, purchase, queue_prev, queue_next);
-        else
-                DL_DELETE2(queue->ready, purchase, queue_prev, queue_next);
-        purchase->delayed = false;
+                end_delay(queue, purchase);
+        DL_FOREACH2 (purchase->jobs, job, sibling_next)
+                leave_flow(queue, job);
+        purchase->queued = false;
         queue->count--;
 }
 
-/* The first of a list that may go; those behind one that is not due yet are not either. */
-static struct purchase *first_that_may(struct purchase *list, int64_t now_ms, bool retries)
-{
-        struct purchase *purchase;
+/* ---- turns ---- */
 
-        DL_FOREACH2 (list, purchase, queue_next) {
-                if (purchase->delayed && purchase->not_before_ms > now_ms)
-                        return NULL;
-                if (retries || !purchase->retried)
-                        return purchase;
+/* The first job of a flow that may go. */
+static struct job *first_that_may(struct queue_flow *flow, bool retries)
+{
+        struct job *job;
+
+        DL_FOREACH2 (flow->jobs, job, flow_next) {
+                if (retries || !job->purchase->retried)
+                        return job;
         }
         return NULL;
 }
 
-/* Any retry may, due or not. */
-static struct purchase *first_retry(struct purchase *list)
+/* Of equals the one that was served longest ago. */
+static struct job *next_job(struct queue *queue, bool retries)
+{
+        struct queue_flow *flow;
+        struct job *next = NULL;
+
+        DL_FOREACH (queue->flows, flow) {
+                if (!may_take_turns(flow) || (next && flow->tag >= next->flow->tag))
+                        continue;
+                struct job *job = first_that_may(flow, retries);
+                if (job)
+                        next = job;
+        }
+        return next;
+}
+
+/* Takes a purchase out for the turn of one of its jobs. */
+static struct purchase *take_turn(struct queue *queue, struct job *job,
+                                  struct queue_flow **ret_flow)
+{
+        struct purchase *purchase = job->purchase;
+        struct queue_flow *flow = job->flow;
+
+        if (queue->tag < flow->tag)
+                queue->tag = flow->tag;
+        flow->tag += cost_of(flow);
+        flow->in_flight++;
+        queue_remove(queue, purchase);
+        if (flow->jobs) {
+                DL_DELETE(queue->flows, flow);
+                DL_APPEND(queue->flows, flow);
+        }
+        *ret_flow = flow;
+        return purchase;
+}
+
+static void end_delays(struct queue *queue, int64_t now_ms)
+{
+        while (queue->delayed && queue->delayed->not_before_ms <= now_ms) {
+                struct purchase *purchase = queue->delayed;
+                end_delay(queue, purchase);
+                enter_flows(queue, purchase);
+        }
+}
+
+struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries,
+                           struct queue_flow **ret_flow)
+{
+        end_delays(queue, now_ms);
+        struct job *job = next_job(queue, retries);
+
+        return job ? take_turn(queue, job, ret_flow) : NULL;
+}
+
+/* A job of a delayed retry whose flow may take a turn. */
+static struct job *first_delayed_retry(struct queue *queue)
 {
         struct purchase *purchase;
+        struct job *job;
 
-        DL_FOREACH2 (list, purchase, queue_next) {
-                if (purchase->retried)
-                        return purchase;
+        DL_FOREACH2 (queue->delayed, purchase, queue_next) {
+                if (!purchase->retried)
+                        continue;
+                DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                        if (may_take_turns(job->flow))
+                                return job;
+                }
         }
         return NULL;
 }
 
-struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries)
+struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms, struct queue_flow **ret_flow)
 {
-        struct purchase *purchase = first_that_may(queue->delayed, now_ms, retries);
+        struct purchase *purchase = queue_pop(queue, now_ms, true, ret_flow);
 
-        if (!purchase)
-                purchase = first_that_may(queue->ready, now_ms, retries);
         if (purchase)
-                queue_remove(queue, purchase);
-        return purchase;
+                return purchase;
+        struct job *job = first_delayed_retry(queue);
+        if (!job)
+                return NULL;
+        catch_up(queue, job->flow);
+        return take_turn(queue, job, ret_flow);
 }
 
-struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms)
+void queue_turn_over(const struct queue *queue, struct queue_flow *flow)
 {
-        struct purchase *purchase = queue->ready;
+        assert(flow->in_flight > 0);
+        /* While it had as many as it may, it took no turns, and lent them. */
+        if (!may_take_turns(flow))
+                catch_up(queue, flow);
+        flow->in_flight--;
+}
 
-        if (!purchase)
-                purchase = first_that_may(queue->delayed, now_ms, true);
-        if (!purchase)
-                purchase = first_retry(queue->delayed);
-        if (purchase)
-                queue_remove(queue, purchase);
-        return purchase;
+void queue_give_back(struct queue_flow *flow)
+{
+        if (flow->tag >= cost_of(flow))
+                flow->tag -= cost_of(flow);
 }
 
 int64_t queue_delayed_until(const struct queue *queue)

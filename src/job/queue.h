@@ -1,10 +1,16 @@
 /*
- * queue: the purchases that wait for their turn, in the order of their numbers, and those that wait
- * for a moment before their next try.
+ * queue: the purchases that wait for their turn, and who is next: weighted fair between clients.
  *
- * Those that come for the first time are bounded in number; those that come back have been taken
- * already and always find room. The bytes are bounded by the body pool. Not locked: the
- * scheduler's mutex guards it.
+ * Each client has a flow: its jobs whose purchases wait, in order of arrival. A purchase goes when
+ * the first of its jobs has its turn, so a job that joined a purchase waits in its own client's
+ * flow, and not behind the other's jobs. Flows take turns by start-time fair queueing: each has a
+ * tag, a turn moves it on by 1/weight, and the lowest tag is next. A flow that was empty starts at
+ * the tag that was served last: what it did not use was lent to the others, and is not given back.
+ *
+ * A purchase may have to wait for a moment before its next try; then its jobs are in no flow.
+ *
+ * Those that come for the first time are bounded in number by the caller; those that come back have
+ * been taken already. Not locked: the scheduler's mutex guards queue and flows.
  */
 #ifndef SOLVEGATE_JOB_QUEUE_H
 #define SOLVEGATE_JOB_QUEUE_H
@@ -13,41 +19,64 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct job;
 struct purchase;
 
-struct queue {
-        struct purchase *ready;   /* the lowest number at the head */
-        struct purchase *delayed; /* the earliest at the head */
-        size_t count;             /* of both */
-        size_t max;
+#define QUEUE_WEIGHT_MAX 1000
+
+/* A client's part. Zeroed, with a weight, it is empty. */
+struct queue_flow {
+        int weight;        /* 1 to QUEUE_WEIGHT_MAX; may be changed at any time */
+        int max_in_flight; /* of its turns; 0: no limit. Likewise */
+        int in_flight;     /* turns that it was given, and that are not over */
+
+        struct job *jobs; /* the earliest at the head */
+        size_t count;
+        uint64_t tag;                   /* virtual time */
+        struct queue_flow *prev, *next; /* valid with jobs */
 };
 
-/* Adds one with a higher number than all; its reference goes over. Returns 0 or -ENOBUFS. */
-int queue_push(struct queue *queue, struct purchase *purchase);
+struct queue {
+        struct queue_flow *flows; /* those with jobs */
+        struct purchase *delayed; /* the earliest at the head */
+        size_t count;             /* purchases */
+        uint64_t tag;             /* of the flow that was served last */
+};
 
-/* Puts one back in its place, with its reference. */
-void queue_return(struct queue *queue, struct purchase *purchase);
+/* Adds a purchase, its reference goes over; all its jobs enter their flows. */
+void queue_add(struct queue *queue, struct purchase *purchase);
 
-/* Puts one back that must wait until then (monotonic). */
+/* Adds one that must wait until then (monotonic), likewise. */
 void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_before_ms);
 
-/*
- * Takes the one whose turn it is, with its reference: a delayed one whose moment has come by
- * now_ms, else the first that is ready; those that wait for a retry only if retries may be. NULL:
- * none.
- */
-struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries);
+/* A job has joined a purchase that is in the queue, or leaves it. */
+void queue_join(struct queue *queue, struct job *job);
+void queue_leave(struct queue *queue, struct job *job);
+
+/* Takes out a given purchase, with its reference. */
+void queue_remove(struct queue *queue, struct purchase *purchase);
 
 /*
- * Takes one that is to probe an upstream: those that are ready first, and a retry before its
- * moment. One that is delayed for another reason waits for it.
+ * Takes the purchase whose turn it is, with its reference, and the flow whose turn it was, which
+ * then has one more in flight. Delayed ones whose moment has come by now_ms enter their flows
+ * first; those that wait for a retry are taken only if retries may be. NULL: none.
  */
-struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms);
+struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries,
+                           struct queue_flow **ret_flow);
+
+/*
+ * Takes one that is to probe an upstream, likewise: those that are ready first, and a retry before
+ * its moment. One that is delayed for another reason waits for it.
+ */
+struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms, struct queue_flow **ret_flow);
+
+/* A turn of a flow is over. */
+void queue_turn_over(const struct queue *queue, struct queue_flow *flow);
+
+/* A turn was not used: what it cost is given back. */
+void queue_give_back(struct queue_flow *flow);
 
 /* When the earliest of the delayed ones may be taken; INT64_MAX without any. */
 int64_t queue_delayed_until(const struct queue *queue);
-
-/* Takes out a given one, with its reference. */
-void queue_remove(struct queue *queue, struct purchase *purchase);
 
 #endif

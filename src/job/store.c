@@ -62,6 +62,7 @@ void store_record_free(struct store_record *record)
                 job_unref(record->jobs[i]);
         free(record->jobs);
         free(record->forget);
+        free(record->audit);
         job_unref(record->ended);
         body_unref(record->body);
         outcome_unref(record->outcome);
@@ -211,11 +212,14 @@ static int apply_batch(struct store *store, struct store_item *batch,
 static int write_rows(struct store *store, struct store_item *batch,
                       struct store_record **ret_faulty)
 {
+        const struct store_entries entries = store->entries;
         size_t drop_count = store->drop_count;
 
         int r = store_run(store, STORE_SQL_BEGIN);
         if (r == 0)
                 r = apply_batch(store, batch, ret_faulty);
+        if (r == 0)
+                r = store_audit_forget(store);
         if (r == 0)
                 r = store_prune_days(store);
         /* While sick something has to be written: it shows whether there is a way again, and it
@@ -228,6 +232,7 @@ static int write_rows(struct store *store, struct store_item *batch,
         if (r < 0) {
                 store_rollback(&store->jobs);
                 store->drop_count = drop_count;
+                store->entries = entries;
         }
         return r;
 }
@@ -280,6 +285,7 @@ static void finish_batch(struct store *store, struct store_item *batch)
 
         atomic_store(&store->sick, false);
         store->jobs.slack = true;
+        store_audit_tell(store, batch);
         DL_FOREACH_SAFE (batch, item, next)
                 finish_record(store, store_record_of(item), store_record_of(item)->error);
 }

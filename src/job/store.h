@@ -79,6 +79,8 @@ struct store_record {
         size_t job_count;
         enum store_charge charge; /* of purchase, at upstream, for the first of its jobs */
         char charge_job[40];      /* CHARGE_OPEN: the payer's id */
+        int64_t charge_wall_ms;   /* CHARGE_OPEN: now; it counts for this day, UTC */
+        char *audit;              /* an entry for the audit file, allocated; or NULL */
         struct job *ended;  /* a reference: a job that ended by itself, not with its purchase: its
                                row is added or becomes final with outcome */
         char (*forget)[40]; /* ids of jobs whose rows are deleted, with purchases nobody needs */
@@ -88,6 +90,7 @@ struct store_record {
         struct store_item item;
         struct mail mail;
         int error;
+        int64_t entry; /* the number of audit; valid once it is written */
 };
 
 /* Returns an empty record, or NULL. store_record_free() drops its references. */
@@ -102,7 +105,8 @@ void store_record_free(struct store_record *record);
  */
 int store_open(const char *directory, struct store **ret_store, struct strbuf *problem);
 
-/* What store_load() finds, in the order of numbers and, within a purchase, of arrival. */
+/* What store_load() finds, in the order of numbers and, within a purchase, of arrival; but of one
+ * that is sending or accepted the job for which it was sent is the first. */
 struct store_visitor {
         /*
          * A purchase with its jobs attached. outcome is that of a final one (a reference that is
@@ -120,10 +124,29 @@ struct store_visitor {
 /*
  * Reads everything that did not finish before finished_after_wall_ms; deletes what did, and
  * purchases that wait without a body, whose ids never left. Bodies stay on disk. To be called once,
- * before store_start(). Returns 0 or -errno, with a sentence in problem.
+ * before store_start(). Entries for the audit file come last. Returns 0 or -errno, with a sentence
+ * in problem.
  */
 int store_load(struct store *store, int64_t finished_after_wall_ms,
                const struct store_visitor *visitor, struct strbuf *problem);
+
+/*
+ * Where entries for the audit file go. Each is kept in the database from the transaction of its
+ * record on until last_entry() says that it is elsewhere, and given to entry() after the commit, or
+ * by store_load() if an earlier run left it. They have rising numbers, which begin after
+ * last_entry(). Called by the thread that loads, and by the writer; neither may wait.
+ */
+struct store_audit {
+        /* The text is the caller's. What cannot be taken now may come again at the next start, if
+         * last_entry() stays below it until then. */
+        void (*entry)(void *arg, int64_t number, const char *text);
+        int64_t (*last_entry)(void *arg); /* this one, and all before it, are on disk; 0: none */
+        void *arg;                        /* outlives the store */
+};
+
+/* To be called before store_load(). Without it a record with an entry fails with -EPROTO, and what
+ * an earlier run left stays. */
+void store_set_audit(struct store *store, const struct store_audit *audit);
 
 /* The next number for a purchase. Thread: any. */
 int64_t store_next_number(struct store *store);
@@ -172,6 +195,19 @@ struct store_ledger_row {
 /* Calls row(…, arg) for each client, upstream and outcome. Before store_start() only. */
 int store_ledger(struct store *store, void (*row)(void *arg, const struct store_ledger_row *row),
                  void *arg);
+
+/*
+ * How many jobs were charged, or may have been, for each client and each day (since 1970, UTC) from
+ * since_day on; what is open counts. Before store_start() only; calls row(…, arg).
+ */
+struct store_usage_row {
+        const char *client;
+        int64_t day;
+        int64_t count;
+};
+
+int store_usage(struct store *store, int64_t since_day,
+                void (*row)(void *arg, const struct store_usage_row *row), void *arg);
 
 /*
  * The time to stop has come: from now on a record that cannot be written is tried once and given

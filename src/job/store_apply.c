@@ -101,6 +101,7 @@ static void bind_job(sqlite3_stmt *statement, const struct job *job)
                 bind_text(statement, 7, job->key);
                 bind_blob(statement, 8, job->key_digest, sizeof job->key_digest);
         }
+        bind_text(statement, 9, job->address);
 }
 
 static int apply_jobs(struct store *store, const struct store_record *record)
@@ -119,11 +120,10 @@ static int apply_jobs(struct store *store, const struct store_record *record)
 static int open_charge(struct store *store, const struct store_record *record)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_CHARGE_OPEN];
-        int64_t now_ms = clock_wall_ms();
 
         (void)sqlite3_bind_int64(statement, 1, record->purchase->number);
-        (void)sqlite3_bind_int64(statement, 2, now_ms / STORE_DAY_MS);
-        (void)sqlite3_bind_int64(statement, 3, now_ms);
+        (void)sqlite3_bind_int64(statement, 2, record->charge_wall_ms / STORE_DAY_MS);
+        (void)sqlite3_bind_int64(statement, 3, record->charge_wall_ms);
         bind_text(statement, 4, record->upstream);
         bind_text(statement, 5, record->charge_job);
         return store_run(store, STORE_SQL_CHARGE_OPEN);
@@ -170,8 +170,8 @@ static int apply_ended(struct store *store, const struct store_record *record)
         if (!record->outcome)
                 return -EPROTO;
         bind_job(statement, record->ended);
-        (void)sqlite3_bind_int(statement, 9, (int)record->outcome->state);
-        bind_outcome(statement, 10, record->outcome);
+        (void)sqlite3_bind_int(statement, 10, (int)record->outcome->state);
+        bind_outcome(statement, 11, record->outcome);
         int r = store_run(store, STORE_SQL_JOB_END);
         if (r == 0 && record->ended->purchase)
                 r = drop_unneeded(store, record->ended->purchase->number);
@@ -211,7 +211,7 @@ static int apply_forget(struct store *store, const struct store_record *record)
         return r;
 }
 
-int store_apply(struct store *store, const struct store_record *record)
+int store_apply(struct store *store, struct store_record *record)
 {
         static int (*const parts[])(struct store *, const struct store_record *) = {
                 apply_move, apply_body, apply_jobs, apply_charge, apply_ended, apply_forget,
@@ -225,6 +225,8 @@ int store_apply(struct store *store, const struct store_record *record)
         /* Its last job may have ended by itself before. */
         if (r == 0 && record->move != STORE_PURCHASE_NONE && job_state_final(record->state))
                 r = drop_unneeded(store, record->purchase->number);
+        if (r == 0)
+                r = store_audit_add(store, record);
         return r;
 }
 

@@ -267,12 +267,15 @@ static int check_table(struct store_file *file, const char *check)
         return r;
 }
 
-static int check_tables(struct store_file *file)
+/* Those that a file of this version has. */
+static int check_tables(struct store_file *file, int64_t version)
 {
         int r = 0;
 
-        for (const char *const *check = file->kind->checks; r == 0 && *check; check++)
-                r = check_table(file, *check);
+        for (const struct store_check *check = file->kind->checks; r == 0 && check->sql; check++) {
+                if (version >= check->since)
+                        r = check_table(file, check->sql);
+        }
         return r;
 }
 
@@ -284,7 +287,7 @@ static int keep_log(struct store_file *file, bool keep)
         return code == SQLITE_OK ? 0 : store_failed(file, code);
 }
 
-static int check_version(struct store_file *file)
+static int check_version(struct store_file *file, int64_t *ret_version)
 {
         int64_t version = 0;
         int r = store_number(file, "PRAGMA user_version", &version);
@@ -294,6 +297,8 @@ static int check_version(struct store_file *file)
                                   file->path);
                 r = -EBADMSG;
         }
+        if (r == 0)
+                *ret_version = version;
         return r;
 }
 
@@ -313,14 +318,15 @@ static bool log_is_empty(const struct store_file *file)
 int store_file_open(struct store_file *file)
 {
         bool keep = !log_is_empty(file);
+        int64_t version = 0;
         int r = open_database(file, file->path);
 
         if (r == 0)
                 r = keep_log(file, keep);
         if (r == 0)
-                r = check_version(file);
+                r = check_version(file, &version);
         if (r == 0)
-                r = check_tables(file);
+                r = check_tables(file, version);
         if (r == 0)
                 r = keep_log(file, false);
         if (r == 0)

@@ -1,5 +1,5 @@
 /*
- * store_load: what is left of an earlier run, read once at start, and the sums of the ledger.
+ * store_load: what is left of an earlier run, read once at start, and the sums of charges.
  */
 #include "job/store_private.h"
 
@@ -98,7 +98,7 @@ static int read_outcome(sqlite3_stmt *row, int at, struct outcome **ret_outcome)
         return 0;
 }
 
-#define JOB_COLUMNS "id, client, target, created, deadline, key, key_digest"
+#define JOB_COLUMNS "id, client, target, created, deadline, key, key_digest, address"
 
 static int read_job(sqlite3_stmt *row, struct job **ret_job)
 {
@@ -110,11 +110,12 @@ static int read_job(sqlite3_stmt *row, struct job **ret_job)
                 .deadline_wall_ms = sqlite3_column_int64(row, 4),
                 .key = (const char *)sqlite3_column_text(row, 5),
                 .key_digest = sqlite3_column_blob(row, 6),
+                .address = (const char *)sqlite3_column_text(row, 7),
         };
 
-        if (!parts.id || !parts.client || !parts.target_json)
+        if (!parts.id || !parts.client || !parts.target_json || !parts.address)
                 return -ENOMEM; /* none is NULL in the table */
-        if (strlen(parts.id) != JOB_ID_CHARS)
+        if (strlen(parts.id) != JOB_ID_CHARS || strlen(parts.address) >= JOB_ADDRESS_CHARS)
                 return -EBADMSG;
         if (parts.key && sqlite3_column_bytes(row, 6) != JOB_DIGEST_BYTES)
                 return -EBADMSG;
@@ -154,6 +155,22 @@ static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *pu
         return r;
 }
 
+/* Puts the job that was sent to the head, where the payer stands; if it has left, who is there
+ * pays. */
+static void put_first(struct purchase *purchase, const char *id)
+{
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                if (id && strcmp(job->id, id) == 0)
+                        break;
+        }
+        if (!job)
+                return;
+        DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
+        DL_PREPEND2(purchase->jobs, job, sibling_prev, sibling_next);
+}
+
 static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
 {
         const void *identity = sqlite3_column_blob(row, 1);
@@ -164,10 +181,15 @@ static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
         return 0;
 }
 
-#define PURCHASE_COLUMNS                                                                           \
-        "number, identity, host, created, state, error, text, finished, upstream, upstream_id,"    \
-        " EXISTS (SELECT 1 FROM stored WHERE stored.number = purchase.number),"                    \
-        " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4)"
+/* With the last of its charges, if it has any. */
+static const char select_purchases[] =
+        "SELECT number, identity, host, created, state, error, text, finished, purchase.upstream,"
+        " upstream_id, EXISTS (SELECT 1 FROM stored WHERE stored.number = purchase.number),"
+        " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4),"
+        " last.time, last.job"
+        " FROM purchase LEFT JOIN charge AS last ON last.purchase = number AND last.attempt ="
+        "  (SELECT max(attempt) FROM charge WHERE charge.purchase = number)"
+        " ORDER BY number";
 
 static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
 {
@@ -194,6 +216,8 @@ static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
         purchase->sent_stored = state != JOB_QUEUED;
         purchase->attempts = sqlite3_column_int(row, 11); /* those that may have cost money */
         purchase->doubtful = purchase->attempts > 0;
+        if (state != JOB_QUEUED)
+                purchase->sent_wall_ms = sqlite3_column_int64(row, 12); /* NULL reads as 0 */
         purchase->recorded = true;
         r = copy_text(row, 8, &purchase->upstream);
         if (r == 0)
@@ -220,6 +244,8 @@ static int visit_purchase(struct store *store, sqlite3_stmt *row, sqlite3_stmt *
                 r = read_outcome(row, 4, &outcome);
         if (r == 0)
                 r = read_jobs(store, jobs, purchase);
+        if (r == 0 && (purchase->state == JOB_SENDING || purchase->state == JOB_ACCEPTED))
+                put_first(purchase, (const char *)sqlite3_column_text(row, 13));
         if (r < 0) {
                 detach_jobs(purchase);
                 outcome_unref(outcome);
@@ -234,8 +260,7 @@ static int visit_purchases(struct store *store, const struct store_visitor *visi
         sqlite3_stmt *row = NULL, *jobs = NULL;
         int code;
 
-        int r = store_prepare(&store->jobs,
-                              "SELECT " PURCHASE_COLUMNS " FROM purchase ORDER BY number", &row);
+        int r = store_prepare(&store->jobs, select_purchases, &row);
         if (r == 0)
                 r = store_prepare(&store->jobs,
                                   "SELECT " JOB_COLUMNS " FROM job WHERE purchase = ?1"
@@ -261,7 +286,7 @@ static int visit_ended(struct store *store, const struct store_visitor *visitor)
         while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
                 struct job *job = NULL;
                 struct outcome *outcome = NULL;
-                r = code == SQLITE_ROW ? read_outcome(row, 7, &outcome)
+                r = code == SQLITE_ROW ? read_outcome(row, 8, &outcome)
                                        : store_failed(&store->jobs, code);
                 if (r == 0)
                         r = read_job(row, &job);
@@ -270,7 +295,7 @@ static int visit_ended(struct store *store, const struct store_visitor *visitor)
                         break;
                 }
                 job->kept = JOB_KEPT;
-                r = visitor->ended(visitor->arg, job, outcome, sqlite3_column_int64(row, 10));
+                r = visitor->ended(visitor->arg, job, outcome, sqlite3_column_int64(row, 11));
         }
         (void)sqlite3_finalize(row);
         return r;
@@ -307,6 +332,8 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
                 r = visit_ended(store, visitor);
         if (r == 0)
                 r = store_bodies_drop_orphans(store);
+        if (r == 0)
+                r = store_audit_load(store);
         store->jobs.slack = store->bodies.slack = true;
         if (r < 0) {
                 store_problem(store, reason, sizeof reason);
@@ -338,6 +365,35 @@ int store_ledger(struct store *store, void (*row)(void *arg, const struct store_
                                  .upstream = (const char *)sqlite3_column_text(statement, 1),
                                  .charge = (enum store_charge)sqlite3_column_int(statement, 2),
                                  .count = sqlite3_column_int64(statement, 3),
+                         });
+        }
+        (void)sqlite3_finalize(statement);
+        return r;
+}
+
+int store_usage(struct store *store, int64_t since_day,
+                void (*row)(void *arg, const struct store_usage_row *row), void *arg)
+{
+        sqlite3_stmt *statement = NULL;
+        int code;
+
+        int r = store_prepare(&store->jobs,
+                              "SELECT client, day, sum(count) FROM"
+                              " (SELECT client, day, outcome, count FROM charge_day"
+                              "  UNION ALL SELECT client, day, outcome, 1 FROM charge)"
+                              " WHERE day >= ?1 AND outcome <> 3 GROUP BY client, day",
+                              &statement);
+        if (r == 0)
+                (void)sqlite3_bind_int64(statement, 1, since_day);
+        while (r == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
+                if (code != SQLITE_ROW) {
+                        r = store_failed(&store->jobs, code);
+                        break;
+                }
+                row(arg, &(struct store_usage_row){
+                                 .client = (const char *)sqlite3_column_text(statement, 0),
+                                 .day = sqlite3_column_int64(statement, 1),
+                                 .count = sqlite3_column_int64(statement, 2),
                          });
         }
         (void)sqlite3_finalize(statement);

@@ -4,6 +4,7 @@
  *   store.c         the queue and the writer's thread
  *   store_bodies.c  the bodies: written, read, deleted
  *   store_apply.c   what a record does to the tables of jobs.db
+ *   store_audit.c   entries on their way to the audit file
  *   store_load.c    reading everything at start
  *   store_open.c    the directory, its lock, and which files must be there
  *   store_file.c    one file: looked at, made, opened; SQLite's calls
@@ -49,6 +50,8 @@ enum store_sql {
         STORE_SQL_CHARGE_SETTLE,
         STORE_SQL_CHARGE_FOLD,
         STORE_SQL_CHARGE_DELETE,
+        STORE_SQL_AUDIT_ADD,
+        STORE_SQL_AUDIT_FORGET,
         STORE_SQL_DAY_PRUNE,
         /* from here on of bodies.db */
         STORE_SQL_BODIES_BEGIN,
@@ -59,6 +62,11 @@ enum store_sql {
         STORE_SQL_COUNT,
 };
 
+struct store_check {
+        int since; /* the version from which on there is something to check */
+        const char *sql;
+};
+
 /* What is the same in all files of one kind. In store_schema.c. */
 struct store_kind {
         const char *name;
@@ -66,8 +74,8 @@ struct store_kind {
         int version;
         const char *const *steps; /* steps[n] leads from version n to n + 1 */
         int page_bytes;
-        const char *settings;      /* each time it is opened */
-        const char *const *checks; /* what has to answer "ok"; up to NULL */
+        const char *settings;             /* each time it is opened */
+        const struct store_check *checks; /* what has to answer "ok"; up to a NULL sql */
         enum store_sql first_sql, end_sql;
 };
 
@@ -82,6 +90,12 @@ struct store_file {
         bool slack; /* there may be free pages to give back to the file system */
 };
 
+/* How far the entries for the audit file are. A roll-back takes it back, too. */
+struct store_entries {
+        int64_t next;      /* the number of the next one */
+        int64_t forgotten; /* up to this one the table has none */
+};
+
 struct store {
         char *directory;
         int lock_fd;
@@ -89,6 +103,8 @@ struct store {
         /* the thread's that opened the store, and the writer's once it runs */
         struct store_file jobs, bodies;
         sqlite3_stmt *sql[STORE_SQL_COUNT];
+        struct store_audit audit; /* without functions: no record may have an entry */
+        struct store_entries entries;
         int wal_pages;                  /* in the write-ahead log after the last commit */
         int checkpoint_at_pages;        /* when to write them back */
         int64_t pruned_day;             /* when charge_day was last pruned */
@@ -170,15 +186,31 @@ int store_prepare_all(struct store_file *file);
 
 /* ---- store_apply.c ---- */
 
-/* Writes a record inside a transaction of jobs.db. Returns 0, -EPROTO or another -errno of the
- * environment. */
-int store_apply(struct store *store, const struct store_record *record);
+/* Writes a record inside a transaction of jobs.db, and numbers its entry. Returns 0, -EPROTO or
+ * another -errno of the environment. */
+int store_apply(struct store *store, struct store_record *record);
 
 /* Whether a purchase may still need its body. Returns 0 or -errno. */
 int store_purchase_waits(struct store *store, int64_t number, bool *ret_waits);
 
 /* Deletes days of charge_day that are too old, once a day. Returns 0 or -errno. */
 int store_prune_days(struct store *store);
+
+/* ---- store_audit.c ---- */
+
+/* Writes a record's entry, if it has one, inside a transaction, and numbers it. Returns 0, -EPROTO
+ * or another -errno. */
+int store_audit_add(struct store *store, struct store_record *record);
+
+/* Deletes, inside a transaction, the entries that are in the file by now. Returns 0 or -errno. */
+int store_audit_forget(struct store *store);
+
+/* Gives the audit the entries of a batch, which is committed. */
+void store_audit_tell(const struct store *store, struct store_item *batch);
+
+/* Gives the audit what an earlier run has left, and deletes what is in the file. Returns 0 or
+ * -errno. */
+int store_audit_load(struct store *store);
 
 /* ---- store_bodies.c ---- */
 

@@ -83,14 +83,17 @@ static const char jobs_version_1[] =
         "  UNION ALL SELECT client, upstream, outcome, 1 FROM charge)"
         " GROUP BY client, upstream, outcome;";
 
-static const char *const jobs_steps[] = {jobs_version_1};
+/* audit has the entries that the audit file may not have yet. */
+static const char jobs_version_2[] =
+        "ALTER TABLE job ADD COLUMN address TEXT NOT NULL DEFAULT '';"
+        "CREATE TABLE audit (entry INTEGER PRIMARY KEY, line TEXT NOT NULL) STRICT;";
 
-static const char *const jobs_checks[] = {
-        "PRAGMA quick_check(purchase)",
-        "PRAGMA quick_check(job)",
-        "PRAGMA quick_check(charge)",
-        "PRAGMA quick_check(charge_day)",
-        NULL,
+static const char *const jobs_steps[] = {jobs_version_1, jobs_version_2};
+
+static const struct store_check jobs_checks[] = {
+        {1, "PRAGMA quick_check(purchase)"}, {1, "PRAGMA quick_check(job)"},
+        {1, "PRAGMA quick_check(charge)"},   {1, "PRAGMA quick_check(charge_day)"},
+        {2, "PRAGMA quick_check(audit)"},    {0, NULL},
 };
 
 /*
@@ -100,7 +103,7 @@ static const char *const jobs_checks[] = {
 const struct store_kind store_jobs_kind = {
         .name = "jobs.db",
         .application_id = 0x736f6c76, /* "solv" */
-        .version = 1,
+        .version = 2,
         .steps = jobs_steps,
         .page_bytes = 4096,
         /* The log is written back by ourselves, and cut to 64 MB when it is longer. */
@@ -120,7 +123,7 @@ static const char bodies_version_1[] =
 static const char *const bodies_steps[] = {bodies_version_1};
 
 /* Not the table: there may be gigabytes. Its tree is read when the bodies are listed. */
-static const char *const bodies_checks[] = {NULL};
+static const struct store_check bodies_checks[] = {{0, NULL}};
 
 /*
  * Bodies are large and only come and go. In a write-ahead log each is written twice; with a
@@ -166,13 +169,13 @@ static const char *const statements[STORE_SQL_COUNT] = {
                                     " AND NOT EXISTS (SELECT 1 FROM job WHERE job.purchase = ?1)",
         /* Without the purchase it fails: the job would be lost at the next start. */
         [STORE_SQL_JOB_ADD] =
-                "INSERT INTO job(id, purchase, client, target, created, deadline, key, key_digest)"
-                " VALUES (?1, (SELECT number FROM purchase WHERE number = ?2),"
-                " ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id) DO NOTHING",
+                "INSERT INTO job(id, purchase, client, target, created, deadline, key, key_digest,"
+                " address) VALUES (?1, (SELECT number FROM purchase WHERE number = ?2),"
+                " ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(id) DO NOTHING",
         [STORE_SQL_JOB_END] =
                 "INSERT INTO job(id, client, target, created, deadline, key, key_digest,"
-                " state, error, text, finished)"
-                " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+                " address, state, error, text, finished)"
+                " VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
                 " ON CONFLICT(id) DO UPDATE SET purchase = NULL, state = excluded.state,"
                 " error = excluded.error, text = excluded.text, finished = excluded.finished",
         [STORE_SQL_JOB_FORGET] = "DELETE FROM job WHERE id = ?1 RETURNING purchase",
@@ -189,6 +192,8 @@ static const char *const statements[STORE_SQL_COUNT] = {
                                   " FROM charge WHERE purchase = ?1"
                                   " ON CONFLICT DO UPDATE SET count = count + 1",
         [STORE_SQL_CHARGE_DELETE] = "DELETE FROM charge WHERE purchase = ?1",
+        [STORE_SQL_AUDIT_ADD] = "INSERT INTO audit(entry, line) VALUES (?1, ?2)",
+        [STORE_SQL_AUDIT_FORGET] = "DELETE FROM audit WHERE entry <= ?1",
         /* By the days that there are, not by today's: the clock may be wrong. */
         [STORE_SQL_DAY_PRUNE] = "DELETE FROM charge_day WHERE day NOT IN"
                                 " (SELECT DISTINCT day FROM charge_day ORDER BY day DESC LIMIT ?1)",

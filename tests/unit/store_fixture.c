@@ -162,15 +162,34 @@ int load_ended(void *arg, struct job *job, struct outcome *outcome, int64_t fini
         return 0;
 }
 
+static void add_to_trail(void *arg, int64_t number, const char *text)
+{
+        struct fixture *f = arg;
+        size_t len = strlen(f->trail);
+
+        (void)snprintf(f->trail + len, sizeof f->trail - len, "%lld:%s ", (long long)number, text);
+}
+
+static int64_t last_of_trail(void *arg)
+{
+        struct fixture *f = arg;
+
+        return atomic_load(&f->last_entry);
+}
+
 void load_from(struct fixture *f, int64_t finished_after_wall_ms)
 {
         const struct store_visitor visitor = {load_purchase, load_ended, f};
+        const struct store_audit audit = {add_to_trail, last_of_trail, f};
         struct strbuf problem;
 
         forget_loaded(f);
+        f->trail[0] = '\0';
         strbuf_init(&problem, 1000);
-        if (store_open(f->directory, &f->store, &problem) < 0 ||
-            store_load(f->store, finished_after_wall_ms, &visitor, &problem) < 0)
+        if (store_open(f->directory, &f->store, &problem) < 0)
+                fail_msg("%s", problem.data);
+        store_set_audit(f->store, &audit);
+        if (store_load(f->store, finished_after_wall_ms, &visitor, &problem) < 0)
                 fail_msg("%s", problem.data);
         strbuf_done(&problem);
         assert_int_equal(store_start(f->store), 0);
@@ -249,6 +268,7 @@ struct job *add_job(struct purchase *purchase, const char *client, const char *k
         static const unsigned char digest[JOB_DIGEST_BYTES] = {7};
         struct job_parts parts = {
                 .client = client,
+                .address = "2001:db8::7",
                 .target_json = "\"bus\"",
                 .key = key,
                 .key_digest = digest,
@@ -271,7 +291,7 @@ struct body *new_body(struct fixture *f, size_t len)
 
         assert_non_null(bytes);
         memset(bytes, 'b', len);
-        assert_int_equal(body_new(&f->pool, (int64_t)len, &body), 0);
+        assert_int_equal(body_new(&f->pool, NULL, (int64_t)len, &body), 0);
         assert_int_equal(body_append(body, bytes, len), 0);
         free(bytes);
         return body;
@@ -340,14 +360,21 @@ int write_queued(struct fixture *f, struct purchase *purchase)
         return write_record(f, record);
 }
 
-int write_sending(struct fixture *f, struct purchase *purchase)
+int write_sending_for(struct fixture *f, struct purchase *purchase, const struct job *payer,
+                      int64_t wall_ms)
 {
         struct store_record *record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_SENDING);
 
         record->upstream = "pro";
         record->charge = STORE_CHARGE_OPEN;
-        (void)strcpy(record->charge_job, purchase->jobs->id);
+        record->charge_wall_ms = wall_ms;
+        (void)strcpy(record->charge_job, payer->id);
         return write_record(f, record);
+}
+
+int write_sending(struct fixture *f, struct purchase *purchase)
+{
+        return write_sending_for(f, purchase, purchase->jobs, clock_wall_ms());
 }
 
 int write_solved(struct fixture *f, struct purchase *purchase)
@@ -371,6 +398,19 @@ int forget_jobs(struct fixture *f, const struct purchase *purchase)
         DL_FOREACH2 (purchase->jobs, job, sibling_next)
                 (void)strcpy(record->forget[record->forget_count++], job->id);
         return write_record(f, record);
+}
+
+int write_entry(struct fixture *f, const char *text)
+{
+        struct store_record *record = new_record(f);
+
+        record->audit = strdup(text);
+        return write_record(f, record);
+}
+
+int64_t count_entries(const struct fixture *f)
+{
+        return ask_file(f->file, "SELECT count(*) FROM audit");
 }
 
 static void on_fetched(struct store_fetch *fetch, int error, struct body *body)

@@ -14,6 +14,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,7 +43,9 @@ struct fixture {
         int64_t number;
         int told, error; /* by records, the last one's error */
         struct body *body;
-        char order[64]; /* of the clients whose records were told */
+        char order[64];             /* of the clients whose records were told */
+        char trail[256];            /* the entries that the audit was given, as "1:text 2:text " */
+        _Atomic int64_t last_entry; /* what it says to have on disk */
 };
 
 /* A setup of the group: every store opened later is on a disk that can fail. */
@@ -64,7 +67,7 @@ int clean_up(void **state);
 #define ON_STORE(test)     cmocka_unit_test_setup_teardown(test, make_store, clean_up)
 #define ON_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, clean_up)
 
-/* Opens, loads and starts. */
+/* Opens, loads and starts. With the trail emptied: it has what is given from then on. */
 void load_from(struct fixture *f, int64_t finished_after_wall_ms);
 void load(struct fixture *f);
 void close_store(struct fixture *f);
@@ -83,6 +86,9 @@ void free_purchase(struct purchase *purchase); /* with its jobs */
 struct job *add_job(struct purchase *purchase, const char *client, const char *key);
 struct body *new_body(struct fixture *f, size_t len);
 
+/* The rows that wait for the audit file. */
+int64_t count_entries(const struct fixture *f);
+
 /* A record that tells the fixture. record_for() has all jobs of the purchase. */
 struct store_record *new_record(struct fixture *f);
 struct store_record *record_for(struct fixture *f, enum store_purchase move,
@@ -92,8 +98,11 @@ struct store_record *record_for(struct fixture *f, enum store_purchase move,
 int write_record(struct fixture *f, struct store_record *record);
 int write_queued(struct fixture *f, struct purchase *purchase);  /* with a body of 50,000 bytes */
 int write_sending(struct fixture *f, struct purchase *purchase); /* opens a charge */
-int write_solved(struct fixture *f, struct purchase *purchase);  /* settles it */
+int write_sending_for(struct fixture *f, struct purchase *purchase, const struct job *payer,
+                      int64_t wall_ms);
+int write_solved(struct fixture *f, struct purchase *purchase); /* settles it */
 int forget_jobs(struct fixture *f, const struct purchase *purchase);
+int write_entry(struct fixture *f, const char *text); /* and nothing else */
 
 /* Returns the length of a purchase's body, or -errno. */
 int64_t fetch(struct fixture *f, int64_t number);

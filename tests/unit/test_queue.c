@@ -1,171 +1,356 @@
 /*
- * The queue: who is next, and who waits for a moment first.
+ * The queue: who is next, by arrival within a client and by weight between clients, and who waits
+ * for a moment first.
  */
+#include "job/job.h"
 #include "job/purchase.h"
 #include "job/queue.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <utlist.h>
 
 #include <cmocka.h>
 
-#define PURCHASES 5
+#define FLOWS     4
+#define PURCHASES 240
 
-/* The purchases 1 to 5, of which the queue sees only links and numbers. */
+/* Purchases with one job each, of which the queue sees only links; more jobs may join. */
 struct fixture {
         struct queue queue;
-        struct purchase purchases[PURCHASES + 1];
+        struct queue_flow flows[FLOWS];
+        struct purchase purchases[PURCHASES];
+        struct job jobs[PURCHASES + FLOWS];
+        int purchase_count, job_count;
+        int served[FLOWS];
 };
 
-static struct fixture fixture(size_t max)
-{
-        struct fixture f = {.queue.max = max};
+static struct fixture f;
 
-        for (int64_t i = 1; i <= PURCHASES; i++)
-                f.purchases[i].number = i;
-        return f;
+static int reset(void **state)
+{
+        (void)state;
+        f = (struct fixture){0};
+        for (int i = 0; i < FLOWS; i++)
+                f.flows[i].weight = 1;
+        return 0;
 }
 
-static void push(struct fixture *f, int number)
+/* A job of a client, in order of arrival. */
+static struct job *join(int flow, struct purchase *purchase)
 {
-        assert_int_equal(queue_push(&f->queue, &f->purchases[number]), 0);
+        struct job *job = &f.jobs[f.job_count++];
+
+        job->arrival = f.job_count;
+        job->flow = &f.flows[flow];
+        job->purchase = purchase;
+        DL_APPEND2(purchase->jobs, job, sibling_prev, sibling_next);
+        if (purchase->queued)
+                queue_join(&f.queue, job);
+        return job;
 }
 
-static void expect_order(struct fixture *f, const int *numbers, size_t count)
+static struct purchase *make(int flow)
 {
-        for (size_t i = 0; i < count; i++) {
-                const struct purchase *purchase = queue_pop(&f->queue, 0, false);
-                assert_non_null(purchase);
-                assert_int_equal(purchase->number, numbers[i]);
+        struct purchase *purchase = &f.purchases[f.purchase_count++];
+
+        (void)join(flow, purchase);
+        return purchase;
+}
+
+static struct purchase *add(int flow)
+{
+        struct purchase *purchase = make(flow);
+
+        queue_add(&f.queue, purchase);
+        return purchase;
+}
+
+static void add_many(int flow, int count)
+{
+        for (int i = 0; i < count; i++)
+                (void)add(flow);
+}
+
+static struct purchase *pop_at(int64_t now_ms, bool retries)
+{
+        struct queue_flow *flow = NULL;
+        struct purchase *purchase = queue_pop(&f.queue, now_ms, retries, &flow);
+
+        if (purchase)
+                f.served[flow - f.flows]++;
+        return purchase;
+}
+
+static struct purchase *pop(void)
+{
+        return pop_at(0, true);
+}
+
+static struct purchase *pop_probe(void)
+{
+        struct queue_flow *flow;
+
+        return queue_pop_probe(&f.queue, 0, &flow);
+}
+
+/* A turn is taken, and is over at once. */
+static void serve(int count)
+{
+        struct queue_flow *flow = NULL;
+
+        for (int i = 0; i < count; i++) {
+                assert_non_null(queue_pop(&f.queue, 0, true, &flow));
+                f.served[flow - f.flows]++;
+                queue_turn_over(&f.queue, flow);
         }
-        assert_null(queue_pop(&f->queue, 0, false));
 }
+
+/* ---- within one client ---- */
 
 static void purchases_leave_in_the_order_they_came(void **state)
 {
-        struct fixture f = fixture(3);
-
         (void)state;
-        for (int number = 1; number <= 3; number++)
-                push(&f, number);
+        struct purchase *first = add(0), *second = add(0), *third = add(0);
         assert_int_equal(f.queue.count, 3);
-        expect_order(&f, (int[]){1, 2, 3}, 3);
+        assert_ptr_equal(pop(), first);
+        assert_ptr_equal(pop(), second);
+        assert_ptr_equal(pop(), third);
+        assert_null(pop());
         assert_int_equal(f.queue.count, 0);
-}
-
-static void a_full_queue_takes_nothing_new_but_what_comes_back(void **state)
-{
-        struct fixture f = fixture(2);
-
-        (void)state;
-        push(&f, 3);
-        push(&f, 4);
-        assert_int_equal(queue_push(&f.queue, &f.purchases[5]), -ENOBUFS);
-        assert_int_equal(f.queue.count, 2);
-        queue_return(&f.queue, &f.purchases[1]);
-        queue_delay(&f.queue, &f.purchases[2], 100);
-        assert_int_equal(f.queue.count, 4);
-        expect_order(&f, (int[]){1, 3, 4}, 3);
-        assert_int_equal(queue_push(&f.queue, &f.purchases[5]), 0);
-        assert_int_equal(queue_push(&f.queue, &f.purchases[1]), -ENOBUFS); /* the delayed counts */
 }
 
 static void what_comes_back_stands_where_it_would_have_stood(void **state)
 {
-        static const int orders[][PURCHASES] = {
-                {1, 2, 3, 4, 5}, {5, 4, 3, 2, 1}, {3, 1, 5, 2, 4}, {2, 5, 1, 4, 3}};
-
         (void)state;
-        for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
-                struct fixture f = fixture(PURCHASES);
-                for (int n = 0; n < PURCHASES; n++)
-                        queue_return(&f.queue, &f.purchases[orders[i][n]]);
-                expect_order(&f, (int[]){1, 2, 3, 4, 5}, PURCHASES);
-        }
+        struct purchase *first = add(0), *second = add(0), *third = add(0);
+        assert_ptr_equal(pop(), first);
+        assert_ptr_equal(pop(), second);
+        queue_add(&f.queue, second);
+        queue_add(&f.queue, first);
+        assert_ptr_equal(pop(), first);
+        assert_ptr_equal(pop(), second);
+        assert_ptr_equal(pop(), third);
 }
 
 static void delayed_ones_are_taken_by_their_moment_and_not_before(void **state)
 {
-        struct fixture f = fixture(PURCHASES);
-
         (void)state;
+        struct purchase *last = make(0), *first = make(0), *middle = make(0);
         assert_int_equal(queue_delayed_until(&f.queue), INT64_MAX);
-        queue_delay(&f.queue, &f.purchases[1], 300);
-        queue_delay(&f.queue, &f.purchases[2], 100);
-        queue_delay(&f.queue, &f.purchases[3], 200);
-        queue_delay(&f.queue, &f.purchases[4], 100);
-        assert_null(queue_pop(&f.queue, 0, true));
+        queue_delay(&f.queue, last, 300);
+        queue_delay(&f.queue, first, 100);
+        queue_delay(&f.queue, middle, 200);
+        assert_null(pop_at(99, true));
         assert_int_equal(queue_delayed_until(&f.queue), 100);
-        assert_null(queue_pop(&f.queue, 99, true));
-        assert_ptr_equal(queue_pop(&f.queue, 100, true), &f.purchases[2]);
-        assert_ptr_equal(queue_pop(&f.queue, 100, true), &f.purchases[4]);
-        assert_null(queue_pop(&f.queue, 199, true));
+        assert_ptr_equal(pop_at(100, true), first);
+        assert_null(pop_at(199, true));
         assert_int_equal(queue_delayed_until(&f.queue), 200);
-        assert_ptr_equal(queue_pop_probe(&f.queue, INT64_MAX), &f.purchases[3]);
-        assert_ptr_equal(queue_pop_probe(&f.queue, INT64_MAX), &f.purchases[1]);
-        assert_null(queue_pop_probe(&f.queue, INT64_MAX));
+        assert_ptr_equal(pop_at(300, true), last); /* it came before the other */
+        assert_ptr_equal(pop_at(300, true), middle);
         assert_int_equal(f.queue.count, 0);
 }
 
 static void retries_wait_while_there_may_be_none(void **state)
 {
-        struct fixture f = fixture(PURCHASES);
-
         (void)state;
-        push(&f, 1);
-        push(&f, 2);
-        f.purchases[1].retried = true;
-        queue_delay(&f.queue, &f.purchases[3], 100);
-        queue_delay(&f.queue, &f.purchases[4], 100);
-        f.purchases[3].retried = true;
-        assert_ptr_equal(queue_pop(&f.queue, 100, false), &f.purchases[4]);
-        assert_ptr_equal(queue_pop(&f.queue, 100, false), &f.purchases[2]);
-        assert_null(queue_pop(&f.queue, 100, false));
-        assert_ptr_equal(queue_pop(&f.queue, 100, true), &f.purchases[3]);
-        assert_ptr_equal(queue_pop_probe(&f.queue, INT64_MAX), &f.purchases[1]);
+        struct purchase *retried = add(0), *fresh = add(0), *delayed = make(0);
+        retried->retried = delayed->retried = true;
+        queue_delay(&f.queue, delayed, 100);
+        assert_ptr_equal(pop_at(100, false), fresh);
+        assert_null(pop_at(100, false));
+        assert_ptr_equal(pop_at(100, true), retried);
+        assert_ptr_equal(pop_at(100, true), delayed);
 }
 
-static void one_that_was_delayed_may_come_back_without_a_pause(void **state)
+static void a_probe_takes_what_is_ready_and_then_a_retry_before_its_moment(void **state)
 {
-        struct fixture f = fixture(PURCHASES);
-
         (void)state;
-        push(&f, 2);
-        queue_delay(&f.queue, &f.purchases[1], 100);
-        queue_return(&f.queue, queue_pop(&f.queue, 100, true));
-        assert_int_equal(queue_delayed_until(&f.queue), INT64_MAX);
-        expect_order(&f, (int[]){1, 2}, 2);
+        struct purchase *ready = add(0), *unstored = make(0), *retried = make(0);
+        retried->retried = true;
+        queue_delay(&f.queue, unstored, 100);
+        queue_delay(&f.queue, retried, 200);
+        assert_ptr_equal(pop_probe(), ready);
+        assert_ptr_equal(pop_probe(), retried);
+        assert_null(pop_probe());
+        assert_int_equal(f.queue.count, 1);
 }
 
 static void any_can_be_taken_out_wherever_it_is(void **state)
 {
-        struct fixture f = fixture(PURCHASES);
-
         (void)state;
-        for (int number = 1; number <= 3; number++)
-                push(&f, number);
-        queue_delay(&f.queue, &f.purchases[4], 100);
-        queue_delay(&f.queue, &f.purchases[5], 200);
-        queue_remove(&f.queue, &f.purchases[2]);
-        queue_remove(&f.queue, &f.purchases[4]);
-        assert_int_equal(f.queue.count, 3);
+        struct purchase *first = add(0), *second = add(0), *soon = make(0), *late = make(0);
+        queue_delay(&f.queue, soon, 100);
+        queue_delay(&f.queue, late, 200);
+        queue_remove(&f.queue, first);
+        queue_remove(&f.queue, soon);
+        assert_int_equal(f.queue.count, 2);
         assert_int_equal(queue_delayed_until(&f.queue), 200);
-        expect_order(&f, (int[]){1, 3}, 2);
+        assert_ptr_equal(pop(), second);
 }
+
+/* ---- between clients ---- */
+
+static void equals_take_turns(void **state)
+{
+        (void)state;
+        add_many(0, 10);
+        add_many(1, 10);
+        add_many(2, 10);
+        serve(15);
+        assert_int_equal(f.served[0], 5);
+        assert_int_equal(f.served[1], 5);
+        assert_int_equal(f.served[2], 5);
+}
+
+static void turns_go_by_weight(void **state)
+{
+        (void)state;
+        f.flows[1].weight = 2;
+        f.flows[2].weight = 4;
+        for (int flow = 0; flow < 3; flow++)
+                add_many(flow, 80);
+        serve(70);
+        assert_int_equal(f.served[0], 10);
+        assert_int_equal(f.served[1], 20);
+        assert_int_equal(f.served[2], 40);
+}
+
+static void who_comes_late_is_next_and_is_not_repaid_for_having_been_away(void **state)
+{
+        (void)state;
+        add_many(0, 100);
+        serve(50);
+        add_many(1, 20);
+        struct queue_flow *flow = NULL;
+        (void)queue_pop(&f.queue, 0, true, &flow);
+        assert_ptr_equal(flow, &f.flows[1]);
+        memset(f.served, 0, sizeof f.served);
+        serve(10);
+        assert_int_equal(f.served[0], 5);
+        assert_int_equal(f.served[1], 5);
+}
+
+static void what_nobody_else_wants_goes_to_who_does(void **state)
+{
+        (void)state;
+        f.flows[1].weight = QUEUE_WEIGHT_MAX;
+        add_many(0, 20);
+        (void)add(1);
+        serve(21);
+        assert_int_equal(f.served[0], 20);
+        assert_int_equal(f.served[1], 1);
+}
+
+static void a_client_has_no_more_in_flight_than_it_may(void **state)
+{
+        (void)state;
+        f.flows[0].max_in_flight = 2;
+        add_many(0, 3);
+        assert_non_null(pop());
+        assert_non_null(pop());
+        assert_null(pop());
+        struct purchase *other = add(1);
+        assert_ptr_equal(pop(), other);
+        queue_turn_over(&f.queue, &f.flows[0]);
+        assert_non_null(pop());
+}
+
+static void who_was_at_his_ceiling_is_not_repaid_either(void **state)
+{
+        (void)state;
+        f.flows[0].max_in_flight = 1;
+        add_many(0, 20);
+        add_many(1, 60);
+        while (f.served[0] == 0)
+                (void)pop();
+        for (int i = 0; i < 30; i++)
+                (void)pop(); /* the other one's, since the first is at his ceiling */
+        queue_turn_over(&f.queue, &f.flows[0]);
+        f.flows[0].max_in_flight = 0;
+        memset(f.served, 0, sizeof f.served);
+        serve(10);
+        assert_int_equal(f.served[0], 5);
+        assert_int_equal(f.served[1], 5);
+}
+
+static void a_turn_that_was_not_used_is_given_back(void **state)
+{
+        (void)state;
+        add_many(0, 4);
+        add_many(1, 4);
+        struct queue_flow *flow = NULL;
+        struct purchase *purchase = queue_pop(&f.queue, 0, true, &flow);
+        queue_turn_over(&f.queue, flow);
+        queue_give_back(flow);
+        queue_add(&f.queue, purchase);
+        serve(8);
+        assert_int_equal(f.served[0], 4);
+        assert_int_equal(f.served[1], 4);
+}
+
+static void a_job_that_joined_another_clients_purchase_waits_in_its_own_flow(void **state)
+{
+        (void)state;
+        add_many(0, 20);
+        struct purchase *deep = add(0);
+        (void)join(1, deep);
+        assert_int_equal(f.flows[1].count, 1);
+        assert_non_null(pop());
+        assert_ptr_equal(pop(), deep);
+        /* It is gone from both. */
+        assert_int_equal(f.flows[0].count, 19);
+        assert_int_equal(f.flows[1].count, 0);
+        assert_int_equal(f.queue.count, 19);
+}
+
+static void a_job_that_leaves_takes_only_its_own_place(void **state)
+{
+        (void)state;
+        struct purchase *shared = add(0);
+        struct job *joined = join(1, shared);
+        DL_DELETE2(shared->jobs, joined, sibling_prev, sibling_next);
+        queue_leave(&f.queue, joined);
+        assert_int_equal(f.flows[1].count, 0);
+        assert_ptr_equal(pop(), shared);
+        assert_int_equal(f.served[0], 1);
+}
+
+static void who_joins_a_delayed_purchase_waits_with_it(void **state)
+{
+        (void)state;
+        struct purchase *delayed = make(0);
+        queue_delay(&f.queue, delayed, 100);
+        (void)join(1, delayed);
+        assert_null(pop_at(99, true));
+        assert_ptr_equal(pop_at(100, true), delayed);
+        assert_int_equal(f.flows[0].count + f.flows[1].count, 0);
+}
+
+#define CASE(test) cmocka_unit_test_setup(test, reset)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(purchases_leave_in_the_order_they_came),
-                cmocka_unit_test(a_full_queue_takes_nothing_new_but_what_comes_back),
-                cmocka_unit_test(what_comes_back_stands_where_it_would_have_stood),
-                cmocka_unit_test(delayed_ones_are_taken_by_their_moment_and_not_before),
-                cmocka_unit_test(retries_wait_while_there_may_be_none),
-                cmocka_unit_test(one_that_was_delayed_may_come_back_without_a_pause),
-                cmocka_unit_test(any_can_be_taken_out_wherever_it_is),
+                CASE(purchases_leave_in_the_order_they_came),
+                CASE(what_comes_back_stands_where_it_would_have_stood),
+                CASE(delayed_ones_are_taken_by_their_moment_and_not_before),
+                CASE(retries_wait_while_there_may_be_none),
+                CASE(a_probe_takes_what_is_ready_and_then_a_retry_before_its_moment),
+                CASE(any_can_be_taken_out_wherever_it_is),
+                CASE(equals_take_turns),
+                CASE(turns_go_by_weight),
+                CASE(who_comes_late_is_next_and_is_not_repaid_for_having_been_away),
+                CASE(what_nobody_else_wants_goes_to_who_does),
+                CASE(a_client_has_no_more_in_flight_than_it_may),
+                CASE(who_was_at_his_ceiling_is_not_repaid_either),
+                CASE(a_turn_that_was_not_used_is_given_back),
+                CASE(a_job_that_joined_another_clients_purchase_waits_in_its_own_flow),
+                CASE(a_job_that_leaves_takes_only_its_own_place),
+                CASE(who_joins_a_delayed_purchase_waits_with_it),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "store_fixture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,7 @@ static void a_waiting_purchase_comes_back_with_its_jobs_in_order(void **state)
         assert_string_equal(first->key, "key");
         assert_int_equal(first->key_digest[0], 7);
         assert_string_equal(first->target_json, "\"bus\"");
+        assert_string_equal(first->address, "2001:db8::7");
         assert_int_equal(first->created_wall_ms, 1000);
         int64_t left_ms = first->deadline_ms - clock_monotonic_ms();
         assert_true(left_ms > 30000 && left_ms <= 60001);
@@ -259,6 +261,7 @@ static void a_job_that_ended_by_itself_comes_back_alone(void **state)
         assert_int_equal(f->purchase_count, 0);
         assert_non_null(f->ended);
         assert_string_equal(f->ended->id, id);
+        assert_string_equal(f->ended->address, "2001:db8::7");
         assert_null(f->ended->purchase);
         assert_int_equal(f->ended_outcome->state, JOB_CANCELLED);
         assert_string_equal(f->ended_outcome->text, "by its client");
@@ -334,6 +337,135 @@ static void a_charge_that_a_crash_left_open_is_unknown(void **state)
         assert_int_equal(counts[STORE_CHARGE_OPEN], 0);
 }
 
+/* Goes back to the queue, with a body to wait for. */
+static void write_back(struct fixture *f, struct purchase *purchase, enum store_charge charge)
+{
+        struct store_record *record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_QUEUED);
+
+        record->body = new_body(f, 300);
+        record->charge = charge;
+        assert_int_equal(write_record(f, record), 0);
+}
+
+static void who_paid_for_a_purchase_that_was_sent_comes_back_first(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *sending = new_purchase(f), *accepted = new_purchase(f);
+        struct store_record *record;
+
+        for (int i = 0; i < 3; i++) {
+                static const char *const clients[] = {"a", "b", "c"};
+                (void)add_job(sending, clients[i], NULL);
+                (void)add_job(accepted, clients[i], NULL);
+        }
+        assert_int_equal(write_sending_for(f, sending, sending->jobs, 5000), 0);
+        write_back(f, sending, STORE_CHARGE_UNKNOWN);
+        assert_int_equal(write_sending_for(f, sending, sending->jobs->sibling_next, 7000), 0);
+        assert_int_equal(write_sending_for(f, accepted, accepted->jobs->sibling_prev, 9000), 0);
+        record = record_for(f, STORE_PURCHASE_MOVE, accepted, JOB_ACCEPTED);
+        record->charge = STORE_CHARGE_CHARGED;
+        assert_int_equal(write_record(f, record), 0);
+        free_purchase(sending);
+        free_purchase(accepted);
+        reload(f);
+
+        const struct job *jobs = f->purchases[0].purchase->jobs;
+        assert_int_equal(f->purchases[0].purchase->sent_wall_ms, 7000);
+        assert_string_equal(jobs->client, "b");
+        assert_string_equal(jobs->sibling_next->client, "a");
+        assert_string_equal(jobs->sibling_next->sibling_next->client, "c");
+        assert_int_equal(f->purchases[1].purchase->sent_wall_ms, 9000);
+        assert_string_equal(f->purchases[1].purchase->jobs->client, "c");
+}
+
+static void where_who_paid_has_left_the_order_is_that_of_arrival(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(purchase, "a", NULL);
+        (void)add_job(purchase, "b", NULL);
+        struct job *payer = add_job(purchase, "c", NULL);
+        assert_int_equal(write_sending_for(f, purchase, payer, 5000), 0);
+        record = new_record(f);
+        record->ended = job_ref(payer);
+        record->outcome = outcome_failed(JOB_FAILED, JOB_DEADLINE, "too late");
+        assert_int_equal(write_record(f, record), 0);
+        free_purchase(purchase);
+        reload(f);
+        assert_string_equal(f->purchases[0].purchase->jobs->client, "a");
+        assert_string_equal(f->purchases[0].purchase->jobs->sibling_next->client, "b");
+        assert_int_equal(f->purchases[0].purchase->sent_wall_ms, 5000);
+}
+
+static void a_purchase_that_waits_again_was_not_sent_and_keeps_its_order(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, "a", NULL);
+        (void)add_job(purchase, "b", NULL);
+        assert_int_equal(write_sending_for(f, purchase, purchase->jobs->sibling_next, 5000), 0);
+        write_back(f, purchase, STORE_CHARGE_UNKNOWN);
+        free_purchase(purchase);
+        reload(f);
+        assert_int_equal(f->purchases[0].purchase->sent_wall_ms, 0);
+        assert_true(f->purchases[0].purchase->doubtful);
+        assert_string_equal(f->purchases[0].purchase->jobs->client, "a");
+}
+
+#define DAY_MS (24 * 60 * 60 * INT64_C(1000))
+
+static void add_usage_row(void *arg, const struct store_usage_row *row)
+{
+        char *rows = arg;
+        size_t len = strlen(rows);
+
+        (void)snprintf(rows + len, 100 - len, "%s:%lld:%lld ", row->client, (long long)row->day,
+                       (long long)row->count);
+}
+
+/* The last moment of a day, or the first one, and how it went: NONE leaves it open. */
+static void charge_once(struct fixture *f, const char *client, int64_t wall_ms,
+                        enum store_charge charge, bool forgotten)
+{
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, client, NULL);
+        assert_int_equal(write_sending_for(f, purchase, purchase->jobs, wall_ms), 0);
+        if (charge != STORE_CHARGE_NONE) {
+                struct store_record *record =
+                        record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_FAILED);
+                record->charge = charge;
+                assert_int_equal(write_record(f, record), 0);
+        }
+        if (forgotten)
+                assert_int_equal(forget_jobs(f, purchase), 0);
+        free_purchase(purchase);
+}
+
+static void usage_counts_what_was_or_may_have_been_charged_by_client_and_day(void **state)
+{
+        struct fixture *f = *state;
+        char rows[100] = "";
+        struct strbuf problem;
+
+        charge_once(f, "ci", 11 * DAY_MS - 1, STORE_CHARGE_CHARGED, false); /* the day before */
+        charge_once(f, "ci", 11 * DAY_MS, STORE_CHARGE_CHARGED, false);
+        charge_once(f, "ci", 12 * DAY_MS - 1, STORE_CHARGE_CHARGED, true);
+        charge_once(f, "ci", 11 * DAY_MS, STORE_CHARGE_UNKNOWN, false);
+        charge_once(f, "ci", 11 * DAY_MS, STORE_CHARGE_NOT_CHARGED, false);
+        charge_once(f, "ci", 11 * DAY_MS, STORE_CHARGE_NOT_CHARGED, true);
+        charge_once(f, "ci", 12 * DAY_MS, STORE_CHARGE_NONE, false);
+        charge_once(f, "qa", 12 * DAY_MS, STORE_CHARGE_UNKNOWN, true);
+        close_store(f);
+        strbuf_init(&problem, 100);
+        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
+        assert_int_equal(store_usage(f->store, 11, add_usage_row, rows), 0);
+        assert_string_equal(rows, "ci:11:3 ci:12:1 qa:12:1 ");
+}
+
 static void records_are_told_in_the_order_in_which_they_came(void **state)
 {
         struct fixture *f = *state;
@@ -395,6 +527,10 @@ int main(void)
                 ON_STORE(a_purchase_goes_with_the_last_of_its_jobs_and_its_charges_stay),
                 ON_STORE(a_purchase_that_is_not_final_stays_without_jobs),
                 ON_STORE(a_charge_that_a_crash_left_open_is_unknown),
+                ON_STORE(who_paid_for_a_purchase_that_was_sent_comes_back_first),
+                ON_STORE(where_who_paid_has_left_the_order_is_that_of_arrival),
+                ON_STORE(a_purchase_that_waits_again_was_not_sent_and_keeps_its_order),
+                ON_STORE(usage_counts_what_was_or_may_have_been_charged_by_client_and_day),
                 ON_STORE(records_are_told_in_the_order_in_which_they_came),
                 ON_STORE(a_record_that_contradicts_what_is_there_fails_alone),
         };

@@ -295,6 +295,82 @@ static void what_failed_does_not_come_back_with_a_crash(void **state)
         free_purchase(second);
 }
 
+/* Whether a job with an entry could be written; then the entry is told, else it is not. */
+static bool write_entry_with_fault(struct fixture *f, int call, int code)
+{
+        struct purchase *purchase = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(purchase, "ci", NULL);
+        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_SENDING);
+        record->audit = strdup("e");
+        fail_after(call, code);
+        int error = write_record(f, record);
+        assert_string_equal(f->trail, error == 0 ? "1:e " : "");
+        fail_never();
+        wait_until_healthy(f);
+        assert_string_equal(f->trail, error == 0 ? "1:e " : "");
+        assert_int_equal(count_entries(f), error == 0);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), error == 0);
+        free_purchase(purchase);
+        return error == 0;
+}
+
+static void whatever_call_fails_an_entry_is_told_exactly_when_its_record_is_there(void **state)
+{
+        static const int codes[] = {SQLITE_IOERR_FSYNC, SQLITE_FULL, SQLITE_IOERR_WRITE};
+        struct fixture *f = *state;
+
+        for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+                int call = 0;
+                while (!write_entry_with_fault(f, call, codes[i]))
+                        call++;
+                assert_true(call >= 1);
+                close_store(f);
+                assert_int_equal(unlink(f->file), 0); /* each code begins with an empty table */
+                load(f);
+        }
+}
+
+static void an_entry_that_must_be_written_is_told_once_when_it_is(void **state)
+{
+        struct fixture *f = *state;
+        struct store_record *record = new_record(f);
+
+        assert_int_equal(write_entry(f, "a"), 0);
+        fail_on("jobs.db", SQLITE_FULL);
+        record->must = true;
+        record->audit = strdup("b");
+        store_write(f->store, record);
+        assert_int_equal(write_entry(f, "lost"), -ENOSPC);
+        int told = f->told;
+        assert_string_equal(f->trail, "1:a ");
+        fail_never();
+        while (f->told == told)
+                loop_run(f->loop);
+        assert_int_equal(f->error, 0);
+        assert_int_equal(write_entry(f, "c"), 0);
+        assert_string_equal(f->trail, "1:a 2:b 3:c ");
+        reload(f);
+        assert_string_equal(f->trail, "1:a 2:b 3:c ");
+}
+
+static void an_entry_that_could_not_be_deleted_is_deleted_later(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(write_entry(f, "a"), 0);
+        atomic_store(&f->last_entry, 1);
+        fail_on("jobs.db", SQLITE_IOERR_FSYNC);
+        assert_int_equal(write_entry(f, "b"), -EIO);
+        assert_int_equal(count_entries(f), 1);
+        fail_never();
+        wait_until_healthy(f);
+        assert_int_equal(count_entries(f), 0);
+        assert_int_equal(write_entry(f, "c"), 0);
+        assert_string_equal(f->trail, "1:a 2:c ");
+}
+
 static void after_giving_up_even_what_must_be_written_is_told_of(void **state)
 {
         struct fixture *f = *state;
@@ -334,6 +410,9 @@ int main(void)
                 ON_STORE(what_was_refused_leaves_no_body_behind),
                 ON_STORE(a_body_that_cannot_be_deleted_holds_nothing_up),
                 ON_STORE(what_failed_does_not_come_back_with_a_crash),
+                ON_STORE(whatever_call_fails_an_entry_is_told_exactly_when_its_record_is_there),
+                ON_STORE(an_entry_that_must_be_written_is_told_once_when_it_is),
+                ON_STORE(an_entry_that_could_not_be_deleted_is_deleted_later),
                 ON_STORE(after_giving_up_even_what_must_be_written_is_told_of),
         };
 

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 static void expect_private_and_alone(const char *file)
 {
         struct stat status;
@@ -191,7 +193,7 @@ static void a_database_of_a_newer_version_is_left_untouched(void **state)
         close_store(f);
         run_on_file(f->bodies, "PRAGMA user_version = 2");
         expect_untouched(f, f->bodies, "bodies.db: was written by a newer solvegate");
-        run_on_file(f->file, "PRAGMA user_version = 2");
+        run_on_file(f->file, "PRAGMA user_version = 3");
         expect_untouched(f, f->file, "jobs.db: was written by a newer solvegate");
 }
 
@@ -306,6 +308,8 @@ static void a_database_without_its_tables_is_refused(void **state)
         struct fixture *f = *state;
 
         close_store(f);
+        run_on_file(f->file, "DROP TABLE audit");
+        expect_refused(f, "audit");
         run_on_file(f->file, "DROP TABLE charge_day");
         expect_refused(f, "charge_day");
 }
@@ -345,6 +349,148 @@ static void a_start_that_was_broken_off_is_begun_anew(void **state)
         (void)close(fd);
         load(f);
         assert_int_equal(file_bytes(f->file, ".new"), -1);
+}
+
+/* As version 1 made it. It does not change any more. */
+static const char version_1[] =
+        "CREATE TABLE purchase ("
+        " number INTEGER PRIMARY KEY,"
+        " identity BLOB NOT NULL,"
+        " host TEXT,"
+        " created INTEGER NOT NULL,"
+        " state INTEGER NOT NULL,"
+        " upstream TEXT,"
+        " upstream_id TEXT,"
+        " error INTEGER,"
+        " text TEXT,"
+        " finished INTEGER CHECK ((finished IS NOT NULL) = (state >= 3))"
+        ") STRICT;"
+        "CREATE TABLE job ("
+        " seq INTEGER PRIMARY KEY,"
+        " id TEXT NOT NULL UNIQUE,"
+        " purchase INTEGER,"
+        " client TEXT NOT NULL,"
+        " target TEXT NOT NULL,"
+        " created INTEGER NOT NULL,"
+        " deadline INTEGER NOT NULL,"
+        " key TEXT,"
+        " key_digest BLOB,"
+        " state INTEGER,"
+        " error INTEGER,"
+        " text TEXT,"
+        " finished INTEGER CHECK ((finished IS NULL) = (purchase IS NOT NULL))"
+        ") STRICT;"
+        "CREATE INDEX job_purchase ON job(purchase) WHERE purchase IS NOT NULL;"
+        "CREATE TABLE charge ("
+        " purchase INTEGER NOT NULL,"
+        " attempt INTEGER NOT NULL,"
+        " day INTEGER NOT NULL,"
+        " time INTEGER NOT NULL,"
+        " client TEXT NOT NULL,"
+        " upstream TEXT NOT NULL,"
+        " job TEXT NOT NULL,"
+        " outcome INTEGER NOT NULL,"
+        " PRIMARY KEY (purchase, attempt)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE charge_day ("
+        " day INTEGER NOT NULL,"
+        " client TEXT NOT NULL,"
+        " upstream TEXT NOT NULL,"
+        " outcome INTEGER NOT NULL,"
+        " count INTEGER NOT NULL,"
+        " PRIMARY KEY (day, client, upstream, outcome)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE VIEW charges(time, client, upstream, job, outcome) AS"
+        " SELECT strftime('%Y-%m-%dT%H:%M:%fZ', time / 1000.0, 'unixepoch'), client, upstream, job,"
+        "  CASE outcome WHEN 1 THEN 'open' WHEN 2 THEN 'charged' WHEN 3 THEN 'not_charged'"
+        "  ELSE 'unknown' END FROM charge;"
+        "CREATE VIEW ledger(client, upstream, outcome, count) AS"
+        " SELECT client, upstream, CASE outcome WHEN 1 THEN 'open' WHEN 2 THEN 'charged'"
+        "  WHEN 3 THEN 'not_charged' ELSE 'unknown' END, sum(count)"
+        " FROM (SELECT client, upstream, outcome, count FROM charge_day"
+        "  UNION ALL SELECT client, upstream, outcome, 1 FROM charge)"
+        " GROUP BY client, upstream, outcome;";
+
+static void make_version_1(struct fixture *f)
+{
+        close_store(f);
+        assert_int_equal(unlink(f->file), 0);
+        run_on_file(f->file, "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;"
+                             "PRAGMA application_id = 0x736f6c76");
+        run_on_file(f->file, version_1);
+        run_on_file(
+                f->file,
+                "PRAGMA user_version = 1;"
+                "INSERT INTO purchase VALUES"
+                " (1, zeroblob(32), 'a.example', 1, 3, 'pro', NULL, 0, '\"solution\":[1]', 9),"
+                " (2, zeroblob(32), 'a.example', 1, 0, NULL, NULL, NULL, NULL, NULL);"
+                "INSERT INTO job(id, purchase, client, target, created, deadline, state, error,"
+                " finished) VALUES"
+                " ('h-aaaaaaaaaaaaaaaaaaaaaaaa', 1, 'local', '\"bus\"', 1, 2, NULL, NULL, NULL),"
+                " ('h-bbbbbbbbbbbbbbbbbbbbbbbb', 2, 'local', '\"bus\"', 1, 2, NULL, NULL, NULL),"
+                " ('h-cccccccccccccccccccccccc', NULL, 'local', '\"bus\"', 1, 2, 5, 4, 9);"
+                "INSERT INTO charge VALUES (1, 1, 10, 864000000, 'local', 'pro',"
+                " 'h-aaaaaaaaaaaaaaaaaaaaaaaa', 2)");
+        run_on_file(f->bodies, "INSERT INTO body VALUES (2, x'62')");
+}
+
+static void expect_loaded_from_version_1(struct fixture *f)
+{
+        assert_int_equal(f->purchase_count, 2);
+        assert_string_equal(f->purchases[0].outcome->text, "\"solution\":[1]");
+        assert_string_equal(f->purchases[0].purchase->jobs->address, "");
+        assert_int_equal(f->purchases[0].purchase->sent_wall_ms, 864000000);
+        assert_true(f->purchases[1].purchase->body_stored);
+        assert_string_equal(f->ended->id, "h-cccccccccccccccccccccccc");
+}
+
+static void a_database_of_version_1_is_brought_up_to_date_with_all_it_has(void **state)
+{
+        struct fixture *f = *state;
+
+        make_version_1(f);
+        load(f);
+        expect_loaded_from_version_1(f);
+        assert_int_equal(write_entry(f, "a"), 0);
+        assert_int_equal(ask_file(f->file, "PRAGMA user_version"), 2);
+        reload(f); /* what it has become is read as well */
+        expect_loaded_from_version_1(f);
+        assert_string_equal(f->trail, "1:a ");
+        assert_int_equal(ask_file(f->file, "SELECT count FROM ledger"), 1);
+}
+
+static void a_damaged_database_of_version_1_is_left_untouched(void **state)
+{
+        struct fixture *f = *state;
+
+        make_version_1(f);
+        damage(f->file, "charge_day");
+        expect_untouched(f, f->file, "jobs.db");
+}
+
+static void whatever_call_fails_a_database_is_of_one_version_or_the_other(void **state)
+{
+        struct fixture *f = *state;
+        struct strbuf problem;
+        int call, r = -1;
+
+        make_version_1(f);
+        strbuf_init(&problem, 100000);
+        for (call = 0; r < 0; call++) {
+                fail_after(call, SQLITE_FULL);
+                r = store_open(f->directory, &f->store, &problem);
+                fail_never();
+                if (r < 0)
+                        assert_int_equal(
+                                ask_file(f->file, "SELECT count(*) FROM sqlite_schema WHERE"
+                                                  " name = 'audit'"),
+                                ask_file(f->file, "SELECT count(*) FROM pragma_table_info('job')"
+                                                  " WHERE name = 'address'"));
+        }
+        strbuf_done(&problem);
+        assert_true(call >= 4);
+        reload(f);
+        expect_loaded_from_version_1(f);
 }
 
 struct counted {
@@ -431,11 +577,14 @@ int main(void)
                 ON_STORE(bodies_without_the_rows_of_their_jobs_are_refused),
                 ON_STORE(a_start_that_made_one_of_the_files_is_gone_on_with),
                 ON_STORE(a_database_without_its_tables_is_refused),
+                ON_STORE(a_database_of_version_1_is_brought_up_to_date_with_all_it_has),
+                ON_STORE(a_damaged_database_of_version_1_is_left_untouched),
+                ON_STORE(whatever_call_fails_a_database_is_of_one_version_or_the_other),
                 ON_STORE(a_directory_has_one_owner),
                 ON_DIRECTORY(a_directory_is_made_where_it_is_missing_and_named_where_it_cannot_be),
                 ON_DIRECTORY(a_start_that_was_broken_off_is_begun_anew),
                 ON_STORE(a_hundred_thousand_results_and_ten_thousand_waiting_jobs_are_read),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, register_faults, NULL);
 }

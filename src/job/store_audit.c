@@ -1,0 +1,95 @@
+/*
+ * store_audit: entries on their way to the audit file.
+ *
+ * The file is not the store's, and cannot be part of a transaction. So an entry is a row first,
+ * durable together with what it tells of; only then it is given to the audit, and only when that
+ * says that it is in the file, on disk, the row goes. Whatever a crash leaves between the two is
+ * given once more at the next start, under the same number, by which the audit knows what it has.
+ *
+ * Numbers are given inside the transaction. One that is rolled back told nobody of its numbers, so
+ * they are given again.
+ */
+#include "job/store_private.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <utlist.h>
+
+void store_set_audit(struct store *store, const struct store_audit *audit)
+{
+        store->audit = *audit;
+}
+
+int store_audit_add(struct store *store, struct store_record *record)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_AUDIT_ADD];
+
+        if (!record->audit)
+                return 0;
+        if (!store->audit.entry)
+                return -EPROTO;
+        (void)sqlite3_bind_text(statement, 2, record->audit, -1, SQLITE_STATIC);
+        int r = store_run_for(store, STORE_SQL_AUDIT_ADD, store->entries.next);
+        if (r == 0)
+                record->entry = store->entries.next++;
+        return r;
+}
+
+int store_audit_forget(struct store *store)
+{
+        if (!store->audit.entry)
+                return 0;
+        int64_t last = store->audit.last_entry(store->audit.arg);
+        if (last <= store->entries.forgotten)
+                return 0;
+        int r = store_run_for(store, STORE_SQL_AUDIT_FORGET, last);
+        if (r == 0)
+                store->entries.forgotten = last;
+        return r;
+}
+
+void store_audit_tell(const struct store *store, struct store_item *batch)
+{
+        struct store_item *item;
+
+        DL_FOREACH (batch, item) {
+                const struct store_record *record = store_record_of(item);
+                if (record->audit && record->error == 0)
+                        store->audit.entry(store->audit.arg, record->entry, record->audit);
+        }
+}
+
+/* Gives the audit the rows that are left. */
+static int tell_rows(struct store *store)
+{
+        sqlite3_stmt *row = NULL;
+        int code;
+
+        int r = store_prepare(&store->jobs, "SELECT entry, line FROM audit ORDER BY entry", &row);
+        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
+                const char *line =
+                        code == SQLITE_ROW ? (const char *)sqlite3_column_text(row, 1) : NULL;
+                if (line)
+                        store->audit.entry(store->audit.arg, sqlite3_column_int64(row, 0), line);
+                else
+                        r = store_failed(&store->jobs, code == SQLITE_ROW ? SQLITE_NOMEM : code);
+        }
+        (void)sqlite3_finalize(row);
+        return r;
+}
+
+int store_audit_load(struct store *store)
+{
+        int64_t highest = 0;
+
+        if (!store->audit.entry)
+                return 0;
+        int r = store_number(&store->jobs, "SELECT coalesce(max(entry), 0) FROM audit", &highest);
+        if (r == 0)
+                r = store_audit_forget(store);
+        if (r < 0)
+                return r;
+        store->entries.next =
+                1 + (highest > store->entries.forgotten ? highest : store->entries.forgotten);
+        return tell_rows(store);
+}
