@@ -10,23 +10,35 @@
 #ifndef SOLVEGATE_ENGINE_ENTRY_H
 #define SOLVEGATE_ENGINE_ENTRY_H
 
+#include "access/quota.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
+struct client;
 struct job;
 struct loop;
 struct outcome;
+struct policy;
 struct purchase;
 struct scheduler;
 
+/* What entry_submit() tells besides. */
+struct entry_result {
+        struct job *other;            /* with -EEXIST: a reference */
+        enum quota_verdict refused;   /* with -EDQUOT */
+        struct quota_figures figures; /* of the client, but with -EEXIST */
+};
+
 /*
- * Takes a job, which nobody else knows yet. candidate is the purchase that it makes if it must, or
- * if fresh says that it may neither join nor be answered from the cache. The caller keeps his
- * references. Returns 0, what scheduler_check() returns, -ENOMEM, or -EEXIST: the client's job with
- * this Idempotency-Key is *ret_other, a reference.
+ * Takes a client's job, which nobody else knows yet. candidate is the purchase that it makes if it
+ * must, or if fresh says that it may neither join nor be answered from the cache; only then it
+ * costs something. The caller keeps his references. Returns 0, what scheduler_check() returns,
+ * -ENOMEM, -EDQUOT (beyond the client's limits), or -EEXIST: the client has a job with this
+ * Idempotency-Key.
  */
-int entry_submit(struct scheduler *scheduler, struct job *job, struct purchase *candidate,
-                 bool fresh, struct job **ret_other);
+int entry_submit(struct scheduler *scheduler, struct job *job, struct client *client,
+                 struct purchase *candidate, bool fresh, struct entry_result *ret_result);
 
 enum entry_cancel {
         ENTRY_CANCELLED, /* it is, or will be as soon as that is stored */
@@ -40,7 +52,16 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
  * Forgets a job whose id has not left, since it could not be stored. Returns false for one that is
  * being sent already: it goes on, so that its result can answer for its identity.
  */
-bool entry_withdraw(struct scheduler *scheduler, struct job *job);
+bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job);
+
+/* Why a job that waits is not to be sent any more. */
+#define ENTRY_CLIENT_GONE "its client was taken out of the configuration, so the job was not sent"
+#define ENTRY_SITE_GONE   "the site is not on the allow-list any more, so the job was not sent"
+
+/* Cancels what waits and is not to be sent by a new policy: its client, or its site, was taken off.
+ * Thread: the loop's. */
+void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
+                           const struct policy *policy);
 
 /* Ends all jobs that are too late, but those that are being sent. Thread: the loop's. */
 void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);
@@ -50,9 +71,9 @@ void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms
 void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop);
 
 /*
- * What the store had kept. A purchase that waits, was accepted, or is final, with its jobs
- * attached; or a job that ended by itself. Takes over the references. Before any thread is started.
- * Returns 0 or -ENOMEM.
+ * What the store had kept; jobs have their flow. A purchase that waits, was accepted, or is final,
+ * with its jobs attached; or a job that ended by itself. Takes over the references. Before any
+ * thread is started. Returns 0 or -ENOMEM.
  */
 int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct outcome *outcome,
                   int64_t finished_wall_ms);

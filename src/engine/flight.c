@@ -76,7 +76,7 @@ static struct flight *flight_new(struct forwarder *forwarder, const struct sched
         flight->forwarder = forwarder;
         flight->turn = *turn;
         flight->started_ms = clock_monotonic_ms();
-        scheduler_payer(forwarder->setup.scheduler, turn->purchase, flight->payer);
+        flight->payer = scheduler_payer(forwarder->setup.scheduler, turn->purchase);
         DL_APPEND(forwarder->flights, flight);
         return flight;
 }
@@ -85,6 +85,7 @@ static void flight_free(struct flight *flight)
 {
         DL_DELETE(flight->forwarder->flights, flight);
         loop_timer_free(flight->timer);
+        job_unref(flight->payer);
         free(flight);
 }
 
@@ -92,8 +93,9 @@ static void flight_free(struct flight *flight)
 static void log_end(const struct flight *flight, const char *outcome, const char *message)
 {
         log_line(message ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                 "job %s %s site=%s upstream=%s ms=%lld%s%s", flight->payer, outcome,
-                 flight->turn.purchase->host, flight->turn.account->config->name,
+                 "job %s %s client=%s site=%s upstream=%s ms=%lld%s%s", flight->payer->id, outcome,
+                 flight->payer->client, flight->turn.purchase->host,
+                 flight->turn.account->config->name,
                  (long long)(clock_monotonic_ms() - flight->started_ms), message ? ": " : "",
                  message ? message : "");
 }
@@ -117,7 +119,7 @@ static void flight_end(struct flight *flight, struct outcome *outcome, enum stor
         flight->phase = FLIGHT_ENDING;
         loop_timer_free(flight->timer);
         flight->timer = NULL;
-        scheduler_release(scheduler_of(flight), flight->turn.account);
+        scheduler_release(scheduler_of(flight), &flight->turn);
         journal_final(&journal, outcome, charge, on_final_stored, flight);
 }
 
@@ -152,7 +154,7 @@ static void flight_return(struct flight *flight, enum store_charge charge, enum 
         struct scheduler_turn turn = flight->turn;
         struct journal journal = flight_journal(flight);
 
-        scheduler_release(scheduler, turn.account);
+        scheduler_release(scheduler, &turn);
         journal_returned(&journal, charge);
         flight_free(flight);
         if (!scheduler_requeue(scheduler, &turn, tried, pause_ms))
@@ -217,8 +219,8 @@ static bool tries_are_left(const struct flight *flight, enum scheduler_try tried
 static void on_turned_away(struct flight *flight, const struct answer *answer)
 {
         scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
-        log_debug("job %s turned away by %s: %s", flight->payer, flight->turn.account->config->name,
-                  answer->message);
+        log_debug("job %s turned away by %s: %s", flight->payer->id,
+                  flight->turn.account->config->name, answer->message);
         if (flight_time_left_ms(flight) == 0)
                 flight_fail(flight, JOB_FAILED, JOB_DEADLINE, STORE_CHARGE_NOT_CHARGED,
                             "limits.job_deadline passed before the upstream took the job; %s; the "
@@ -248,7 +250,8 @@ static void on_account_refused(struct flight *flight, const struct answer *answe
 static void on_unclear(struct flight *flight, const struct answer *answer)
 {
         if (config_of(flight)->retry.on_unknown == ON_UNKNOWN_RETRY &&
-            tries_are_left(flight, SCHEDULER_IN_DOUBT) && flight_time_left_ms(flight) > 0)
+            tries_are_left(flight, SCHEDULER_IN_DOUBT) && flight_time_left_ms(flight) > 0 &&
+            scheduler_reserve_again(scheduler_of(flight), flight->turn.purchase))
                 flight_retry(flight, STORE_CHARGE_UNKNOWN, SCHEDULER_IN_DOUBT);
         else
                 flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, STORE_CHARGE_UNKNOWN,
@@ -386,7 +389,7 @@ static void give_back(struct forwarder *forwarder, const struct scheduler_turn *
         struct journal journal = {scheduler, forwarder->setup.loop, turn->purchase, turn->account};
 
         scheduler_note(scheduler, turn, BREAKER_NOTHING, 0);
-        scheduler_release(scheduler, turn->account);
+        scheduler_release(scheduler, turn);
         journal_returned(&journal, STORE_CHARGE_NOT_CHARGED);
         if (!scheduler_requeue(scheduler, turn, SCHEDULER_NOT_TRIED, STORE_RETRY_PAUSE_MS))
                 entry_cancel_waiting(scheduler, forwarder->setup.loop);
@@ -424,7 +427,7 @@ void flight_resume(struct forwarder *forwarder, const struct scheduler_turn *tur
         log_error("no memory to follow an accepted job; it is left for the next start");
         if (flight)
                 flight_free(flight);
-        scheduler_release(forwarder->setup.scheduler, turn->account);
+        scheduler_release(forwarder->setup.scheduler, turn);
         scheduler_land(forwarder->setup.scheduler, turn->purchase);
 }
 
@@ -442,7 +445,7 @@ static void leave_accepted(struct flight *flight)
                             "have been charged");
                 return;
         }
-        scheduler_release(scheduler, turn.account);
+        scheduler_release(scheduler, &turn);
         flight_free(flight);
         scheduler_land(scheduler, turn.purchase);
 }

@@ -70,7 +70,7 @@ static void on_status_answer(struct answer *answer, void *arg)
         case ANSWER_UNCLEAR:
                 /* The job is taken and asking again is free. */
                 (void)snprintf(flight->trouble, sizeof flight->trouble, "%s", answer->message);
-                log_debug("job %s poll: %s %s", flight->payer, answer->message, answer->detail);
+                log_debug("job %s poll: %s %s", flight->payer->id, answer->message, answer->detail);
                 schedule_poll(flight, answer->retry_after_ms);
                 break;
         case ANSWER_PENDING:
@@ -115,7 +115,7 @@ void flight_follow(struct flight *flight, const struct answer *answer)
         }
         flight->phase = FLIGHT_FOLLOWING;
         memcpy(flight->upstream_id, answer->upstream_id, sizeof flight->upstream_id);
-        log_debug("job %s accepted by %s", flight->payer, flight->turn.account->config->name);
+        log_debug("job %s accepted by %s", flight->payer->id, flight->turn.account->config->name);
         journal_accepted(&journal, flight->upstream_id);
         journal_drop_body(&journal);
         schedule_poll(flight, answer->retry_after_ms);
@@ -130,7 +130,7 @@ int flight_follow_again(struct flight *flight, const char *upstream_id)
                 return r;
         flight->phase = FLIGHT_FOLLOWING;
         (void)snprintf(flight->upstream_id, sizeof flight->upstream_id, "%s", upstream_id);
-        log_debug("job %s goes on at %s", flight->payer, flight->turn.account->config->name);
+        log_debug("job %s goes on at %s", flight->payer->id, flight->turn.account->config->name);
         loop_timer_start(flight->timer, 0, 0);
         return 0;
 }

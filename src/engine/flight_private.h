@@ -36,7 +36,7 @@ struct flight {
         int64_t poll_delay_ms;     /* before the last of them */
         bool account_told;         /* its trouble was logged: once for each flight */
         int64_t started_ms;
-        char payer[JOB_ID_CHARS + 1]; /* for the log */
+        struct job *payer; /* a reference, for the log */
         char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
         char trouble[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* of the last poll, "" if it was well */
         struct flight *prev, *next;

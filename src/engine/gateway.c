@@ -1,11 +1,13 @@
 /*
  * gateway: see gateway.h.
  */
-#include "engine/gateway.h"
+#include "engine/gateway_private.h"
 
-#include "access/sites.h"
+#include "access/audit.h"
+#include "access/clients.h"
+#include "access/policy.h"
+#include "access/throttle.h"
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "config/credential.h"
@@ -15,37 +17,23 @@
 #include "engine/forward.h"
 #include "engine/recover.h"
 #include "engine/scheduler.h"
-#include "job/body.h"
 #include "job/job.h"
-#include "job/purchase.h"
 #include "job/results.h"
 #include "job/store.h"
-#include "job/task.h"
 #include "upstream/account.h"
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #define STORE_PROBLEM_BYTES_MAX 256
 
-struct gateway {
-        const struct config *config;
-        struct sites *sites;
-        struct account *accounts;
-        size_t account_count;
-        struct results *results;
-        struct store *store; /* NULL: nothing is kept */
-        struct charges *charges;
-        struct scheduler *scheduler;
-        struct body_pool bodies;
-        struct balances *balances;
-        _Atomic int64_t next_number; /* of a purchase, without a store */
-        bool store_sick;             /* it was said so; main's */
-};
+#define AUDIT_PROBLEM_BYTES_MAX 256
+
+/* An eighth of the bodies' memory is for clients that have little of it. */
+#define SPARE_PART 8
 
 static void free_credentials(const struct config *config, struct credential **credentials)
 {
@@ -93,6 +81,16 @@ static void on_forgotten(void *arg, const struct job *gone)
         store_write(gateway->store, record);
 }
 
+/* Clients get the limits of the policy, and, where there are several, room for who has little. */
+static void apply_policy(struct gateway *gateway)
+{
+        bool shared = !policy_everyone(gateway->policy);
+
+        scheduler_apply(gateway->scheduler, gateway->policy);
+        atomic_store(&gateway->bodies.spare_bytes,
+                     shared ? gateway->bodies.max_bytes / SPARE_PART : 0);
+}
+
 static int make_scheduler(struct gateway *gateway)
 {
         const struct config *config = gateway->config;
@@ -115,8 +113,53 @@ static int make_scheduler(struct gateway *gateway)
                 .results = gateway->results,
                 .store = gateway->store,
                 .charges = gateway->charges,
+                .audit = gateway->audit,
         };
-        return scheduler_new(&setup, &gateway->scheduler);
+        r = scheduler_new(&setup, &gateway->scheduler);
+        if (r == 0)
+                apply_policy(gateway);
+        return r;
+}
+
+/* ---- the audit ---- */
+
+static void on_audit_entry(void *arg, int64_t number, const char *text)
+{
+        const struct gateway *gateway = arg;
+
+        /* Without memory the audit is sick, and the next start gives it again. */
+        (void)audit_entry(gateway->audit, number, text);
+}
+
+static int64_t on_last_entry(void *arg)
+{
+        const struct gateway *gateway = arg;
+
+        return audit_last_entry(gateway->audit);
+}
+
+static int open_store(struct gateway *gateway, struct strbuf *problem)
+{
+        const struct store_audit audit = {on_audit_entry, on_last_entry, gateway};
+
+        if (gateway->config->durability == DURABILITY_NONE)
+                return 0;
+        int r = store_open(gateway->config->state_directory, &gateway->store, problem);
+        if (r == 0)
+                store_set_audit(gateway->store, &audit);
+        return r;
+}
+
+/* Who may call. */
+static int make_access(struct gateway *gateway)
+{
+        int r = clients_new(&gateway->clients);
+
+        if (r == 0)
+                r = throttle_new(&gateway->throttle);
+        if (r == 0)
+                r = policy_new(gateway->config, gateway->clients, &gateway->policy);
+        return r;
 }
 
 int gateway_new(const struct config *config, struct credential **credentials,
@@ -133,10 +176,11 @@ int gateway_new(const struct config *config, struct credential **credentials,
         gateway->bodies.body_max_bytes = config->limits.body_bytes;
         int r = make_accounts(gateway, credentials);
         if (r == 0)
-                r = sites_new((const char *const *)config->sites.allow.items,
-                              config->sites.allow.count, &gateway->sites);
-        if (r == 0 && config->durability == DURABILITY_FULL)
-                r = store_open(config->state_directory, &gateway->store, problem);
+                r = make_access(gateway);
+        if (r == 0) /* the store's lock comes first: it says that another daemon runs */
+                r = open_store(gateway, problem);
+        if (r == 0)
+                r = audit_open(config->audit.file, &gateway->audit, problem);
         if (r == 0)
                 r = make_scheduler(gateway);
         if (r == 0)
@@ -144,7 +188,8 @@ int gateway_new(const struct config *config, struct credential **credentials,
         if (r == 0 && gateway->store) {
                 const struct recovery recovery = {.store = gateway->store,
                                                   .config = config,
-                                                  .sites = gateway->sites,
+                                                  .policy = gateway->policy,
+                                                  .clients = gateway->clients,
                                                   .scheduler = gateway->scheduler,
                                                   .charges = gateway->charges};
                 r = recover(&recovery, problem);
@@ -159,7 +204,11 @@ int gateway_new(const struct config *config, struct credential **credentials,
 
 int gateway_start(struct gateway *gateway)
 {
-        return gateway->store ? store_start(gateway->store) : 0;
+        int r = audit_start(gateway->audit);
+
+        if (r == 0 && gateway->store)
+                r = store_start(gateway->store);
+        return r;
 }
 
 void gateway_free(struct gateway *gateway)
@@ -172,278 +221,70 @@ void gateway_free(struct gateway *gateway)
                           "go on from what was written before",
                           lost, gateway->config->state_directory);
         gateway->store = NULL;
+        audit_close(gateway->audit); /* after the store, which gives it entries */
         balances_free(gateway->balances);
         scheduler_free(gateway->scheduler);
         results_free(gateway->results);
         charges_free(gateway->charges);
-        sites_free(gateway->sites);
+        policy_unref(gateway->policy);
+        throttle_free(gateway->throttle);
+        clients_free(gateway->clients);
         for (size_t i = 0; i < gateway->account_count; i++)
                 credential_free(gateway->accounts[i].credential);
         free(gateway->accounts);
         free(gateway);
 }
 
-static const char no_memory[] = "solvegate has no memory for the job; send it again later";
+/* ---- the policy ---- */
 
-static enum gateway_verdict say(enum gateway_verdict verdict, const char *text, char *message)
+int gateway_prepare(struct gateway *gateway, const struct config *config,
+                    struct policy **ret_policy)
 {
-        (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX, "%s", text);
-        return verdict;
+        return policy_new(config, gateway->clients, ret_policy);
 }
 
-/* Says why a job cannot be taken at the moment. */
-static enum gateway_verdict busy_verdict(const struct gateway *gateway, int error, char *message)
+void gateway_enforce(struct gateway *gateway, struct loop *loop, struct policy *policy)
 {
-        switch (error) {
-        case -ESHUTDOWN:
-                return say(GATEWAY_DRAINING,
-                           "solvegate is being stopped and takes no more jobs; send it again when "
-                           "it is back",
-                           message);
-        case -EHOSTUNREACH:
-                return say(GATEWAY_NO_UPSTREAM,
-                           "every upstream refuses its account (wrong key, no balance, or the plan "
-                           "is over); the log says which; send the job again later",
-                           message);
-        case -EIO:
-                return say(GATEWAY_STORE,
-                           "the job cannot be stored at the moment (state_directory), so it was "
-                           "not taken; the log says why; send it again later",
-                           message);
-        case -ENOMEM:
-                return say(GATEWAY_NO_MEMORY, no_memory, message);
-        default:
-                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "%d jobs wait already (limits.queue_jobs); send it again later",
-                               gateway->config->limits.queue_jobs);
-                return GATEWAY_QUEUE_FULL;
-        }
+        struct policy *before = gateway->policy;
+
+        gateway->policy = policy_ref(policy);
+        policy_unref(before);
+        apply_policy(gateway);
+        entry_cancel_unwanted(gateway->scheduler, loop, policy);
 }
 
-enum gateway_verdict gateway_body_verdict(const struct gateway *gateway, int error,
-                                          char message[static GATEWAY_MESSAGE_BYTES_MAX])
+struct policy *gateway_policy(struct gateway *gateway)
 {
-        const struct config *config = gateway->config;
-
-        switch (error) {
-        case -EMSGSIZE:
-                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "the body is larger than %lld bytes (limits.body_bytes); send fewer "
-                               "or smaller images",
-                               (long long)config->limits.body_bytes);
-                return GATEWAY_TOO_LARGE;
-        case -ENOBUFS:
-                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "the jobs under way fill %lld bytes (limits.queue_bytes); send it "
-                               "again later",
-                               (long long)config->limits.queue_bytes);
-                return GATEWAY_QUEUE_FULL;
-        default:
-                return say(GATEWAY_NO_MEMORY, no_memory, message);
-        }
+        return gateway->policy;
 }
 
-enum gateway_verdict gateway_check(struct gateway *gateway,
-                                   char message[static GATEWAY_MESSAGE_BYTES_MAX])
+void gateway_reopen_audit(struct gateway *gateway)
 {
-        int r = scheduler_check(gateway->scheduler);
-
-        return r < 0 ? busy_verdict(gateway, r, message) : GATEWAY_OK;
+        audit_reopen(gateway->audit);
 }
 
-enum gateway_verdict gateway_admit(struct gateway *gateway, int64_t length, bool may_repeat,
-                                   struct body **ret_body,
-                                   char message[static GATEWAY_MESSAGE_BYTES_MAX])
+void gateway_audit_refusal(struct gateway *gateway, const struct client *client,
+                           const char *address, const char *site, const char *code)
 {
-        enum gateway_verdict verdict = may_repeat ? GATEWAY_OK : gateway_check(gateway, message);
-
-        if (verdict != GATEWAY_OK)
-                return verdict;
-        int r = body_new(&gateway->bodies, length, ret_body);
-        return r < 0 ? gateway_body_verdict(gateway, r, message) : GATEWAY_OK;
-}
-
-/* Finds the host of a site and looks it up. Deny by default. */
-static enum gateway_verdict check_site(const struct gateway *gateway, const char *site,
-                                       char ret_host[static SITE_HOST_BYTES_MAX], char *message)
-{
-        const char *file = gateway->config->file;
-
-        if (!site) {
-                (void)snprintf(
-                        message, GATEWAY_MESSAGE_BYTES_MAX,
-                        "the job names no site: put its host into the field \"site\", add "
-                        "the host to the list in %s, as in sites = { allow = [ …, \"HOST\" ]; "
-                        "};, and restart",
-                        file);
-                return GATEWAY_SITE;
-        }
-        if (site_host(site, ret_host) < 0) {
-                (void)snprintf(
-                        message, GATEWAY_MESSAGE_BYTES_MAX,
-                        "the field \"site\" has no host that can be read without doubt; write "
-                        "host, host/path or an http or https URL, in ASCII (Punycode), "
-                        "without user, blanks and percent signs; the host must be on the "
-                        "list in %s, as in sites = { allow = [ …, \"HOST\" ]; };",
-                        file);
-                return GATEWAY_SITE;
-        }
-        if (!sites_allow(gateway->sites, ret_host)) {
-                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "site \"%s\" is not on the allow-list; if it is yours, or you are "
-                               "authorised to test it, add it to the list in %s, as in "
-                               "sites = { allow = [ …, \"%s\" ]; };, and restart",
-                               ret_host, file, ret_host);
-                return GATEWAY_SITE;
-        }
-        return GATEWAY_OK;
-}
-
-static enum gateway_verdict task_verdict(enum task_verdict verdict, char *message)
-{
-        switch (verdict) {
-        case TASK_OK:
-                return GATEWAY_OK;
-        case TASK_BAD_JSON:
-                return GATEWAY_BAD_JSON;
-        case TASK_BAD_JOB:
-                return GATEWAY_BAD_JOB;
-        case TASK_METHOD_NOT_ALLOWED:
-                return GATEWAY_JOB_METHOD;
-        case TASK_NO_MEMORY:
-                break;
-        }
-        return say(GATEWAY_NO_MEMORY, no_memory, message);
-}
-
-/* With results.share = false, the same task of another client is another one. */
-static int identity_for(const struct gateway *gateway, const char *client,
-                        struct task_identity *identity)
-{
-        struct digest digest;
-
-        if (gateway->config->results.share)
-                return 0;
-        int r = digest_init(&digest);
-        if (r < 0)
-                return r;
-        digest_update(&digest, identity, sizeof *identity);
-        digest_update(&digest, client, strlen(client));
-        r = digest_finish(&digest, identity->bytes);
-        digest_done(&digest);
-        return r;
-}
-
-static int64_t next_number(struct gateway *gateway)
-{
-        return gateway->store ? store_next_number(gateway->store)
-                              : atomic_fetch_add(&gateway->next_number, 1);
-}
-
-/* Makes the job, and the purchase that it makes if it must. */
-static int make_job(struct gateway *gateway, const struct gateway_order *order,
-                    const struct task *task, const char *host, struct body *body,
-                    struct job **ret_job, struct purchase **ret_purchase)
-{
-        int64_t now_ms = clock_wall_ms();
-        unsigned char key_digest[JOB_DIGEST_BYTES];
-        struct job_parts parts = {
-                .client = order->client,
-                .target_json = task->target_json,
-                .key = order->key,
-                .key_digest = key_digest,
-                .created_wall_ms = now_ms,
-                .deadline_wall_ms = now_ms + gateway->config->limits.job_deadline_ms,
+        const struct audit_event event = {
+                .wall_ms = clock_wall_ms(),
+                .event = "refused",
+                .client = client ? client->name : NULL,
+                .address = address,
+                .site = site,
+                .outcome = code,
+                .charge = AUDIT_NOT_CHARGED,
         };
-        struct task_identity identity = task->identity;
-        char *host_copy = strdup(host);
-        int r = host_copy ? identity_for(gateway, order->client, &identity) : -ENOMEM;
 
-        if (r == 0 && order->key)
-                r = digest_of(body->data, body->len, key_digest);
-        if (r == 0)
-                r = purchase_new(next_number(gateway), &identity, host_copy, body, ret_purchase);
-        if (r < 0) {
-                free(host_copy);
-                return r;
-        }
-        (void)body_ref(body);
-        r = job_new(&parts, ret_job);
-        if (r < 0)
-                purchase_unref(*ret_purchase);
-        return r;
+        audit_refused(gateway->audit, &event);
 }
 
-/* The client has a job with this key: it is the one, if the body is the same. */
-static enum gateway_verdict same_job(struct job *job, struct job *other, struct job **ret_job,
-                                     char *message)
+struct throttle *gateway_throttle(struct gateway *gateway)
 {
-        if (memcmp(job->key_digest, other->key_digest, JOB_DIGEST_BYTES) != 0) {
-                job_unref(other);
-                return say(GATEWAY_KEY_REUSED,
-                           "this Idempotency-Key came with another body before; use a new key for "
-                           "each job, and the same only to repeat one",
-                           message);
-        }
-        *ret_job = other;
-        return GATEWAY_OK;
+        return gateway->throttle;
 }
 
-/* Lets the job in, and sends what may be sent. */
-static enum gateway_verdict enter(struct gateway *gateway, struct forwarder *forwarder,
-                                  struct job *job, struct purchase *purchase, bool fresh,
-                                  struct job **ret_job, char *message)
-{
-        struct job *other = NULL;
-        int r = entry_submit(gateway->scheduler, job, purchase, fresh, &other);
-
-        if (r == -EEXIST)
-                return same_job(job, other, ret_job, message);
-        if (r < 0)
-                return busy_verdict(gateway, r, message);
-        *ret_job = job_ref(job);
-        forwarder_kick(forwarder);
-        return GATEWAY_OK;
-}
-
-enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
-                                    const struct gateway_order *order, struct body *body,
-                                    struct job **ret_job,
-                                    char message[static GATEWAY_MESSAGE_BYTES_MAX])
-{
-        char host[SITE_HOST_BYTES_MAX];
-        struct task task = {0};
-        struct job *job = NULL;
-        struct purchase *purchase = NULL;
-
-        enum gateway_verdict verdict =
-                task_verdict(task_parse(body->data ? body->data : "", body->len,
-                                        (unsigned)gateway->config->limits.images, &task, message),
-                             message);
-        if (verdict == GATEWAY_OK)
-                verdict = check_site(gateway, task.site, host, message);
-        if (verdict == GATEWAY_OK &&
-            make_job(gateway, order, &task, host, body, &job, &purchase) < 0)
-                verdict = say(GATEWAY_NO_MEMORY, no_memory, message);
-        if (verdict == GATEWAY_OK) {
-                verdict = enter(gateway, forwarder, job, purchase, order->fresh, ret_job, message);
-                job_unref(job);
-                purchase_unref(purchase);
-        }
-        task_done(&task);
-        return verdict;
-}
-
-enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct job *job,
-                                      char message[static GATEWAY_MESSAGE_BYTES_MAX])
-{
-        if (entry_withdraw(gateway->scheduler, job))
-                return busy_verdict(gateway, -EIO, message);
-        return say(GATEWAY_STORE,
-                   "the job was sent already, but cannot be stored at the moment; one that is sent "
-                   "again while it is under way shares its result",
-                   message);
-}
+/* ---- the tick ---- */
 
 /* Says once when the store fails, and when it is well again. */
 static void watch_store(struct gateway *gateway)
@@ -463,12 +304,29 @@ static void watch_store(struct gateway *gateway)
                   gateway->config->state_directory, problem);
 }
 
+static void watch_audit(struct gateway *gateway)
+{
+        char problem[AUDIT_PROBLEM_BYTES_MAX];
+        bool healthy = audit_healthy(gateway->audit);
+
+        if (healthy == !gateway->audit_sick)
+                return;
+        gateway->audit_sick = !healthy;
+        if (healthy) {
+                log_info("audit %s: written again", gateway->config->audit.file);
+                return;
+        }
+        audit_problem(gateway->audit, problem, sizeof problem);
+        log_error("audit %s cannot be written: %s; no job is taken or sent until it can",
+                  gateway->config->audit.file, problem);
+}
+
 void gateway_tick(struct gateway *gateway, struct loop *loop)
 {
         int64_t now_ms = clock_monotonic_ms();
 
         watch_store(gateway);
-
+        watch_audit(gateway);
         entry_expire(gateway->scheduler, loop, now_ms);
         results_sweep(gateway->results, now_ms);
 }

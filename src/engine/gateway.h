@@ -7,12 +7,17 @@
 #ifndef SOLVEGATE_ENGINE_GATEWAY_H
 #define SOLVEGATE_ENGINE_GATEWAY_H
 
+#include "access/quota.h"
+#include "access/sites.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 struct balances;
 struct body;
 struct charges;
+struct client;
+struct clients;
 struct config;
 struct credential;
 struct forwarder;
@@ -21,9 +26,11 @@ struct gateway;
 struct job;
 struct loop;
 struct mail;
+struct policy;
 struct results;
 struct scheduler;
 struct strbuf;
+struct throttle;
 
 #define GATEWAY_MESSAGE_BYTES_MAX 1024
 
@@ -40,13 +47,22 @@ enum gateway_verdict {
         GATEWAY_NO_UPSTREAM,
         GATEWAY_STORE,
         GATEWAY_KEY_REUSED,
+        GATEWAY_RATE_LIMITED,
+        GATEWAY_QUOTA_EXCEEDED,
         GATEWAY_NO_MEMORY,
 };
 
+/* What is told of it besides. */
+struct gateway_told {
+        char message[GATEWAY_MESSAGE_BYTES_MAX]; /* one sentence for the client; not with OK */
+        char host[SITE_HOST_BYTES_MAX]; /* of the job's site; "" if there is none to read */
+        int64_t retry_after_s;          /* 0: nothing better is known than soon */
+};
+
 /*
- * Makes a gateway, with what the store has kept. config must outlive it. credentials has one for
- * each upstream, in order; they are taken over, whether it succeeds or not. On failure returns
- * -errno, and writes to problem what strerror() could not tell.
+ * Makes a gateway, with what the store has kept, and a policy by config. config must outlive it.
+ * credentials has one for each upstream, in order; they are taken over, whether it succeeds or not.
+ * On failure returns -errno, and writes to problem what strerror() could not tell.
  */
 int gateway_new(const struct config *config, struct credential **credentials,
                 struct strbuf *problem, struct gateway **ret_gateway);
@@ -57,17 +73,18 @@ int gateway_start(struct gateway *gateway);
 /* Writes what is left and frees. Requires that every worker is gone. Takes NULL. */
 void gateway_free(struct gateway *gateway);
 
-/* Whether a job would be taken now; if not, message says why. Thread: any. */
-enum gateway_verdict gateway_check(struct gateway *gateway,
+/* Whether a job of this client (NULL: anybody's) would be taken now; if not, message says why.
+ * Thread: any. */
+enum gateway_verdict gateway_check(struct gateway *gateway, const struct client *client,
                                    char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /*
- * Before a body is read: makes room for length bytes (BODY_LENGTH_UNKNOWN for chunked), or says
- * why not. One that may repeat a job, since it has a key, is not refused for want of room for
+ * Before a client's body is read: makes room for length bytes (BODY_LENGTH_UNKNOWN for chunked), or
+ * says why not. One that may repeat a job, since it has a key, is not refused for want of room for
  * another. The caller drops the body. Thread: any.
  */
-enum gateway_verdict gateway_admit(struct gateway *gateway, int64_t length, bool may_repeat,
-                                   struct body **ret_body,
+enum gateway_verdict gateway_admit(struct gateway *gateway, struct client *client, int64_t length,
+                                   bool may_repeat, struct body **ret_body,
                                    char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /* Turns a failure of body_append() into a verdict and a message. Thread: any. */
@@ -76,26 +93,51 @@ enum gateway_verdict gateway_body_verdict(const struct gateway *gateway, int err
 
 /* How a client wants his job taken. */
 struct gateway_order {
-        const char *client; /* whose it is */
-        const char *key;    /* its Idempotency-Key, or NULL */
-        bool fresh;         /* neither a kept result nor one under way will do */
+        const struct policy *policy; /* in force where it came */
+        struct client *client;       /* whose it is */
+        const char *address;         /* from where */
+        const char *key;             /* its Idempotency-Key, or NULL */
+        bool fresh;                  /* neither a kept result nor one under way will do */
 };
 
 /*
  * Takes a job. On GATEWAY_OK *ret_job is a reference for the caller, and the job may be sent, or
  * even final, already; its id may leave once gateway_keep() has said so. It may be an older job of
- * the client, with the same key and body. Otherwise message is one sentence for the client. The
- * caller keeps his reference to the body.
+ * the client, with the same key and body. The caller keeps his reference to the body.
  * Thread: the forwarder's loop.
  */
 enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
                                     const struct gateway_order *order, struct body *body,
-                                    struct job **ret_job,
-                                    char message[static GATEWAY_MESSAGE_BYTES_MAX]);
+                                    struct job **ret_job, struct gateway_told *ret_told);
 
 /* A job could not be kept: withdraws it, if it was not sent yet. */
-enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct job *job,
+enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct loop *loop, struct job *job,
                                       char message[static GATEWAY_MESSAGE_BYTES_MAX]);
+
+/*
+ * A reload, in two steps. gateway_prepare() makes a policy by a configuration, which need not
+ * outlive it, and returns 0 or -errno. When every server has it, gateway_enforce() gives the
+ * clients its limits and cancels what waits and is not to be sent any more. The caller keeps his
+ * reference. Thread: main.
+ */
+int gateway_prepare(struct gateway *gateway, const struct config *config,
+                    struct policy **ret_policy);
+void gateway_enforce(struct gateway *gateway, struct loop *loop, struct policy *policy);
+
+/* The policy that is in force: without a reference of its own. Thread: main. */
+struct policy *gateway_policy(struct gateway *gateway);
+
+/* For log rotation: the audit goes on in a new file. Thread: any. */
+void gateway_reopen_audit(struct gateway *gateway);
+
+/*
+ * Notes in the audit that a request was refused. client and site may be NULL. Thread: any.
+ */
+void gateway_audit_refusal(struct gateway *gateway, const struct client *client,
+                           const char *address, const char *site, const char *code);
+
+/* What slows failed tokens down. */
+struct throttle *gateway_throttle(struct gateway *gateway);
 
 /*
  * Fails queued jobs whose deadline has passed and forgets expired results. Thread: main, whose loop

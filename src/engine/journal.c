@@ -6,9 +6,12 @@
  */
 #include "engine/journal.h"
 
+#include "access/audit.h"
+#include "access/clients.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "engine/charges.h"
+#include "engine/payment.h"
 #include "engine/scheduler_private.h"
 #include "job/body.h"
 #include "job/job.h"
@@ -75,9 +78,48 @@ static void note_kept_locked(const struct store_record *record, bool kept)
         }
 }
 
-static const char *payer_of(const struct purchase *purchase)
+/* ---- the audit ---- */
+
+/*
+ * What the audit says of a charge: once the purchase has ended, or when it is sent again though it
+ * may have been charged. NULL: nothing.
+ */
+static char *describe_charge_locked(const struct journal *about, enum store_charge charge,
+                                    const char *outcome)
 {
-        return purchase->jobs ? purchase->jobs->client : JOB_CLIENT_LOCAL;
+        const struct purchase *purchase = about->purchase;
+        const struct job *payer = payment_payer_locked(purchase);
+        bool charged = charge == STORE_CHARGE_CHARGED ||
+                       (charge == STORE_CHARGE_NONE && purchase->charged);
+
+        if (!about->scheduler->setup.audit || (!charged && charge != STORE_CHARGE_UNKNOWN))
+                return NULL;
+        const struct audit_event event = {
+                .wall_ms = clock_wall_ms(),
+                .event = "charged",
+                .client = payer ? payer->client : NULL,
+                .address = payer ? payer->address : NULL,
+                .site = purchase->host,
+                .job = payer ? payer->id : NULL,
+                .upstream = about->account->config->name,
+                .outcome = outcome,
+                .charge = charged ? AUDIT_CHARGED : AUDIT_UNKNOWN,
+        };
+        return audit_describe(&event);
+}
+
+/* Without a store it goes straight to the file; with one, but without memory for a record, nowhere.
+ */
+static void audit_at_once_locked(struct scheduler *scheduler, char *text)
+{
+        if (text && !scheduler->setup.store)
+                (void)audit_entry(scheduler->setup.audit, ++scheduler->audit_entry, text);
+        free(text);
+}
+
+static const char *outcome_word(const struct outcome *outcome)
+{
+        return outcome->state == JOB_SOLVED ? "solved" : job_error_code(outcome->error);
 }
 
 /* ---- the steps as they are taken ---- */
@@ -86,10 +128,13 @@ static void settle_locked(const struct journal *about, enum store_charge charge)
 {
         struct scheduler *scheduler = about->scheduler;
 
-        if (charge == STORE_CHARGE_CHARGED || charge == STORE_CHARGE_UNKNOWN)
-                charges_add(scheduler->setup.charges, payer_of(about->purchase),
-                            about->account->config->name, charge == STORE_CHARGE_CHARGED,
-                            charge == STORE_CHARGE_UNKNOWN);
+        if (charge != STORE_CHARGE_CHARGED && charge != STORE_CHARGE_UNKNOWN)
+                return;
+        const struct job *payer = payment_payer_locked(about->purchase);
+        charges_add(scheduler->setup.charges, payer ? payer->client : CLIENT_LOCAL,
+                    about->account->config->name, charge == STORE_CHARGE_CHARGED,
+                    charge == STORE_CHARGE_UNKNOWN);
+        payment_settle_locked(about->purchase);
 }
 
 static void accept_locked(const struct journal *about)
@@ -176,6 +221,9 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
         struct scheduler *scheduler = journal->scheduler;
         struct store_record *record;
 
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        journal->purchase->sent_wall_ms = clock_wall_ms();
+        (void)pthread_mutex_unlock(&scheduler->mutex);
         if (!scheduler->setup.store) {
                 then(arg, 0);
                 return 0;
@@ -190,8 +238,9 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
                 /* A crash is to find what it takes to send it again. */
                 if (scheduler->setup.config->retry.on_unknown == ON_UNKNOWN_RETRY)
                         record->body = body_ref(body);
+                record->charge_wall_ms = journal->purchase->sent_wall_ms;
                 (void)snprintf(record->charge_job, sizeof record->charge_job, "%s",
-                               journal->purchase->jobs->id);
+                               payment_payer_locked(journal->purchase)->id);
                 write_locked(journal, record);
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -204,6 +253,7 @@ void journal_accepted(const struct journal *journal, const char *upstream_id)
         struct store_record *record = NULL;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
+        journal->purchase->charged = true;
         if (scheduler->setup.store)
                 record =
                         step_record_locked(journal, JOB_ACCEPTED, STORE_CHARGE_CHARGED, NULL, NULL);
@@ -223,6 +273,7 @@ void journal_returned(const struct journal *journal, enum store_charge charge)
         struct store_record *record = NULL;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
+        char *audit = describe_charge_locked(journal, charge, job_error_code(JOB_OUTCOME_UNKNOWN));
         if (scheduler->setup.store && purchase->sent_stored)
                 record = store_record_new();
         /* Without memory the store goes on to say that it may have been sent, which is safe. */
@@ -233,11 +284,14 @@ void journal_returned(const struct journal *journal, enum store_charge charge)
                 record->state = JOB_QUEUED;
                 record->upstream = journal->account->config->name;
                 record->charge = charge;
+                record->audit = audit;
                 if (!purchase->body_stored)
                         record->body = body_ref(purchase->body);
                 purchase->body_stored = true;
                 purchase->sent_stored = false;
                 write_locked(journal, record);
+        } else {
+                audit_at_once_locked(scheduler, audit);
         }
         settle_locked(journal, charge);
         purchase->state = JOB_QUEUED;
@@ -254,12 +308,15 @@ void journal_final(const struct journal *journal, struct outcome *outcome, enum 
         (void)pthread_mutex_lock(&scheduler->mutex);
         if (outcome->state != JOB_SOLVED) /* an error answers for nobody who comes later */
                 entry_unlist_locked(scheduler, journal->purchase);
+        char *audit = describe_charge_locked(journal, charge, outcome_word(outcome));
         if (scheduler->setup.store)
                 record = step_record_locked(journal, outcome->state, charge, then, arg);
         if (record) {
                 record->outcome = outcome;
+                record->audit = audit;
                 write_locked(journal, record);
         } else {
+                audit_at_once_locked(scheduler, audit);
                 finish_locked(journal, outcome, charge);
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);

@@ -3,7 +3,9 @@
  */
 #include "engine/recover.h"
 
-#include "access/sites.h"
+#include "access/audit.h"
+#include "access/clients.h"
+#include "access/policy.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -17,13 +19,29 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 
 #define MESSAGE_BYTES_MAX 256
 
 struct progress {
         const struct recovery *from;
+        bool no_memory;
+        struct purchase *in_doubt; /* to be sent again, if they can be paid (queue links) */
         size_t waiting, accepted, cancelled, unknown, final; /* purchases */
 };
+
+/* With its jobs, which are in nobody's list yet. */
+static void drop_purchase(struct purchase *purchase)
+{
+        struct job *job, *next;
+
+        DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
+                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
+                job->attached = false;
+                job_unref(job);
+        }
+        purchase_unref(purchase);
+}
 
 static const struct config_upstream *upstream_named(const struct config *config, const char *name)
 {
@@ -34,14 +52,35 @@ static const struct config_upstream *upstream_named(const struct config *config,
         return NULL;
 }
 
-/* Writes what was decided about a purchase. */
-static int write_decision(struct progress *progress, struct purchase *purchase,
+/* What the audit says of a charge that ends here: taken, or perhaps. */
+static char *describe_charge(const struct purchase *purchase, bool charged)
+{
+        const struct job *payer = purchase->jobs;
+        const struct audit_event event = {
+                .wall_ms = clock_wall_ms(),
+                .event = "charged",
+                .client = payer ? payer->client : NULL,
+                .address = payer ? payer->address : NULL,
+                .site = purchase->host,
+                .job = payer ? payer->id : NULL,
+                .upstream = purchase->upstream,
+                .outcome = job_error_code(JOB_OUTCOME_UNKNOWN),
+                .charge = charged ? AUDIT_CHARGED : AUDIT_UNKNOWN,
+        };
+
+        return audit_describe(&event);
+}
+
+/* Writes what was decided about a purchase. was is what it was before. */
+static int write_decision(struct progress *progress, struct purchase *purchase, enum job_state was,
                           struct outcome *outcome, enum store_charge charge)
 {
         struct store_record *record = store_record_new();
 
         if (!record)
                 return -ENOMEM;
+        if (was == JOB_ACCEPTED || charge == STORE_CHARGE_UNKNOWN)
+                record->audit = describe_charge(purchase, was == JOB_ACCEPTED);
         record->must = true;
         record->move = STORE_PURCHASE_MOVE;
         record->purchase = purchase_ref(purchase);
@@ -61,8 +100,9 @@ static int end(struct progress *progress, struct purchase *purchase, struct outc
                     job_error_code(outcome->error), purchase->host ? purchase->host : "",
                     purchase->upstream ? purchase->upstream : "",
                     outcome->text ? outcome->text : "");
+        enum job_state was = purchase->state;
         purchase->state = outcome->state;
-        int r = write_decision(progress, purchase, outcome, charge);
+        int r = write_decision(progress, purchase, was, outcome, charge);
         if (r < 0) {
                 outcome_unref(outcome);
                 return r;
@@ -79,42 +119,148 @@ static int end_unknown(struct progress *progress, struct purchase *purchase, con
                    charge, ret_outcome);
 }
 
-/* The list of sites may have become shorter. */
-static int decide_waiting(struct progress *progress, struct purchase *purchase,
-                          struct outcome **ret_outcome)
+/* ---- what waits ---- */
+
+/* Why a job is not to be sent any more; NULL: it is. */
+static const char *unwanted(const struct progress *progress, const struct purchase *purchase,
+                            const struct job *job)
+{
+        const struct policy *policy = progress->from->policy;
+        struct client *client = client_of(job->flow);
+
+        if (!policy_knows(policy, client))
+                return ENTRY_CLIENT_GONE;
+        if (!purchase->host || policy_check_site(policy, client, purchase->host, clock_wall_ms()) !=
+                                       POLICY_SITE_ALLOWED)
+                return ENTRY_SITE_GONE;
+        return NULL;
+}
+
+static struct outcome *outcome_unwanted(const struct purchase *purchase, const char *why)
 {
         char message[MESSAGE_BYTES_MAX];
 
-        if (purchase->host && sites_allow(progress->from->sites, purchase->host)) {
-                progress->waiting++;
-                return 0;
-        }
-        (void)snprintf(message, sizeof message,
-                       "the site is not on the allow-list any more, so the job was not sent%s; %s",
-                       purchase->doubtful ? " again" : "", purchase_charge_note(purchase));
+        (void)snprintf(message, sizeof message, "%s%s; %s", why, purchase->doubtful ? " again" : "",
+                       purchase_charge_note(purchase));
         /* Cancelled means: never sent. */
-        if (purchase->doubtful)
-                return end_unknown(progress, purchase, message, STORE_CHARGE_NONE, ret_outcome);
-        progress->cancelled++;
-        return end(progress, purchase, outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, message),
-                   STORE_CHARGE_NONE, ret_outcome);
+        return purchase->doubtful ? outcome_failed(JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, message)
+                                  : outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, message);
 }
+
+/* One job of several leaves. Takes over its reference. */
+static int end_job(struct progress *progress, struct job *job, struct outcome *outcome)
+{
+        struct store_record *record = store_record_new();
+
+        if (!record) {
+                job_unref(job);
+                outcome_unref(outcome);
+                return -ENOMEM;
+        }
+        log_warning("job %s %s: %s", job->id, job_error_code(outcome->error),
+                    outcome->text ? outcome->text : "");
+        record->must = true;
+        record->ended = job_ref(job);
+        record->outcome = outcome_ref(outcome);
+        store_write(progress->from->store, record);
+        return entry_restore_ended(progress->from->scheduler, job, outcome, clock_wall_ms());
+}
+
+/* Who asked for it, and for which site, may not be allowed to any more. */
+static int decide_waiting(struct progress *progress, struct purchase *purchase,
+                          struct outcome **ret_outcome)
+{
+        struct job *job, *next;
+        int r = 0;
+
+        DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
+                const char *why = unwanted(progress, purchase, job);
+                if (!why)
+                        continue;
+                struct outcome *outcome = outcome_unwanted(purchase, why);
+                if (purchase->jobs == job && !job->sibling_next) {
+                        progress->cancelled += !purchase->doubtful;
+                        progress->unknown += purchase->doubtful;
+                        return end(progress, purchase, outcome, STORE_CHARGE_NONE, ret_outcome);
+                }
+                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
+                job->attached = false;
+                r = end_job(progress, job, outcome);
+                if (r < 0)
+                        return r;
+        }
+        progress->waiting++;
+        return 0;
+}
+
+/* ---- what was being sent ---- */
 
 static int decide_sending(struct progress *progress, struct purchase *purchase,
                           struct outcome **ret_outcome)
 {
-        if (progress->from->config->retry.on_unknown == ON_UNKNOWN_RETRY && purchase->body_stored &&
-            purchase->attempts < progress->from->config->retry.attempts) {
-                purchase->state = JOB_QUEUED;
-                purchase->sent_stored = false;
-                int r = write_decision(progress, purchase, NULL, STORE_CHARGE_UNKNOWN);
-                return r < 0 ? r : decide_waiting(progress, purchase, ret_outcome);
-        }
         return end_unknown(progress, purchase,
                            "solvegate ended while it sent the job, which may have been charged, so "
                            "it was not sent again",
                            STORE_CHARGE_UNKNOWN, ret_outcome);
 }
+
+static bool may_be_sent_again(const struct progress *progress, const struct purchase *purchase)
+{
+        const struct config *config = progress->from->config;
+
+        return purchase->state == JOB_SENDING && config->retry.on_unknown == ON_UNKNOWN_RETRY &&
+               purchase->body_stored && purchase->jobs &&
+               purchase->attempts < config->retry.attempts;
+}
+
+/* What was reserved before the start is reserved by now, so it shows whether anything is left. */
+static bool can_pay_again(struct purchase *purchase)
+{
+        struct quota *quota = &client_of(purchase->jobs->flow)->quota;
+
+        if (quota_reserve_again(quota, quota_now()) != QUOTA_OK)
+                return false;
+        quota_release(quota); /* entry_restore() reserves */
+        return true;
+}
+
+static int decide_in_doubt(struct progress *progress, struct purchase *purchase)
+{
+        struct outcome *outcome = NULL;
+        int r;
+
+        if (can_pay_again(purchase)) {
+                purchase->state = JOB_QUEUED;
+                purchase->sent_stored = false;
+                r = write_decision(progress, purchase, JOB_SENDING, NULL, STORE_CHARGE_UNKNOWN);
+                if (r == 0)
+                        r = decide_waiting(progress, purchase, &outcome);
+        } else {
+                r = decide_sending(progress, purchase, &outcome);
+        }
+        if (r < 0) {
+                drop_purchase(purchase);
+                return r;
+        }
+        return entry_restore(progress->from->scheduler, purchase, outcome, clock_wall_ms());
+}
+
+static int decide_all_in_doubt(struct progress *progress)
+{
+        int r = 0;
+
+        while (progress->in_doubt) {
+                struct purchase *purchase = progress->in_doubt;
+                DL_DELETE2(progress->in_doubt, purchase, queue_prev, queue_next);
+                if (r == 0)
+                        r = decide_in_doubt(progress, purchase);
+                else
+                        drop_purchase(purchase);
+        }
+        return r;
+}
+
+/* ---- what was accepted ---- */
 
 static int decide_accepted(struct progress *progress, struct purchase *purchase,
                            struct outcome **ret_outcome)
@@ -129,23 +275,44 @@ static int decide_accepted(struct progress *progress, struct purchase *purchase,
                            STORE_CHARGE_NONE, ret_outcome);
 }
 
+/* ---- reading ---- */
+
+static int find_flow(const struct progress *progress, struct job *job)
+{
+        struct client *client = clients_need(progress->from->clients, job->client);
+
+        if (!client)
+                return -ENOMEM;
+        job->flow = &client->flow;
+        return 0;
+}
+
 static int on_purchase(void *arg, struct purchase *purchase, struct outcome *outcome,
                        int64_t finished_wall_ms)
 {
         struct progress *progress = arg;
+        struct job *job;
         int r = 0;
 
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                if (r == 0)
+                        r = find_flow(progress, job);
+        }
+        if (r == 0 && may_be_sent_again(progress, purchase)) {
+                DL_APPEND2(progress->in_doubt, purchase, queue_prev, queue_next);
+                return 0;
+        }
         switch (purchase->state) {
         case JOB_QUEUED:
-                r = decide_waiting(progress, purchase, &outcome);
+                r = r < 0 ? r : decide_waiting(progress, purchase, &outcome);
                 finished_wall_ms = clock_wall_ms();
                 break;
         case JOB_SENDING:
-                r = decide_sending(progress, purchase, &outcome);
+                r = r < 0 ? r : decide_sending(progress, purchase, &outcome);
                 finished_wall_ms = clock_wall_ms();
                 break;
         case JOB_ACCEPTED:
-                r = decide_accepted(progress, purchase, &outcome);
+                r = r < 0 ? r : decide_accepted(progress, purchase, &outcome);
                 finished_wall_ms = clock_wall_ms();
                 break;
         case JOB_SOLVED:
@@ -156,7 +323,7 @@ static int on_purchase(void *arg, struct purchase *purchase, struct outcome *out
                 break;
         }
         if (r < 0) {
-                purchase_unref(purchase);
+                drop_purchase(purchase);
                 return r;
         }
         return entry_restore(progress->from->scheduler, purchase, outcome, finished_wall_ms);
@@ -165,8 +332,34 @@ static int on_purchase(void *arg, struct purchase *purchase, struct outcome *out
 static int on_ended(void *arg, struct job *job, struct outcome *outcome, int64_t finished_wall_ms)
 {
         struct progress *progress = arg;
+        int r = find_flow(progress, job);
 
+        if (r < 0) {
+                job_unref(job);
+                outcome_unref(outcome);
+                return r;
+        }
         return entry_restore_ended(progress->from->scheduler, job, outcome, finished_wall_ms);
+}
+
+/* What clients have used of their limits, before anything is reserved. */
+static void on_usage_row(void *arg, const struct store_usage_row *row)
+{
+        struct progress *progress = arg;
+        struct client *client = clients_need(progress->from->clients, row->client);
+
+        if (client)
+                quota_restore(&client->quota, row->day, row->count, quota_now());
+        else
+                progress->no_memory = true;
+}
+
+static int read_usage(struct progress *progress)
+{
+        int r = store_usage(progress->from->store, quota_month_start(clock_wall_ms()), on_usage_row,
+                            progress);
+
+        return progress->no_memory ? -ENOMEM : r;
 }
 
 static void on_ledger_row(void *arg, const struct store_ledger_row *row)
@@ -183,8 +376,13 @@ int recover(const struct recovery *recovery, struct strbuf *problem)
         struct progress progress = {.from = recovery};
         struct store_visitor visitor = {on_purchase, on_ended, &progress};
         int64_t kept_since_ms = clock_wall_ms() - recovery->config->results.ttl_ms;
-        int r = store_load(recovery->store, kept_since_ms, &visitor, problem);
+        int r = read_usage(&progress);
 
+        if (r == 0)
+                r = store_load(recovery->store, kept_since_ms, &visitor, problem);
+        int doubt = decide_all_in_doubt(&progress);
+        if (r == 0)
+                r = doubt;
         /* By now what was open is unknown. */
         if (r == 0)
                 r = store_ledger(recovery->store, on_ledger_row, &progress);

@@ -3,16 +3,17 @@
  *
  * Jobs that wait go on in their order, accepted ones are polled again, final ones can be asked for.
  * One that was being sent may have been charged: it is outcome_unknown, or waits again where
- * retry.on_unknown says "retry" and its body is there. One that waits for a site that is not listed
- * any more is cancelled.
+ * retry.on_unknown says "retry", its body is there, and its client has something left. A job that
+ * waits for a site that is not listed any more, or of a client that is not, is cancelled.
  */
 #ifndef SOLVEGATE_ENGINE_RECOVER_H
 #define SOLVEGATE_ENGINE_RECOVER_H
 
 struct charges;
+struct clients;
 struct config;
+struct policy;
 struct scheduler;
-struct sites;
 struct store;
 struct strbuf;
 
@@ -20,7 +21,8 @@ struct strbuf;
 struct recovery {
         struct store *store;
         const struct config *config;
-        const struct sites *sites;
+        const struct policy *policy;
+        struct clients *clients; /* their quotas are filled from the ledger */
         struct scheduler *scheduler;
         struct charges *charges;
 };

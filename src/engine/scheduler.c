@@ -3,10 +3,13 @@
  */
 #include "engine/scheduler.h"
 
+#include "access/audit.h"
+#include "access/clients.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "engine/payment.h"
 #include "engine/scheduler_private.h"
 #include "job/body.h"
 #include "job/job.h"
@@ -34,8 +37,9 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
                 return -ENOMEM;
         scheduler->setup = *setup;
         (void)pthread_mutex_init(&scheduler->mutex, NULL);
-        scheduler->queue.max = (size_t)setup->config->limits.queue_jobs;
-        scheduler->unfinished_max = scheduler->queue.max;
+        scheduler->queued_max = (size_t)setup->config->limits.queue_jobs;
+        scheduler->unfinished_max = scheduler->queued_max;
+        scheduler->audit_entry = setup->audit ? audit_last_entry(setup->audit) : 0;
         budget_init(&scheduler->budget, clock_monotonic_ms());
         for (size_t i = 0; i < setup->account_count; i++) {
                 struct account *account = &setup->accounts[i];
@@ -45,6 +49,19 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
         }
         *ret_scheduler = scheduler;
         return 0;
+}
+
+/* The next start finds what the store has. */
+static void forget_waiting(struct scheduler *scheduler)
+{
+        while (scheduler->queue.count > 0) {
+                struct purchase *purchase = scheduler->queue.delayed
+                                                    ? scheduler->queue.delayed
+                                                    : scheduler->queue.flows->jobs->purchase;
+                queue_remove(&scheduler->queue, purchase);
+                payment_release_locked(purchase);
+                purchase_unref(purchase);
+        }
 }
 
 static void forget_job(struct scheduler *scheduler, struct job *job)
@@ -65,10 +82,9 @@ void scheduler_free(struct scheduler *scheduler)
                 HASH_DELETE(by_identity, scheduler->by_identity, purchase);
                 purchase->listed = false;
         }
+        forget_waiting(scheduler);
         while (scheduler->due)
                 forget_job(scheduler, scheduler->due);
-        while ((purchase = queue_pop(&scheduler->queue, INT64_MAX, true)))
-                purchase_unref(purchase);
         DL_FOREACH_SAFE2 (scheduler->accepted, purchase, next, queue_next)
                 purchase_unref(purchase);
         (void)pthread_mutex_destroy(&scheduler->mutex);
@@ -95,30 +111,44 @@ static bool any_usable_locked(const struct scheduler *scheduler)
         return false;
 }
 
-int scheduler_check_alive_locked(const struct scheduler *scheduler)
+/* Room under a ceiling that all share; who has few jobs finds some when others have taken all. */
+static bool has_room(const struct scheduler *scheduler, const struct client *client, size_t count,
+                     size_t max)
 {
-        if (scheduler->draining)
-                return -ESHUTDOWN;
-        if (scheduler->due_count >= scheduler->unfinished_max)
-                return -ENOBUFS;
-        return scheduler->setup.store && !store_healthy(scheduler->setup.store) ? -EIO : 0;
+        if (count < max)
+                return true;
+        return client && client->unfinished < SCHEDULER_CLIENT_ROOM &&
+               client->unfinished < scheduler->due_count;
 }
 
-int scheduler_check_locked(const struct scheduler *scheduler)
+int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct client *client)
 {
-        int r = scheduler_check_alive_locked(scheduler);
+        const struct scheduler_setup *setup = &scheduler->setup;
+
+        if (scheduler->draining)
+                return -ESHUTDOWN;
+        if (!has_room(scheduler, client, scheduler->due_count, scheduler->unfinished_max))
+                return -ENOBUFS;
+        if (setup->store && !store_healthy(setup->store))
+                return -EIO;
+        return setup->audit && !audit_healthy(setup->audit) ? -EROFS : 0;
+}
+
+int scheduler_check_locked(const struct scheduler *scheduler, const struct client *client)
+{
+        int r = scheduler_check_alive_locked(scheduler, client);
 
         if (r < 0)
                 return r;
-        if (scheduler->queue.count >= scheduler->queue.max)
+        if (!has_room(scheduler, client, scheduler->queue.count, scheduler->queued_max))
                 return -ENOBUFS;
         return any_usable_locked(scheduler) ? 0 : -EHOSTUNREACH;
 }
 
-int scheduler_check(struct scheduler *scheduler)
+int scheduler_check(struct scheduler *scheduler, const struct client *client)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        int r = scheduler_check_locked(scheduler);
+        int r = scheduler_check_locked(scheduler, client);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return r;
 }
@@ -173,12 +203,12 @@ bool scheduler_has_other(struct scheduler *scheduler, const struct account *acco
 
 /* A probe is not held to the pause of a single job, nor to the budget. */
 static struct purchase *pick_locked(struct scheduler *scheduler, bool probe, int64_t now_ms,
-                                    int64_t *ret_again_ms)
+                                    struct queue_flow **ret_flow, int64_t *ret_again_ms)
 {
         struct queue *queue = &scheduler->queue;
         bool retries = budget_has(&scheduler->budget, now_ms);
-        struct purchase *purchase =
-                probe ? queue_pop_probe(queue, now_ms) : queue_pop(queue, now_ms, retries);
+        struct purchase *purchase = probe ? queue_pop_probe(queue, now_ms, ret_flow)
+                                          : queue_pop(queue, now_ms, retries, ret_flow);
 
         if (!purchase) {
                 int64_t until_ms = queue_delayed_until(queue);
@@ -226,27 +256,38 @@ static void occupy_locked(struct scheduler *scheduler, struct account *account,
         entry_place_locked(scheduler, purchase, PURCHASE_FLIES);
 }
 
+/* Whether what is sent can be written down; else nothing is sent. */
+static bool can_write(const struct scheduler_setup *setup)
+{
+        return (!setup->store || store_healthy(setup->store)) &&
+               (!setup->audit || audit_healthy(setup->audit));
+}
+
 bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
                     int64_t *ret_again_ms)
 {
         int64_t now_ms = clock_monotonic_ms();
         struct account *account = NULL;
         struct purchase *purchase = NULL;
+        struct queue_flow *flow = NULL;
 
         *ret_again_ms = INT64_MAX;
         (void)pthread_mutex_lock(&scheduler->mutex);
-        if (scheduler->setup.store && !store_healthy(scheduler->setup.store))
+        if (!can_write(&scheduler->setup))
                 *ret_again_ms = now_ms + SICK_STORE_PAUSE_MS;
         else if (!scheduler->draining && scheduler->queue.count > 0)
                 account = free_account_locked(scheduler, now_ms, ret_again_ms);
         if (account)
-                purchase = pick_locked(scheduler, account->breaker.open, now_ms, ret_again_ms);
+                purchase =
+                        pick_locked(scheduler, account->breaker.open, now_ms, &flow, ret_again_ms);
         if (purchase) {
                 *ret_turn = (struct scheduler_turn){
                         .purchase = purchase,
                         .account = account,
+                        .flow = flow,
                         .probe = breaker_begin(&account->breaker),
                 };
+                payment_fix_locked(purchase, purchase->jobs);
                 count_turn_locked(scheduler, ret_turn, now_ms);
                 occupy_locked(scheduler, account, purchase);
                 purchase->state = JOB_SENDING;
@@ -275,8 +316,11 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
                 struct account *account = account_named(scheduler, purchase->upstream);
                 assert(account);
                 DL_DELETE2(scheduler->accepted, purchase, queue_prev, queue_next);
+                payment_fix_locked(purchase, purchase->jobs);
                 occupy_locked(scheduler, account, purchase);
-                *ret_turn = (struct scheduler_turn){.purchase = purchase, .account = account};
+                *ret_turn = (struct scheduler_turn){
+                        .purchase = purchase, .account = account, .flow = purchase->jobs->flow};
+                ret_turn->flow->in_flight++;
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return purchase != NULL;
@@ -312,12 +356,21 @@ void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *tu
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
-void scheduler_release(struct scheduler *scheduler, struct account *account)
+void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn *turn)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        assert(account->in_flight > 0);
-        account->in_flight--;
+        assert(turn->account->in_flight > 0);
+        turn->account->in_flight--;
+        queue_turn_over(&scheduler->queue, turn->flow);
         (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+bool scheduler_reserve_again(struct scheduler *scheduler, struct purchase *purchase)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        bool reserved = payment_reserve_again_locked(purchase);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return reserved;
 }
 
 static void land_locked(struct scheduler *scheduler)
@@ -332,6 +385,8 @@ void scheduler_land(struct scheduler *scheduler, struct purchase *purchase)
         (void)pthread_mutex_lock(&scheduler->mutex);
         /* If it is left for the next start, those who wait wait in vain. */
         entry_nudge_locked(scheduler, purchase);
+        payment_fix_locked(purchase, NULL);
+        payment_release_locked(purchase);
         land_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         purchase_unref(purchase);
@@ -345,6 +400,7 @@ static void count_try_locked(struct scheduler *scheduler, const struct scheduler
         switch (tried) {
         case SCHEDULER_NOT_TRIED:
                 uncount_turn_locked(scheduler, turn);
+                queue_give_back(turn->flow);
                 return;
         case SCHEDULER_TURNED_AWAY:
                 break;
@@ -369,7 +425,7 @@ static void queue_again_locked(struct scheduler *scheduler, const struct schedul
         if (pause_ms > 0)
                 queue_delay(&scheduler->queue, purchase, clock_monotonic_ms() + pause_ms);
         else
-                queue_return(&scheduler->queue, purchase);
+                queue_add(&scheduler->queue, purchase);
 }
 
 /* It is read back when its turn comes. */
@@ -388,6 +444,7 @@ bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn 
 
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(purchase->state == JOB_QUEUED);
+        payment_fix_locked(purchase, NULL);
         bool taken = !scheduler->draining || scheduler->setup.store;
         if (!purchase->jobs) {
                 (void)purchase_ref(purchase);
@@ -442,12 +499,12 @@ void scheduler_set_body(struct scheduler *scheduler, struct purchase *purchase, 
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
-void scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase,
-                     char ret_id[static JOB_ID_CHARS + 1])
+struct job *scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        (void)snprintf(ret_id, JOB_ID_CHARS + 1, "%s", purchase->jobs ? purchase->jobs->id : "");
+        struct job *payer = job_ref(purchase->payer);
         (void)pthread_mutex_unlock(&scheduler->mutex);
+        return payer;
 }
 
 int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase *purchase)
@@ -456,35 +513,6 @@ int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase
         int64_t deadline_ms = purchase->deadline_ms;
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return deadline_ms;
-}
-
-/* ---- figures ---- */
-
-void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret_figures)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        ret_figures->queued_purchases = scheduler->queue.count;
-        ret_figures->queued_jobs = scheduler->waiting_jobs;
-        memcpy(ret_figures->solved, scheduler->solved, sizeof scheduler->solved);
-        memcpy(ret_figures->ended, scheduler->ended, sizeof scheduler->ended);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-}
-
-bool scheduler_account(struct scheduler *scheduler, size_t index,
-                       struct scheduler_account *ret_account)
-{
-        if (index >= scheduler->setup.account_count)
-                return false;
-        const struct account *account = &scheduler->setup.accounts[index];
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        *ret_account = (struct scheduler_account){
-                .name = account->config->name,
-                .in_flight = account->in_flight,
-                .open = account->breaker.open,
-                .out = account->breaker.out,
-        };
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return true;
 }
 
 /* ---- the end ---- */

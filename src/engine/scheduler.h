@@ -24,12 +24,17 @@
 #include <stdint.h>
 
 struct account;
+struct audit;
 struct body;
 struct charges;
+struct client;
 struct config;
 struct loop;
 struct mail;
+struct policy;
 struct purchase;
+struct queue_flow;
+struct quota_figures;
 struct results;
 struct scheduler;
 struct store;
@@ -42,6 +47,7 @@ struct scheduler_setup {
         struct results *results;
         struct store *store; /* NULL: nothing is kept */
         struct charges *charges;
+        struct audit *audit; /* NULL: there is none (in tests) */
 };
 
 /* Returns 0 or -ENOMEM. */
@@ -50,18 +56,23 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
 /* Drops what is left in memory. Takes NULL. */
 void scheduler_free(struct scheduler *scheduler);
 
+/* A client may have so many jobs even if others have filled the queue. */
+#define SCHEDULER_CLIENT_ROOM 16
+
 /*
- * Tells whether a job would be taken now: 0, -ENOBUFS (queue full), -ESHUTDOWN (draining),
- * -EIO (nothing can be stored) or -EHOSTUNREACH (every account is refused upstream).
+ * Tells whether a job of this client (NULL: anybody's) would be taken now: 0, -ENOBUFS (queue
+ * full), -ESHUTDOWN (draining), -EIO (nothing can be stored), -EROFS (nothing can be audited) or
+ * -EHOSTUNREACH (every account is refused upstream).
  */
-int scheduler_check(struct scheduler *scheduler);
+int scheduler_check(struct scheduler *scheduler, const struct client *client);
 
 /* A purchase that is to be sent, and the slot it got. */
 struct scheduler_turn {
         struct purchase *purchase; /* with the queue's reference; its state is sending */
         struct account *account;
-        bool probe; /* the breaker's */
-        bool retry; /* it was turned away before */
+        struct queue_flow *flow; /* of the client whose turn it is */
+        bool probe;              /* the breaker's */
+        bool retry;              /* it was turned away before */
 };
 
 /*
@@ -79,8 +90,30 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
 void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *turn,
                     enum breaker_result result, int64_t retry_after_ms);
 
-/* Gives back the slot. */
-void scheduler_release(struct scheduler *scheduler, struct account *account);
+/* Gives back the slot, of the account and of the client. */
+void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn *turn);
+
+/*
+ * It may have been charged and is to be sent again, which may be charged once more: reserves for
+ * that. Returns false when its client has nothing left for it.
+ */
+bool scheduler_reserve_again(struct scheduler *scheduler, struct purchase *purchase);
+
+/* Gives the clients the weights and limits of a policy. */
+void scheduler_apply(struct scheduler *scheduler, const struct policy *policy);
+
+/* What a client has used, and has under way. */
+struct scheduler_usage {
+        int in_flight; /* of its turns */
+        int max_in_flight;
+        size_t queued;     /* its jobs that wait for their turn */
+        size_t unfinished; /* its jobs that are not final */
+        int64_t saved_cache;
+        int64_t saved_collapsed;
+};
+
+void scheduler_usage(struct scheduler *scheduler, struct client *client,
+                     struct scheduler_usage *ret_usage, struct quota_figures *ret_figures);
 
 /* Whether another account than this may be used, now or later. */
 bool scheduler_has_other(struct scheduler *scheduler, const struct account *account);
@@ -119,9 +152,8 @@ int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purch
 /* Gives a purchase the body that was read back; takes it over. */
 void scheduler_set_body(struct scheduler *scheduler, struct purchase *purchase, struct body *body);
 
-/* The id of the first of its jobs, for the log. */
-void scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase,
-                     char ret_id[static JOB_ID_CHARS + 1]);
+/* The job that pays for a purchase that was taken, for the log: a reference. */
+struct job *scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase);
 
 /* When the last of a purchase's jobs is too late (monotonic). */
 int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase *purchase);

@@ -11,12 +11,14 @@
 
 #include <pthread.h>
 
+struct client;
 struct job;
 struct outcome;
 
 struct scheduler {
         struct scheduler_setup setup; /* immutable */
-        size_t unfinished_max;        /* immutable */
+        size_t queued_max;            /* immutable: purchases */
+        size_t unfinished_max;        /* immutable: jobs */
 
         pthread_mutex_t mutex;        /* guards all below */
         struct queue queue;           /* what waits */
@@ -24,6 +26,8 @@ struct scheduler {
         struct purchase *by_identity; /* what can be joined */
         struct job *due;              /* jobs that are not final, by deadline */
         size_t due_count;
+        int64_t arrivals;    /* of jobs, in order */
+        int64_t audit_entry; /* the last one, where there is no store */
         struct budget budget;
         size_t waiting_jobs;               /* of the purchases that wait */
         size_t flying;                     /* purchases that were taken */
@@ -37,14 +41,29 @@ struct scheduler {
 
 /* ---- scheduler.c ---- */
 
-/* Whether a job that makes a purchase would be taken; and one that needs none of its own. */
-int scheduler_check_locked(const struct scheduler *scheduler);
-int scheduler_check_alive_locked(const struct scheduler *scheduler);
+/* Whether a client's job that makes a purchase would be taken; and one that needs none of its own.
+ * The client may be NULL: anybody. */
+int scheduler_check_locked(const struct scheduler *scheduler, const struct client *client);
+int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct client *client);
 
 /* Posts idle when the time has come. */
 void scheduler_tell_idle_locked(struct scheduler *scheduler);
 
 /* ---- entry.c ---- */
+
+/* Adds a job to a purchase that is not final, and takes it away again; then the purchase's
+ * reference to the job goes over to the caller. */
+void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase, struct job *job);
+void entry_detach_locked(struct scheduler *scheduler, struct job *job);
+
+/* Makes a purchase joinable, in place of an older one. */
+void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* Lets nobody join a purchase any more. */
+void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* Makes a job final that is not attached. */
+void entry_finish_now_locked(struct scheduler *scheduler, struct job *job, struct outcome *outcome);
 
 /* Says who moves a purchase on from now on. */
 void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
@@ -64,14 +83,13 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
 /* Drops a purchase that was not sent and whose jobs have all gone, with one reference to it. */
 void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
 
+/* ---- entry_leave.c ---- */
+
 /*
  * What the store has, or is about to have, of a purchase that was dropped, and of a job that is
  * forgotten (NULL: none): both go.
  */
 void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
                              const struct job *forgotten);
-
-/* Lets nobody join a purchase any more. */
-void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase);
 
 #endif

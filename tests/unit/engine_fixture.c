@@ -18,7 +18,7 @@ int make_engine(void **state)
         struct fixture *f = calloc(1, sizeof *f);
 
         if (!f || loop_new(&f->loop) < 0 || results_new(&setup, &f->results) < 0 ||
-            charges_new(&f->charges) < 0)
+            charges_new(&f->charges) < 0 || clients_new(&f->clients) < 0)
                 return -1;
         log_init(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
         f->config.limits.queue_jobs = JOBS_MAX;
@@ -36,13 +36,14 @@ int free_engine(void **state)
 {
         struct fixture *f = *state;
 
+        for (size_t i = 0; i < f->flying_count; i++)
+                scheduler_land(f->scheduler, f->flying[i]);
         scheduler_free(f->scheduler);
         results_free(f->results);
         charges_free(f->charges);
-        for (size_t i = 0; i < f->flying_count; i++)
-                purchase_unref(f->flying[i]);
         for (size_t i = 0; i < f->job_count; i++)
                 job_unref(f->jobs[i]);
+        clients_free(f->clients);
         loop_free(f->loop);
         free(f);
         return 0;
@@ -75,6 +76,14 @@ static struct purchase *new_candidate(struct fixture *f, const char *task)
         return purchase;
 }
 
+struct client *client_named(struct fixture *f, const char *name)
+{
+        struct client *client = clients_need(f->clients, name);
+
+        assert_non_null(client);
+        return client;
+}
+
 static struct job *new_job(const struct order *order)
 {
         static const unsigned char digest[JOB_DIGEST_BYTES];
@@ -97,13 +106,16 @@ static struct job *new_job(const struct order *order)
 int submit_order(struct fixture *f, const struct order *order, struct job **ret_job)
 {
         struct purchase *candidate = new_candidate(f, order->task);
-        struct job *job = new_job(order), *other = NULL;
-        int r = entry_submit(f->scheduler, job, candidate, order->fresh, &other);
+        struct job *job = new_job(order);
+        struct entry_result result = {0};
+        int r = entry_submit(f->scheduler, job, client_named(f, job->client), candidate,
+                             order->fresh, &result);
 
+        f->refused = result.refused;
         purchase_unref(candidate);
         if (r < 0) {
                 job_unref(job);
-                job = other;
+                job = result.other;
         }
         if (job) {
                 assert_true(f->job_count < JOBS_MAX);
@@ -134,6 +146,17 @@ const struct outcome *outcome_of(struct fixture *f, struct job *job)
 
 /* ---- flights ---- */
 
+static struct journal journal_of(struct fixture *f, const struct scheduler_turn *turn)
+{
+        return (struct journal){f->scheduler, f->loop, turn->purchase, turn->account};
+}
+
+static void on_sending(void *arg, int error)
+{
+        (void)arg;
+        assert_int_equal(error, 0);
+}
+
 struct scheduler_turn take(struct fixture *f, const struct job *job)
 {
         struct scheduler_turn turn;
@@ -143,6 +166,8 @@ struct scheduler_turn take(struct fixture *f, const struct job *job)
         assert_true(f->flying_count < JOBS_MAX);
         f->flying[f->flying_count++] = turn.purchase;
         assert_ptr_equal(turn.purchase, job->purchase);
+        const struct journal journal = journal_of(f, &turn);
+        assert_int_equal(journal_sending(&journal, on_sending, NULL), 0);
         return turn;
 }
 
@@ -167,11 +192,6 @@ static void forget_flying(struct fixture *f, const struct purchase *purchase)
         fail();
 }
 
-static struct journal journal_of(struct fixture *f, const struct scheduler_turn *turn)
-{
-        return (struct journal){f->scheduler, f->loop, turn->purchase, turn->account};
-}
-
 void accept_turn(struct fixture *f, const struct scheduler_turn *turn)
 {
         const struct journal journal = journal_of(f, turn);
@@ -189,11 +209,17 @@ static void on_final(void *arg, int error)
 
 void end_turn(struct fixture *f, const struct scheduler_turn *turn, struct outcome *outcome)
 {
+        end_turn_as(f, turn, outcome, STORE_CHARGE_CHARGED);
+}
+
+void end_turn_as(struct fixture *f, const struct scheduler_turn *turn, struct outcome *outcome,
+                 enum store_charge charge)
+{
         const struct journal journal = journal_of(f, turn);
         int told = 0;
 
-        scheduler_release(f->scheduler, turn->account);
-        journal_final(&journal, outcome, STORE_CHARGE_CHARGED, on_final, &told);
+        scheduler_release(f->scheduler, turn);
+        journal_final(&journal, outcome, charge, on_final, &told);
         assert_int_equal(told, 1);
         forget_flying(f, turn->purchase);
         scheduler_land(f->scheduler, turn->purchase);
@@ -211,7 +237,7 @@ bool give_back(struct fixture *f, const struct scheduler_turn *turn, enum schedu
 {
         const struct journal journal = journal_of(f, turn);
 
-        scheduler_release(f->scheduler, turn->account);
+        scheduler_release(f->scheduler, turn);
         journal_returned(&journal, STORE_CHARGE_NOT_CHARGED);
         forget_flying(f, turn->purchase);
         return scheduler_requeue(f->scheduler, turn, tried, pause_ms);

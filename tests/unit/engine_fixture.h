@@ -5,6 +5,7 @@
 #ifndef SOLVEGATE_TESTS_ENGINE_FIXTURE_H
 #define SOLVEGATE_TESTS_ENGINE_FIXTURE_H
 
+#include "access/clients.h"
 #include "base/loop.h"
 #include "config/config.h"
 #include "engine/charges.h"
@@ -14,6 +15,7 @@
 #include "job/outcome.h"
 #include "job/purchase.h"
 #include "job/results.h"
+#include "job/store.h"
 #include "upstream/account.h"
 
 #include <setjmp.h>
@@ -35,8 +37,10 @@ struct fixture {
         struct loop *loop;
         struct results *results;
         struct charges *charges;
+        struct clients *clients;
         struct scheduler *scheduler;
         int64_t number;             /* of the last purchase */
+        enum quota_verdict refused; /* of the last order */
         struct job *jobs[JOBS_MAX]; /* references to all that were submitted */
         size_t job_count;
         struct purchase *flying[JOBS_MAX]; /* taken, and neither ended nor given back */
@@ -63,14 +67,17 @@ struct order {
 
 /*
  * Returns what entry_submit() does. When that is 0, *ret_job is the job, else if -EEXIST the older
- * one; the fixture holds the reference.
+ * one; the fixture holds the reference. f->refused says why when it is -EDQUOT.
  */
 int submit_order(struct fixture *f, const struct order *order, struct job **ret_job);
+
+/* The client of that name. */
+struct client *client_named(struct fixture *f, const char *name);
 
 /* Submits a job that is taken, and returns it. */
 struct job *submit(struct fixture *f, const char *task);
 
-/* Takes the next purchase, which is this job's. */
+/* Takes the next purchase, which is this job's, and begins to send it. */
 struct scheduler_turn take(struct fixture *f, const struct job *job);
 
 /* There is nothing to be taken. Returns when to come again. */
@@ -80,6 +87,8 @@ int64_t take_nothing(struct fixture *f);
  * sent again. */
 void accept_turn(struct fixture *f, const struct scheduler_turn *turn);
 void end_turn(struct fixture *f, const struct scheduler_turn *turn, struct outcome *outcome);
+void end_turn_as(struct fixture *f, const struct scheduler_turn *turn, struct outcome *outcome,
+                 enum store_charge charge);
 void solve_turn(struct fixture *f, const struct scheduler_turn *turn);
 bool give_back(struct fixture *f, const struct scheduler_turn *turn, enum scheduler_try tried,
                int64_t pause_ms);

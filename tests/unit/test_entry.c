@@ -222,7 +222,7 @@ static void a_job_that_could_not_be_kept_is_forgotten(void **state)
 
         open_scheduler(f, 1);
         struct job *job = submit_as(f, &order);
-        assert_true(entry_withdraw(f->scheduler, job));
+        assert_true(entry_withdraw(f->scheduler, f->loop, job));
         assert_int_equal(job->kept, JOB_WITHDRAWN);
         assert_false(is_known(f, job));
         (void)take_nothing(f);
@@ -236,7 +236,7 @@ static void a_job_that_could_not_be_kept_is_not_sent_though_its_turn_had_come(vo
         open_scheduler(f, 1);
         struct job *job = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
-        assert_true(entry_withdraw(f->scheduler, job));
+        assert_true(entry_withdraw(f->scheduler, f->loop, job));
         assert_false(is_known(f, job));
         assert_false(scheduler_wants(f->scheduler, turn.purchase));
         (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
@@ -251,7 +251,7 @@ static void a_job_that_could_not_be_kept_but_was_sent_goes_on(void **state)
         struct job *job = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
         turn.purchase->sent_stored = true;
-        assert_false(entry_withdraw(f->scheduler, job));
+        assert_false(entry_withdraw(f->scheduler, f->loop, job));
         assert_true(is_known(f, job));
         solve_turn(f, &turn);
         assert_int_equal(submit(f, "a")->source, JOB_FROM_CACHE);
@@ -328,6 +328,7 @@ static struct job *stored_job(struct fixture *f, struct purchase *purchase)
         struct job *job;
 
         assert_int_equal(job_new(&parts, &job), 0);
+        job->flow = &client_named(f, "ci")->flow;
         f->jobs[f->job_count++] = job_ref(job);
         if (purchase) {
                 job->purchase = purchase_ref(purchase);
@@ -390,7 +391,6 @@ static void what_was_accepted_before_the_start_is_followed_at_its_account(void *
         assert_int_equal(turn.account->in_flight, 1);
         assert_false(scheduler_take_accepted(f->scheduler, &turn));
         assert_int_equal(state_of(f, submit(f, "a")), JOB_ACCEPTED);
-        turn = (struct scheduler_turn){.purchase = purchase, .account = &f->accounts[1]};
         solve_turn(f, &turn);
         assert_int_equal(state_of(f, job), JOB_SOLVED);
         assert_int_equal(f->accounts[1].in_flight, 0);

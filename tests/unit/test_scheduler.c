@@ -35,12 +35,12 @@ static void a_full_queue_refuses(void **state)
         f->config.limits.queue_jobs = 2;
         open_scheduler(f, 1);
         struct job *first = submit(f, "a");
-        assert_int_equal(scheduler_check(f->scheduler), 0);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), 0);
         (void)submit(f, "b");
-        assert_int_equal(scheduler_check(f->scheduler), -ENOBUFS);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), -ENOBUFS);
         assert_int_equal(submit_order(f, &(struct order){.task = "c"}, &job), -ENOBUFS);
         (void)take(f, first);
-        assert_int_equal(scheduler_check(f->scheduler), 0);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), 0);
         (void)submit(f, "c");
 }
 
@@ -187,7 +187,7 @@ static void an_account_that_fails_often_gets_nothing_until_it_is_probed(void **s
         int64_t before_ms = clock_monotonic_ms();
         fail_often(f, job);
         assert_true(take_nothing(f) >= before_ms + LONG_MS);
-        assert_int_equal(scheduler_check(f->scheduler), 0); /* jobs may wait for that */
+        assert_int_equal(scheduler_check(f->scheduler, NULL), 0); /* jobs may wait for that */
 }
 
 static void one_job_probes_at_a_time_and_its_success_lets_the_others_go(void **state)
@@ -242,12 +242,12 @@ static void a_refused_account_takes_no_jobs_as_long_as_there_is_no_other(void **
         scheduler_note(f->scheduler, &first, BREAKER_REFUSED, 0);
         assert_true(scheduler_has_other(f->scheduler, first.account));
         assert_false(scheduler_has_other(f->scheduler, second.account));
-        assert_int_equal(scheduler_check(f->scheduler), 0);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), 0);
         (void)give_back(f, &first, SCHEDULER_NOT_TRIED, 0);
         assert_ptr_equal(take(f, a).account, second.account);
 
         scheduler_note(f->scheduler, &second, BREAKER_REFUSED, 0);
-        assert_int_equal(scheduler_check(f->scheduler), -EHOSTUNREACH);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), -EHOSTUNREACH);
         assert_int_equal(submit_order(f, &(struct order){.task = "c"}, &job), -EHOSTUNREACH);
 }
 
@@ -260,7 +260,7 @@ static void a_refused_account_is_usable_again_when_its_pause_is_over(void **stat
         struct job *a = submit(f, "a");
         struct scheduler_turn turn = take(f, a);
         scheduler_note(f->scheduler, &turn, BREAKER_REFUSED, 0);
-        assert_int_equal(scheduler_check(f->scheduler), 0);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), 0);
         (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
         assert_true(take(f, a).probe);
 }
@@ -291,7 +291,7 @@ static void draining_sends_nothing_more_and_tells_when_nothing_is_left(void **st
         struct job *sent = submit(f, "a"), *waits = submit(f, "b");
         struct scheduler_turn turn = take(f, sent);
         scheduler_drain(f->scheduler, f->loop, &idle.mail);
-        assert_int_equal(scheduler_check(f->scheduler), -ESHUTDOWN);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), -ESHUTDOWN);
         assert_int_equal(submit_order(f, &(struct order){.task = "c"}, &job), -ESHUTDOWN);
         (void)take_nothing(f);
         entry_cancel_waiting(f->scheduler, f->loop);

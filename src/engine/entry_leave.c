@@ -1,0 +1,333 @@
+/*
+ * entry_leave: jobs that leave by themselves, see entry.h.
+ */
+#include "engine/entry.h"
+
+#include "access/clients.h"
+#include "access/policy.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/payment.h"
+#include "engine/scheduler_private.h"
+#include "job/job.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
+#include "job/results.h"
+#include "job/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define MESSAGE_BYTES_MAX 1024
+#define CANCEL_BATCH      256 /* jobs that are cancelled while the mutex is held */
+
+/* A job that ended by itself, on its way to the store. */
+struct ending {
+        struct scheduler *scheduler;
+        struct job *job;         /* a reference */
+        struct outcome *outcome; /* a reference */
+};
+
+static void on_ending_stored(struct store_record *record, int error, void *arg)
+{
+        struct ending *ending = arg;
+        struct scheduler *scheduler = ending->scheduler;
+
+        (void)record;
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        if (error < 0 && error != -EPROTO) /* solvegate is being stopped, and it was not written */
+                results_nudge(scheduler->setup.results, ending->job);
+        else
+                entry_finish_now_locked(scheduler, ending->job, ending->outcome);
+        scheduler->records--;
+        scheduler_tell_idle_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        job_unref(ending->job);
+        outcome_unref(ending->outcome);
+        free(ending);
+}
+
+void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
+                             const struct job *forgotten)
+{
+        /* One that is final may be needed by other jobs, and is what it is. */
+        bool dropped = purchase->state == JOB_CANCELLED && purchase->recorded;
+        struct store_record *record = dropped || forgotten ? store_record_new() : NULL;
+
+        if (!scheduler->setup.store || !record) {
+                store_record_free(record); /* without memory, the next start finds them */
+                return;
+        }
+        record->must = true;
+        if (dropped) {
+                record->move = STORE_PURCHASE_MOVE;
+                record->purchase = purchase_ref(purchase);
+                record->state = JOB_CANCELLED;
+        }
+        if (forgotten) {
+                record->forget = calloc(1, sizeof *record->forget);
+                if (record->forget)
+                        memcpy(record->forget[record->forget_count++], forgotten->id,
+                               sizeof forgotten->id);
+        }
+        store_write(scheduler->setup.store, record);
+}
+
+/* Gives the end of a kept job to the store. Returns -ENOMEM where it cannot. */
+static int write_end_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                            struct outcome *outcome)
+{
+        struct ending *ending = malloc(sizeof *ending);
+        struct store_record *record = store_record_new();
+
+        if (!ending || !record) {
+                free(ending);
+                store_record_free(record);
+                return -ENOMEM;
+        }
+        *ending = (struct ending){scheduler, job_ref(job), outcome_ref(outcome)};
+        record->must = true;
+        record->done = on_ending_stored;
+        record->arg = ending;
+        record->loop = loop;
+        record->ended = job_ref(job);
+        record->outcome = outcome_ref(outcome);
+        scheduler->records++;
+        store_write(scheduler->setup.store, record);
+        return 0;
+}
+
+/* Ends an attached job by itself, whoever pays then. */
+static void end_one_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                           enum job_state state, enum job_error error, const char *why)
+{
+        struct purchase *purchase = job->purchase;
+        char message[MESSAGE_BYTES_MAX];
+
+        (void)snprintf(message, sizeof message, "%s; %s%s%s", why,
+                       purchase->state == JOB_ACCEPTED
+                               ? "the upstream has the job and may have charged it"
+                               : purchase_charge_note(purchase),
+                       purchase->trouble ? "; the last try: " : "",
+                       purchase->trouble ? purchase->trouble : "");
+        struct outcome *outcome = outcome_failed(state, error, message);
+
+        log_info("job %s %s client=%s site=%s: %s", job->id, job_state_name(state), job->client,
+                 purchase->host, message);
+        entry_detach_locked(scheduler, job);
+        job->ended_alone = true;
+        job->cancelled = state == JOB_CANCELLED;
+        if (!purchase->jobs && purchase->place == PURCHASE_WAITS)
+                entry_drop_locked(scheduler, purchase);
+        bool stored =
+                scheduler->setup.store && (job->kept == JOB_KEPT || job->kept == JOB_BEING_KEPT);
+        if (!stored || write_end_locked(scheduler, loop, job, outcome) < 0)
+                entry_finish_now_locked(scheduler, job, outcome);
+        entry_write_drop_locked(scheduler, purchase, NULL);
+        outcome_unref(outcome);
+        job_unref(job);
+}
+
+/*
+ * A job has left a purchase that was not sent. If it paid, another one does; and if the clients of
+ * all the others have nothing left, they end too: joining was free for them, sending is not.
+ */
+static void pass_payment_on_locked(struct scheduler *scheduler, struct loop *loop,
+                                   struct purchase *purchase)
+{
+        if (!purchase->jobs || payment_pass_on_locked(purchase))
+                return;
+        (void)purchase_ref(purchase);
+        while (purchase->jobs)
+                end_one_locked(scheduler, loop, purchase->jobs, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                               "the identical job that paid for it has left, and the client's own "
+                               "limit is used up; send it again when that renews");
+        purchase_unref(purchase);
+}
+
+/* Ends an attached job by itself. */
+static void end_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                       enum job_state state, enum job_error error, const char *why)
+{
+        struct purchase *purchase = purchase_ref(job->purchase);
+        bool paid = purchase->place == PURCHASE_WAITS && purchase->jobs == job;
+
+        end_one_locked(scheduler, loop, job, state, error, why);
+        if (paid)
+                pass_payment_on_locked(scheduler, loop, purchase);
+        purchase_unref(purchase);
+}
+
+enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job)
+{
+        enum entry_cancel result = ENTRY_SENT;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        if (job->attached && job->purchase->place == PURCHASE_WAITS) {
+                end_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                           "cancelled by its owner");
+                result = ENTRY_CANCELLED;
+        } else if (job->cancelled ||
+                   results_state(scheduler->setup.results, job) == JOB_CANCELLED) {
+                result = ENTRY_CANCELLED; /* it was, or will be as soon as that is stored */
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return result;
+}
+
+/* Nothing of it has been sent, nor is going to be without somebody looking once more. */
+static bool unsent(const struct purchase *purchase)
+{
+        return purchase->place == PURCHASE_WAITS ||
+               (purchase->place == PURCHASE_FLIES && !purchase->sent_stored);
+}
+
+/* Takes out a job that is not to be sent and whose id has not left. */
+static void withdraw_locked(struct scheduler *scheduler, struct loop *loop, struct job *job)
+{
+        struct purchase *purchase = purchase_ref(job->purchase);
+        bool paid = payment_payer_locked(purchase) == job;
+
+        job->kept = JOB_WITHDRAWN;
+        entry_detach_locked(scheduler, job);
+        if (!purchase->jobs && purchase->place == PURCHASE_WAITS)
+                entry_drop_locked(scheduler, purchase);
+        /* A record of it may be on its way, or be brought back by a crash. */
+        entry_write_drop_locked(scheduler, purchase, job);
+        results_nudge(scheduler->setup.results, job);
+        results_remove(scheduler->setup.results, job);
+        if (paid)
+                pass_payment_on_locked(scheduler, loop, purchase);
+        if (paid && purchase->payer)
+                payment_fix_locked(purchase, purchase->jobs);
+        job_unref(job);
+        purchase_unref(purchase);
+}
+
+bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        bool withdrawn = job->kept == JOB_WITHDRAWN;
+        if (job->attached && job->kept != JOB_KEPT && unsent(job->purchase)) {
+                withdrawn = true;
+                withdraw_locked(scheduler, loop, job);
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return withdrawn;
+}
+
+/* Ends one job that is too late. Returns whether there may be another. */
+static bool expire_next_locked(struct scheduler *scheduler, struct loop *loop, int64_t now_ms)
+{
+        struct job *job;
+
+        DL_FOREACH2 (scheduler->due, job, due_next) {
+                if (job->deadline_ms > now_ms)
+                        return false;
+                if (job->purchase->place == PURCHASE_WAITS) {
+                        end_locked(scheduler, loop, job, JOB_FAILED, JOB_DEADLINE,
+                                   "limits.job_deadline passed while the job was queued");
+                        return true;
+                }
+                /* The flight sees to the last one. */
+                if (job->purchase->state == JOB_ACCEPTED && job->sibling_next) {
+                        end_locked(scheduler, loop, job, JOB_FAILED, JOB_DEADLINE,
+                                   "no result within limits.job_deadline");
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* One by one, so that nobody waits long for the mutex. */
+void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms)
+{
+        bool more = true;
+
+        while (more) {
+                (void)pthread_mutex_lock(&scheduler->mutex);
+                more = expire_next_locked(scheduler, loop, now_ms);
+                (void)pthread_mutex_unlock(&scheduler->mutex);
+        }
+}
+
+/* Why a job is not to be sent any more; NULL: it is. */
+static const char *unwanted(const struct policy *policy, const struct job *job, int64_t now_wall_ms)
+{
+        struct client *client = client_of(job->flow);
+
+        if (job->purchase->place != PURCHASE_WAITS)
+                return NULL;
+        if (!policy_knows(policy, client))
+                return ENTRY_CLIENT_GONE;
+        if (policy_check_site(policy, client, job->purchase->host, now_wall_ms) !=
+            POLICY_SITE_ALLOWED)
+                return ENTRY_SITE_GONE;
+        return NULL;
+}
+
+/* Cancelled means: never sent. */
+static void cancel_unwanted_one_locked(struct scheduler *scheduler, struct loop *loop,
+                                       struct job *job, const char *why)
+{
+        bool sent_before = job->purchase->doubtful;
+
+        end_locked(scheduler, loop, job, sent_before ? JOB_UNKNOWN : JOB_CANCELLED,
+                   sent_before ? JOB_OUTCOME_UNKNOWN : JOB_CANCELLED_ERROR, why);
+}
+
+/* Returns whether there may be more. */
+static bool cancel_unwanted_locked(struct scheduler *scheduler, struct loop *loop,
+                                   const struct policy *policy)
+{
+        int64_t now_ms = clock_wall_ms();
+        struct job *job = scheduler->due, *next;
+        int count = 0;
+
+        for (; job && count < CANCEL_BATCH; job = next) {
+                const char *why = unwanted(policy, job, now_ms);
+                next = job->due_next;
+                if (!why)
+                        continue;
+                if (next)
+                        (void)job_ref(next);
+                cancel_unwanted_one_locked(scheduler, loop, job, why);
+                count++;
+                /* Ending one may have ended the next one too. */
+                bool ended = next && !next->attached;
+                job_unref(next);
+                if (ended)
+                        return true;
+        }
+        return count == CANCEL_BATCH;
+}
+
+void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
+                           const struct policy *policy)
+{
+        bool more = true;
+
+        while (more) {
+                (void)pthread_mutex_lock(&scheduler->mutex);
+                more = cancel_unwanted_locked(scheduler, loop, policy);
+                (void)pthread_mutex_unlock(&scheduler->mutex);
+        }
+}
+
+void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
+{
+        struct job *job, *next;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        DL_FOREACH_SAFE2 (scheduler->due, job, next, due_next) {
+                if (job->purchase->place == PURCHASE_WAITS)
+                        end_one_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                                       "solvegate was stopped before the job was sent; send it "
+                                       "again");
+        }
+        scheduler_tell_idle_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}

@@ -1,0 +1,34 @@
+/*
+ * gateway_private: what gateway.c and gateway_submit.c share; nobody else includes it.
+ */
+#ifndef SOLVEGATE_ENGINE_GATEWAY_PRIVATE_H
+#define SOLVEGATE_ENGINE_GATEWAY_PRIVATE_H
+
+#include "engine/gateway.h"
+#include "job/body.h"
+
+#include <stddef.h>
+
+struct account;
+struct audit;
+struct store;
+
+struct gateway {
+        const struct config *config;
+        struct clients *clients;
+        struct policy *policy; /* a reference; main's */
+        struct throttle *throttle;
+        struct audit *audit;
+        struct account *accounts;
+        size_t account_count;
+        struct results *results;
+        struct store *store; /* NULL: nothing is kept */
+        struct charges *charges;
+        struct scheduler *scheduler;
+        struct body_pool bodies;
+        struct balances *balances;
+        _Atomic int64_t next_number; /* of a purchase, without a store */
+        bool store_sick, audit_sick; /* it was said so; main's */
+};
+
+#endif

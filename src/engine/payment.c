@@ -1,0 +1,116 @@
+/*
+ * payment: see payment.h.
+ */
+#include "engine/payment.h"
+
+#include "access/clients.h"
+#include "job/job.h"
+#include "job/purchase.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <utlist.h>
+
+enum quota_verdict payment_reserve_locked(struct purchase *purchase, struct client *client)
+{
+        enum quota_verdict verdict = quota_reserve(&client->quota, quota_now());
+
+        if (verdict == QUOTA_OK) {
+                purchase->reserved_by = client;
+                purchase->reservations = 1;
+        }
+        return verdict;
+}
+
+void payment_restore_locked(struct purchase *purchase)
+{
+        struct client *client = client_of(purchase->jobs->flow);
+
+        quota_reserve_always(&client->quota);
+        purchase->reserved_by = client;
+        purchase->reservations = 1;
+}
+
+bool payment_reserve_again_locked(struct purchase *purchase)
+{
+        if (!purchase->reserved_by ||
+            quota_reserve_again(&purchase->reserved_by->quota, quota_now()) != QUOTA_OK)
+                return false;
+        purchase->reservations++;
+        return true;
+}
+
+static void drop_reservation(struct purchase *purchase)
+{
+        if (--purchase->reservations == 0)
+                purchase->reserved_by = NULL;
+}
+
+void payment_settle_locked(struct purchase *purchase)
+{
+        if (!purchase->reserved_by)
+                return; /* it was counted before the start */
+        quota_settle(&purchase->reserved_by->quota, purchase->sent_wall_ms, quota_now());
+        drop_reservation(purchase);
+}
+
+void payment_release_locked(struct purchase *purchase)
+{
+        while (purchase->reserved_by) {
+                quota_release(&purchase->reserved_by->quota);
+                drop_reservation(purchase);
+        }
+}
+
+static void put_in_front(struct purchase *purchase, struct job *job)
+{
+        DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
+        DL_PREPEND2(purchase->jobs, job, sibling_prev, sibling_next);
+}
+
+/* A job of the client that has paid so far pays nothing more. */
+static struct job *job_of(const struct purchase *purchase, const struct client *client)
+{
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                if (client_of(job->flow) == client)
+                        return job;
+        }
+        return NULL;
+}
+
+bool payment_pass_on_locked(struct purchase *purchase)
+{
+        struct job *job = job_of(purchase, purchase->reserved_by);
+
+        assert(purchase->reservations == 1);
+        if (job) {
+                put_in_front(purchase, job);
+                return true;
+        }
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                struct client *client = client_of(job->flow);
+                if (quota_reserve_again(&client->quota, quota_now()) != QUOTA_OK)
+                        continue;
+                payment_release_locked(purchase);
+                purchase->reserved_by = client;
+                purchase->reservations = 1;
+                put_in_front(purchase, job);
+                return true;
+        }
+        return false;
+}
+
+void payment_fix_locked(struct purchase *purchase, struct job *payer)
+{
+        struct job *before = purchase->payer;
+
+        purchase->payer = payer ? job_ref(payer) : NULL;
+        job_unref(before);
+}
+
+const struct job *payment_payer_locked(const struct purchase *purchase)
+{
+        return purchase->payer ? purchase->payer : purchase->jobs;
+}

@@ -1,0 +1,50 @@
+/*
+ * payment: who pays for a purchase, and what is reserved for it in his quota.
+ *
+ * The first job of a purchase pays. Its client's quota has a reservation from when the job is taken
+ * until it is known whether the upstream charged; then the charge is used, or the reservation is
+ * given back. When the payer leaves a purchase that was not sent, the next job pays whose client
+ * has something left.
+ *
+ * A part of the scheduler, whose mutex is held by the caller.
+ */
+#ifndef SOLVEGATE_ENGINE_PAYMENT_H
+#define SOLVEGATE_ENGINE_PAYMENT_H
+
+#include "access/quota.h"
+
+#include <stdbool.h>
+
+struct client;
+struct job;
+struct purchase;
+
+/* Reserves for a new purchase, or says why it cannot. */
+enum quota_verdict payment_reserve_locked(struct purchase *purchase, struct client *client);
+
+/* Reserves for one that was taken before a restart, whatever the limits are by now. */
+void payment_restore_locked(struct purchase *purchase);
+
+/* One more reservation, for a purchase that may be charged once more. Returns whether there is one.
+ */
+bool payment_reserve_again_locked(struct purchase *purchase);
+
+/* It was charged, or may have been: uses a reservation. */
+void payment_settle_locked(struct purchase *purchase);
+
+/* Gives back what is reserved, if anything is. */
+void payment_release_locked(struct purchase *purchase);
+
+/*
+ * The payer has left, and nothing was sent: finds another one among its jobs, and puts him in
+ * front. Returns false when none of their clients has anything left, or there is no job.
+ */
+bool payment_pass_on_locked(struct purchase *purchase);
+
+/* Who pays, from when it is sent: fixes the first of its jobs, or nobody. */
+void payment_fix_locked(struct purchase *purchase, struct job *payer);
+
+/* The job that pays: as fixed, else the first. NULL: there is none. */
+const struct job *payment_payer_locked(const struct purchase *purchase);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * scheduler_figures: what the scheduler knows of clients, queue and accounts; see scheduler.h.
+ */
+#include "engine/scheduler.h"
+
+#include "access/clients.h"
+#include "access/policy.h"
+#include "config/config.h"
+#include "engine/scheduler_private.h"
+#include "upstream/account.h"
+
+#include <string.h>
+
+/* ---- clients ---- */
+
+void scheduler_apply(struct scheduler *scheduler, const struct policy *policy)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        policy_apply_locked(policy);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+void scheduler_usage(struct scheduler *scheduler, struct client *client,
+                     struct scheduler_usage *ret_usage, struct quota_figures *ret_figures)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        *ret_usage = (struct scheduler_usage){
+                .in_flight = client->flow.in_flight,
+                .max_in_flight = client->flow.max_in_flight,
+                .queued = client->queued,
+                .unfinished = client->unfinished,
+                .saved_cache = client->saved_cache,
+                .saved_collapsed = client->saved_collapsed,
+        };
+        quota_read(&client->quota, quota_now(), ret_figures);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+/* ---- figures ---- */
+
+void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret_figures)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        ret_figures->queued_purchases = scheduler->queue.count;
+        ret_figures->queued_jobs = scheduler->waiting_jobs;
+        memcpy(ret_figures->solved, scheduler->solved, sizeof scheduler->solved);
+        memcpy(ret_figures->ended, scheduler->ended, sizeof scheduler->ended);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+bool scheduler_account(struct scheduler *scheduler, size_t index,
+                       struct scheduler_account *ret_account)
+{
+        if (index >= scheduler->setup.account_count)
+                return false;
+        const struct account *account = &scheduler->setup.accounts[index];
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        *ret_account = (struct scheduler_account){
+                .name = account->config->name,
+                .in_flight = account->in_flight,
+                .open = account->breaker.open,
+                .out = account->breaker.out,
+        };
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return true;
+}
