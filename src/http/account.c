@@ -1,17 +1,54 @@
 /*
- * account: GET /api/account/balance and /balance, answered from the last answer of the upstream.
+ * account: GET /api/account/balance and /balance: what a client with limits of its own has left,
+ * for the others the last answer of the upstream.
  */
+#include "access/clients.h"
+#include "access/quota.h"
 #include "base/strbuf.h"
 #include "engine/balance.h"
 #include "engine/forward.h"
 #include "engine/gateway.h"
+#include "engine/scheduler.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 
-#include <errno.h>
+#include <string.h>
 
-#define BALANCE_BYTES_MAX (2 * 1024 * 1024)
+#define BALANCE_BYTES_MAX   (2 * 1024 * 1024)
+#define ALLOWANCE_BYTES_MAX 1024
+
+/* ---- a client's own allowance ---- */
+
+/* The limit that ends first, or NULL. */
+static const struct quota_window *tighter(const struct quota_figures *figures)
+{
+        const struct quota_window *day = &figures->day, *month = &figures->month;
+
+        if (day->limit > 0 && (month->limit == 0 || day->left < month->left))
+                return day;
+        return month->limit > 0 ? month : NULL;
+}
+
+/* In the shape in which the upstream tells its own plans. */
+static enum MHD_Result reply_allowance(struct request *request, const char *type,
+                                       const struct quota_window *window)
+{
+        const char *name = request->client->name;
+        struct strbuf json;
+
+        strbuf_init(&json, ALLOWANCE_BYTES_MAX);
+        (void)strbuf_puts(&json, "{\"plan id\":");
+        (void)strbuf_append_json_string(&json, name, strlen(name));
+        (void)strbuf_printf(&json,
+                            ",\"plan type\":\"%s\",\"planlimit\":%lld,\"status\":\"active\","
+                            "\"used\":%lld}",
+                            type, (long long)window->limit,
+                            (long long)(window->used + window->reserved));
+        return reply_json(request, &json, -1);
+}
+
+/* ---- the upstream's balance ---- */
 
 static bool arm(struct request *request)
 {
@@ -27,7 +64,7 @@ static bool disarm(struct request *request)
                               &request->waiter);
 }
 
-enum MHD_Result balance_handle(struct request *request)
+static enum MHD_Result reply_balance(struct request *request)
 {
         struct hold hold = {
                 .what = HOLD_FOR_ANSWER,
@@ -57,4 +94,17 @@ enum MHD_Result balance_handle(struct request *request)
         (void)strbuf_puts(&json, "}");
         strbuf_done(&text);
         return reply_json(request, &json, age_ms / 1000);
+}
+
+enum MHD_Result balance_handle(struct request *request)
+{
+        struct quota_figures figures;
+        struct scheduler_usage usage;
+
+        scheduler_usage(gateway_scheduler(request->server->gateway), request->client, &usage,
+                        &figures);
+        const struct quota_window *window = tighter(&figures);
+        if (!window)
+                return reply_balance(request);
+        return reply_allowance(request, window == &figures.day ? "daily" : "monthly", window);
 }

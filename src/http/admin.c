@@ -34,7 +34,7 @@ enum MHD_Result health_handle(struct request *request)
 enum MHD_Result ready_handle(struct request *request)
 {
         char message[GATEWAY_MESSAGE_BYTES_MAX];
-        enum gateway_verdict verdict = gateway_check(request->server->gateway, message);
+        enum gateway_verdict verdict = gateway_check(request->server->gateway, NULL, message);
 
         verdict_refuse(request, verdict, message);
         return verdict == GATEWAY_OK ? reply_status(request, "ready") : reply_refusal(request);

@@ -7,6 +7,7 @@
  */
 #include "http/reply.h"
 #include "http/server_private.h"
+#include "http/tls.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -28,14 +29,19 @@
 
 struct client_connection {
         struct connection_table *table;
-        int fd;                   /* libmicrohttpd's */
-        struct loop_watch *watch; /* tells when the client closes its side; or NULL */
-        bool gone;                /* it has */
+        struct MHD_Connection *mhd;
+        struct tls_identity *identity; /* the one it was opened under, a reference, which outlives
+                                          its TLS; NULL: plain HTTP */
+        int fd;                        /* libmicrohttpd's */
+        struct loop_watch *watch;      /* tells when the client closes its side; or NULL */
+        bool gone;                     /* it has */
         bool over_limit;
         struct request *held; /* the request whose hold ends when the client goes, or NULL */
         enum connection_phase phase;
         int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
         struct client_connection *prev, *next;
+        bool handshaking; /* its TLS handshake was not over when it was last looked at */
+        struct client_connection *handshake_prev, *handshake_next; /* valid with handshaking */
 };
 
 struct connection_table {
@@ -43,7 +49,8 @@ struct connection_table {
         struct loop_timer *timer;
         bool ticking;
         struct client_connection
-                *awaited[PHASES_WITH_LIMIT]; /* by phase; the first due at the head */
+                *awaited[PHASES_WITH_LIMIT];  /* by phase; the first due at the head */
+        struct client_connection *handshakes; /* the oldest at the head */
 };
 
 static int64_t phase_limit_ms(const struct connection_table *table, enum connection_phase phase)
@@ -93,6 +100,15 @@ void connection_nudge(struct client_connection *connection)
                 (void)shutdown(connection->fd, SHUT_RD);
 }
 
+/* Whether it fits the socket's buffer or not, the connection ends after it. */
+static void send_last(const struct client_connection *connection, const struct strbuf *reply)
+{
+        if (connection->identity)
+                tls_send_last(connection->mhd, reply->data, reply->len);
+        else
+                (void)send(connection->fd, reply->data, reply->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void connection_cut(struct client_connection *connection, unsigned status, const char *code,
                     const char *message, struct reply_field field)
 {
@@ -109,9 +125,8 @@ void connection_cut(struct client_connection *connection, unsigned status, const
                             "Content-Type: application/json\r\nContent-Length: %zu\r\n"
                             "Connection: close\r\n\r\n%s",
                             body.len, body.failed ? "" : body.data);
-        /* Whether it fits the socket's buffer or not, the connection ends. */
         if (!body.failed && !reply.failed)
-                (void)send(connection->fd, reply.data, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+                send_last(connection, &reply);
         strbuf_done(&reply);
         strbuf_done(&body);
         leave_phase(connection);
@@ -194,6 +209,30 @@ static void on_gone(void *arg)
                 connection_nudge(connection);
 }
 
+static void begin_handshake(struct client_connection *connection, struct tls_identity *identity)
+{
+        connection->identity = tls_identity_ref(identity);
+        if (tls_begin(connection->mhd, identity) < 0)
+                (void)shutdown(connection->fd, SHUT_RDWR);
+        connection->handshaking = true;
+        DL_APPEND2(connection->table->handshakes, connection, handshake_prev, handshake_next);
+}
+
+static void end_handshake(struct client_connection *connection)
+{
+        if (connection->handshaking)
+                DL_DELETE2(connection->table->handshakes, connection, handshake_prev,
+                           handshake_next);
+        connection->handshaking = false;
+}
+
+bool connection_any_handshake(struct connection_table *table)
+{
+        while (table->handshakes && tls_handshake_is_over(table->handshakes->mhd))
+                end_handshake(table->handshakes);
+        return table->handshakes;
+}
+
 static void connection_open(struct server *server, struct MHD_Connection *mhd, void **ret_context)
 {
         const union MHD_ConnectionInfo *info =
@@ -209,9 +248,12 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         if (!connection)
                 return; /* should a request come, it is refused for want of a connection */
         connection->table = server->connections;
+        connection->mhd = mhd;
         connection->fd = fd;
         connection->over_limit = before >= max;
         connection->phase = CONNECTION_BUSY;
+        if (server->identity)
+                begin_handshake(connection, server->identity);
         /* Without a watch, for want of memory, its deadlines remain. */
         (void)loop_watch_new(server->loop, fd, on_gone, connection, &connection->watch);
         connection_enter(connection, CONNECTION_HEADER);
@@ -225,7 +267,9 @@ static void connection_closed(struct server *server, struct client_connection *c
         if (!connection)
                 return;
         leave_phase(connection);
+        end_handshake(connection);
         loop_watch_free(connection->watch);
+        tls_identity_unref(connection->identity);
         free(connection);
 }
 

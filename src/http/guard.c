@@ -3,8 +3,11 @@
  */
 #include "http/guard.h"
 
+#include "access/policy.h"
 #include "config/config.h"
 #include "engine/gateway.h"
+#include "http/caller.h"
+#include "http/origin.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/verdict.h"
@@ -70,7 +73,7 @@ static bool host_is_address(const char *host)
 }
 
 /* Against DNS rebinding: a page's own host name that resolves to us is not ours. */
-static bool host_is_ours(const struct config *config, char *host)
+static bool host_is_ours(const struct policy *policy, char *host)
 {
         size_t len = strlen(host);
 
@@ -78,13 +81,7 @@ static bool host_is_ours(const struct config *config, char *host)
                 return true;
         if (len > 0 && host[len - 1] == '.')
                 host[len - 1] = '\0';
-        if (strcasecmp(host, "localhost") == 0)
-                return true;
-        for (size_t i = 0; i < config->server_names.count; i++) {
-                if (strcasecmp(host, config->server_names.items[i]) == 0)
-                        return true;
-        }
-        return false;
+        return strcasecmp(host, "localhost") == 0 || policy_allows_name(policy, host);
 }
 
 static void check_header_size(struct request *request)
@@ -110,7 +107,6 @@ static void check_coding(struct request *request)
 
 static void check_host(struct request *request, const char *version)
 {
-        const struct config *config = gateway_config(request->server->gateway);
         char host[HOST_BYTES_MAX + 1];
 
         request->host = request_field(request, "Host");
@@ -123,12 +119,12 @@ static void check_host(struct request *request, const char *version)
                                "the Host field is missing or is no host and port");
                 return;
         }
-        if (!host_is_ours(config, host))
-                request_refuse(
-                        request, 403, "forbidden_host",
-                        "solvegate is not called \"%s\"; use its address, or add the name to "
-                        "server_names in %s: server_names = [ \"%s\" ]; and restart",
-                        host, config->file, host);
+        if (!host_is_ours(request->server->policy, host))
+                request_refuse(request, 403, "forbidden_host",
+                               "solvegate is not called \"%s\"; use its address, or add the name "
+                               "to server_names in %s: server_names = [ \"%s\" ]; and reload "
+                               "(SIGHUP)",
+                               host, gateway_config(request->server->gateway)->file, host);
 }
 
 static void check_route(struct request *request, const char *path, const char *method)
@@ -138,7 +134,7 @@ static void check_route(struct request *request, const char *path, const char *m
         if (!request->route)
                 request_refuse(request, 404, "not_found", "there is nothing here; use %s",
                                route_advice(request->server->kind));
-        else if (!route_allows(request->route, method))
+        else if (!request->preflight && !route_allows(request->route, method))
                 request_refuse(request, 405, "method_not_allowed", "this address takes %s",
                                route_allow(request->route));
 }
@@ -195,12 +191,13 @@ static void check_body(struct request *request)
                 return;
         }
         enum gateway_verdict verdict = gateway_admit(
-                request->server->gateway, length, request_field(request, "Idempotency-Key") != NULL,
-                &request->body, message);
+                request->server->gateway, request->client, length,
+                request_field(request, "Idempotency-Key") != NULL, &request->body, message);
         verdict_refuse(request, verdict, message);
 }
 
-void guard_check(struct request *request, const char *path, const char *method, const char *version)
+/* Whether it is taken at all at the moment. */
+static void check_capacity(struct request *request)
 {
         if (connection_over_limit(request->connection))
                 request_refuse(request, 503, "too_many_connections",
@@ -212,11 +209,18 @@ void guard_check(struct request *request, const char *path, const char *method, 
         if (request->server->closed)
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped; ask again when it is back");
+}
+
+void guard_check(struct request *request, const char *path, const char *method, const char *version)
+{
+        check_capacity(request);
         check_header_size(request);
         check_coding(request);
         check_host(request, version);
+        origin_check(request, method);
         check_route(request, path, method);
-        if (request->refusal.status == 0 && request->route->takes_body)
+        caller_check(request);
+        if (request->refusal.status == 0 && request->route->takes_body && !request->preflight)
                 check_body(request);
 }
 

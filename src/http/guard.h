@@ -9,8 +9,8 @@
 struct request;
 
 /*
- * Checks a request's header, sets its route and host, and makes room for its body. What is wrong
- * stands in request->refusal afterwards.
+ * Checks a request's header, sets its route, host, origin and client, and makes room for its body.
+ * What is wrong stands in request->refusal afterwards.
  */
 void guard_check(struct request *request, const char *path, const char *method,
                  const char *version);

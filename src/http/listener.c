@@ -92,7 +92,10 @@ static int open_all(union address *address, socklen_t len, struct listener *list
 int listener_open(const struct config_listen *config, int count, struct listener *ret_listener,
                   struct strbuf *problem)
 {
-        struct listener listener = {.socket_count = count};
+        struct listener listener = {
+                .socket_count = count,
+                .scheme = config->tls.certificate ? "https" : "http",
+        };
         union address address;
         socklen_t len;
 

@@ -3,10 +3,15 @@
  */
 #include "http/reply.h"
 
+#include "access/clients.h"
+#include "access/quota.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "engine/gateway.h"
+#include "engine/scheduler.h"
+#include "http/origin.h"
+#include "http/ratelimit.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "job/job.h"
@@ -16,9 +21,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REPLY_BYTES_MAX  (4 * 1024 * 1024)
-#define BUSY_RETRY_AFTER "1" /* seconds */
-#define NUMBER_CHARS     24
+#define REPLY_BYTES_MAX    (4 * 1024 * 1024)
+#define BUSY_RETRY_AFTER_S 1
+#define NUMBER_CHARS       24
 
 /* Takes over the text. Without memory it is another one, and *status says so. */
 static struct MHD_Response *response_new(struct strbuf *json, unsigned *status)
@@ -43,20 +48,49 @@ static void add_number(struct MHD_Response *response, const char *name, int64_t 
         (void)MHD_add_response_header(response, name, text);
 }
 
-/* Takes over the response. */
+/* A client with limits is told of them wherever it submits jobs or asks what it has left. */
+static void add_limits(const struct request *request, struct MHD_Response *response)
+{
+        char policy[RATELIMIT_BYTES_MAX], left[RATELIMIT_BYTES_MAX];
+        struct quota_figures figures;
+        struct scheduler_usage usage;
+
+        /* Who is known without a token has none. */
+        if (!request->client || !request->has_token || request->route->caller != CALLER_NEEDED)
+                return;
+        scheduler_usage(gateway_scheduler(request->server->gateway), request->client, &usage,
+                        &figures);
+        if (!ratelimit_any(&figures))
+                return;
+        ratelimit_policy(&figures, policy);
+        ratelimit_left(&figures, left);
+        (void)MHD_add_response_header(response, "RateLimit-Policy", policy);
+        (void)MHD_add_response_header(response, "RateLimit", left);
+}
+
+static void log_reply(const struct request *request, unsigned status)
+{
+        log_debug("request %s from %s%s%s answered %u%s%s",
+                  request->route ? request->route->path : "without route", request->address,
+                  request->client ? " of " : "", request->client ? request->client->name : "",
+                  status, request->job ? " job " : "", request->job ? request->job->id : "");
+}
+
+/* Takes over the response. The content type is NULL where there is no content. */
 static enum MHD_Result queue_as(struct request *request, unsigned status, const char *content_type,
                                 struct MHD_Response *response)
 {
         if (!response)
                 return MHD_NO;
-        (void)MHD_add_response_header(response, "Content-Type", content_type);
+        if (content_type)
+                (void)MHD_add_response_header(response, "Content-Type", content_type);
         (void)MHD_add_response_header(response, "Cache-Control", "no-store");
+        origin_add_fields(request, response);
+        add_limits(request, response);
         if (request->preference_applied[0])
                 (void)MHD_add_response_header(response, "Preference-Applied",
                                               request->preference_applied);
-        log_debug("request %s answered %u%s%s",
-                  request->route ? request->route->path : "without route", status,
-                  request->job ? " job " : "", request->job ? request->job->id : "");
+        log_reply(request, status);
         request->phase = REQUEST_DONE;
         enum MHD_Result result = MHD_queue_response(request->mhd, status, response);
         MHD_destroy_response(response);
@@ -69,14 +103,56 @@ static enum MHD_Result queue(struct request *request, unsigned status,
         return queue_as(request, status, "application/json", response);
 }
 
-struct reply_field reply_refusal_field(const struct request *request)
+enum MHD_Result reply_no_content(struct request *request, struct MHD_Response *response)
 {
-        switch (request->refusal.status) {
+        return queue_as(request, MHD_HTTP_NO_CONTENT, NULL, response);
+}
+
+/* ---- refusals ---- */
+
+/* Those that somebody may have to answer for. */
+static bool is_audited(const char *code)
+{
+        static const char *const codes[] = {
+                "unauthorized",     "site_not_allowed", "method_not_allowed_for_job",
+                "forbidden_origin", "forbidden_host",   "rate_limited",
+                "quota_exceeded",
+        };
+
+        for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+                if (strcmp(codes[i], code) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static void audit_refusal(const struct request *request)
+{
+        if (is_audited(request->refusal.code))
+                gateway_audit_refusal(request->server->gateway, request->client, request->address,
+                                      request->site[0] ? request->site : NULL,
+                                      request->refusal.code);
+}
+
+/*
+ * The field that an error has besides: Allow (RFC 9110, 15.5.6), WWW-Authenticate (15.5.2), or
+ * Retry-After (10.2.3), which is written to text.
+ */
+static struct reply_field refusal_field(const struct request *request,
+                                        char text[static NUMBER_CHARS])
+{
+        const struct refusal *refusal = &request->refusal;
+        int64_t later_s = refusal->retry_after_s > 0 ? refusal->retry_after_s : BUSY_RETRY_AFTER_S;
+
+        switch (refusal->status) {
         case MHD_HTTP_METHOD_NOT_ALLOWED:
                 return (struct reply_field){"Allow", route_allow(request->route)};
+        case MHD_HTTP_UNAUTHORIZED:
+                return (struct reply_field){"WWW-Authenticate", refusal->challenge};
         case MHD_HTTP_TOO_MANY_REQUESTS:
         case MHD_HTTP_SERVICE_UNAVAILABLE:
-                return (struct reply_field){"Retry-After", BUSY_RETRY_AFTER};
+                (void)snprintf(text, NUMBER_CHARS, "%lld", (long long)later_s);
+                return (struct reply_field){"Retry-After", text};
         default:
                 return (struct reply_field){0};
         }
@@ -93,19 +169,34 @@ void reply_append_error(struct strbuf *json, unsigned status, const char *code, 
 enum MHD_Result reply_refusal(struct request *request)
 {
         const struct refusal *refusal = &request->refusal;
+        char text[NUMBER_CHARS];
         struct strbuf json;
 
+        audit_refusal(request);
         strbuf_init(&json, REPLY_BYTES_MAX);
         reply_append_error(&json, refusal->status, refusal->code, refusal->message);
         unsigned status = refusal->status;
         struct MHD_Response *response = response_new(&json, &status);
-        struct reply_field field = reply_refusal_field(request);
+        struct reply_field field = refusal_field(request, text);
         if (response && field.name)
                 (void)MHD_add_response_header(response, field.name, field.value);
-        if (response && connection_over_limit(request->connection))
+        if (response && (refusal->closes || connection_over_limit(request->connection)))
                 (void)MHD_add_response_header(response, "Connection", "close");
         return queue(request, status, response);
 }
+
+void reply_cut(struct request *request)
+{
+        const struct refusal *refusal = &request->refusal;
+        char text[NUMBER_CHARS];
+
+        audit_refusal(request);
+        log_reply(request, refusal->status);
+        connection_cut(request->connection, refusal->status, refusal->code, refusal->message,
+                       refusal_field(request, text));
+}
+
+/* ---- what was asked for ---- */
 
 enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t age_s)
 {
@@ -136,8 +227,9 @@ static void append_id_url(const struct request *request, struct strbuf *json)
 {
         const struct job *job = request->job;
 
-        (void)strbuf_printf(json, "\"id\":\"%s\",\"url\":\"http://%s%s/status?id=%s\"", job->id,
-                            request->host, request->route->family, job->id);
+        (void)strbuf_printf(json, "\"id\":\"%s\",\"url\":\"%s://%s%s/status?id=%s\"", job->id,
+                            request->server->listener->scheme, request->host,
+                            request->route->family, job->id);
 }
 
 static void append_queued(const struct request *request, struct strbuf *json)

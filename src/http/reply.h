@@ -16,12 +16,15 @@ struct strbuf;
 /* The error in request->refusal, with its field. */
 enum MHD_Result reply_refusal(struct request *request);
 
+/* The same past libmicrohttpd, while the body is still coming; the connection ends. */
+void reply_cut(struct request *request);
+
 /* Appends the body of an error (contract, section 3). */
 void reply_append_error(struct strbuf *json, unsigned status, const char *code,
                         const char *message);
 
-/* Allow for 405 (RFC 9110, 15.5.6), Retry-After for 429 and 503. */
-struct reply_field reply_refusal_field(const struct request *request);
+/* 204 (RFC 9110, 15.3.5) with the fields that the response has, which is taken over. */
+enum MHD_Result reply_no_content(struct request *request, struct MHD_Response *response);
 
 /* request->job as it is now: queued, solved, or failed. */
 enum MHD_Result reply_job(struct request *request);

@@ -3,7 +3,9 @@
  */
 #include "base/loop.h"
 #include "engine/gateway.h"
+#include "http/caller.h"
 #include "http/guard.h"
+#include "http/origin.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
@@ -92,16 +94,35 @@ void request_end_holds(struct server *server)
         struct request *request, *next;
 
         DL_FOREACH_SAFE2 (server->held, request, next, held_next) {
-                if (request->held_for == HOLD_FOR_ANSWER)
+                if (request->held_for != HOLD_FOR_STORE)
                         on_hold_over(request);
         }
 }
 
-/* The store answers soon; for anything else the server, and the client, must want to wait. */
+void request_revoke_all(struct server *server)
+{
+        struct request *request, *next;
+
+        server->reloads++;
+        DL_FOREACH_SAFE2 (server->held, request, next, held_next) {
+                if (request->refusal.status != 0)
+                        continue;
+                caller_check_again(request);
+                if (request->refusal.status != 0)
+                        on_hold_over(request);
+        }
+}
+
 static bool may_hold(struct request *request, const struct hold *hold)
 {
-        if (hold->what == HOLD_FOR_STORE)
+        switch (hold->what) {
+        case HOLD_FOR_STORE: /* it answers soon */
                 return !request->server->closed;
+        case HOLD_FOR_PENALTY: /* it could be had for less by closing one side */
+                return !request->server->finishing;
+        case HOLD_FOR_ANSWER:
+                break;
+        }
         return !request->server->finishing && connection_hold(request->connection, request);
 }
 
@@ -134,6 +155,14 @@ bool request_hold(struct request *request, const struct hold *hold)
 
 /* ---- the phases ---- */
 
+static void read_address(struct request *request)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+        caller_address(info ? info->client_addr : NULL, request->address);
+}
+
 static struct request *request_new(struct server *server, struct MHD_Connection *mhd)
 {
         struct client_connection *connection = connection_of(mhd);
@@ -145,6 +174,7 @@ static struct request *request_new(struct server *server, struct MHD_Connection 
         request->mhd = mhd;
         request->connection = connection;
         request->phase = REQUEST_HEADERS;
+        read_address(request);
         server->requests++;
         return request;
 }
@@ -155,6 +185,8 @@ static enum MHD_Result on_headers(struct request *request, const char *url, cons
         guard_check(request, url, method, version);
         if (guard_refuses_at_once(request)) {
                 connection_enter(request->connection, CONNECTION_BUSY);
+                if (request->penalty_ms > 0)
+                        caller_turn_away(request);
                 return reply_refusal(request);
         }
         request->phase = REQUEST_BODY;
@@ -178,8 +210,9 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
         }
         request->discarded_bytes += (int64_t)bytes;
         if (guard_discards_too_much(request)) {
-                connection_cut(request->connection, request->refusal.status, request->refusal.code,
-                               request->refusal.message, reply_refusal_field(request));
+                if (request->penalty_ms > 0)
+                        caller_turn_away(request);
+                reply_cut(request);
                 return MHD_NO;
         }
         return MHD_YES;
@@ -193,8 +226,11 @@ static enum MHD_Result on_ready(struct request *request)
         if (request->server->closed && !request->job)
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped; ask again when it is back");
+        caller_check_again(request);
         if (request->refusal.status != 0)
-                return reply_refusal(request);
+                return caller_hold(request) ? MHD_YES : reply_refusal(request);
+        if (request->preflight)
+                return origin_reply_preflight(request);
         return request->cancels ? request->route->cancel(request) : request->route->handle(request);
 }
 
@@ -222,6 +258,7 @@ static void request_free(struct request *request)
 {
         assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
         loop_timer_free(request->hold_timer);
+        caller_end_penalty(request);
         body_unref(request->body);
         job_unref(request->job);
         request->server->requests--;

@@ -6,18 +6,20 @@
 #include <string.h>
 
 static const struct route tool_routes[] = {
-        {"/api/status", "/api", false, status_handle, status_cancel},
-        {"/api/solve", "/api", true, solve_handle, NULL},
-        {"/api/account/balance", "/api", false, balance_handle, NULL},
-        {"/status", "", false, status_handle, status_cancel},
-        {"/solve", "", true, solve_handle, NULL},
-        {"/balance", "", false, balance_handle, NULL},
+        {"/api/status", "/api", false, CALLER_CHECKED, status_handle, status_cancel},
+        {"/api/solve", "/api", true, CALLER_NEEDED, solve_handle, NULL},
+        {"/api/account/balance", "/api", false, CALLER_NEEDED, balance_handle, NULL},
+        {"/api/usage", "/api", false, CALLER_NEEDED, usage_handle, NULL},
+        {"/status", "", false, CALLER_CHECKED, status_handle, status_cancel},
+        {"/solve", "", true, CALLER_NEEDED, solve_handle, NULL},
+        {"/balance", "", false, CALLER_NEEDED, balance_handle, NULL},
+        {"/usage", "", false, CALLER_NEEDED, usage_handle, NULL},
 };
 
 static const struct route operator_routes[] = {
-        {"/metrics", "", false, metrics_handle, NULL},
-        {"/healthz", "", false, health_handle, NULL},
-        {"/readyz", "", false, ready_handle, NULL},
+        {"/metrics", "", false, CALLER_ANYBODY, metrics_handle, NULL},
+        {"/healthz", "", false, CALLER_ANYBODY, health_handle, NULL},
+        {"/readyz", "", false, CALLER_ANYBODY, ready_handle, NULL},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -28,8 +30,7 @@ static const struct {
         const char *advice;
 } tables[] = {
         [SERVER_FOR_TOOLS] = {tool_routes, COUNT(tool_routes),
-                              "/api/solve, /api/status?id=ID or /api/account/balance, or these "
-                              "without /api"},
+                              "/api/solve, /api/status?id=ID, /api/account/balance or /api/usage"},
         [SERVER_FOR_OPERATORS] = {operator_routes, COUNT(operator_routes),
                                   "/metrics, /healthz or /readyz"},
 };
@@ -70,4 +71,9 @@ bool route_allows(const struct route *route, const char *method)
         if (strcmp(method, "DELETE") == 0)
                 return route->cancel;
         return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+bool route_needs_client(const struct route *route, bool cancels)
+{
+        return route->caller == CALLER_NEEDED || (route->caller == CALLER_CHECKED && cancels);
 }

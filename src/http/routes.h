@@ -11,10 +11,18 @@
 
 struct request;
 
+/* What a route has to know of who is calling, where there are clients. */
+enum route_caller {
+        CALLER_ANYBODY, /* nothing: tokens are not looked at */
+        CALLER_CHECKED, /* a token that is shown must be right; only to cancel, one is needed */
+        CALLER_NEEDED,  /* a token is needed */
+};
+
 struct route {
         const char *path;
         const char *family; /* what stands before `/status` in the addresses it gives out */
         bool takes_body;    /* POST, else GET and HEAD */
+        enum route_caller caller;
         /*
          * Called when the request is whole, and again after it was held. Queues a reply, or holds
          * the request. Returns what the access handler of libmicrohttpd returns.
@@ -36,11 +44,15 @@ const char *route_advice(enum server_kind kind);
 const char *route_allow(const struct route *route);
 bool route_allows(const struct route *route, const char *method);
 
+/* Whether a token is needed, where there are clients. */
+bool route_needs_client(const struct route *route, bool cancels);
+
 /* The handlers, one file for each group. */
 enum MHD_Result solve_handle(struct request *request);
 enum MHD_Result status_handle(struct request *request);
 enum MHD_Result status_cancel(struct request *request);
 enum MHD_Result balance_handle(struct request *request);
+enum MHD_Result usage_handle(struct request *request);
 enum MHD_Result health_handle(struct request *request);
 enum MHD_Result ready_handle(struct request *request);
 enum MHD_Result metrics_handle(struct request *request);

@@ -4,15 +4,22 @@
  * libmicrohttpd's epoll descriptor is edge-triggered inside and watched level-triggered here. It
  * may have more to do than the descriptor shows (MHD_get_timeout), so before each wait of the loop
  * a prepare handle asks for that moment and sets a timer to it.
+ *
+ * As long as a TLS handshake waits for its client, libmicrohttpd takes the connection for ready and
+ * that moment is always now: a client that stops in the middle would keep the processor busy. So
+ * turns in which no handler was called come in a row only so often, and then after pauses; what
+ * comes on a socket still has its turn at once.
  */
 #include "http/server.h"
 
+#include "access/policy.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "config/config.h"
 #include "engine/gateway.h"
 #include "http/server_private.h"
+#include "http/tls.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,6 +35,10 @@
 
 #define WARN_AGAIN_MS 10000 /* the same trouble is told as often as this */
 
+#define IDLE_TURNS_FREE  8 /* an answer takes a few, in which no handler is called */
+#define IDLE_PAUSE_MS    1
+#define IDLE_PAUSE_SHARE 4 /* as many times as long as the turn before was */
+
 /* The handles close on their own time, so they outlive the server. */
 struct server_turn {
         struct server *server;
@@ -35,12 +46,19 @@ struct server_turn {
         uv_prepare_t prepare;
         uv_timer_t timer;
         int open_handles;
+        unsigned idle_turns; /* since a handler was called */
+        uint64_t turn_ns;    /* how long the last one took */
 };
 
 static void turn(struct server *server)
 {
+        struct server_turn *handles = server->turn;
+        uint64_t began_ns = uv_hrtime();
+
         server->again = false;
+        handles->idle_turns++;
         (void)MHD_run(server->daemon);
+        handles->turn_ns = uv_hrtime() - began_ns;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -55,22 +73,39 @@ static void on_turn_timer(uv_timer_t *timer)
         turn(((struct server_turn *)timer->data)->server);
 }
 
+/* In how many milliseconds libmicrohttpd wants its next turn. Returns false when only events count.
+ */
+static bool next_turn(const struct server_turn *handles, uint64_t *ret_ms)
+{
+        struct server *server = handles->server;
+        MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+
+        if (!server->again && MHD_get_timeout(server->daemon, &timeout_ms) != MHD_YES)
+                return false;
+        if (!server->again && timeout_ms == 0 && handles->idle_turns > IDLE_TURNS_FREE &&
+            connection_any_handshake(server->connections))
+                timeout_ms = IDLE_PAUSE_MS + IDLE_PAUSE_SHARE * handles->turn_ns / 1000000;
+        *ret_ms = timeout_ms;
+        return true;
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
         struct server_turn *handles = prepare->data;
-        struct server *server = handles->server;
-        MHD_UNSIGNED_LONG_LONG timeout_ms;
+        uv_handle_t *timer = (uv_handle_t *)&handles->timer;
+        uint64_t wait_ms;
 
-        if (server->again)
-                turn(server);
-        if (server->again)
-                timeout_ms = 0;
-        if (server->again || MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES) {
-                uv_update_time(prepare->loop);
-                (void)uv_timer_start(&handles->timer, on_turn_timer, timeout_ms, 0);
-        } else {
+        if (handles->server->again)
+                turn(handles->server);
+        if (!next_turn(handles, &wait_ms)) {
                 (void)uv_timer_stop(&handles->timer);
+                return;
         }
+        /* What else wakes the loop does not put the turn off. */
+        if (uv_is_active(timer) && uv_timer_get_due_in(&handles->timer) <= wait_ms)
+                return;
+        uv_update_time(prepare->loop);
+        (void)uv_timer_start(&handles->timer, on_turn_timer, wait_ms, 0);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -115,6 +150,17 @@ static int turn_start(struct server *server)
         (void)uv_prepare_start(&handles->prepare, on_prepare);
         server->turn = handles;
         return 0;
+}
+
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url,
+                                 const char *method, const char *version, const char *upload,
+                                 size_t *upload_bytes, void **request_arg)
+{
+        struct server *server = arg;
+
+        server->turn->idle_turns = 0;
+        return request_on_access(server, mhd, url, method, version, upload, upload_bytes,
+                                 request_arg);
 }
 
 static void on_mhd_log(void *arg, const char *format, va_list args)
@@ -174,9 +220,13 @@ static struct MHD_Daemon *start_daemon(struct server *server, int socket)
                 {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_on_notify, server},
                 {MHD_OPTION_END, 0, NULL},
         };
+        const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 
-        return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-                                NULL, NULL, request_on_access, server, MHD_OPTION_ARRAY, options,
+        if (!server->identity)
+                return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY,
+                                        options, MHD_OPTION_END);
+        return MHD_start_daemon(flags | MHD_USE_TLS, 0, NULL, NULL, on_access, server,
+                                MHD_OPTION_ARRAY, options, MHD_OPTION_ARRAY, tls_options(),
                                 MHD_OPTION_END);
 }
 
@@ -192,6 +242,8 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         server->loop = setup->loop;
         server->shared = setup->shared;
         server->listener = setup->listener;
+        server->policy = policy_ref(setup->policy);
+        server->identity = setup->identity ? tls_identity_ref(setup->identity) : NULL;
         server->inactivity_s = inactivity_s(gateway_config(setup->gateway));
         int r = connection_table_new(server, &server->connections);
         if (r == 0) {
@@ -207,6 +259,19 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         }
         *ret_server = server;
         return 0;
+}
+
+void server_reload(struct server *server, struct policy *policy, struct tls_identity *identity)
+{
+        struct policy *old_policy = server->policy;
+        struct tls_identity *old_identity = server->identity;
+
+        assert(!identity == !old_identity);
+        server->policy = policy_ref(policy);
+        server->identity = identity ? tls_identity_ref(identity) : NULL;
+        policy_unref(old_policy);
+        tls_identity_unref(old_identity);
+        request_revoke_all(server);
 }
 
 void server_finish(struct server *server)
@@ -230,13 +295,15 @@ void server_free(struct server *server)
 {
         if (!server)
                 return;
-        if (server->turn)
-                turn_stop(server->turn);
-        if (server->daemon) {
+        if (server->turn) {
                 /* What was resumed must get its turn before the end. */
                 turn(server);
-                MHD_stop_daemon(server->daemon);
+                turn_stop(server->turn);
         }
+        if (server->daemon)
+                MHD_stop_daemon(server->daemon);
         connection_table_free(server->connections);
+        policy_unref(server->policy);
+        tls_identity_unref(server->identity);
         free(server);
 }

@@ -19,8 +19,10 @@ struct config_listen;
 struct forwarder;
 struct gateway;
 struct loop;
+struct policy;
 struct server;
 struct strbuf;
+struct tls_identity;
 
 #define LISTENER_NAME_BYTES_MAX 64
 
@@ -28,6 +30,7 @@ struct strbuf;
 struct listener {
         int *sockets; /* one for each worker; -1 once a server owns it */
         int socket_count;
+        const char *scheme;                 /* "http" or "https" */
         char name[LISTENER_NAME_BYTES_MAX]; /* "127.0.0.1:8118", "[::1]:8118" */
 };
 
@@ -64,11 +67,20 @@ struct server_setup {
         struct loop *loop;
         struct server_shared *shared;
         struct listener *listener;
-        int socket_index; /* which of the listener's sockets; the server takes it over */
+        int socket_index;      /* which of the listener's sockets; the server takes it over */
+        struct policy *policy; /* the server takes a reference */
+        struct tls_identity *identity; /* likewise; NULL: plain HTTP */
 };
 
 /* What is passed must outlive the server. Returns 0 or -errno. */
 int server_new(const struct server_setup *setup, struct server **ret_server);
+
+/*
+ * A reload: takes references to both. New requests are judged by the new policy, new handshakes use
+ * the new identity. A request whose token is no client's any more is answered with 401, also where
+ * it is held. The identity must be NULL where it was. Thread: the loop's.
+ */
+void server_reload(struct server *server, struct policy *policy, struct tls_identity *identity);
 
 /*
  * The end, in two steps. server_finish(): what is held for an answer is answered with what there

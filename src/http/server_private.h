@@ -9,14 +9,17 @@
 #ifndef SOLVEGATE_HTTP_SERVER_PRIVATE_H
 #define SOLVEGATE_HTTP_SERVER_PRIVATE_H
 
+#include "access/sites.h"
+#include "access/token.h"
 #include "http/server.h"
+#include "job/job.h"
 #include "job/waiter.h"
 
 #include <microhttpd.h>
 
 struct body;
+struct client;
 struct client_connection;
-struct job;
 struct loop_timer;
 struct request;
 struct route;
@@ -32,6 +35,9 @@ struct server {
         struct loop *loop;
         struct server_shared *shared;
         const struct listener *listener;
+        struct policy *policy;         /* a reference */
+        unsigned reloads;              /* how often the policy was replaced */
+        struct tls_identity *identity; /* a reference, or NULL: plain HTTP */
         struct MHD_Daemon *daemon;
         struct server_turn *turn; /* the handles that drive the daemon */
         struct connection_table *connections;
@@ -54,15 +60,19 @@ enum request_phase {
 
 /* An error that was found before the body was read: it is answered when the body is over. */
 struct refusal {
-        unsigned status;  /* of HTTP; 0: none */
-        const char *code; /* of the contract */
+        unsigned status;       /* of HTTP; 0: none */
+        const char *code;      /* of the contract */
+        const char *challenge; /* of 401: the WWW-Authenticate field */
+        int64_t retry_after_s; /* 0: nothing better is known than soon */
+        bool closes;           /* the connection ends with it */
         char message[REFUSAL_BYTES_MAX];
 };
 
 /* What a request is held for, in this order. */
 enum hold_for {
-        HOLD_FOR_ANSWER, /* the job, or the balance, has come so far */
-        HOLD_FOR_STORE,  /* the job is stored, so that its id may leave */
+        HOLD_FOR_PENALTY, /* a wrong token is answered late */
+        HOLD_FOR_ANSWER,  /* the job, or the balance, has come so far */
+        HOLD_FOR_STORE,   /* the job is stored, so that its id may leave */
 };
 
 struct request {
@@ -76,6 +86,18 @@ struct request {
         struct body *body;       /* of a POST; the job's once it was taken */
         int64_t discarded_bytes; /* of the body of a refused request */
         const char *host;        /* the Host field; valid as long as the request */
+        const char *origin;      /* the Origin field, if it is a listed one, or NULL; likewise */
+        bool preflight;          /* the method is OPTIONS, and a browser asks (CORS) */
+        char address[JOB_ADDRESS_CHARS]; /* of the client, in numbers */
+
+        /* who is calling, from when the header was checked */
+        struct client *client;     /* NULL: not asked, not known, or nobody needs to be */
+        bool has_token;            /* it is known by a token that it showed */
+        struct token_digest token; /* valid with has_token */
+        unsigned reloads;          /* the server's, when that was found out */
+        int64_t penalty_ms;        /* how long the answer to its wrong token is to be held; above 0
+                                      it counts in the throttle */
+        char site[SITE_HOST_BYTES_MAX]; /* of its job, for the audit; "" if not known */
 
         /* while held, and when it goes on after that */
         struct job *job; /* a reference */
@@ -99,7 +121,7 @@ struct request {
  * way. Returns whether the request is held.
  */
 struct hold {
-        enum hold_for what; /* for the store it is held even if the client has closed its side */
+        enum hold_for what; /* for an answer it is held only as long as the client's side is open */
         enum waiter_level level;
         int64_t hold_ms;
         bool (*arm)(struct request *request);
@@ -107,8 +129,14 @@ struct hold {
 };
 bool request_hold(struct request *request, const struct hold *hold);
 
-/* Ends all holds for an answer: they are answered with what there is. */
+/* Ends all holds but those for the store: they are answered with what there is. */
 void request_end_holds(struct server *server);
+
+/*
+ * The server's policy was replaced: whose token is no client's any more is refused, now where it is
+ * held, else when it is answered. To be called after each replacement.
+ */
+void request_revoke_all(struct server *server);
 
 /* Handlers of libmicrohttpd's events. */
 enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const char *url,
@@ -164,6 +192,9 @@ struct client_connection *connection_of(struct MHD_Connection *mhd);
 /* A request line has come (MHD_OPTION_URI_LOG_CALLBACK): the rest of the header has its own time.
  */
 void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connection *mhd);
+
+/* Whether a TLS handshake is under way on any. */
+bool connection_any_handshake(struct connection_table *table);
 
 /* Says what is awaited from now on. */
 void connection_enter(struct client_connection *connection, enum connection_phase phase);

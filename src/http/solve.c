@@ -1,6 +1,7 @@
 /*
  * solve: POST /api/solve and /solve.
  */
+#include "access/clients.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "engine/forward.h"
@@ -16,6 +17,7 @@
 #include "job/body.h"
 #include "job/job.h"
 
+#include <string.h>
 #include <strings.h>
 
 static enum MHD_Result on_cache_control(void *arg, enum MHD_ValueKind kind, const char *name,
@@ -33,7 +35,9 @@ static enum MHD_Result on_cache_control(void *arg, enum MHD_ValueKind kind, cons
 static struct gateway_order read_order(struct request *request,
                                        char key[static JOB_KEY_BYTES_MAX + 1])
 {
-        struct gateway_order order = {.client = JOB_CLIENT_LOCAL};
+        struct gateway_order order = {.policy = request->server->policy,
+                                      .client = request->client,
+                                      .address = request->address};
         const char *field = request_field(request, "Idempotency-Key");
 
         (void)MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, on_cache_control,
@@ -51,18 +55,21 @@ static struct gateway_order read_order(struct request *request,
 static void submit(struct request *request)
 {
         struct server *server = request->server;
-        char message[GATEWAY_MESSAGE_BYTES_MAX], key[JOB_KEY_BYTES_MAX + 1];
+        char key[JOB_KEY_BYTES_MAX + 1];
+        struct gateway_told told = {0};
         struct gateway_order order = read_order(request, key);
 
         if (request->refusal.status != 0)
                 return;
         enum gateway_verdict verdict = gateway_submit(server->gateway, server->forwarder, &order,
-                                                      request->body, &request->job, message);
+                                                      request->body, &request->job, &told);
         body_unref(request->body);
         request->body = NULL;
+        memcpy(request->site, told.host, sizeof request->site);
         if (verdict == GATEWAY_SITE)
-                log_warning("job refused: %s", message);
-        verdict_refuse(request, verdict, message);
+                log_warning("job of %s refused: %s", request->client->name, told.message);
+        verdict_refuse(request, verdict, told.message);
+        request->refusal.retry_after_s = told.retry_after_s;
 }
 
 /* ---- the id leaves when the job is stored ---- */
@@ -97,7 +104,8 @@ static bool wait_for_store(struct request *request)
                 return true;
         if (!keep_done(scheduler_of(request), request->job))
                 verdict_refuse(request,
-                               gateway_withdraw(request->server->gateway, request->job, message),
+                               gateway_withdraw(request->server->gateway, request->server->loop,
+                                                request->job, message),
                                message);
         return false;
 }

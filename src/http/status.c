@@ -1,6 +1,7 @@
 /*
  * status: GET /api/status?id= and /status?id=, answered from memory; DELETE cancels.
  */
+#include "access/clients.h"
 #include "config/config.h"
 #include "engine/entry.h"
 #include "engine/gateway.h"
@@ -10,6 +11,14 @@
 #include "http/verdict.h"
 #include "http/wait.h"
 #include "job/results.h"
+
+#include <string.h>
+
+/* The id is a capability, so who shows no token may ask for any job; who shows one, for his own. */
+static bool is_foreign(const struct request *request)
+{
+        return request->has_token && strcmp(request->job->client, request->client->name) != 0;
+}
 
 static void find(struct request *request)
 {
@@ -22,6 +31,10 @@ static void find(struct request *request)
                 return;
         }
         request->job = results_find(gateway_results(request->server->gateway), id);
+        if (request->job && is_foreign(request)) {
+                job_unref(request->job);
+                request->job = NULL;
+        }
         if (!request->job)
                 request_refuse(
                         request, 404, "unknown_id",

@@ -21,6 +21,8 @@ void verdict_refuse(struct request *request, enum gateway_verdict verdict, const
                 [GATEWAY_NO_UPSTREAM] = {503, "no_upstream"},
                 [GATEWAY_STORE] = {503, "store_unavailable"},
                 [GATEWAY_KEY_REUSED] = {422, "key_reused"},
+                [GATEWAY_RATE_LIMITED] = {429, "rate_limited"},
+                [GATEWAY_QUOTA_EXCEEDED] = {429, "quota_exceeded"},
                 [GATEWAY_NO_MEMORY] = {503, "queue_full"},
         };
 

@@ -1,0 +1,131 @@
+/*
+ * origin: see origin.h.
+ */
+#include "http/origin.h"
+
+#include "access/policy.h"
+#include "config/config.h"
+#include "engine/gateway.h"
+#include "http/reply.h"
+#include "http/routes.h"
+#include "http/server_private.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_AGE_S "600" /* so long a browser need not ask again */
+
+/* What a page may send and read beyond what browsers allow anyway. */
+#define ALLOWED_FIELDS                                                                             \
+        "apikey, authorization, cache-control, content-type, idempotency-key, prefer, uid"
+#define EXPOSED_FIELDS                                                                             \
+        "Age, Cache-Status, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, "        \
+        "WWW-Authenticate"
+
+struct seen {
+        const char *origin; /* NULL: no such field */
+        bool several;
+};
+
+static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *name,
+                                const char *value)
+{
+        struct seen *seen = arg;
+
+        (void)kind;
+        if (strcasecmp(name, "Origin") != 0)
+                return MHD_YES;
+        seen->several = seen->origin != NULL;
+        seen->origin = value ? value : "";
+        return MHD_YES;
+}
+
+/* Whether the page came from here. */
+static bool is_own(const struct request *request, const char *origin)
+{
+        const char *scheme = request->server->listener->scheme;
+        size_t len = strlen(scheme);
+
+        return request->host && strncmp(origin, scheme, len) == 0 &&
+               strncmp(origin + len, "://", 3) == 0 &&
+               strcasecmp(origin + len + 3, request->host) == 0;
+}
+
+/* Origins are listed for tools; operators have pages of ours. */
+static bool may_call(const struct request *request, const struct seen *seen)
+{
+        if (seen->several)
+                return false;
+        if (request->server->kind == SERVER_FOR_OPERATORS)
+                return is_own(request, seen->origin);
+        return policy_allows_origin(request->server->policy, seen->origin);
+}
+
+static void refuse(struct request *request, const struct seen *seen)
+{
+        const char *file = gateway_config(request->server->gateway)->file;
+
+        if (seen->several)
+                request_refuse(request, 403, "forbidden_origin",
+                               "the Origin field stands there more than once; send it once");
+        else if (request->server->kind == SERVER_FOR_OPERATORS)
+                request_refuse(request, 403, "forbidden_origin",
+                               "only pages that came from this address may call it");
+        else if (strcmp(seen->origin, "null") == 0)
+                request_refuse(request, 403, "forbidden_origin",
+                               "a page without an origin (a file, a sandbox) may not call; serve "
+                               "it from a web server, and add that to origins in %s",
+                               file);
+        else
+                request_refuse(request, 403, "forbidden_origin",
+                               "pages of \"%.256s\" may not call; if it is yours, add it to "
+                               "origins in %s and reload (SIGHUP)",
+                               seen->origin, file);
+}
+
+void origin_check(struct request *request, const char *method)
+{
+        struct seen seen = {0};
+
+        (void)MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, on_field, &seen);
+        if (!seen.origin)
+                return;
+        if (!may_call(request, &seen)) {
+                refuse(request, &seen);
+                return;
+        }
+        if (request->server->kind == SERVER_FOR_OPERATORS)
+                return; /* to its own pages a browser shows every answer */
+        request->origin = seen.origin;
+        request->preflight = strcmp(method, "OPTIONS") == 0 &&
+                             request_field(request, "Access-Control-Request-Method");
+}
+
+void origin_add_fields(const struct request *request, struct MHD_Response *response)
+{
+        if (!request->origin)
+                return;
+        (void)MHD_add_response_header(response, "Access-Control-Allow-Origin", request->origin);
+        (void)MHD_add_response_header(response, "Access-Control-Expose-Headers", EXPOSED_FIELDS);
+        (void)MHD_add_response_header(response, "Vary", "Origin");
+}
+
+enum MHD_Result origin_reply_preflight(struct request *request)
+{
+        struct MHD_Response *response =
+                MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+        const char *private_network =
+                request_field(request, "Access-Control-Request-Private-Network");
+
+        if (!response)
+                return MHD_NO;
+        (void)MHD_add_response_header(response, "Access-Control-Allow-Methods",
+                                      route_allow(request->route));
+        (void)MHD_add_response_header(response, "Access-Control-Allow-Headers", ALLOWED_FIELDS);
+        (void)MHD_add_response_header(response, "Access-Control-Max-Age", MAX_AGE_S);
+        if (private_network && strcmp(private_network, "true") == 0)
+                (void)MHD_add_response_header(response, "Access-Control-Allow-Private-Network",
+                                              "true");
+        return reply_no_content(request, response);
+}

@@ -1,0 +1,29 @@
+/*
+ * origin: which web pages may call, and what their browsers are told (the Fetch standard, "CORS
+ * protocol"; RFC 6454).
+ *
+ * A browser sends the origin of the page along with whatever could change something, so a page that
+ * nobody listed can neither submit a job nor read an answer.
+ *
+ * Thread: the server's loop.
+ */
+#ifndef SOLVEGATE_HTTP_ORIGIN_H
+#define SOLVEGATE_HTTP_ORIGIN_H
+
+#include <microhttpd.h>
+
+struct request;
+
+/*
+ * Refuses what a page sends that may not call; sets request->origin, and request->preflight where
+ * the browser asks what the page may send. Requires that the host was looked at.
+ */
+void origin_check(struct request *request, const char *method);
+
+/* Adds what a browser needs to show the page an answer. */
+void origin_add_fields(const struct request *request, struct MHD_Response *response);
+
+/* Answers a preflight request. Requires a route. Returns as reply_refusal(). */
+enum MHD_Result origin_reply_preflight(struct request *request);
+
+#endif

@@ -1,0 +1,340 @@
+/*
+ * tls: see tls.h.
+ *
+ * libmicrohttpd gives every connection of a daemon the same credentials, for as long as the daemon
+ * lives. A certificate is to be replaced while it runs, so each connection is given others when it
+ * is opened (tls_begin), and those of the daemon hold nothing. libmicrohttpd ends a GnuTLS session
+ * before it says that its connection is closed, so a reference that is kept until then is enough.
+ */
+#include "http/tls.h"
+
+#include "base/strbuf.h"
+#include "config/config.h"
+#include "config/problem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX 262144
+
+/*
+ * Forward secrecy and authenticated encryption only, as RFC 9325 (4.2) recommends. Our order
+ * counts, which begins with what clients send a key share for: another first choice would cost them
+ * a round trip more.
+ */
+#define PRIORITIES                                                                                 \
+        "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"                                               \
+        ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA"                                                         \
+        ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"                              \
+        ":-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"                                \
+        ":-MAC-ALL:+AEAD:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:%SERVER_PRECEDENCE"
+
+struct tls_identity {
+        _Atomic unsigned references;
+        gnutls_certificate_credentials_t credentials; /* read only, which sessions may share */
+        int64_t until_ms;
+};
+
+/* ---- files ---- */
+
+struct file {
+        const char *path;
+        unsigned char *bytes;
+        size_t len;
+};
+
+static int refuse(const struct file *file, struct strbuf *problem, int error, const char *why)
+{
+        problem_write(problem, file->path, 0, "%s", why);
+        return error;
+}
+
+static void file_wipe(struct file *file)
+{
+        if (file->bytes)
+                explicit_bzero(file->bytes, file->len);
+        free(file->bytes);
+}
+
+static int file_refuse_open(const struct file *file, struct strbuf *problem, int error)
+{
+        problem_write(problem, file->path, 0, "cannot be read: %s; %s", strerror(error),
+                      error == EACCES ? "give the user that solvegate runs as read permission on it"
+                                      : "correct the path in listen.tls");
+        return -error;
+}
+
+static int file_check(const struct file *file, struct strbuf *problem, const struct stat *status)
+{
+        if (!S_ISREG(status->st_mode))
+                return refuse(file, problem, -EINVAL, "is no regular file; name a file in PEM");
+        if (status->st_size > FILE_BYTES_MAX)
+                return refuse(
+                        file, problem, -EFBIG,
+                        "is larger than 256 KiB; name the certificate or key of this listener "
+                        "alone");
+        return 0;
+}
+
+/* Reads what fits. Returns 0 or -errno; EFBIG: there is more. */
+static int read_bytes(int fd, struct file *file)
+{
+        while (file->len <= FILE_BYTES_MAX) {
+                ssize_t got = read(fd, file->bytes + file->len, FILE_BYTES_MAX + 1 - file->len);
+                if (got == 0)
+                        return 0;
+                if (got < 0 && errno != EINTR)
+                        return -errno;
+                file->len += got > 0 ? (size_t)got : 0;
+        }
+        return -EFBIG;
+}
+
+/*
+ * Opens without waiting, since a FIFO would hang the daemon, and looks at what was opened, not at
+ * the name, which may change meanwhile.
+ */
+static int file_read(struct file *file, struct stat *ret_status, struct strbuf *problem)
+{
+        int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+        if (fd < 0)
+                return file_refuse_open(file, problem, errno);
+        int r = fstat(fd, ret_status) < 0 ? file_refuse_open(file, problem, errno)
+                                          : file_check(file, problem, ret_status);
+        if (r == 0) {
+                file->bytes = malloc(FILE_BYTES_MAX + 1);
+                r = file->bytes ? read_bytes(fd, file) : -ENOMEM;
+                if (r < 0)
+                        (void)file_refuse_open(file, problem, -r);
+        }
+        (void)close(fd);
+        return r;
+}
+
+/* ---- identities ---- */
+
+/* What was read, as far as it came. */
+struct pair {
+        gnutls_x509_crt_t *chain;
+        unsigned chain_count;
+        gnutls_x509_privkey_t key;
+};
+
+static void pair_done(struct pair *pair)
+{
+        for (unsigned i = 0; i < pair->chain_count; i++)
+                gnutls_x509_crt_deinit(pair->chain[i]);
+        gnutls_free(pair->chain);
+        if (pair->key)
+                gnutls_x509_privkey_deinit(pair->key);
+}
+
+static int read_chain(const char *path, struct pair *pair, struct strbuf *problem)
+{
+        struct file file = {.path = path};
+        struct stat status;
+        int r = file_read(&file, &status, problem);
+
+        if (r == 0) {
+                const gnutls_datum_t datum = {file.bytes, (unsigned)file.len};
+                int error = gnutls_x509_crt_list_import2(&pair->chain, &pair->chain_count, &datum,
+                                                         GNUTLS_X509_FMT_PEM, 0);
+                if (error < 0) {
+                        /* Where it fails, there is nothing to free. */
+                        pair->chain = NULL;
+                        pair->chain_count = 0;
+                        problem_write(problem, path, 0,
+                                      "holds no certificate in PEM that can be read (%s); put the "
+                                      "listener's certificate first, then its chain",
+                                      gnutls_strerror(error));
+                        r = -EINVAL;
+                } else if (pair->chain_count > TLS_CHAIN_MAX) {
+                        r = refuse(&file, problem, -EINVAL,
+                                   "holds more than 16 certificates; leave the listener's own and "
+                                   "its chain");
+                }
+        }
+        file_wipe(&file);
+        return r;
+}
+
+static int check_key_mode(const struct file *file, mode_t mode, struct strbuf *problem)
+{
+        if (!(mode & (S_IROTH | S_IWOTH)))
+                return 0;
+        problem_write(problem, file->path, 0,
+                      "everybody on this machine can %s the key (mode %04o); run: chmod o-rwx %s",
+                      mode & S_IROTH ? "read" : "write", (unsigned)(mode & 07777), file->path);
+        return -EACCES;
+}
+
+static int read_key(const char *path, struct pair *pair, struct strbuf *problem)
+{
+        struct file file = {.path = path};
+        struct stat status;
+        int r = file_read(&file, &status, problem);
+
+        if (r == 0)
+                r = check_key_mode(&file, status.st_mode, problem);
+        if (r == 0 && gnutls_x509_privkey_init(&pair->key) < 0)
+                r = refuse(&file, problem, -ENOMEM,
+                           "no memory to hold it; free some and try again");
+        if (r == 0) {
+                const gnutls_datum_t datum = {file.bytes, (unsigned)file.len};
+                int error = gnutls_x509_privkey_import2(pair->key, &datum, GNUTLS_X509_FMT_PEM,
+                                                        NULL, 0);
+                if (error < 0) {
+                        problem_write(
+                                problem, path, 0,
+                                "holds no key in PEM that can be read (%s); name a key without "
+                                "a password",
+                                gnutls_strerror(error));
+                        r = -EINVAL;
+                }
+        }
+        file_wipe(&file);
+        return r;
+}
+
+static int match(const struct config_listen *config, const struct pair *pair,
+                 struct tls_identity *identity, struct strbuf *problem)
+{
+        int error = gnutls_certificate_set_x509_key(identity->credentials, pair->chain,
+                                                    (int)pair->chain_count, pair->key);
+
+        if (error >= 0) {
+                identity->until_ms = gnutls_x509_crt_get_expiration_time(pair->chain[0]) * 1000;
+                return 0;
+        }
+        if (error == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+                problem_write(problem, config->tls.certificate, 0,
+                              "is not of the key in %s; name a certificate and the key that it was "
+                              "made for",
+                              config->tls.key);
+        else
+                problem_write(problem, config->tls.certificate, 0,
+                              "cannot be used with the key in %s (%s); name another pair",
+                              config->tls.key, gnutls_strerror(error));
+        return error == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EINVAL;
+}
+
+int tls_identity_load(const struct config_listen *config, struct tls_identity **ret_identity,
+                      struct strbuf *problem)
+{
+        struct tls_identity *identity = calloc(1, sizeof *identity);
+        struct pair pair = {0};
+        int r = 0;
+
+        if (!identity || gnutls_certificate_allocate_credentials(&identity->credentials) < 0) {
+                free(identity);
+                return -ENOMEM;
+        }
+        atomic_init(&identity->references, 1);
+        r = read_chain(config->tls.certificate, &pair, problem);
+        if (r == 0)
+                r = read_key(config->tls.key, &pair, problem);
+        if (r == 0)
+                r = match(config, &pair, identity, problem);
+        pair_done(&pair);
+        if (r < 0) {
+                tls_identity_unref(identity);
+                return r;
+        }
+        *ret_identity = identity;
+        return 0;
+}
+
+struct tls_identity *tls_identity_ref(struct tls_identity *identity)
+{
+        (void)atomic_fetch_add(&identity->references, 1);
+        return identity;
+}
+
+void tls_identity_unref(struct tls_identity *identity)
+{
+        if (!identity || atomic_fetch_sub(&identity->references, 1) > 1)
+                return;
+        gnutls_certificate_free_credentials(identity->credentials);
+        free(identity);
+}
+
+int64_t tls_identity_until_ms(const struct tls_identity *identity)
+{
+        return identity->until_ms;
+}
+
+/* ---- connections ---- */
+
+/* libmicrohttpd wants a certificate, or somebody to ask for one; what has no identity gets none. */
+static int no_certificate(gnutls_session_t session, const gnutls_datum_t *authorities,
+                          int authority_count, const gnutls_pk_algorithm_t *algorithms,
+                          int algorithm_count, gnutls_pcert_st **ret_chain,
+                          unsigned *ret_chain_count, gnutls_privkey_t *ret_key)
+{
+        (void)session, (void)authorities, (void)authority_count;
+        (void)algorithms, (void)algorithm_count;
+        (void)ret_chain, (void)ret_chain_count, (void)ret_key;
+        return -1;
+}
+
+const struct MHD_OptionItem *tls_options(void)
+{
+        static char priorities[] = PRIORITIES;
+        static const struct MHD_OptionItem options[] = {
+                {MHD_OPTION_HTTPS_PRIORITIES, 0, priorities},
+                {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)no_certificate},
+                {MHD_OPTION_END, 0, NULL},
+        };
+
+        return options;
+}
+
+static gnutls_session_t session_of(struct MHD_Connection *mhd)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+        return info ? info->tls_session : NULL;
+}
+
+int tls_begin(struct MHD_Connection *mhd, const struct tls_identity *identity)
+{
+        gnutls_session_t session = session_of(mhd);
+
+        if (!session ||
+            gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity->credentials) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+bool tls_handshake_is_over(struct MHD_Connection *mhd)
+{
+        gnutls_session_t session = session_of(mhd);
+        /* GnuTLS has no question for this; before the end there is nothing to describe. */
+        char *description = session ? gnutls_session_get_desc(session) : NULL;
+        bool over = description || !session;
+
+        gnutls_free(description);
+        return over;
+}
+
+void tls_send_last(struct MHD_Connection *mhd, const void *bytes, size_t len)
+{
+        gnutls_session_t session = session_of(mhd);
+
+        /* GnuTLS refuses to send before the handshake is over, and where a record of
+         * libmicrohttpd's is half sent it goes on with that one: neither clear text nor a broken
+         * record leaves. */
+        if (session && gnutls_record_send(session, bytes, len) >= 0)
+                (void)gnutls_bye(session, GNUTLS_SHUT_WR);
+}

@@ -1,0 +1,60 @@
+/*
+ * tls: the certificate and key of a listener, and how its connections are secured. All of GnuTLS is
+ * in here; libmicrohttpd does the rest.
+ *
+ * An identity is immutable once loaded and shared by references. Each connection is bound to the
+ * one that was in force when it was opened, so a handshake that has begun with one ends with it,
+ * whatever a reload does. Thread: any who holds a reference.
+ */
+#ifndef SOLVEGATE_HTTP_TLS_H
+#define SOLVEGATE_HTTP_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct MHD_Connection;
+struct MHD_OptionItem;
+struct config_listen;
+struct strbuf;
+struct tls_identity;
+
+#define TLS_CHAIN_MAX 16 /* certificates of one identity */
+
+/*
+ * Loads the certificate, with its chain, and the key of a listener that has them, and checks that
+ * they belong together. A key that everybody can read is refused. On failure returns -errno and
+ * writes one line to problem, `FILE: what is wrong; how to mend it`, which never holds what is in a
+ * file.
+ */
+int tls_identity_load(const struct config_listen *config, struct tls_identity **ret_identity,
+                      struct strbuf *problem);
+
+struct tls_identity *tls_identity_ref(struct tls_identity *identity);
+
+/* Takes NULL. */
+void tls_identity_unref(struct tls_identity *identity);
+
+/* When its certificate expires, by the wall clock. */
+int64_t tls_identity_until_ms(const struct tls_identity *identity);
+
+/* The options that libmicrohttpd is started with, up to MHD_OPTION_END: TLS 1.2 and 1.3 only. */
+const struct MHD_OptionItem *tls_options(void);
+
+/*
+ * Binds a connection that was just opened to an identity. GnuTLS makes no copy of what is in it:
+ * the caller holds a reference until libmicrohttpd says that the connection is closed. Returns 0 or
+ * -ENOMEM; then its handshake will fail.
+ */
+int tls_begin(struct MHD_Connection *mhd, const struct tls_identity *identity);
+
+/* Whether its handshake has come to its end. Allocates for the answer. */
+bool tls_handshake_is_over(struct MHD_Connection *mhd);
+
+/*
+ * Writes to a connection past libmicrohttpd what is the last thing that is written to it, and its
+ * end, as far as the socket takes it. Before the handshake is over it writes nothing.
+ */
+void tls_send_last(struct MHD_Connection *mhd, const void *bytes, size_t len);
+
+#endif
