@@ -5,9 +5,11 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/credential.h"
+#include "daemon/identities.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "daemon/service.h"
+#include "daemon/warnings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,11 +37,12 @@ static int load_credentials(const struct config *config, struct credential ***re
         return 0;
 }
 
-static int check_done(const struct config *config, struct credential **credentials)
+static int check_done(const struct config *config, struct credential **credentials,
+                      struct tls_identity *const *identities)
 {
         for (size_t i = 0; i < config->upstreams_count; i++)
                 credential_free(credentials[i]);
-        service_warn(config);
+        warnings_log(config, identities);
         (void)fprintf(stderr, "%s: ok\n", config->file);
         return EXIT_SUCCESS;
 }
@@ -47,6 +50,7 @@ static int check_done(const struct config *config, struct credential **credentia
 int main(int argc, char **argv)
 {
         struct credential **credentials = NULL;
+        struct tls_identity **identities = NULL;
         struct config *config = NULL;
         struct options options;
         struct strbuf problem;
@@ -58,17 +62,21 @@ int main(int argc, char **argv)
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         int r = config_load(options.config_file, &config, &problem);
         if (r == 0)
+                r = identities_load(config, &identities, &problem);
+        if (r == 0)
                 r = load_credentials(config, &credentials, &problem);
         if (r < 0) {
                 (void)fprintf(stderr, "%s\n", problem.data ? problem.data : "solvegate: no memory");
                 status = EXIT_USAGE;
         } else if (options.check_only) {
-                status = check_done(config, credentials);
+                status = check_done(config, credentials, identities);
         } else {
                 log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
-                status = service_run(config, credentials);
+                status = service_run(config, credentials, identities);
         }
         free(credentials);
+        if (config)
+                identities_free(identities, config->listen_count);
         config_free(config);
         strbuf_done(&problem);
         return status;

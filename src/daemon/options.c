@@ -13,12 +13,13 @@ static const char usage[] =
         "usage: solvegate [-c FILE] [-t] [-V] [-h]\n"
         "\n"
         "  -c, --config FILE     read FILE instead of " DEFAULT_CONFIG_FILE "\n"
-        "  -t, --check-config    check the configuration and the credentials, and exit\n"
+        "  -t, --check-config    check the configuration, credentials and certificates, and exit\n"
         "  -V, --version         print the version and exit\n"
         "  -h, --help            print this and exit\n"
         "\n"
         "SIGTERM or SIGINT: take no more jobs, finish those under way, and exit 0.\n"
-        "A second one: exit at once. Exit status 2: wrong usage or configuration.\n";
+        "A second one: exit at once. SIGHUP: take over clients, sites, origins, names and\n"
+        "certificates from FILE, if it is right. Exit status 2: wrong usage or configuration.\n";
 
 bool options_parse(int argc, char **argv, struct options *ret_options, int *ret_status)
 {

@@ -14,6 +14,8 @@
 #include "config/config.h"
 #include "config/credential.h"
 #include "daemon/process.h"
+#include "daemon/reload.h"
+#include "daemon/warnings.h"
 #include "daemon/worker.h"
 #include "engine/gateway.h"
 #include "engine/scheduler.h"
@@ -44,6 +46,7 @@ static const int signal_numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
 
 struct service {
         const struct config *config;
+        struct tls_identity **identities; /* of the listeners, in force */
         struct gateway *gateway;
         struct loop *loop;
         struct server_shared shared;
@@ -56,6 +59,7 @@ struct service {
         int worker_count;
         int workers_started;
         int finished; /* how many workers have */
+        struct reload *reload;
         struct loop_timer *tick;
         struct loop_timer *drain_timer;
         struct loop_timer *store_timer;
@@ -124,17 +128,35 @@ static void on_stop_signal(struct service *service, int number)
         gateway_drain(service->gateway, service->loop, &service->idle);
 }
 
+/* ---- reloading ---- */
+
+static void on_reload_signal(const struct service *service)
+{
+        if (service->draining)
+                log_info("SIGHUP ignored: solvegate is stopping");
+        else
+                reload_begin(service->reload);
+}
+
+static void on_worker_reloaded(void *arg)
+{
+        struct service *service = arg;
+
+        if (reload_confirm(service->reload))
+                on_reload_signal(service);
+}
+
+/* ---- starting ---- */
+
 static void on_signal(uv_signal_t *handle, int number)
 {
         struct service *service = handle->data;
 
         if (number == SIGHUP)
-                log_warning("SIGHUP ignored: restart solvegate to read its configuration again");
+                on_reload_signal(service);
         else
                 on_stop_signal(service, number);
 }
-
-/* ---- starting ---- */
 
 static void on_tick(void *arg)
 {
@@ -185,13 +207,17 @@ static int open_listeners(struct service *service, struct strbuf *problem)
 static int open_admin(struct service *service, struct strbuf *problem)
 {
         const struct config *config = service->config;
-        const struct config_listen address = {config->admin.address, config->admin.port};
+        const struct config_listen address = {
+                .address = config->admin.address,
+                .port = config->admin.port,
+        };
         const struct server_setup setup = {
                 .kind = SERVER_FOR_OPERATORS,
                 .gateway = service->gateway,
                 .loop = service->loop,
                 .shared = &service->admin_shared,
                 .listener = &service->admin_listener,
+                .policy = gateway_policy(service->gateway),
         };
 
         if (!address.address)
@@ -215,14 +241,30 @@ static int make_workers(struct service *service)
                         .listener_count = service->listener_count,
                         .index = i,
                         .main_loop = service->loop,
+                        .news = {gateway_policy(service->gateway), service->identities},
+                        .reloaded = on_worker_reloaded,
                         .finished = on_worker_finished,
-                        .finished_arg = service,
+                        .arg = service,
                 };
                 r = worker_new(&setup, &service->workers[i]);
                 if (r == 0)
                         service->worker_count++;
         }
         return r;
+}
+
+static int make_reload(struct service *service)
+{
+        const struct reload_setup setup = {
+                .gateway = service->gateway,
+                .loop = service->loop,
+                .workers = service->workers,
+                .worker_count = service->worker_count,
+                .admin = service->admin,
+                .identities = service->identities,
+        };
+
+        return reload_new(&setup, &service->reload);
 }
 
 /* Signals go to the main thread alone: the others, and those of libraries, inherit a full mask. */
@@ -267,6 +309,8 @@ static int service_open(struct service *service, struct strbuf *problem)
         if (r == 0)
                 r = make_workers(service);
         if (r == 0)
+                r = make_reload(service);
+        if (r == 0)
                 r = start_workers(service);
         return r;
 }
@@ -276,6 +320,7 @@ static void service_close(struct service *service)
         for (int i = 0; i < service->worker_count; i++)
                 worker_free(service->workers[i]);
         free(service->workers);
+        reload_free(service->reload);
         for (size_t i = 0; i < service->listener_count; i++)
                 listener_close(&service->listeners[i]);
         free(service->listeners);
@@ -290,30 +335,16 @@ static void service_close(struct service *service)
         gateway_free(service->gateway);
 }
 
-void service_warn(const struct config *config)
-{
-        if (config->sites.allow.count == 0)
-                log_warning("sites.allow is empty: every job is refused");
-        for (size_t i = 0; i < config->sites.allow.count; i++) {
-                const char *pattern = config->sites.allow.items[i];
-                if (strcmp(pattern, "*") == 0)
-                        log_warning("sites.allow has \"*\": jobs for every site are relayed");
-                else if (strncmp(pattern, "*.", 2) == 0 && !strchr(pattern + 2, '.'))
-                        log_warning("sites.allow has \"%s\": jobs for a whole top-level domain are "
-                                    "relayed",
-                                    pattern);
-        }
-}
-
 /* What an operator should know at each start. */
-static void tell_start(const struct config *config, size_t file_limit)
+static void tell_start(const struct config *config, struct tls_identity *const *identities,
+                       size_t file_limit)
 {
         size_t wanted =
                 FILES_BESIDE + (size_t)config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
 
         log_info("solvegate " SOLVEGATE_VERSION " with %s: upstreams=%zu sites=%zu workers=%d",
                  config->file, config->upstreams_count, config->sites.allow.count, config->workers);
-        service_warn(config);
+        warnings_log(config, identities);
         for (size_t i = 0; i < config->upstreams_count; i++)
                 wanted += (size_t)config->upstreams[i].max_in_flight;
         if (wanted > file_limit)
@@ -322,20 +353,27 @@ static void tell_start(const struct config *config, size_t file_limit)
                             file_limit, wanted);
 }
 
+static void tell_listener(const struct listener *listener)
+{
+        (void)dprintf(STDERR_FILENO, "ready %s://%s\n", listener->scheme, listener->name);
+}
+
 /* One line for each listener, in a form that scripts may wait for; that for operators is the last.
  */
 static void tell_ready(const struct service *service)
 {
         for (size_t i = 0; i < service->listener_count; i++)
-                (void)dprintf(STDERR_FILENO, "ready http://%s\n", service->listeners[i].name);
+                tell_listener(&service->listeners[i]);
         if (service->admin)
-                (void)dprintf(STDERR_FILENO, "ready http://%s\n", service->admin_listener.name);
+                tell_listener(&service->admin_listener);
 }
 
-int service_run(const struct config *config, struct credential **credentials)
+int service_run(const struct config *config, struct credential **credentials,
+                struct tls_identity **identities)
 {
         struct service service = {
                 .config = config,
+                .identities = identities,
                 .shared.connections_max = config->limits.connections,
                 .admin_shared.connections_max = ADMIN_CONNECTIONS_MAX,
                 .idle.deliver = on_idle,
@@ -344,7 +382,7 @@ int service_run(const struct config *config, struct credential **credentials)
 
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         (void)signal(SIGPIPE, SIG_IGN);
-        tell_start(config, process_raise_file_limit());
+        tell_start(config, identities, process_raise_file_limit());
         int r = gateway_new(config, credentials, &problem, &service.gateway);
         if (r == 0)
                 r = transfer_global_init();

@@ -6,15 +6,15 @@
 
 struct config;
 struct credential;
-
-/* Warns of what is allowed and yet unwise. Thread: main. */
-void service_warn(const struct config *config);
+struct tls_identity;
 
 /*
  * Runs until a signal stops it. credentials has one for each upstream; they are taken over.
- * Returns the exit status of the process: 0 after a clean stop, 1 after a failure, which it has
- * logged. Thread: main, before there is any other.
+ * identities has one for each listener, NULL for plain HTTP: a reload replaces the references in
+ * it, and the caller drops them afterwards. Returns the exit status of the process: 0 after a clean
+ * stop, 1 after a failure, which it has logged. Thread: main, before there is any other.
  */
-int service_run(const struct config *config, struct credential **credentials);
+int service_run(const struct config *config, struct credential **credentials,
+                struct tls_identity **identities);
 
 #endif

@@ -32,7 +32,8 @@ struct worker {
         int finish_ticks;
         pthread_t thread;
         bool started;
-        struct told begin, abort, finish, stop, finished;
+        const struct worker_news *news; /* valid while reload is on the way */
+        struct told begin, reload, reloaded, kick, abort, finish, stop, finished;
 };
 
 static size_t requests(const struct worker *worker)
@@ -62,6 +63,28 @@ static void on_balance_tick(void *arg)
                          forwarder_transfers(worker->forwarder));
 }
 
+static void on_reload(struct mail *mail)
+{
+        struct worker *worker = ((struct told *)mail)->worker;
+        const struct worker_news *news = worker->news;
+
+        for (size_t i = 0; i < worker->setup.listener_count; i++)
+                server_reload(worker->servers[i], news->policy, news->identities[i]);
+        loop_post(worker->setup.main_loop, &worker->reloaded.mail);
+}
+
+static void on_reloaded(struct mail *mail)
+{
+        const struct worker_setup *setup = &((struct told *)mail)->worker->setup;
+
+        setup->reloaded(setup->arg);
+}
+
+static void on_kick(struct mail *mail)
+{
+        forwarder_kick(((struct told *)mail)->worker->forwarder);
+}
+
 static void on_abort(struct mail *mail)
 {
         forwarder_abort(((struct told *)mail)->worker->forwarder);
@@ -71,7 +94,7 @@ static void on_finished(struct mail *mail)
 {
         const struct worker_setup *setup = &((struct told *)mail)->worker->setup;
 
-        setup->finished(setup->finished_arg);
+        setup->finished(setup->arg);
 }
 
 static void on_finish_tick(void *arg)
@@ -135,6 +158,8 @@ static int make_servers(struct worker *worker)
                         .shared = setup->shared,
                         .listener = &setup->listeners[i],
                         .socket_index = setup->index,
+                        .policy = setup->news.policy,
+                        .identity = setup->news.identities[i],
                 };
                 r = server_new(&server, &worker->servers[i]);
         }
@@ -150,6 +175,9 @@ int worker_new(const struct worker_setup *setup, struct worker **ret_worker)
                 return -ENOMEM;
         worker->setup = *setup;
         worker->begin = (struct told){.mail.deliver = on_begin, .worker = worker};
+        worker->reload = (struct told){.mail.deliver = on_reload, .worker = worker};
+        worker->kick = (struct told){.mail.deliver = on_kick, .worker = worker};
+        worker->reloaded = (struct told){.mail.deliver = on_reloaded, .worker = worker};
         worker->abort = (struct told){.mail.deliver = on_abort, .worker = worker};
         worker->finish = (struct told){.mail.deliver = on_finish, .worker = worker};
         worker->stop = (struct told){.mail.deliver = on_stop, .worker = worker};
@@ -191,6 +219,17 @@ int worker_start(struct worker *worker)
         if (worker->started)
                 loop_post(worker->loop, &worker->begin.mail);
         return -r;
+}
+
+void worker_reload(struct worker *worker, const struct worker_news *news)
+{
+        worker->news = news; /* the mailbox's mutex makes it seen */
+        loop_post(worker->loop, &worker->reload.mail);
+}
+
+void worker_kick(struct worker *worker)
+{
+        loop_post(worker->loop, &worker->kick.mail);
 }
 
 void worker_abort(struct worker *worker)

@@ -10,8 +10,16 @@
 
 struct gateway;
 struct listener;
+struct policy;
 struct server_shared;
+struct tls_identity;
 struct worker;
+
+/* What its servers go by, from when they are told on; they take references of their own. */
+struct worker_news {
+        struct policy *policy;
+        struct tls_identity *const *identities; /* one for each listener; NULL: plain HTTP */
+};
 
 struct worker_setup {
         struct gateway *gateway;
@@ -20,8 +28,10 @@ struct worker_setup {
         size_t listener_count;
         int index; /* of the listeners' sockets */
         struct loop *main_loop;
-        void (*finished)(void *arg); /* called on main_loop after worker_finish() */
-        void *finished_arg;
+        struct worker_news news;     /* at first */
+        void (*reloaded)(void *arg); /* called on main_loop after worker_reload() */
+        void (*finished)(void *arg); /* likewise after worker_finish() */
+        void *arg;
 };
 
 /*
@@ -32,6 +42,18 @@ int worker_new(const struct worker_setup *setup, struct worker **ret_worker);
 
 /* Starts its thread. Returns 0 or -errno. */
 int worker_start(struct worker *worker);
+
+/*
+ * Gives all its servers what they go by from now on, and calls reloaded. news stay valid until
+ * then. Thread: main. Not to be called again before that, nor after worker_finish().
+ */
+void worker_reload(struct worker *worker, const struct worker_news *news);
+
+/*
+ * Sends what may be sent by now, since what a client may have in flight has changed. Thread: main.
+ * To be called once after each worker_reload().
+ */
+void worker_kick(struct worker *worker);
 
 /* Ends its jobs under way as outcome_unknown. Thread: main. Call it once. */
 void worker_abort(struct worker *worker);

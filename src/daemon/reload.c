@@ -1,0 +1,195 @@
+/*
+ * reload: see reload.h.
+ */
+#include "daemon/reload.h"
+
+#include "access/policy.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "config/config.h"
+#include "config/config_url.h"
+#include "daemon/identities.h"
+#include "daemon/warnings.h"
+#include "daemon/worker.h"
+#include "engine/gateway.h"
+#include "http/server.h"
+#include "http/tls.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBLEM_BYTES_MAX 4096
+
+enum reload_state {
+        RELOAD_IDLE,
+        RELOAD_TELLING, /* the workers are told, and have not all confirmed */
+};
+
+struct reload {
+        struct reload_setup setup;
+        enum reload_state state;
+        /* valid while telling */
+        struct config *loaded;
+        struct tls_identity **identities; /* of the listeners of the loaded one */
+        struct policy *policy;            /* a reference */
+        struct worker_news news;
+        int awaited; /* workers that have not confirmed */
+        bool again;  /* another reload was asked for */
+};
+
+static const struct config *running(const struct reload *reload)
+{
+        return gateway_config(reload->setup.gateway);
+}
+
+int reload_new(const struct reload_setup *setup, struct reload **ret_reload)
+{
+        struct reload *reload = calloc(1, sizeof *reload);
+
+        if (!reload)
+                return -ENOMEM;
+        reload->setup = *setup;
+        *ret_reload = reload;
+        return 0;
+}
+
+/* What was read is not needed any more. */
+static void forget(struct reload *reload)
+{
+        if (reload->loaded)
+                identities_free(reload->identities, reload->loaded->listen_count);
+        reload->identities = NULL;
+        policy_unref(reload->policy);
+        reload->policy = NULL;
+        config_free(reload->loaded);
+        reload->loaded = NULL;
+        reload->state = RELOAD_IDLE;
+}
+
+void reload_free(struct reload *reload)
+{
+        if (!reload)
+                return;
+        forget(reload);
+        free(reload);
+}
+
+/* ---- the beginning ---- */
+
+static bool same_listener(const struct config_listen *a, const struct config_listen *b)
+{
+        return a->port == b->port && config_url_same_address(a->address, b->address);
+}
+
+/*
+ * Which listener of the loaded configuration a running one is: the one in its place, unless it has
+ * moved. Returns listen_count where it is gone; then it runs on as it is until the restart.
+ */
+static size_t find_listener(const struct reload *reload, size_t i)
+{
+        const struct config_listen *listen = &running(reload)->listen[i];
+        const struct config *loaded = reload->loaded;
+
+        if (i < loaded->listen_count && same_listener(listen, &loaded->listen[i]))
+                return i;
+        for (size_t j = 0; j < loaded->listen_count; j++) {
+                if (same_listener(listen, &loaded->listen[j]))
+                        return j;
+        }
+        return loaded->listen_count;
+}
+
+/* Whether a listener speaks TLS at all does not change while it runs. */
+static void replace_identities(struct reload *reload)
+{
+        for (size_t i = 0; i < running(reload)->listen_count; i++) {
+                struct tls_identity **place = &reload->setup.identities[i];
+                size_t j = find_listener(reload, i);
+                if (j == reload->loaded->listen_count || !*place || !reload->identities[j])
+                        continue;
+                tls_identity_unref(*place);
+                *place = tls_identity_ref(reload->identities[j]);
+        }
+}
+
+/* Makes everything that can fail. */
+static int read_all(struct reload *reload, struct strbuf *problem)
+{
+        int r = config_load(running(reload)->file, &reload->loaded, problem);
+
+        if (r == 0)
+                r = identities_load(reload->loaded, &reload->identities, problem);
+        if (r == 0)
+                r = gateway_prepare(reload->setup.gateway, reload->loaded, &reload->policy);
+        return r;
+}
+
+static void tell(struct reload *reload)
+{
+        const struct reload_setup *setup = &reload->setup;
+
+        replace_identities(reload);
+        reload->state = RELOAD_TELLING;
+        reload->again = false;
+        reload->awaited = setup->worker_count;
+        reload->news = (struct worker_news){reload->policy, setup->identities};
+        if (setup->admin)
+                server_reload(setup->admin, reload->policy, NULL);
+        for (int i = 0; i < setup->worker_count; i++)
+                worker_reload(setup->workers[i], &reload->news);
+}
+
+void reload_begin(struct reload *reload)
+{
+        struct strbuf problem;
+
+        if (reload->state == RELOAD_TELLING) {
+                reload->again = true;
+                return;
+        }
+        strbuf_init(&problem, PROBLEM_BYTES_MAX);
+        int r = read_all(reload, &problem);
+        if (r < 0) {
+                log_error("configuration not taken over, the running one stays in force: %s",
+                          problem.len > 0 ? problem.data : strerror(-r));
+                forget(reload);
+        } else {
+                tell(reload);
+        }
+        strbuf_done(&problem);
+}
+
+/* ---- the end ---- */
+
+static void warn_of_restart(void *arg, const char *key)
+{
+        (void)arg;
+        log_warning("%s has changed, which takes a restart: the old value stays", key);
+}
+
+static void finish(struct reload *reload)
+{
+        const struct reload_setup *setup = &reload->setup;
+        const struct config *loaded = reload->loaded;
+
+        gateway_enforce(setup->gateway, setup->loop, reload->policy);
+        for (int i = 0; i < setup->worker_count; i++)
+                worker_kick(setup->workers[i]);
+        gateway_reopen_audit(setup->gateway);
+        config_compare(running(reload), loaded, warn_of_restart, NULL);
+        warnings_log(loaded, reload->identities);
+        log_info("reloaded %s: clients=%zu sites=%zu origins=%zu", loaded->file,
+                 loaded->clients_count, loaded->sites.allow.count, loaded->origins.count);
+        forget(reload);
+}
+
+bool reload_confirm(struct reload *reload)
+{
+        assert(reload->state == RELOAD_TELLING && reload->awaited > 0);
+        if (--reload->awaited > 0)
+                return false;
+        finish(reload);
+        return reload->again;
+}

@@ -1,0 +1,13 @@
+/*
+ * warnings: what a configuration allows and is yet unwise, or has no effect.
+ */
+#ifndef SOLVEGATE_DAEMON_WARNINGS_H
+#define SOLVEGATE_DAEMON_WARNINGS_H
+
+struct config;
+struct tls_identity;
+
+/* Logs them, one line each. identities are those of its listeners. */
+void warnings_log(const struct config *config, struct tls_identity *const *identities);
+
+#endif
