@@ -1,0 +1,226 @@
+/*
+ * audit_verify: `audit verify`. Several files are verified as one chain, in the order given.
+ */
+#include "ctl/command.h"
+#include "ctl/lines.h"
+#include "ctl/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_DIRECTORY "/var/lib/solvegate"
+#define FILE_NAME         "audit.jsonl"
+#define STANDARD_INPUT    "-"
+
+struct verifier {
+        struct report report;
+        struct audit_chain chain;
+        bool begun;         /* the chain hangs on a line that was read */
+        int64_t piece_line; /* one that is no record, if the next does not tell of it; 0: none */
+};
+
+static struct report_file *current_file(struct verifier *verifier)
+{
+        return &verifier->report.files[verifier->report.files_count - 1];
+}
+
+/* The line before is not told of by the next one, or there is none. */
+static void settle_piece(struct verifier *verifier)
+{
+        if (verifier->piece_line > 0)
+                report_fault(&verifier->report, verifier->piece_line,
+                             "is no line of an audit, or was cut off");
+        verifier->piece_line = 0;
+}
+
+static void report_gap(struct verifier *verifier, int64_t line, int64_t before, int64_t seq)
+{
+        if (!verifier->begun)
+                report_fault(&verifier->report, line,
+                             "lines before it are missing: a file begins with the event opened");
+        else if (seq == before + 1)
+                report_fault(&verifier->report, line,
+                             "tells of a line that was cut off before it, which is missing");
+        else
+                report_fault(&verifier->report, line,
+                             "lines before it are missing: seq %" PRId64 " to %" PRId64, before + 1,
+                             seq - 1);
+}
+
+/* A sound line that is not where it belongs. */
+static void report_place(struct verifier *verifier, int64_t line, int64_t before, int64_t seq)
+{
+        if (line == 1 && verifier->report.files_count > 1 && seq == 1)
+                report_fault(&verifier->report, line,
+                             "a chain begins anew; verify it alone, or give the oldest file first");
+        else
+                report_fault(&verifier->report, line,
+                             "is out of place, or stands twice: seq %" PRId64 " after %" PRId64,
+                             seq, before);
+}
+
+static void report_verdict(struct verifier *verifier, enum audit_verdict verdict, int64_t line,
+                           int64_t before, int64_t seq)
+{
+        struct report *report = &verifier->report;
+
+        switch (verdict) {
+        case AUDIT_SOUND:
+                break;
+        case AUDIT_SOUND_AFTER_PIECE:
+                verifier->piece_line = 0;
+                current_file(verifier)->pieces++;
+                break;
+        case AUDIT_NO_RECORD:
+                settle_piece(verifier);
+                verifier->piece_line = line;
+                return;
+        case AUDIT_CHANGED:
+                report_fault(report, line, "was changed: its hash is not that of its text");
+                break;
+        case AUDIT_AFTER_GAP:
+                report_gap(verifier, line, before, seq);
+                break;
+        case AUDIT_OUT_OF_PLACE:
+                report_place(verifier, line, before, seq);
+                break;
+        case AUDIT_AFTER_OTHER:
+                report_fault(report, line,
+                             "does not hang on the line before it, which was put in its place");
+                break;
+        }
+}
+
+/* A file after the first may begin a chain of its own: that is told once, not of each line. */
+static int begin_anew(struct verifier *verifier, const char *line, size_t len)
+{
+        enum audit_verdict verdict;
+
+        audit_chain_init(&verifier->chain);
+        return audit_chain_verify(&verifier->chain, line, len, true, &verdict);
+}
+
+static int verify_line(struct verifier *verifier, const char *line, size_t len)
+{
+        struct report_file *file = current_file(verifier);
+        struct audit_line read = {0};
+        enum audit_verdict verdict;
+        int64_t before = verifier->chain.seq;
+
+        file->lines++;
+        int r = audit_chain_verify(&verifier->chain, line, len, !verifier->begun, &verdict);
+        if (r < 0)
+                return r;
+        if (verdict != AUDIT_NO_RECORD && verdict != AUDIT_SOUND_AFTER_PIECE)
+                settle_piece(verifier);
+        (void)audit_line_read(line, len, &read);
+        report_verdict(verifier, verdict, file->lines, before, read.seq);
+        if (verdict == AUDIT_NO_RECORD || verdict == AUDIT_CHANGED)
+                return 0;
+        verifier->begun = true;
+        file->first_seq = file->first_seq > 0 ? file->first_seq : read.seq;
+        file->last_seq = read.seq > file->last_seq ? read.seq : file->last_seq;
+        if (verdict == AUDIT_OUT_OF_PLACE && file->lines == 1 && read.seq == 1)
+                r = begin_anew(verifier, line, len);
+        return r;
+}
+
+static int verify_lines(struct verifier *verifier, struct lines *lines)
+{
+        const char *line;
+        bool ended = true;
+        size_t len;
+        int r;
+
+        while ((r = lines_next(lines, &line, &len, &ended)) > 0) {
+                if (ended)
+                        r = verify_line(verifier, line, len);
+                else
+                        report_fault(&verifier->report, ++current_file(verifier)->lines,
+                                     "has no end: it was cut off, or is being written now");
+                if (r < 0)
+                        return r;
+        }
+        settle_piece(verifier);
+        if (r == 0 && current_file(verifier)->lines == 0)
+                report_fault(&verifier->report, 1, "there is no line at all");
+        return r;
+}
+
+static int verify_descriptor(struct verifier *verifier, int fd)
+{
+        struct lines *lines = calloc(1, sizeof *lines);
+
+        if (!lines)
+                return -ENOMEM;
+        lines->fd = fd;
+        int r = verify_lines(verifier, lines);
+        free(lines);
+        return r;
+}
+
+static int verify_file(struct verifier *verifier, const char *name)
+{
+        bool standard_input = strcmp(name, STANDARD_INPUT) == 0;
+        int fd = standard_input ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+        if (fd < 0)
+                return -errno;
+        verifier->report.files[verifier->report.files_count++].name = name;
+        int r = verify_descriptor(verifier, fd);
+        if (!standard_input)
+                (void)close(fd);
+        return r;
+}
+
+static int verify_files(struct verifier *verifier, int count, char *const *names)
+{
+        for (int i = 0; i < count; i++) {
+                int r = verify_file(verifier, names[i]);
+                if (r < 0) {
+                        (void)fprintf(stderr, "solvegatectl: %s: %s\n", names[i], strerror(-r));
+                        return r;
+                }
+        }
+        if (verifier->begun)
+                memcpy(verifier->report.last_hash, verifier->chain.hash,
+                       sizeof verifier->report.last_hash);
+        return 0;
+}
+
+static int verify(int count, char *const *names, bool json)
+{
+        struct verifier verifier = {0};
+
+        audit_chain_init(&verifier.chain);
+        verifier.report.files = calloc((size_t)count, sizeof *verifier.report.files);
+        int r = verifier.report.files ? 0 : -ENOMEM;
+        if (r == 0)
+                r = verify_files(&verifier, count, names);
+        if (r == 0)
+                r = report_print(&verifier.report, json);
+        bool good = r == 0 && verifier.report.faults_count == 0;
+        free(verifier.report.files);
+        return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int audit_command_verify(const struct arguments *arguments)
+{
+        const char *directory = getenv("STATE_DIRECTORY");
+        char *name = NULL;
+
+        if (arguments->count > 0)
+                return verify(arguments->count, arguments->items, arguments->json);
+        if (!directory || directory[0] == '\0')
+                directory = DEFAULT_DIRECTORY;
+        if (asprintf(&name, "%s/" FILE_NAME, directory) < 0)
+                return EXIT_FAILURE;
+        int status = verify(1, &name, arguments->json);
+        free(name);
+        return status;
+}

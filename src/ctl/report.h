@@ -1,0 +1,45 @@
+/*
+ * report: what verifying the audit has found, for people or as JSON.
+ */
+#ifndef SOLVEGATE_CTL_REPORT_H
+#define SOLVEGATE_CTL_REPORT_H
+
+#include "access/audit_chain.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REPORT_FAULTS_MAX     20 /* beyond, they are only counted */
+#define REPORT_TEXT_BYTES_MAX 160
+
+struct report_file {
+        const char *name;
+        int64_t lines;
+        int64_t first_seq, last_seq; /* of its sound lines; 0: it has none */
+        int64_t faults;
+        int64_t pieces; /* lines that were cut off in a crash, and told of */
+};
+
+struct report_fault {
+        const char *file;
+        int64_t line;
+        char text[REPORT_TEXT_BYTES_MAX];
+};
+
+struct report {
+        struct report_file *files;
+        size_t files_count;
+        struct report_fault faults[REPORT_FAULTS_MAX];
+        int64_t faults_count; /* all of them */
+        char last_hash[AUDIT_HASH_CHARS + 1];
+};
+
+/* Notes a fault of the last file. */
+void report_fault(struct report *report, int64_t line, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* Prints it. Returns 0 or -errno. */
+int report_print(const struct report *report, bool json);
+
+#endif

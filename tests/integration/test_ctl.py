@@ -1,0 +1,366 @@
+"""solvegatectl: tokens, and audit files that somebody has tampered with. No daemon runs here; the
+files are made and judged by lib/audit.py, which shares no code with the program."""
+
+import hashlib
+import json
+import os
+import pty
+import re
+import subprocess
+import termios
+
+import pytest
+
+from lib import audit
+from lib.build import BUILD, patience
+
+PROGRAM = BUILD / "solvegatectl"
+LINES = 12
+
+TOKEN = re.compile(r"sgt_[A-Za-z0-9_-]{40}")
+CONFIGURATION = re.compile(r'\{ name = "(.*)"; token_sha256 = "([0-9a-f]{64})"; \}')
+
+
+def ctl(*arguments, stdin=b"", environment=None):
+    done = subprocess.run([PROGRAM, *map(str, arguments)], input=stdin, capture_output=True,
+                          timeout=patience(60), check=False,
+                          env={**os.environ, **(environment or {})})
+    for output in (done.stdout, done.stderr):
+        assert b"Sanitizer" not in output and b"runtime error" not in output, output
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def verify(*paths):
+    """The exit status, and the lines with faults as the program names them."""
+    status, out, _ = ctl("--json", "audit", "verify", *paths)
+    report = json.loads(out)
+    assert report["ok"] == (status == 0) == (report["faults_count"] == 0)
+    return status, [(fault["file"], fault["line"]) for fault in report["faults"]]
+
+
+@pytest.fixture
+def trail(tmp_path):
+    """A file of the audit, and its lines."""
+    path = tmp_path / audit.NAME
+    return path, audit.Chain().file(path, LINES)
+
+
+# Tokens
+
+
+def test_a_new_token_comes_with_the_line_to_paste():
+    status, out, hint = ctl("token", "new", "ci")
+    token, line = out.splitlines()
+    assert status == 0
+    assert TOKEN.fullmatch(token)
+    assert CONFIGURATION.fullmatch(line).groups() == ("ci", sha256(token))
+    assert "clients" in hint and token not in hint
+
+
+def test_a_new_token_is_json_on_request():
+    status, out, hint = ctl("token", "new", "ci", "--json")
+    told = json.loads(out)
+    assert status == 0 and not hint
+    assert told == {"name": "ci", "token": told["token"], "token_sha256": sha256(told["token"])}
+
+
+def test_two_tokens_differ():
+    assert len({ctl("token", "new", "ci")[1].split()[0] for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", ".hidden", 'a"b', "a;b", "ü", "x" * 65])
+def test_a_name_that_no_client_can_have_gets_no_token(name):
+    status, out, complaint = ctl("token", "new", name)
+    assert status == 2 and not out and "name" in complaint
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_hash_of_a_token_is_its_sha256(end):
+    token = "sgt_" + "x" * 40
+    assert ctl("token", "hash", stdin=(token + end).encode()) == (0, f"{sha256(token)}\n", "")
+    status, out, _ = ctl("--json", "token", "hash", stdin=token.encode())
+    assert (status, json.loads(out)) == (0, {"token_sha256": sha256(token)})
+
+
+def test_a_short_token_is_hashed_with_a_warning():
+    status, out, warning = ctl("token", "hash", stdin=b"x" * 26)
+    assert (status, out) == (0, sha256("x" * 26) + "\n") and "26 characters" in warning
+    assert ctl("token", "hash", stdin=b"x" * 27)[2] == ""
+
+
+@pytest.mark.parametrize("text, words", [
+    (b"", "no token"),
+    (b"\n", "no token"),
+    (b"first-token-of-two\nsecond\n", "more than one line"),
+    (b"x" * 513, "longer than 512"),
+    (b"x" * 100000, "longer than 512"),
+    (b"with space", "white space"),
+    (b"with\rreturn\n", "white space"),
+    (b"with\0nul", "white space"),
+    ("ümlaut".encode(), "non-ASCII"),
+])
+def test_what_no_client_can_send_is_not_hashed(text, words):
+    status, out, complaint = ctl("token", "hash", stdin=text)
+    assert (status, out) == (1, "") and words in complaint
+    assert "first-token-of-two" not in complaint
+
+
+def test_the_longest_token_is_hashed():
+    assert ctl("token", "hash", stdin=b"x" * 512 + b"\n")[1] == sha256("x" * 512) + "\n"
+
+
+def test_a_token_typed_at_a_terminal_is_not_shown():
+    token = "sgt_" + "t" * 40
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "r+b", buffering=0) as terminal:
+        child = subprocess.Popen([PROGRAM, "token", "hash"], stdin=theirs, stdout=subprocess.PIPE,
+                                 stderr=theirs)
+        shown = b""
+        while b"token: " not in shown:
+            shown += terminal.read(1)
+        terminal.write(token.encode() + b"\n")
+        out, _ = child.communicate(timeout=patience(60))
+        assert termios.tcgetattr(theirs)[3] & termios.ECHO  # and the terminal is as it was
+        os.close(theirs)
+        shown += read_rest(terminal)
+    assert out.decode() == sha256(token) + "\n"
+    assert token.encode() not in shown
+
+
+def read_rest(terminal):
+    rest = b""
+    try:
+        while piece := terminal.read(4096):
+            rest += piece
+    except OSError:  # its other side is closed
+        pass
+    return rest
+
+
+# The command line
+
+
+def test_help_names_each_command_and_version_the_program():
+    status, out, _ = ctl("--help")
+    assert status == 0
+    assert all(name in out for name in ("token new NAME", "token hash", "audit verify [FILE...]"))
+    assert ctl("-V")[1].startswith("solvegatectl ")
+
+
+@pytest.mark.parametrize("arguments", [
+    (), ("token",), ("token", "old"), ("status",), ("audit", "token"), ("token", "new"),
+    ("token", "new", "a", "b"), ("token", "hash", "x"), ("--socket", "/x", "token", "hash"),
+])
+def test_wrong_usage_is_told_with_exit_status_2(arguments):
+    status, out, complaint = ctl(*arguments)
+    assert status == 2 and not out and "solvegatectl" in complaint
+
+
+def test_an_unknown_command_is_told_with_those_there_are():
+    complaint = ctl("jobs", "list")[2]
+    assert all(word in complaint for word in ("jobs list", "token new", "token hash",
+                                              "audit verify"))
+
+
+# A sound audit
+
+
+def test_a_sound_file_is_told_with_its_last_hash(trail):
+    path, lines = trail
+    assert not audit.faults(path)
+    status, out, complaint = ctl("audit", "verify", path)
+    last_hash = audit.parse(lines[-1])["hash"]
+    assert (status, complaint) == (0, "")
+    assert out == f"{path}: {LINES} lines, seq 1 to {LINES}, ok\nlast hash {last_hash}\n"
+
+
+def test_a_report_is_json_on_request(trail):
+    path, lines = trail
+    status, out, _ = ctl("audit", "verify", path, "--json")
+    assert status == 0
+    assert json.loads(out) == {
+        "ok": True,
+        "files": [{"file": str(path), "lines": LINES, "first_seq": 1, "last_seq": LINES,
+                   "cut_off": 0, "faults": 0}],
+        "faults": [],
+        "faults_count": 0,
+        "last_hash": audit.parse(lines[-1])["hash"],
+    }
+
+
+def test_the_file_in_the_state_directory_is_verified_if_none_is_named(trail):
+    path, _ = trail
+    status, out, _ = ctl("audit", "verify", environment={"STATE_DIRECTORY": str(path.parent)})
+    assert status == 0 and out.startswith(f"{path}: {LINES} lines")
+
+
+def test_standard_input_is_verified(trail):
+    path, _ = trail
+    status, out, _ = ctl("audit", "verify", "-", stdin=path.read_bytes())
+    assert status == 0 and out.startswith(f"-: {LINES} lines")
+
+
+def test_a_large_file_is_verified(tmp_path):
+    path = tmp_path / audit.NAME
+    audit.Chain().file(path, 5000)
+    assert path.stat().st_size > 1 << 20
+    assert verify(path) == (0, [])
+
+
+def test_rotated_files_are_one_chain_in_their_order(tmp_path):
+    chain, old, new = audit.Chain(), tmp_path / "audit.jsonl.1", tmp_path / audit.NAME
+    chain.file(old, LINES)
+    chain.file(new, LINES, entry=LINES // 2)
+    assert not audit.faults(old, new)
+    assert verify(old, new) == (0, [])
+    assert verify(new) == (0, [])
+    assert verify(new, old)[1][0] == (str(old), 1)
+
+
+def test_a_file_missing_between_two_is_found_at_the_begin_of_the_next(tmp_path):
+    chain, paths = audit.Chain(), [tmp_path / f"audit.{number}" for number in range(3)]
+    for path in paths:
+        chain.file(path, LINES)
+    assert verify(paths[0], paths[2]) == (1, [(str(paths[2]), 1)])
+
+
+def test_a_chain_that_begins_anew_is_told_once(tmp_path):
+    first, second = tmp_path / "audit.1", tmp_path / "audit.2"
+    audit.Chain().file(first, LINES)
+    audit.Chain().file(second, LINES)
+    status, out, _ = ctl("audit", "verify", first, second)
+    assert status == 1
+    assert out.startswith(f"{second}:1: a chain begins anew")
+    assert verify(first, second)[1] == [(str(second), 1)]
+
+
+def test_a_line_cut_off_in_a_crash_and_told_of_is_no_fault(tmp_path):
+    path, chain = tmp_path / audit.NAME, audit.Chain()
+    lines = chain.file(path, LINES)
+    piece = lines[3][:40]
+    lines += [piece, chain.torn(piece), chain.line()]
+    audit.write(path, lines)
+    assert not audit.faults(path)
+    status, out, _ = ctl("audit", "verify", path)
+    assert status == 0
+    assert f"{path}: {LINES + 3} lines, seq 1 to {LINES + 2}, 1 cut off in a crash, ok" in out
+
+
+# A tampered audit: found at the exact line
+
+
+def write_and_verify(path, lines):
+    """What both verifiers say of the lines; they agree where the first fault is."""
+    audit.write(path, lines)
+    ours = audit.faults(path)
+    status, faults = verify(path)
+    assert ours and status == 1 and (str(ours[0][0]), ours[0][1]) == faults[0], (ours, faults)
+    return [line for _, line in faults]
+
+
+@pytest.mark.parametrize("number", range(LINES))
+def test_a_changed_byte_is_found_wherever_it_is(trail, number):
+    path, lines = trail
+    line = lines[number]
+    for at in sorted({*range(0, len(line), 23), 0, 8, len(line) - 1, len(line) - 10}):
+        changed = line[:at] + (b"1" if line[at:at + 1] != b"1" else b"2") + line[at + 1:]
+        assert write_and_verify(path, lines[:number] + [changed] + lines[number + 1:]) == [
+            number + 1], at
+
+
+@pytest.mark.parametrize("number", range(LINES - 1))
+def test_a_removed_line_is_found_at_the_next(trail, number):
+    path, lines = trail
+    assert write_and_verify(path, lines[:number] + lines[number + 1:]) == [number + 1]
+
+
+def test_two_lines_that_changed_places_are_found_at_both(trail):
+    path, lines = trail
+    lines[4], lines[5] = lines[5], lines[4]
+    assert write_and_verify(path, lines) == [5, 6]
+
+
+def test_a_line_that_stands_twice_is_found(trail):
+    path, lines = trail
+    assert write_and_verify(path, lines[:7] + [lines[2]] + lines[7:]) == [8]
+
+
+def test_the_last_line_that_stands_twice_is_found(trail):
+    path, lines = trail
+    assert write_and_verify(path, lines + [lines[-1]]) == [LINES + 1]
+
+
+@pytest.mark.parametrize("put_in", [b"", b"{}", b"x" * 10000, b"\0" * 5000, b'{"seq":6}'])
+def test_a_line_that_was_put_in_is_found(trail, put_in):
+    path, lines = trail
+    assert write_and_verify(path, lines[:5] + [put_in] + lines[5:]) == [6]
+
+
+def test_a_line_without_its_tail_is_found(trail):
+    path, lines = trail
+    assert write_and_verify(path, lines[:5] + [lines[5][:-30]] + lines[6:]) == [6]
+
+
+def test_a_line_made_anew_with_a_good_hash_is_found_at_the_next(trail):
+    path, lines = trail
+    before = audit.parse(lines[4])
+    forged = audit.Chain(before["seq"], before["hash"]).line(client="somebody-else")
+    assert write_and_verify(path, lines[:5] + [forged] + lines[6:]) == [7]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 50])
+def test_a_file_without_its_end_is_found_at_the_last_line(trail, cut):
+    path, _ = trail
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert verify(path) == (1, [(str(path), LINES)])
+
+
+def test_a_removed_newline_is_found(trail):
+    path, lines = trail
+    assert write_and_verify(path, lines[:4] + [lines[4] + lines[5]] + lines[6:])[0] == 5
+
+
+def test_a_piece_that_was_changed_or_taken_out_is_found(tmp_path):
+    path, chain = tmp_path / audit.NAME, audit.Chain()
+    lines = chain.file(path, LINES)
+    piece = lines[3][:40]
+    told = chain.torn(piece)
+    assert write_and_verify(path, lines + [b"x" + piece, told]) == [LINES + 1]
+    assert write_and_verify(path, lines + [told]) == [LINES + 1]
+    assert write_and_verify(path, lines + [piece]) == [LINES + 1]
+
+
+def test_lines_taken_off_the_end_show_in_the_last_hash_alone(trail):
+    path, lines = trail
+    audit.write(path, lines[:-3])
+    status, out, _ = ctl("audit", "verify", path)
+    assert status == 0
+    assert audit.parse(lines[-4])["hash"] in out and audit.parse(lines[-1])["hash"] not in out
+
+
+def test_of_many_faults_twenty_are_told_and_the_others_counted(tmp_path):
+    path = tmp_path / audit.NAME
+    lines = audit.Chain().file(path, 100)
+    audit.write(path, lines[:1] + [line.replace(b"ci", b"ic") for line in lines[1:]])
+    status, out, _ = ctl("audit", "verify", path)
+    told = [line for line in out.splitlines() if "was changed" in line]
+    assert status == 1
+    assert told == [f"{path}:{number}: was changed: its hash is not that of its text"
+                    for number in range(2, 22)]
+    assert "and 79 more\n" in out and "99 faulty\n" in out
+
+
+def test_an_empty_file_is_a_fault(tmp_path):
+    path = tmp_path / audit.NAME
+    path.touch()
+    assert verify(path) == (1, [(str(path), 1)])
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    for path in (tmp_path, tmp_path / "missing"):
+        status, out, complaint = ctl("audit", "verify", path)
+        assert status == 1 and not out and str(path) in complaint
