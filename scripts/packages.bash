@@ -3,12 +3,12 @@
 
 build_packages=(
         gcc libc6-dev meson ninja-build pkg-config
-        libmicrohttpd-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev libsqlite3-dev libssl-dev
-        libuv1-dev uthash-dev
+        libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev
+        libsqlite3-dev libssl-dev libuv1-dev uthash-dev
 )
 demo_packages=(curl python3)
 test_packages=(
-        curl libcmocka-dev nghttp2-proxy openssl procps
+        chromium curl libcmocka-dev nghttp2-proxy openssl procps
         python3 python3-pytest python3-pytest-xdist valgrind
 )
 
