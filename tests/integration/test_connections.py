@@ -90,12 +90,14 @@ def test_a_second_gateway_never_shares_the_port(simulator, tmp_path, attempt):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     write_credential(tmp_path, "account", STORED_CREDENTIAL)
-    config = tmp_path / "solvegate.conf"
-    config.write_text(libconfig.dumps(configuration(
-        [{"address": "127.0.0.1", "port": port}],
-        [{"name": "main", "credential": "account", **upstream_of(sim)}])))
+    configs = [tmp_path / f"solvegate{i}.conf" for i in range(6)]
+    for config in configs:
+        config.write_text(libconfig.dumps(configuration(
+            [{"address": "127.0.0.1", "port": port}],
+            [{"name": "main", "credential": "account", **upstream_of(sim)}],
+            state_directory=config.stem)))
     gateways = [subprocess.Popen([BUILD / "solvegate", "-c", config], stderr=subprocess.PIPE,
-                                 text=True) for _ in range(6)]
+                                 text=True) for config in configs]
     try:
         wait_until(lambda: sum(g.poll() is None for g in gateways) <= 1, 10.0)
         assert all(g.returncode in (None, 1) for g in gateways)

@@ -14,12 +14,13 @@ SRC = REPOSITORY / "src"
 FLOORS = ["base", "config", "job", "access", "upstream", "engine", "http", "daemon"]
 
 # Programs beside the house, and the floors that they may use.
-BESIDE = {"sim": {"base"}}
+BESIDE = {"sim": {"base"}, "ctl": {"base", "access"}}
 
 # A library's header, and how the names of the files begin that may include it.
 ROOMS = {
     "microhttpd.h": ("http/", "sim/"),
     "curl/": ("upstream/",),
+    "gnutls/": ("http/tls.c",),
     "libconfig.h": ("config/",),
     "sqlite3.h": ("job/store",),
 }
@@ -96,9 +97,11 @@ def test_every_folder_is_on_a_floor():
         ("config/planted.h", '#  include "http/server.h"'),
         ("engine/planted.c", '#include "daemon/worker.h"'),
         ("sim/planted.c", '#include "config/config.h"'),
+        ("ctl/planted.c", '#include "engine/gateway.h"'),
         ("job/planted.c", "#include <microhttpd.h>"),
         ("daemon/planted.c", "#include <curl/curl.h>"),
         ("http/planted.c", " #include <libconfig.h>"),
+        ("http/planted.c", "#include <gnutls/gnutls.h>"),
         ("job/planted.c", "#include <sqlite3.h>"),
         ("engine/store.c", "#include <sqlite3.h>"),
         ("job/planted.c", '#include "task.h"'),

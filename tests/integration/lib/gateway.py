@@ -1,6 +1,8 @@
 """solvegate as the tests use it."""
 
 import os
+import re
+import signal
 import urllib.parse
 
 from . import canary, http, libconfig
@@ -13,8 +15,9 @@ STOP_TIMEOUT = 10.0
 
 FINAL = ("solved", "skip", "error")
 
-_SECTIONS = ("answers", "results", "retry", "poll", "limits", "log")
+_SECTIONS = ("answers", "results", "retry", "poll", "limits", "audit", "log")
 
+_RELOADED = re.compile(r"reloaded \S+: clients=\d+ sites=\d+ origins=\d+")
 
 STORED_CREDENTIAL = {"uid": canary.STORED_UID, "apikey": canary.STORED_APIKEY}
 
@@ -30,11 +33,11 @@ def write_credential(directory, name, values):
 LOOPBACK = {"address": "127.0.0.1", "port": 0}
 
 
-def configuration(listen, upstreams, sites=(SITE,), workers=2, server_names=(),
-                  durability="none", state_directory="state", admin=None, **sections):
-    """The settings of a test's gateway: fast polls, a short drain, everything logged, and nothing
-    on disk unless durability is "full"; then in state_directory, beside the configuration. admin is
-    the address for operators, if any."""
+def configuration(listen, upstreams, sites=(SITE,), workers=2, server_names=(), origins=(),
+                  clients=(), durability="none", state_directory="state", admin=None, **sections):
+    """The settings of a test's gateway: fast polls, a short drain, everything logged, and no jobs
+    on disk unless durability is "full". state_directory is beside the configuration. admin is the
+    address for operators, if any. clients are those of lib.clients."""
     unknown = set(sections) - set(_SECTIONS)
     assert not unknown, f"no such section: {unknown}"
     defaults = {
@@ -51,6 +54,8 @@ def configuration(listen, upstreams, sites=(SITE,), workers=2, server_names=(),
         "durability": durability,
         "state_directory": state_directory,
         **({"admin": admin} if admin else {}),
+        **({"origins": list(origins)} if origins else {}),
+        **({"clients": [client.entry for client in clients]} if clients else {}),
     }
     for name in _SECTIONS:
         merged = {**defaults.get(name, {}), **sections.get(name, {})}
@@ -63,52 +68,8 @@ def upstream_of(sim):
     return {"url": sim.url, "api": sim.api}
 
 
-class Gateway(Process):
-    """A running daemon.
-
-    Its upstream is the simulator sim, with what the dictionary upstream adds or replaces; or there
-    are several, one for each dictionary in upstreams.
-    """
-
-    secrets = canary.STORED
-
-    def __init__(self, directory, sim=None, name="gateway", upstream=None, upstreams=None,
-                 listen=(LOOPBACK,), popen=None, credential=None, environment=None, **settings):
-        self.name = name
-        self.sim = sim
-        if upstreams is None:
-            known = {} if sim is None else upstream_of(sim)
-            upstreams = [{"name": "main", **known, **(upstream or {})}]
-        upstreams = [{"credential": "account", **entry} for entry in upstreams]
-        home = directory / name
-        home.mkdir()
-        write_credential(home, "account", credential or STORED_CREDENTIAL)
-        config = home / "solvegate.conf"
-        config.write_text(libconfig.dumps(configuration(listen, upstreams, **settings)))
-        inherited = {n: v for n, v in os.environ.items() if n != "CREDENTIALS_DIRECTORY"}
-        listeners = len(listen) + (1 if settings.get("admin") else 0)
-        super().__init__([BUILD / "solvegate", "-c", config], home / "log", listeners,
-                         cwd=home, env={**inherited, **(environment or {})}, **(popen or {}))
-        self.wait_ready()
-
-    def wait_ready(self):
-        super().wait_ready()
-        self.url = self.urls[0]
-        self.admin_url = self.urls[-1]  # valid with admin
-        self.host = urllib.parse.urlsplit(self.url).netloc
-
-    def kill_and_start_again(self):
-        """kill -9, and a new daemon with the same configuration and state, on another port."""
-        self.kill()
-        self.start_again()
-
-    def stop_well(self):
-        """Stops it as an operator does, so that its state can be looked at."""
-        status = self.stop(STOP_TIMEOUT)
-        assert status == 0, f"exit status {status}\n{self.log()[-4000:]}"
-
-    def request(self, method, target, body=None, headers=None, timeout=http.TIMEOUT):
-        return http.request(self.url, method, target, body, headers, timeout)
+class Calls:
+    """What a tool asks for, by request(), which who has these calls brings along."""
 
     def get(self, target, headers=None):
         return self.request("GET", target, None, headers)
@@ -144,6 +105,109 @@ class Gateway(Process):
             return first
         return self.finish(first.object()["id"], timeout)
 
+
+class Caller(Calls):
+    """A client at a gateway: each call brings its token."""
+
+    def __init__(self, house, client):
+        self.house = house
+        self.client = client
+
+    def request(self, method, target, body=None, headers=None, timeout=http.TIMEOUT):
+        return self.house.request(method, target, body, {**self.client.headers, **(headers or {})},
+                                  timeout)
+
+    def usage(self):
+        """What it has used, as it is told."""
+        answer = self.get("/api/usage")
+        assert answer.status == 200, answer
+        return answer.object()
+
+
+class Gateway(Process, Calls):
+    """A running daemon.
+
+    Its upstream is the simulator sim, with what the dictionary upstream adds or replaces; or there
+    are several, one for each dictionary in upstreams. A listener speaks TLS where it has
+    "tls": {"certificate": FILE, "key": FILE}. The rest is as in configuration().
+    """
+
+    secrets = canary.STORED  # and, of one that runs, its clients'
+
+    def __init__(self, directory, sim=None, name="gateway", upstream=None, upstreams=None,
+                 listen=(LOOPBACK,), popen=None, credential=None, environment=None, **settings):
+        self.name = name
+        self.sim = sim
+        if upstreams is None:
+            known = {} if sim is None else upstream_of(sim)
+            upstreams = [{"name": "main", **known, **(upstream or {})}]
+        upstreams = [{"credential": "account", **entry} for entry in upstreams]
+        home = directory / name
+        home.mkdir()
+        write_credential(home, "account", credential or STORED_CREDENTIAL)
+        self.home = home
+        self.config = home / "solvegate.conf"
+        self.settings = {"listen": listen, "upstreams": upstreams}
+        self.configure(**settings)
+        inherited = {n: v for n, v in os.environ.items() if n != "CREDENTIALS_DIRECTORY"}
+        listeners = len(listen) + (1 if settings.get("admin") else 0)
+        super().__init__([BUILD / "solvegate", "-c", self.config], home / "log", listeners,
+                         cwd=home, env={**inherited, **(environment or {})}, **(popen or {}))
+        self.wait_ready()
+
+    def configure(self, **changes):
+        """Writes the configuration with changes; a section or list among them replaces the whole.
+        The daemon does not know yet."""
+        self.settings.update(changes)
+        clients = self.settings.get("clients", ())
+        self.secrets += tuple(text for c in clients for text in (c.token, c.sha256)
+                              if text not in self.secrets)
+        self.config.write_text(libconfig.dumps(configuration(**self.settings)))
+
+    def reload(self, **changes):
+        """SIGHUP with a configuration that is good, and waits until it is in force. Returns what
+        was logged meanwhile."""
+        self.configure(**changes)
+        return self.hang_up(_RELOADED)
+
+    def hang_up(self, until):
+        """SIGHUP, and waits for a line that has the pattern. Returns what was logged meanwhile."""
+        pattern = re.compile(until)
+        seen = len(self.log())
+        self.signal(signal.SIGHUP)
+        wait_until(lambda: pattern.search(self.log()[seen:]), 10.0, f"{until} in the log", 0.005)
+        return self.log()[seen:]
+
+    @property
+    def state_directory(self):
+        return self.home / self.settings.get("state_directory", "state")
+
+    @property
+    def audit_file(self):
+        return self.state_directory / self.settings.get("audit", {}).get("file", "audit.jsonl")
+
+    def caller(self, client):
+        return Caller(self, client)
+
+    def wait_ready(self):
+        super().wait_ready()
+        self.url = self.urls[0]
+        self.admin_url = self.urls[-1]  # valid with admin
+        self.host = urllib.parse.urlsplit(self.url).netloc
+
+    def kill_and_start_again(self):
+        """kill -9, and a new daemon with the same configuration and state, on another port."""
+        self.kill()
+        self.start_again()
+
+    def stop_well(self):
+        """Stops it as an operator does, so that its state can be looked at."""
+        status = self.stop(STOP_TIMEOUT)
+        assert status == 0, f"exit status {status}\n{self.log()[-4000:]}"
+
+    def request(self, method, target, body=None, headers=None, timeout=http.TIMEOUT):
+        return http.request(self.url, method, target, body, headers, timeout)
+
     def metrics(self):
         """Each sample on the admin address, as {name with labels: number}."""
         answer = http.request(self.admin_url, "GET", "/metrics")
@@ -156,5 +220,6 @@ class Gateway(Process):
     def path_of(self, url):
         """The path and query of an address that the gateway gave for itself."""
         parts = urllib.parse.urlsplit(url)
-        assert (parts.scheme, parts.netloc) == ("http", self.host), url
+        scheme = urllib.parse.urlsplit(self.url).scheme
+        assert (parts.scheme, parts.netloc) == (scheme, self.host), url
         return f"{parts.path}?{parts.query}"
