@@ -24,13 +24,12 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
 #define STORE_PROBLEM_BYTES_MAX 256
-
-#define AUDIT_PROBLEM_BYTES_MAX 256
 
 /* An eighth of the bodies' memory is for clients that have little of it. */
 #define SPARE_PART 8
@@ -304,21 +303,25 @@ static void watch_store(struct gateway *gateway)
                   gateway->config->state_directory, problem);
 }
 
+/* The same of the audit; one that is well may still be unable to begin a new file. */
 static void watch_audit(struct gateway *gateway)
 {
         char problem[AUDIT_PROBLEM_BYTES_MAX];
         bool healthy = audit_healthy(gateway->audit);
 
-        if (healthy == !gateway->audit_sick)
-                return;
-        gateway->audit_sick = !healthy;
-        if (healthy) {
-                log_info("audit %s: written again", gateway->config->audit.file);
-                return;
-        }
         audit_problem(gateway->audit, problem, sizeof problem);
-        log_error("audit %s cannot be written: %s; no job is taken or sent until it can",
-                  gateway->config->audit.file, problem);
+        if (healthy == !gateway->audit_sick && strcmp(problem, gateway->audit_told) == 0)
+                return;
+        if (!healthy)
+                log_error("audit %s cannot be written: %s; no job is taken or sent until it can",
+                          gateway->config->audit.file, problem);
+        else if (problem[0] != '\0')
+                log_error("audit %s: %s; the old file is written on", gateway->config->audit.file,
+                          problem);
+        else
+                log_info("audit %s: well again", gateway->config->audit.file);
+        gateway->audit_sick = !healthy;
+        (void)snprintf(gateway->audit_told, sizeof gateway->audit_told, "%s", problem);
 }
 
 void gateway_tick(struct gateway *gateway, struct loop *loop)

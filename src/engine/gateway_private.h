@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#define AUDIT_PROBLEM_BYTES_MAX 256
+
 struct account;
 struct audit;
 struct store;
@@ -27,8 +29,9 @@ struct gateway {
         struct scheduler *scheduler;
         struct body_pool bodies;
         struct balances *balances;
-        _Atomic int64_t next_number; /* of a purchase, without a store */
-        bool store_sick, audit_sick; /* it was said so; main's */
+        _Atomic int64_t next_number;              /* of a purchase, without a store */
+        bool store_sick, audit_sick;              /* it was said so; main's */
+        char audit_told[AUDIT_PROBLEM_BYTES_MAX]; /* what was; main's */
 };
 
 #endif

@@ -207,14 +207,14 @@ struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries,
         return job ? take_turn(queue, job, ret_flow) : NULL;
 }
 
-/* A job of a delayed retry whose flow may take a turn. */
-static struct job *first_delayed_retry(struct queue *queue)
+/* A job of one that is due, or is a retry, and whose flow may take a turn. */
+static struct job *first_delayed(struct queue *queue, int64_t now_ms)
 {
         struct purchase *purchase;
         struct job *job;
 
         DL_FOREACH2 (queue->delayed, purchase, queue_next) {
-                if (!purchase->retried)
+                if (purchase->not_before_ms > now_ms && !purchase->retried)
                         continue;
                 DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                         if (may_take_turns(job->flow))
@@ -224,13 +224,14 @@ static struct job *first_delayed_retry(struct queue *queue)
         return NULL;
 }
 
+/* What has failed as a probe is delayed: it would probe again and again, were it not the last. */
 struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms, struct queue_flow **ret_flow)
 {
-        struct purchase *purchase = queue_pop(queue, now_ms, true, ret_flow);
+        struct job *job = next_job(queue, true);
 
-        if (purchase)
-                return purchase;
-        struct job *job = first_delayed_retry(queue);
+        if (job)
+                return take_turn(queue, job, ret_flow);
+        job = first_delayed(queue, now_ms);
         if (!job)
                 return NULL;
         catch_up(queue, job->flow);

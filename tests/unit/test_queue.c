@@ -179,6 +179,16 @@ static void a_probe_takes_what_is_ready_and_then_a_retry_before_its_moment(void 
         assert_int_equal(f.queue.count, 1);
 }
 
+static void a_retry_that_is_due_probes_after_what_is_ready(void **state)
+{
+        (void)state;
+        struct purchase *retried = make(0), *ready = add(0);
+        retried->retried = true;
+        queue_delay(&f.queue, retried, 0);
+        assert_ptr_equal(pop_probe(), ready);
+        assert_ptr_equal(pop_probe(), retried);
+}
+
 static void any_can_be_taken_out_wherever_it_is(void **state)
 {
         (void)state;
@@ -340,6 +350,7 @@ int main(void)
                 CASE(delayed_ones_are_taken_by_their_moment_and_not_before),
                 CASE(retries_wait_while_there_may_be_none),
                 CASE(a_probe_takes_what_is_ready_and_then_a_retry_before_its_moment),
+                CASE(a_retry_that_is_due_probes_after_what_is_ready),
                 CASE(any_can_be_taken_out_wherever_it_is),
                 CASE(equals_take_turns),
                 CASE(turns_go_by_weight),
