@@ -25,7 +25,6 @@ OTHER = Client("other")
 LAPSED = Client("lapsed", expires="2026-01-31")
 
 NOBODY = "sgt_nobodyhasthistokenofsolvegate0123456789abcd"
-HELD = {"Prefer": "wait=60"}
 
 FREE_FAILURES = 3  # so many are answered at once
 WAITING = 8  # so many answers to one address are held at once

@@ -1,0 +1,97 @@
+/*
+ * test_config_compare: which keys of a new configuration take a restart.
+ */
+#include "config_fixture.h"
+
+#include "base/strbuf.h"
+
+/* Collects what is told, each key with a space behind it. */
+static void collect(void *arg, const char *key)
+{
+        struct strbuf *told = arg;
+
+        assert_int_equal(strbuf_printf(told, "%s ", key), 0);
+}
+
+/* What of the second text takes a restart when the first one is in force. */
+static void assert_restarts(struct fixture *fixture, const char *running, const char *loaded,
+                            const char *wanted)
+{
+        struct strbuf told;
+
+        strbuf_init(&told, 4096);
+        assert_loads(fixture, running);
+        struct config *before = fixture->config;
+        fixture->config = NULL;
+        assert_loads(fixture, loaded);
+        config_compare(before, fixture->config, collect, &told);
+        assert_string_equal(told.data ? told.data : "", wanted);
+        config_free(before);
+        strbuf_done(&told);
+}
+
+static void what_is_equal_or_reloads_takes_no_restart(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_restarts(fixture, UPSTREAM, UPSTREAM, "");
+        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM "admin = { port = 8119; };", "");
+        assert_restarts(fixture, UPSTREAM,
+                        UPSTREAM TWO "rate = 1.0; } );\n"
+                                     "sites = { allow = ( \"a\", { site = \"b\"; } ); };\n"
+                                     "origins = [ \"http://a\" ];\nserver_names = [ \"n\" ];\n",
+                        "");
+        assert_restarts(fixture, UPSTREAM TWO "rate = 1.0; } );\n", UPSTREAM CLIENT "} );\n", "");
+}
+
+static void each_key_that_takes_a_restart_is_told_by_its_path(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_restarts(fixture, UPSTREAM,
+                        UPSTREAM "workers = 3; state_directory = \"/srv\"; durability = \"none\";\n"
+                                 "limits = { queue_jobs = 9; queue_bytes = 1073741825L; };\n"
+                                 "results = { share = false; }; log = { level = \"debug\"; };\n"
+                                 "answers = { solve_hold = 10.001; };\n",
+                        "workers state_directory durability answers.solve_hold results.share "
+                        "limits.queue_jobs limits.queue_bytes audit.file log.level ");
+        assert_restarts(fixture, UPSTREAM "listen = ( { }, { port = 0; } );",
+                        UPSTREAM "listen = ( { }, { port = 1; } );", "listen[1].port ");
+        assert_restarts(fixture, UPSTREAM "listen = ( { }, { port = 0; } );",
+                        UPSTREAM "listen = ( { port = 1; } );", "listen ");
+        assert_restarts(
+                fixture, UPSTREAM,
+                "upstreams = ( { name = \"u\"; url = \"https://i\"; credential = \"c\"; ca = "
+                "\"/etc/passwd\"; } );",
+                "upstreams[0].url upstreams[0].ca ");
+        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM "admin = { port = 0; };",
+                        "admin.port ");
+        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM, "admin ");
+        assert_restarts(fixture, UPSTREAM, UPSTREAM "admin = { };", "admin ");
+}
+
+static void tls_is_reloaded_where_it_was_and_its_coming_and_going_are_told(void **state)
+{
+        static const char with[] =
+                UPSTREAM "listen = ( { tls = { certificate = \"a.pem\"; key = \"a.pem\"; }; } );";
+        static const char other[] =
+                UPSTREAM "listen = ( { tls = { certificate = \"b.pem\"; key = \"b.pem\"; }; } );";
+        struct fixture *fixture = *state;
+
+        write_file(fixture, "a.pem", "", 0);
+        write_file(fixture, "b.pem", "", 0);
+        assert_restarts(fixture, with, other, "");
+        assert_restarts(fixture, with, UPSTREAM, "listen[0].tls ");
+        assert_restarts(fixture, UPSTREAM, with, "listen[0].tls ");
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                ON_DIRECTORY(what_is_equal_or_reloads_takes_no_restart),
+                ON_DIRECTORY(each_key_that_takes_a_restart_is_told_by_its_path),
+                ON_DIRECTORY(tls_is_reloaded_where_it_was_and_its_coming_and_going_are_told),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
