@@ -45,7 +45,9 @@ struct purchase {
         enum job_state state;
         struct job *jobs;  /* the payer at the head */
         struct job *payer; /* a reference, from when it was taken to be sent until it is final or
-                              queued again: who pays, even if that job has left */
+                              queued again: who pays, even if that job has left. From the store only
+                              where it has left */
+        bool unpaid;       /* the store gave it back as queued, and who was to pay has left */
         struct client *reserved_by; /* whose quota has reservations for it; or NULL */
         int reservations;           /* valid with reserved_by; 2 before it is sent again in doubt */
         int64_t sent_wall_ms;       /* when it was last sent; valid while sending and later */

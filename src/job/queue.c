@@ -153,18 +153,23 @@ static struct job *first_that_may(struct queue_flow *flow, bool retries)
         return NULL;
 }
 
-/* Of equals the one that was served longest ago. */
+/*
+ * Whose turn it is; of equals the one that was served longest ago. A flow that has nothing that may
+ * go, or as many in flight as it may, lends its turns, as an empty one does.
+ */
 static struct job *next_job(struct queue *queue, bool retries)
 {
         struct queue_flow *flow;
         struct job *next = NULL;
 
         DL_FOREACH (queue->flows, flow) {
-                if (!may_take_turns(flow) || (next && flow->tag >= next->flow->tag))
+                if (next && flow->tag >= next->flow->tag)
                         continue;
-                struct job *job = first_that_may(flow, retries);
+                struct job *job = may_take_turns(flow) ? first_that_may(flow, retries) : NULL;
                 if (job)
                         next = job;
+                else
+                        catch_up(queue, flow);
         }
         return next;
 }
@@ -238,12 +243,9 @@ struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms, struct que
         return take_turn(queue, job, ret_flow);
 }
 
-void queue_turn_over(const struct queue *queue, struct queue_flow *flow)
+void queue_turn_over(struct queue_flow *flow)
 {
         assert(flow->in_flight > 0);
-        /* While it had as many as it may, it took no turns, and lent them. */
-        if (!may_take_turns(flow))
-                catch_up(queue, flow);
         flow->in_flight--;
 }
 

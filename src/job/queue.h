@@ -5,7 +5,8 @@
  * the first of its jobs has its turn, so a job that joined a purchase waits in its own client's
  * flow, and not behind the other's jobs. Flows take turns by start-time fair queueing: each has a
  * tag, a turn moves it on by 1/weight, and the lowest tag is next. A flow that was empty starts at
- * the tag that was served last: what it did not use was lent to the others, and is not given back.
+ * the tag that was served last: what it did not use was lent to the others, and is not given back;
+ * so does one that could not take its turn.
  *
  * A purchase may have to wait for a moment before its next try; then its jobs are in no flow.
  *
@@ -71,7 +72,7 @@ struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries,
 struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms, struct queue_flow **ret_flow);
 
 /* A turn of a flow is over. */
-void queue_turn_over(const struct queue *queue, struct queue_flow *flow);
+void queue_turn_over(struct queue_flow *flow);
 
 /* A turn was not used: what it cost is given back. */
 void queue_give_back(struct queue_flow *flow);

@@ -26,7 +26,7 @@ bool job_state_may_become(enum job_state from, enum job_state to)
         switch (from) {
         case JOB_QUEUED:
                 return to == JOB_SENDING || to == JOB_SOLVED || to == JOB_FAILED ||
-                       to == JOB_CANCELLED;
+                       to == JOB_CANCELLED || to == JOB_UNKNOWN;
         case JOB_SENDING:
                 return to == JOB_QUEUED || to == JOB_ACCEPTED || to == JOB_SOLVED ||
                        to == JOB_FAILED || to == JOB_UNKNOWN;

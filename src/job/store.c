@@ -23,6 +23,7 @@
 
 #define BATCH_BYTES (16 << 20) /* of bodies, as the cache holds them; a larger one goes alone */
 #define RETRY_MS    250
+#define NEVER       INT64_MAX
 
 /*
  * Pages in the write-ahead log. It is written back when it has grown to the first. A reader who
@@ -347,8 +348,10 @@ static void tidy(struct store *store)
                 give_back_slack(&store->jobs);
                 if (store->jobs.slack)
                         store->jobs.slack = checkpoint(store);
-        } else if (store->drop_count > 0) {
+        } else if (store->drop_count > 0 && clock_monotonic_ms() >= store->drop_at_ms) {
                 (void)store_bodies_drop(store); /* or later */
+        } else if (store_audit_waits(store) && clock_monotonic_ms() >= store->forget_at_ms) {
+                store_audit_tidy(store);
         }
 }
 
@@ -362,14 +365,16 @@ static void wait_until_locked(struct store *store, int64_t then_ms)
         (void)pthread_cond_timedwait(&store->wake, &store->mutex, &then);
 }
 
-/* When there is something to do without a record: a time, now (0), or never (-1). */
+/* When there is something to do without a record: a time, 0 for at once, or NEVER. */
 static int64_t next_turn_ms(const struct store *store)
 {
         if (atomic_load(&store->sick))
                 return store->retry_at_ms;
         if (store->jobs.slack || store->bodies.slack)
                 return 0;
-        return store->drop_count > 0 ? store->drop_at_ms : -1;
+        int64_t drop_ms = store->drop_count > 0 ? store->drop_at_ms : NEVER;
+        int64_t forget_ms = store_audit_waits(store) ? store->forget_at_ms : NEVER;
+        return drop_ms < forget_ms ? drop_ms : forget_ms;
 }
 
 /* Waits until there is something to do. Returns false when that will never be again. */
@@ -382,7 +387,7 @@ static bool wait_locked(struct store *store)
                         return false;
                 if (store->queue && (!sick || store->giving_up || store->queue->is_fetch))
                         return true;
-                if (turn_ms < 0)
+                if (turn_ms == NEVER)
                         (void)pthread_cond_wait(&store->wake, &store->mutex);
                 else if (clock_monotonic_ms() >= turn_ms)
                         return true;
@@ -466,9 +471,15 @@ void store_give_up(struct store *store)
         (void)pthread_mutex_unlock(&store->mutex);
 }
 
-/* A clean stop leaves two files, with nothing beside them and no body that nobody needs. */
+/* A clean stop leaves two files, with nothing beside them, no body that nobody needs, and no entry
+ * that the audit file has. */
 static void leave_tidy(struct store *store)
 {
+        if (store->started) { /* else there may be no audit either */
+                if (store->audit.flush)
+                        store->audit.flush(store->audit.arg);
+                store_audit_tidy(store);
+        }
         while (store->drop_count > 0 && store_bodies_drop(store) == 0)
                 ;
         (void)store_execute(&store->bodies, "PRAGMA journal_mode = DELETE");

@@ -80,6 +80,7 @@ struct store_record {
         enum store_charge charge; /* of purchase, at upstream, for the first of its jobs */
         char charge_job[40];      /* CHARGE_OPEN: the payer's id */
         int64_t charge_wall_ms;   /* CHARGE_OPEN: now; it counts for this day, UTC */
+        char payer[40];           /* who pays for purchase from now on, a job's id; "": as before */
         char *audit;              /* an entry for the audit file, allocated; or NULL */
         struct job *ended;  /* a reference: a job that ended by itself, not with its purchase: its
                                row is added or becomes final with outcome */
@@ -105,14 +106,16 @@ void store_record_free(struct store_record *record);
  */
 int store_open(const char *directory, struct store **ret_store, struct strbuf *problem);
 
-/* What store_load() finds, in the order of numbers and, within a purchase, of arrival; but of one
- * that is sending or accepted the job for which it was sent is the first. */
+/* What store_load() finds, in the order of numbers and, within a purchase, of arrival; but the job
+ * that pays is the first, if it is still there. */
 struct store_visitor {
         /*
          * A purchase with its jobs attached. outcome is that of a final one (a reference that is
          * taken over), else NULL; has_body tells whether its body is stored. Jobs that ended by
-         * themselves are not attached; they come through ended(). Takes over the reference to the
-         * purchase. Returns 0 or -errno, which ends the reading.
+         * themselves are not attached; they come through ended(). Where such a one paid for what is
+         * sending or accepted, purchase->payer is a job made for that: it has the id, the client
+         * and, if known, the address, and is in no list. Takes over the reference to the purchase.
+         * Returns 0 or -errno, which ends the reading.
          */
         int (*purchase)(void *arg, struct purchase *purchase, struct outcome *outcome,
                         int64_t finished_wall_ms);
@@ -134,14 +137,18 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
  * Where entries for the audit file go. Each is kept in the database from the transaction of its
  * record on until last_entry() says that it is elsewhere, and given to entry() after the commit, or
  * by store_load() if an earlier run left it. They have rising numbers, which begin after
- * last_entry(). Called by the thread that loads, and by the writer; neither may wait.
+ * last_entry(). The first two are called by the thread that loads, and by the writer, and do not
+ * wait; flush() is called by the one that closes.
  */
 struct store_audit {
         /* The text is the caller's. What cannot be taken now may come again at the next start, if
          * last_entry() stays below it until then. */
         void (*entry)(void *arg, int64_t number, const char *text);
         int64_t (*last_entry)(void *arg); /* this one, and all before it, are on disk; 0: none */
-        void *arg;                        /* outlives the store */
+        /* Waits until what was given so far is on disk, or cannot be now: so that store_close()
+         * leaves no row of an entry that is. NULL: it leaves those that are on their way. */
+        void (*flush)(void *arg);
+        void *arg; /* outlives the store */
 };
 
 /* To be called before store_load(). Without it a record with an entry fails with -EPROTO, and what

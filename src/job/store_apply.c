@@ -59,6 +59,14 @@ static int apply_move(struct store *store, const struct store_record *record)
         return store_run(store, which);
 }
 
+static int apply_payer(struct store *store, const struct store_record *record)
+{
+        if (record->payer[0] == '\0')
+                return 0;
+        bind_text(store->sql[STORE_SQL_PURCHASE_PAYER], 2, record->payer);
+        return store_run_for(store, STORE_SQL_PURCHASE_PAYER, record->purchase->number);
+}
+
 int store_purchase_waits(struct store *store, int64_t number, bool *ret_waits)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_PURCHASE_WAITS];
@@ -214,10 +222,12 @@ static int apply_forget(struct store *store, const struct store_record *record)
 int store_apply(struct store *store, struct store_record *record)
 {
         static int (*const parts[])(struct store *, const struct store_record *) = {
-                apply_move, apply_body, apply_jobs, apply_charge, apply_ended, apply_forget,
+                apply_move,   apply_payer, apply_body,   apply_jobs,
+                apply_charge, apply_ended, apply_forget,
         };
         bool needs_purchase = record->move != STORE_PURCHASE_NONE || record->body ||
-                              record->job_count > 0 || record->charge != STORE_CHARGE_NONE;
+                              record->job_count > 0 || record->charge != STORE_CHARGE_NONE ||
+                              record->payer[0] != '\0';
         int r = needs_purchase && !record->purchase ? -EPROTO : 0;
 
         for (size_t i = 0; r == 0 && i < sizeof parts / sizeof parts[0]; i++)

@@ -5,15 +5,21 @@
  * durable together with what it tells of; only then it is given to the audit, and only when that
  * says that it is in the file, on disk, the row goes. Whatever a crash leaves between the two is
  * given once more at the next start, under the same number, by which the audit knows what it has.
+ * It knows that from the file; so that the rows are not given to another file, put in the place of
+ * that one while no daemon runs, they go soon, and a clean stop leaves none that is on disk.
  *
  * Numbers are given inside the transaction. One that is rolled back told nobody of its numbers, so
  * they are given again.
  */
 #include "job/store_private.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <utlist.h>
+
+#define FORGET_AFTER_MS 1000 /* of quiet; with records entries are forgotten as they come */
 
 void store_set_audit(struct store *store, const struct store_audit *audit)
 {
@@ -48,10 +54,36 @@ int store_audit_forget(struct store *store)
         return r;
 }
 
-void store_audit_tell(const struct store *store, struct store_item *batch)
+bool store_audit_waits(const struct store *store)
+{
+        return store->entries.next - 1 > store->entries.forgotten;
+}
+
+void store_audit_tidy(struct store *store)
+{
+        const struct store_entries entries = store->entries;
+
+        store->forget_at_ms = clock_monotonic_ms() + FORGET_AFTER_MS;
+        if (!store->audit.entry || store->audit.last_entry(store->audit.arg) <= entries.forgotten)
+                return;
+        int r = store_run(store, STORE_SQL_BEGIN);
+        if (r == 0)
+                r = store_audit_forget(store);
+        if (r == 0)
+                r = store_run(store, STORE_SQL_COMMIT);
+        if (r < 0) {
+                store_rollback(&store->jobs);
+                store->entries = entries;
+        } else {
+                store->jobs.slack = true;
+        }
+}
+
+void store_audit_tell(struct store *store, struct store_item *batch)
 {
         struct store_item *item;
 
+        store->forget_at_ms = clock_monotonic_ms() + FORGET_AFTER_MS;
         DL_FOREACH (batch, item) {
                 const struct store_record *record = store_record_of(item);
                 if (record->audit && record->error == 0)
@@ -91,5 +123,6 @@ int store_audit_load(struct store *store)
                 return r;
         store->entries.next =
                 1 + (highest > store->entries.forgotten ? highest : store->entries.forgotten);
+        store->forget_at_ms = clock_monotonic_ms() + FORGET_AFTER_MS;
         return tell_rows(store);
 }

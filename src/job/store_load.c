@@ -155,20 +155,20 @@ static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *pu
         return r;
 }
 
-/* Puts the job that was sent to the head, where the payer stands; if it has left, who is there
- * pays. */
-static void put_first(struct purchase *purchase, const char *id)
+/* Puts the job that pays to the head. Returns false if it is not among the purchase's any more. */
+static bool put_first(struct purchase *purchase, const char *id)
 {
         struct job *job;
 
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
-                if (id && strcmp(job->id, id) == 0)
+                if (strcmp(job->id, id) == 0)
                         break;
         }
         if (!job)
-                return;
+                return false;
         DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
         DL_PREPEND2(purchase->jobs, job, sibling_prev, sibling_next);
+        return true;
 }
 
 static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
@@ -181,15 +181,55 @@ static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
         return 0;
 }
 
-/* With the last of its charges, if it has any. */
+/* With the last of its charges, if it has any, and who paid that. */
 static const char select_purchases[] =
         "SELECT number, identity, host, created, state, error, text, finished, purchase.upstream,"
         " upstream_id, EXISTS (SELECT 1 FROM stored WHERE stored.number = purchase.number),"
         " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4),"
-        " last.time, last.job"
+        " last.time, last.job, last.client,"
+        " (SELECT address FROM job WHERE job.id = last.job), purchase.payer"
         " FROM purchase LEFT JOIN charge AS last ON last.purchase = number AND last.attempt ="
         "  (SELECT max(attempt) FROM charge WHERE charge.purchase = number)"
         " ORDER BY number";
+
+/* Who paid for what was sent has ended by himself: a job in his place, of what the charge says. */
+static int make_payer(sqlite3_stmt *row, struct job **ret_payer)
+{
+        const int64_t now_ms = clock_wall_ms();
+        const struct job_parts parts = {
+                .id = (const char *)sqlite3_column_text(row, 13),
+                .client = (const char *)sqlite3_column_text(row, 14),
+                .address = (const char *)sqlite3_column_text(row, 15),
+                .target_json = "\"\"",
+                .created_wall_ms = now_ms,
+                .deadline_wall_ms = now_ms,
+        };
+
+        if (!parts.id || !parts.client)
+                return -ENOMEM; /* neither is NULL in the table */
+        return strlen(parts.id) == JOB_ID_CHARS ? job_new(&parts, ret_payer) : -EBADMSG;
+}
+
+/*
+ * Finds the job that pays, and puts it first: for what was sent, the one that the charge names; for
+ * what waits, the one that was to pay since another one left, else the one of its last try. Nothing
+ * says otherwise where the first job pays.
+ */
+static int read_payer(sqlite3_stmt *row, struct purchase *purchase)
+{
+        bool sent = purchase->state == JOB_SENDING || purchase->state == JOB_ACCEPTED;
+        int column = sent || sqlite3_column_type(row, 16) == SQLITE_NULL ? 13 : 16;
+
+        if (job_state_final(purchase->state) || sqlite3_column_type(row, column) == SQLITE_NULL)
+                return 0;
+        const char *id = (const char *)sqlite3_column_text(row, column);
+        if (!id)
+                return -ENOMEM;
+        if (put_first(purchase, id))
+                return 0;
+        purchase->unpaid = !sent;
+        return sent ? make_payer(row, &purchase->payer) : 0;
+}
 
 static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
 {
@@ -244,8 +284,8 @@ static int visit_purchase(struct store *store, sqlite3_stmt *row, sqlite3_stmt *
                 r = read_outcome(row, 4, &outcome);
         if (r == 0)
                 r = read_jobs(store, jobs, purchase);
-        if (r == 0 && (purchase->state == JOB_SENDING || purchase->state == JOB_ACCEPTED))
-                put_first(purchase, (const char *)sqlite3_column_text(row, 13));
+        if (r == 0)
+                r = read_payer(row, purchase);
         if (r < 0) {
                 detach_jobs(purchase);
                 outcome_unref(outcome);

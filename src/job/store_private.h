@@ -41,6 +41,7 @@ enum store_sql {
         STORE_SQL_TOUCH, /* changes nothing, and is written all the same */
         STORE_SQL_PURCHASE_ADD,
         STORE_SQL_PURCHASE_MOVE,
+        STORE_SQL_PURCHASE_PAYER,
         STORE_SQL_PURCHASE_WAITS,
         STORE_SQL_PURCHASE_DROP,
         STORE_SQL_JOB_ADD,
@@ -105,7 +106,8 @@ struct store {
         sqlite3_stmt *sql[STORE_SQL_COUNT];
         struct store_audit audit; /* without functions: no record may have an entry */
         struct store_entries entries;
-        int wal_pages;                  /* in the write-ahead log after the last commit */
+        int64_t forget_at_ms; /* monotonic: when to look which are in the file; valid with some */
+        int wal_pages;        /* in the write-ahead log after the last commit */
         int checkpoint_at_pages;        /* when to write them back */
         int64_t pruned_day;             /* when charge_day was last pruned */
         size_t lost;                    /* records given up */
@@ -205,8 +207,14 @@ int store_audit_add(struct store *store, struct store_record *record);
 /* Deletes, inside a transaction, the entries that are in the file by now. Returns 0 or -errno. */
 int store_audit_forget(struct store *store);
 
+/* The same in a transaction of its own. What fails is done by a later one. */
+void store_audit_tidy(struct store *store);
+
+/* Whether entries may be left in the table. */
+bool store_audit_waits(const struct store *store);
+
 /* Gives the audit the entries of a batch, which is committed. */
-void store_audit_tell(const struct store *store, struct store_item *batch);
+void store_audit_tell(struct store *store, struct store_item *batch);
 
 /* Gives the audit what an earlier run has left, and deletes what is in the file. Returns 0 or
  * -errno. */

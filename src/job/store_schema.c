@@ -83,9 +83,13 @@ static const char jobs_version_1[] =
         "  UNION ALL SELECT client, upstream, outcome, 1 FROM charge)"
         " GROUP BY client, upstream, outcome;";
 
-/* audit has the entries that the audit file may not have yet. */
+/*
+ * audit has the entries that the audit file may not have yet; payer is the job that pays, where it
+ * is not the purchase's first.
+ */
 static const char jobs_version_2[] =
         "ALTER TABLE job ADD COLUMN address TEXT NOT NULL DEFAULT '';"
+        "ALTER TABLE purchase ADD COLUMN payer TEXT;"
         "CREATE TABLE audit (entry INTEGER PRIMARY KEY, line TEXT NOT NULL) STRICT;";
 
 static const char *const jobs_steps[] = {jobs_version_1, jobs_version_2};
@@ -164,6 +168,7 @@ static const char *const statements[STORE_SQL_COUNT] = {
         "UPDATE SET state = excluded.state, upstream = coalesce(excluded.upstream, upstream),"
         " upstream_id = coalesce(excluded.upstream_id, upstream_id), error = excluded.error,"
         " text = excluded.text, finished = excluded.finished",
+        [STORE_SQL_PURCHASE_PAYER] = "UPDATE purchase SET payer = ?2 WHERE number = ?1",
         [STORE_SQL_PURCHASE_WAITS] = "SELECT 1 FROM purchase WHERE number = ?1 AND state < 2",
         [STORE_SQL_PURCHASE_DROP] = "DELETE FROM purchase WHERE number = ?1 AND state >= 3"
                                     " AND NOT EXISTS (SELECT 1 FROM job WHERE job.purchase = ?1)",

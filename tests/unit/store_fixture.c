@@ -125,6 +125,8 @@ void free_purchase(struct purchase *purchase)
                 job->attached = false;
                 job_unref(job);
         }
+        job_unref(purchase->payer);
+        purchase->payer = NULL;
         purchase_unref(purchase);
 }
 
@@ -177,10 +179,19 @@ static int64_t last_of_trail(void *arg)
         return atomic_load(&f->last_entry);
 }
 
+/* As an audit that writes only when it has to. */
+static void flush_trail(void *arg)
+{
+        struct fixture *f = arg;
+
+        if (f->flushed_entry > 0)
+                atomic_store(&f->last_entry, f->flushed_entry);
+}
+
 void load_from(struct fixture *f, int64_t finished_after_wall_ms)
 {
         const struct store_visitor visitor = {load_purchase, load_ended, f};
-        const struct store_audit audit = {add_to_trail, last_of_trail, f};
+        const struct store_audit audit = {add_to_trail, last_of_trail, flush_trail, f};
         struct strbuf problem;
 
         forget_loaded(f);

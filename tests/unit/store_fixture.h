@@ -46,6 +46,7 @@ struct fixture {
         char order[64];             /* of the clients whose records were told */
         char trail[256];            /* the entries that the audit was given, as "1:text 2:text " */
         _Atomic int64_t last_entry; /* what it says to have on disk */
+        int64_t flushed_entry;      /* the same once it is flushed; 0: as before */
 };
 
 /* A setup of the group: every store opened later is on a disk that can fail. */

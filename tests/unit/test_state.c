@@ -14,7 +14,7 @@
 static void the_arrows_of_the_drawing_are_the_only_ones(void **state)
 {
         static const char *const arrows[] = {
-                [JOB_QUEUED] = "sending solved failed cancelled",
+                [JOB_QUEUED] = "sending solved failed cancelled unknown",
                 [JOB_SENDING] = "queued accepted solved failed unknown",
                 [JOB_ACCEPTED] = "solved failed unknown",
                 [JOB_SOLVED] = "",

@@ -338,68 +338,16 @@ static void a_charge_that_a_crash_left_open_is_unknown(void **state)
 }
 
 /* Goes back to the queue, with a body to wait for. */
-static void write_back(struct fixture *f, struct purchase *purchase, enum store_charge charge)
+static void write_back(struct fixture *f, struct purchase *purchase)
 {
         struct store_record *record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_QUEUED);
 
         record->body = new_body(f, 300);
-        record->charge = charge;
+        record->charge = STORE_CHARGE_UNKNOWN;
         assert_int_equal(write_record(f, record), 0);
 }
 
-static void who_paid_for_a_purchase_that_was_sent_comes_back_first(void **state)
-{
-        struct fixture *f = *state;
-        struct purchase *sending = new_purchase(f), *accepted = new_purchase(f);
-        struct store_record *record;
-
-        for (int i = 0; i < 3; i++) {
-                static const char *const clients[] = {"a", "b", "c"};
-                (void)add_job(sending, clients[i], NULL);
-                (void)add_job(accepted, clients[i], NULL);
-        }
-        assert_int_equal(write_sending_for(f, sending, sending->jobs, 5000), 0);
-        write_back(f, sending, STORE_CHARGE_UNKNOWN);
-        assert_int_equal(write_sending_for(f, sending, sending->jobs->sibling_next, 7000), 0);
-        assert_int_equal(write_sending_for(f, accepted, accepted->jobs->sibling_prev, 9000), 0);
-        record = record_for(f, STORE_PURCHASE_MOVE, accepted, JOB_ACCEPTED);
-        record->charge = STORE_CHARGE_CHARGED;
-        assert_int_equal(write_record(f, record), 0);
-        free_purchase(sending);
-        free_purchase(accepted);
-        reload(f);
-
-        const struct job *jobs = f->purchases[0].purchase->jobs;
-        assert_int_equal(f->purchases[0].purchase->sent_wall_ms, 7000);
-        assert_string_equal(jobs->client, "b");
-        assert_string_equal(jobs->sibling_next->client, "a");
-        assert_string_equal(jobs->sibling_next->sibling_next->client, "c");
-        assert_int_equal(f->purchases[1].purchase->sent_wall_ms, 9000);
-        assert_string_equal(f->purchases[1].purchase->jobs->client, "c");
-}
-
-static void where_who_paid_has_left_the_order_is_that_of_arrival(void **state)
-{
-        struct fixture *f = *state;
-        struct purchase *purchase = new_purchase(f);
-        struct store_record *record;
-
-        (void)add_job(purchase, "a", NULL);
-        (void)add_job(purchase, "b", NULL);
-        struct job *payer = add_job(purchase, "c", NULL);
-        assert_int_equal(write_sending_for(f, purchase, payer, 5000), 0);
-        record = new_record(f);
-        record->ended = job_ref(payer);
-        record->outcome = outcome_failed(JOB_FAILED, JOB_DEADLINE, "too late");
-        assert_int_equal(write_record(f, record), 0);
-        free_purchase(purchase);
-        reload(f);
-        assert_string_equal(f->purchases[0].purchase->jobs->client, "a");
-        assert_string_equal(f->purchases[0].purchase->jobs->sibling_next->client, "b");
-        assert_int_equal(f->purchases[0].purchase->sent_wall_ms, 5000);
-}
-
-static void a_purchase_that_waits_again_was_not_sent_and_keeps_its_order(void **state)
+static void a_purchase_that_waits_again_was_not_sent_and_is_paid_by_who_paid(void **state)
 {
         struct fixture *f = *state;
         struct purchase *purchase = new_purchase(f);
@@ -407,12 +355,13 @@ static void a_purchase_that_waits_again_was_not_sent_and_keeps_its_order(void **
         (void)add_job(purchase, "a", NULL);
         (void)add_job(purchase, "b", NULL);
         assert_int_equal(write_sending_for(f, purchase, purchase->jobs->sibling_next, 5000), 0);
-        write_back(f, purchase, STORE_CHARGE_UNKNOWN);
+        write_back(f, purchase);
         free_purchase(purchase);
         reload(f);
         assert_int_equal(f->purchases[0].purchase->sent_wall_ms, 0);
         assert_true(f->purchases[0].purchase->doubtful);
-        assert_string_equal(f->purchases[0].purchase->jobs->client, "a");
+        assert_string_equal(f->purchases[0].purchase->jobs->client, "b");
+        assert_false(f->purchases[0].purchase->unpaid);
 }
 
 #define DAY_MS (24 * 60 * 60 * INT64_C(1000))
@@ -527,9 +476,7 @@ int main(void)
                 ON_STORE(a_purchase_goes_with_the_last_of_its_jobs_and_its_charges_stay),
                 ON_STORE(a_purchase_that_is_not_final_stays_without_jobs),
                 ON_STORE(a_charge_that_a_crash_left_open_is_unknown),
-                ON_STORE(who_paid_for_a_purchase_that_was_sent_comes_back_first),
-                ON_STORE(where_who_paid_has_left_the_order_is_that_of_arrival),
-                ON_STORE(a_purchase_that_waits_again_was_not_sent_and_keeps_its_order),
+                ON_STORE(a_purchase_that_waits_again_was_not_sent_and_is_paid_by_who_paid),
                 ON_STORE(usage_counts_what_was_or_may_have_been_charged_by_client_and_day),
                 ON_STORE(records_are_told_in_the_order_in_which_they_came),
                 ON_STORE(a_record_that_contradicts_what_is_there_fails_alone),

@@ -1,11 +1,13 @@
 /*
  * Entries for the audit file: each is told once it is written, and kept until it is elsewhere.
  */
+#include "base/clock.h"
 #include "base/strbuf.h"
 #include "store_fixture.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -21,6 +23,16 @@ static void an_entry_is_told_with_a_number_that_rises_and_kept(void **state)
         assert_int_equal(count_entries(f), 2);
 }
 
+static void wait_until_entries(const struct fixture *f, int64_t count)
+{
+        int64_t until_ms = clock_monotonic_ms() + 20000;
+
+        while (count_entries(f) != count) {
+                assert_true(clock_monotonic_ms() < until_ms);
+                (void)usleep(1000);
+        }
+}
+
 static void what_the_file_has_goes_with_the_next_record(void **state)
 {
         struct fixture *f = *state;
@@ -28,8 +40,8 @@ static void what_the_file_has_goes_with_the_next_record(void **state)
         assert_int_equal(write_entry(f, "a"), 0);
         assert_int_equal(write_entry(f, "b"), 0);
         assert_int_equal(write_entry(f, "c"), 0);
-        atomic_store(&f->last_entry, 2);
         assert_int_equal(count_entries(f), 3);
+        atomic_store(&f->last_entry, 2);
         assert_int_equal(write_record(f, new_record(f)), 0);
         assert_int_equal(ask_file(f->file, "SELECT min(entry) FROM audit"), 3);
         assert_string_equal(f->trail, "1:a 2:b 3:c ");
@@ -49,6 +61,59 @@ static void what_the_file_may_not_have_is_told_again_at_the_next_start(void **st
         assert_int_equal(count_entries(f), 2);
         assert_int_equal(write_entry(f, "d"), 0);
         assert_string_equal(f->trail, "2:b 3:c 4:d ");
+}
+
+static void what_the_file_has_goes_soon_without_a_record(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(write_entry(f, "a"), 0);
+        assert_int_equal(write_entry(f, "b"), 0);
+        assert_int_equal(count_entries(f), 2);
+        atomic_store(&f->last_entry, 1);
+        wait_until_entries(f, 1);
+        atomic_store(&f->last_entry, 2); /* it is looked at again */
+        wait_until_entries(f, 0);
+}
+
+static void what_an_earlier_run_has_left_goes_soon_too(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(write_entry(f, "a"), 0);
+        reload(f);
+        assert_string_equal(f->trail, "1:a ");
+        assert_int_equal(count_entries(f), 1);
+        atomic_store(&f->last_entry, 1);
+        wait_until_entries(f, 0);
+}
+
+/* Else a file in the place of this one would be given them once more. */
+static void a_clean_stop_leaves_no_entry_that_the_file_has(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(write_entry(f, "a"), 0);
+        assert_int_equal(write_entry(f, "b"), 0);
+        f->flushed_entry = 2;
+        close_store(f);
+        assert_int_equal(count_entries(f), 0);
+        atomic_store(&f->last_entry, 0); /* another file */
+        load(f);
+        assert_string_equal(f->trail, "");
+}
+
+static void a_stop_keeps_what_the_file_could_not_be_given(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(write_entry(f, "a"), 0);
+        assert_int_equal(write_entry(f, "b"), 0);
+        f->flushed_entry = 1;
+        close_store(f);
+        assert_int_equal(count_entries(f), 1);
+        load(f);
+        assert_string_equal(f->trail, "2:b ");
 }
 
 static void numbers_go_on_after_those_that_the_file_has(void **state)
@@ -159,6 +224,10 @@ int main(void)
                 ON_STORE(an_entry_is_told_with_a_number_that_rises_and_kept),
                 ON_STORE(what_the_file_has_goes_with_the_next_record),
                 ON_STORE(what_the_file_may_not_have_is_told_again_at_the_next_start),
+                ON_STORE(what_the_file_has_goes_soon_without_a_record),
+                ON_STORE(what_an_earlier_run_has_left_goes_soon_too),
+                ON_STORE(a_clean_stop_leaves_no_entry_that_the_file_has),
+                ON_STORE(a_stop_keeps_what_the_file_could_not_be_given),
                 ON_STORE(numbers_go_on_after_those_that_the_file_has),
                 ON_STORE(an_entry_comes_in_the_transaction_of_its_record),
                 ON_STORE(a_record_that_can_never_be_written_tells_nothing_and_takes_no_number),
