@@ -2,9 +2,11 @@
  * quota: see quota.h.
  *
  * The wall clock may jump. Forward, a new day or month begins at once, and with it a new count.
- * Backward, the count stays in the day that it had reached, and everything that is settled counts
- * in it until the clock is there again: so a clock that is set back and forth gives nobody a day
- * twice, but for what is sent while it is behind and settled when it no longer is.
+ * Backward by a day, the count stays in the day that it had reached, and everything that is settled
+ * counts in it until the clock is there again: so a clock that is set back and forth gives nobody a
+ * day twice, but for what is sent while it is behind and settled when it no longer is. Backward by
+ * more, the clock was wrong: the count goes on in the right day with what it has, so that limits
+ * renew when they should.
  *
  * The bucket runs by the monotonic clock, which another thread may have read a moment earlier than
  * the bucket was last changed; that counts as no time.
@@ -21,6 +23,8 @@
 
 #define DAY_S           (QUOTA_DAY_MS / 1000)
 #define MONTHS_PER_YEAR 12
+
+#define AHEAD_DAYS_MAX 1 /* how far the clock may have been ahead of what it says now */
 
 /* What rounding may lack of one job; far below what a bucket gains in a millisecond. */
 #define ROUNDING 1e-9
@@ -89,6 +93,10 @@ static void renew(struct quota *quota, struct quota_time now)
 {
         int64_t day = day_of(now.wall_ms);
 
+        if (day < quota->day - AHEAD_DAYS_MAX) {
+                quota->day = day;
+                quota->month = month_of(day);
+        }
         if (day <= quota->day)
                 return;
         quota->day = day;
@@ -217,7 +225,9 @@ void quota_settle(struct quota *quota, int64_t sent_wall_ms, struct quota_time n
 void quota_restore(struct quota *quota, int64_t day, int64_t count, struct quota_time now)
 {
         renew(quota, now);
-        /* A day to come was counted by a clock that was ahead. */
+        /* A day to come was counted by a clock that was ahead; one far ahead says nothing. */
+        if (day > quota->day + AHEAD_DAYS_MAX)
+                return;
         if (day >= quota->day)
                 quota->used_today += count;
         if (month_of(day) >= quota->month)

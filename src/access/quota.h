@@ -33,8 +33,8 @@ struct quota_time quota_now(void);
 struct quota {
         struct quota_limits limits;
         int64_t reserved;
-        int64_t day, month; /* since 1970, of what follows; they never go back, whatever the clock
-                               does */
+        int64_t day, month; /* since 1970, of what follows; a clock that is set back by a day or
+                               less does not take them back */
         int64_t used_today, used_this_month;
         double level;      /* of the bucket, up to burst; valid with limits.rate */
         int64_t filled_ms; /* monotonic: when level was right; likewise */

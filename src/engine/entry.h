@@ -54,14 +54,18 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
  */
 bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job);
 
-/* Why a job that waits is not to be sent any more. */
-#define ENTRY_CLIENT_GONE "its client was taken out of the configuration, so the job was not sent"
-#define ENTRY_SITE_GONE   "the site is not on the allow-list any more, so the job was not sent"
+/* Why a job ends whose client cannot pay for what it joined. */
+#define ENTRY_PAYER_GONE                                                                           \
+        "the identical job that was to pay has left, and the client's own limit is used up; send " \
+        "it again when that renews"
 
-/* Cancels what waits and is not to be sent by a new policy: its client, or its site, was taken off.
+/* Why a job for this host is not to be sent any more by a policy; NULL: it is. */
+const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
+                           int64_t now_wall_ms);
+
+/* Cancels what waits and is not to be sent any more, by the policy that the scheduler was given.
  * Thread: the loop's. */
-void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
-                           const struct policy *policy);
+void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop);
 
 /* Ends all jobs that are too late, but those that are being sent. Thread: the loop's. */
 void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);

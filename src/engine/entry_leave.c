@@ -22,7 +22,7 @@
 #include <utlist.h>
 
 #define MESSAGE_BYTES_MAX 1024
-#define CANCEL_BATCH      256 /* jobs that are cancelled while the mutex is held */
+#define CANCEL_BATCH      16 /* jobs that are cancelled while the mutex is held */
 
 /* A job that ended by itself, on its way to the store. */
 struct ending {
@@ -131,21 +131,53 @@ static void end_one_locked(struct scheduler *scheduler, struct loop *loop, struc
         job_unref(job);
 }
 
+/* The same for one that is not to be sent, or not again. Cancelled means: never sent. */
+static void end_unsent_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                              const char *why)
+{
+        bool doubtful = job->purchase->doubtful;
+
+        end_one_locked(scheduler, loop, job, doubtful ? JOB_UNKNOWN : JOB_CANCELLED,
+                       doubtful ? JOB_OUTCOME_UNKNOWN : JOB_CANCELLED_ERROR, why);
+}
+
+/* After a crash the same one is to pay. */
+static void write_payer_locked(struct scheduler *scheduler, struct purchase *purchase)
+{
+        struct store_record *record =
+                scheduler->setup.store && purchase->recorded ? store_record_new() : NULL;
+
+        if (!record)
+                return; /* without memory the next start finds one who can */
+        record->must = true;
+        record->purchase = purchase_ref(purchase);
+        (void)snprintf(record->payer, sizeof record->payer, "%s", purchase->jobs->id);
+        store_write(scheduler->setup.store, record);
+}
+
 /*
- * A job has left a purchase that was not sent. If it paid, another one does; and if the clients of
- * all the others have nothing left, they end too: joining was free for them, sending is not.
+ * A job has left a purchase that waits. If it was to pay, another one is; and if the clients of all
+ * the others have nothing left, they end too: joining was free for them, sending is not.
  */
 static void pass_payment_on_locked(struct scheduler *scheduler, struct loop *loop,
                                    struct purchase *purchase)
 {
-        if (!purchase->jobs || payment_pass_on_locked(purchase))
+        if (!purchase->jobs)
                 return;
+        if (payment_pass_on_locked(purchase)) {
+                write_payer_locked(scheduler, purchase);
+                return;
+        }
         (void)purchase_ref(purchase);
         while (purchase->jobs)
-                end_one_locked(scheduler, loop, purchase->jobs, JOB_CANCELLED, JOB_CANCELLED_ERROR,
-                               "the identical job that paid for it has left, and the client's own "
-                               "limit is used up; send it again when that renews");
+                end_unsent_locked(scheduler, loop, purchase->jobs, ENTRY_PAYER_GONE);
         purchase_unref(purchase);
+}
+
+/* Whether a job is to pay for its purchase, which waits. */
+static bool pays(const struct job *job)
+{
+        return job->purchase->place == PURCHASE_WAITS && job->purchase->jobs == job;
 }
 
 /* Ends an attached job by itself. */
@@ -153,7 +185,7 @@ static void end_locked(struct scheduler *scheduler, struct loop *loop, struct jo
                        enum job_state state, enum job_error error, const char *why)
 {
         struct purchase *purchase = purchase_ref(job->purchase);
-        bool paid = purchase->place == PURCHASE_WAITS && purchase->jobs == job;
+        bool paid = pays(job);
 
         end_one_locked(scheduler, loop, job, state, error, why);
         if (paid)
@@ -185,11 +217,12 @@ static bool unsent(const struct purchase *purchase)
                (purchase->place == PURCHASE_FLIES && !purchase->sent_stored);
 }
 
-/* Takes out a job that is not to be sent and whose id has not left. */
+/* Takes out a job that is not to be sent and whose id has not left. A flight sees for itself that
+ * its payer has gone, and comes back. */
 static void withdraw_locked(struct scheduler *scheduler, struct loop *loop, struct job *job)
 {
         struct purchase *purchase = purchase_ref(job->purchase);
-        bool paid = payment_payer_locked(purchase) == job;
+        bool paid = pays(job);
 
         job->kept = JOB_WITHDRAWN;
         entry_detach_locked(scheduler, job);
@@ -201,8 +234,6 @@ static void withdraw_locked(struct scheduler *scheduler, struct loop *loop, stru
         results_remove(scheduler->setup.results, job);
         if (paid)
                 pass_payment_on_locked(scheduler, loop, purchase);
-        if (paid && purchase->payer)
-                payment_fix_locked(purchase, purchase->jobs);
         job_unref(job);
         purchase_unref(purchase);
 }
@@ -254,47 +285,98 @@ void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms
         }
 }
 
-/* Why a job is not to be sent any more; NULL: it is. */
-static const char *unwanted(const struct policy *policy, const struct job *job, int64_t now_wall_ms)
+/* ---- what a reload takes off ---- */
+
+const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
+                           int64_t now_wall_ms)
 {
         struct client *client = client_of(job->flow);
 
-        if (job->purchase->place != PURCHASE_WAITS)
-                return NULL;
         if (!policy_knows(policy, client))
-                return ENTRY_CLIENT_GONE;
-        if (policy_check_site(policy, client, job->purchase->host, now_wall_ms) !=
-            POLICY_SITE_ALLOWED)
-                return ENTRY_SITE_GONE;
+                return "its client was taken out of the configuration, so the job was not sent";
+        if (!host || policy_check_site(policy, client, host, now_wall_ms) != POLICY_SITE_ALLOWED)
+                return "the site is not on the allow-list any more, so the job was not sent";
         return NULL;
 }
 
-/* Cancelled means: never sent. */
-static void cancel_unwanted_one_locked(struct scheduler *scheduler, struct loop *loop,
-                                       struct job *job, const char *why)
+static const char *unwanted(const struct scheduler *scheduler, const struct job *job,
+                            int64_t now_wall_ms)
 {
-        bool sent_before = job->purchase->doubtful;
+        if (!scheduler->policy)
+                return NULL;
+        return entry_unwanted(scheduler->policy, job, job->purchase->host, now_wall_ms);
+}
 
-        end_locked(scheduler, loop, job, sent_before ? JOB_UNKNOWN : JOB_CANCELLED,
-                   sent_before ? JOB_OUTCOME_UNKNOWN : JOB_CANCELLED_ERROR, why);
+bool entry_any_wanted_locked(const struct scheduler *scheduler, const struct purchase *purchase)
+{
+        int64_t now_ms = clock_wall_ms();
+        const struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                if (!unwanted(scheduler, job, now_ms))
+                        return true;
+        }
+        return false;
+}
+
+static void end_unwanted_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                                const char *why)
+{
+        struct purchase *purchase = purchase_ref(job->purchase);
+        bool paid = pays(job);
+
+        end_unsent_locked(scheduler, loop, job, why);
+        if (paid)
+                pass_payment_on_locked(scheduler, loop, purchase);
+        purchase_unref(purchase);
+}
+
+/* Ends the first of a purchase's jobs that is not wanted. Returns whether there was one. */
+static bool end_first_unwanted_locked(struct scheduler *scheduler, struct loop *loop,
+                                      struct purchase *purchase, int64_t now_wall_ms)
+{
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                const char *why = unwanted(scheduler, job, now_wall_ms);
+                if (why) {
+                        end_unwanted_locked(scheduler, loop, job, why);
+                        return true;
+                }
+        }
+        return false;
+}
+
+void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
+                                  struct purchase *purchase, bool payer_left)
+{
+        int64_t now_ms = clock_wall_ms();
+
+        (void)purchase_ref(purchase);
+        if (payer_left)
+                pass_payment_on_locked(scheduler, loop, purchase);
+        while (end_first_unwanted_locked(scheduler, loop, purchase, now_ms))
+                ; /* ending one may end others */
+        purchase_unref(purchase);
 }
 
 /* Returns whether there may be more. */
-static bool cancel_unwanted_locked(struct scheduler *scheduler, struct loop *loop,
-                                   const struct policy *policy)
+static bool cancel_unwanted_locked(struct scheduler *scheduler, struct loop *loop)
 {
         int64_t now_ms = clock_wall_ms();
         struct job *job = scheduler->due, *next;
         int count = 0;
 
         for (; job && count < CANCEL_BATCH; job = next) {
-                const char *why = unwanted(policy, job, now_ms);
+                const char *why = job->purchase->place == PURCHASE_WAITS
+                                          ? unwanted(scheduler, job, now_ms)
+                                          : NULL;
                 next = job->due_next;
                 if (!why)
                         continue;
                 if (next)
                         (void)job_ref(next);
-                cancel_unwanted_one_locked(scheduler, loop, job, why);
+                end_unwanted_locked(scheduler, loop, job, why);
                 count++;
                 /* Ending one may have ended the next one too. */
                 bool ended = next && !next->attached;
@@ -305,17 +387,18 @@ static bool cancel_unwanted_locked(struct scheduler *scheduler, struct loop *loo
         return count == CANCEL_BATCH;
 }
 
-void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
-                           const struct policy *policy)
+void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop)
 {
         bool more = true;
 
         while (more) {
                 (void)pthread_mutex_lock(&scheduler->mutex);
-                more = cancel_unwanted_locked(scheduler, loop, policy);
+                more = cancel_unwanted_locked(scheduler, loop);
                 (void)pthread_mutex_unlock(&scheduler->mutex);
         }
 }
+
+/* ---- the stop ---- */
 
 void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
 {

@@ -99,6 +99,7 @@ int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct
         (void)pthread_mutex_lock(&scheduler->mutex);
         int r = adopt_jobs(scheduler, purchase);
         if (r < 0 || !purchase->jobs) {
+                payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
         } else if (outcome) {
                 entry_finish_locked(scheduler, purchase, outcome, finished_ms(finished_wall_ms));

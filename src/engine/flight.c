@@ -157,7 +157,7 @@ static void flight_return(struct flight *flight, enum store_charge charge, enum 
         scheduler_release(scheduler, &turn);
         journal_returned(&journal, charge);
         flight_free(flight);
-        if (!scheduler_requeue(scheduler, &turn, tried, pause_ms))
+        if (!scheduler_requeue(scheduler, forwarder->setup.loop, &turn, tried, pause_ms))
                 entry_cancel_waiting(scheduler, forwarder->setup.loop);
 }
 
@@ -391,7 +391,8 @@ static void give_back(struct forwarder *forwarder, const struct scheduler_turn *
         scheduler_note(scheduler, turn, BREAKER_NOTHING, 0);
         scheduler_release(scheduler, turn);
         journal_returned(&journal, STORE_CHARGE_NOT_CHARGED);
-        if (!scheduler_requeue(scheduler, turn, SCHEDULER_NOT_TRIED, STORE_RETRY_PAUSE_MS))
+        if (!scheduler_requeue(scheduler, forwarder->setup.loop, turn, SCHEDULER_NOT_TRIED,
+                               STORE_RETRY_PAUSE_MS))
                 entry_cancel_waiting(scheduler, forwarder->setup.loop);
 }
 

@@ -137,9 +137,21 @@ static int64_t on_last_entry(void *arg)
         return audit_last_entry(gateway->audit);
 }
 
+static void on_audit_flush(void *arg)
+{
+        const struct gateway *gateway = arg;
+
+        audit_flush(gateway->audit);
+}
+
 static int open_store(struct gateway *gateway, struct strbuf *problem)
 {
-        const struct store_audit audit = {on_audit_entry, on_last_entry, gateway};
+        const struct store_audit audit = {
+                .entry = on_audit_entry,
+                .last_entry = on_last_entry,
+                .flush = on_audit_flush,
+                .arg = gateway,
+        };
 
         if (gateway->config->durability == DURABILITY_NONE)
                 return 0;
@@ -242,14 +254,18 @@ int gateway_prepare(struct gateway *gateway, const struct config *config,
         return policy_new(config, gateway->clients, ret_policy);
 }
 
-void gateway_enforce(struct gateway *gateway, struct loop *loop, struct policy *policy)
+void gateway_apply(struct gateway *gateway, struct policy *policy)
 {
         struct policy *before = gateway->policy;
 
         gateway->policy = policy_ref(policy);
         policy_unref(before);
         apply_policy(gateway);
-        entry_cancel_unwanted(gateway->scheduler, loop, policy);
+}
+
+void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop)
+{
+        entry_cancel_unwanted(gateway->scheduler, loop);
 }
 
 struct policy *gateway_policy(struct gateway *gateway)

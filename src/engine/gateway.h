@@ -115,14 +115,15 @@ enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct loop *loop
                                       char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /*
- * A reload, in two steps. gateway_prepare() makes a policy by a configuration, which need not
- * outlive it, and returns 0 or -errno. When every server has it, gateway_enforce() gives the
- * clients its limits and cancels what waits and is not to be sent any more. The caller keeps his
- * reference. Thread: main.
+ * A reload, in steps. gateway_prepare() makes a policy by a configuration, which need not outlive
+ * it, and returns 0 or -errno. gateway_apply() gives the clients its limits, before any server
+ * judges by it: nobody enters without his. When every server does, gateway_cancel_unwanted()
+ * cancels what waits and is not to be sent any more. The caller keeps his reference. Thread: main.
  */
 int gateway_prepare(struct gateway *gateway, const struct config *config,
                     struct policy **ret_policy);
-void gateway_enforce(struct gateway *gateway, struct loop *loop, struct policy *policy);
+void gateway_apply(struct gateway *gateway, struct policy *policy);
+void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop);
 
 /* The policy that is in force: without a reference of its own. Thread: main. */
 struct policy *gateway_policy(struct gateway *gateway);

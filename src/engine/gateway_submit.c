@@ -26,8 +26,6 @@
 
 static const char no_memory[] = "solvegate has no memory for the job; send it again later";
 
-/* ---- why a job is not taken ---- */
-
 static enum gateway_verdict say(enum gateway_verdict verdict, const char *text, char *message)
 {
         (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX, "%s", text);

@@ -113,7 +113,7 @@ static char *describe_charge_locked(const struct journal *about, enum store_char
 static void audit_at_once_locked(struct scheduler *scheduler, char *text)
 {
         if (text && !scheduler->setup.store)
-                (void)audit_entry(scheduler->setup.audit, ++scheduler->audit_entry, text);
+                (void)audit_entry(scheduler->setup.audit, 0, text);
         free(text);
 }
 
@@ -229,7 +229,7 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
                 return 0;
         }
         (void)pthread_mutex_lock(&scheduler->mutex);
-        record = journal->purchase->jobs
+        record = journal->purchase->jobs && journal->purchase->payer->attached
                          ? step_record_locked(journal, JOB_SENDING, STORE_CHARGE_OPEN, then, arg)
                          : NULL;
         if (record) {

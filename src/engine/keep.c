@@ -14,6 +14,7 @@
 #include "job/waiter.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A row on its way to the store. */
@@ -76,6 +77,9 @@ static void add_purchase_locked(const struct scheduler *scheduler, struct purcha
         record->state = JOB_QUEUED;
         if (may_be_sent_again && !purchase->body_stored && purchase->body)
                 record->body = body_ref(purchase->body);
+        /* Jobs are kept in any order. */
+        if (purchase->place == PURCHASE_WAITS && purchase->jobs && purchase->jobs->sibling_next)
+                (void)snprintf(record->payer, sizeof record->payer, "%s", purchase->jobs->id);
 }
 
 /*

@@ -82,9 +82,9 @@ static struct job *job_of(const struct purchase *purchase, const struct client *
 
 bool payment_pass_on_locked(struct purchase *purchase)
 {
+        assert(purchase->reservations == 1);
         struct job *job = job_of(purchase, purchase->reserved_by);
 
-        assert(purchase->reservations == 1);
         if (job) {
                 put_in_front(purchase, job);
                 return true;

@@ -26,7 +26,7 @@
 struct progress {
         const struct recovery *from;
         bool no_memory;
-        struct purchase *in_doubt; /* to be sent again, if they can be paid (queue links) */
+        struct purchase *later; /* what depends on what is left to clients (queue links) */
         size_t waiting, accepted, cancelled, unknown, final; /* purchases */
 };
 
@@ -40,6 +40,8 @@ static void drop_purchase(struct purchase *purchase)
                 job->attached = false;
                 job_unref(job);
         }
+        job_unref(purchase->payer);
+        purchase->payer = NULL;
         purchase_unref(purchase);
 }
 
@@ -55,7 +57,7 @@ static const struct config_upstream *upstream_named(const struct config *config,
 /* What the audit says of a charge that ends here: taken, or perhaps. */
 static char *describe_charge(const struct purchase *purchase, bool charged)
 {
-        const struct job *payer = purchase->jobs;
+        const struct job *payer = purchase->payer ? purchase->payer : purchase->jobs;
         const struct audit_event event = {
                 .wall_ms = clock_wall_ms(),
                 .event = "charged",
@@ -121,22 +123,7 @@ static int end_unknown(struct progress *progress, struct purchase *purchase, con
 
 /* ---- what waits ---- */
 
-/* Why a job is not to be sent any more; NULL: it is. */
-static const char *unwanted(const struct progress *progress, const struct purchase *purchase,
-                            const struct job *job)
-{
-        const struct policy *policy = progress->from->policy;
-        struct client *client = client_of(job->flow);
-
-        if (!policy_knows(policy, client))
-                return ENTRY_CLIENT_GONE;
-        if (!purchase->host || policy_check_site(policy, client, purchase->host, clock_wall_ms()) !=
-                                       POLICY_SITE_ALLOWED)
-                return ENTRY_SITE_GONE;
-        return NULL;
-}
-
-static struct outcome *outcome_unwanted(const struct purchase *purchase, const char *why)
+static struct outcome *outcome_unsent(const struct purchase *purchase, const char *why)
 {
         char message[MESSAGE_BYTES_MAX];
 
@@ -145,6 +132,17 @@ static struct outcome *outcome_unwanted(const struct purchase *purchase, const c
         /* Cancelled means: never sent. */
         return purchase->doubtful ? outcome_failed(JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, message)
                                   : outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, message);
+}
+
+/* The last job of one that is not to be sent, or not again. */
+static int end_unsent(struct progress *progress, struct purchase *purchase, struct outcome *outcome,
+                      struct outcome **ret_outcome)
+{
+        progress->cancelled += !purchase->doubtful;
+        progress->unknown += purchase->doubtful;
+        return end(progress, purchase, outcome,
+                   purchase->state == JOB_SENDING ? STORE_CHARGE_UNKNOWN : STORE_CHARGE_NONE,
+                   ret_outcome);
 }
 
 /* One job of several leaves. Takes over its reference. */
@@ -166,37 +164,50 @@ static int end_job(struct progress *progress, struct job *job, struct outcome *o
         return entry_restore_ended(progress->from->scheduler, job, outcome, clock_wall_ms());
 }
 
-/* Who asked for it, and for which site, may not be allowed to any more. */
-static int decide_waiting(struct progress *progress, struct purchase *purchase,
-                          struct outcome **ret_outcome)
+/*
+ * Takes off the jobs of who may not have it any more. *ret_outcome is the end of the purchase, when
+ * it was the last one. Who was to pay may be among those that go.
+ */
+static int end_unwanted(struct progress *progress, struct purchase *purchase,
+                        struct outcome **ret_outcome)
 {
+        int64_t now_ms = clock_wall_ms();
         struct job *job, *next;
         int r = 0;
 
         DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
-                const char *why = unwanted(progress, purchase, job);
+                const char *why =
+                        entry_unwanted(progress->from->policy, job, purchase->host, now_ms);
                 if (!why)
                         continue;
-                struct outcome *outcome = outcome_unwanted(purchase, why);
-                if (purchase->jobs == job && !job->sibling_next) {
-                        progress->cancelled += !purchase->doubtful;
-                        progress->unknown += purchase->doubtful;
-                        return end(progress, purchase, outcome, STORE_CHARGE_NONE, ret_outcome);
-                }
+                struct outcome *outcome = outcome_unsent(purchase, why);
+                if (purchase->jobs == job && !job->sibling_next)
+                        return end_unsent(progress, purchase, outcome, ret_outcome);
+                purchase->unpaid = purchase->unpaid || purchase->jobs == job;
                 DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
                 job->attached = false;
                 r = end_job(progress, job, outcome);
                 if (r < 0)
                         return r;
         }
-        progress->waiting++;
         return 0;
+}
+
+/* *ret_later: it is not clear yet who can pay. */
+static int decide_queued(struct progress *progress, struct purchase *purchase,
+                         struct outcome **ret_outcome, bool *ret_later)
+{
+        int r = end_unwanted(progress, purchase, ret_outcome);
+
+        *ret_later = r == 0 && !*ret_outcome && purchase->unpaid;
+        progress->waiting += r == 0 && !*ret_outcome && !purchase->unpaid;
+        return r;
 }
 
 /* ---- what was being sent ---- */
 
-static int decide_sending(struct progress *progress, struct purchase *purchase,
-                          struct outcome **ret_outcome)
+static int end_sending(struct progress *progress, struct purchase *purchase,
+                       struct outcome **ret_outcome)
 {
         return end_unknown(progress, purchase,
                            "solvegate ended while it sent the job, which may have been charged, so "
@@ -208,36 +219,70 @@ static bool may_be_sent_again(const struct progress *progress, const struct purc
 {
         const struct config *config = progress->from->config;
 
-        return purchase->state == JOB_SENDING && config->retry.on_unknown == ON_UNKNOWN_RETRY &&
-               purchase->body_stored && purchase->jobs &&
-               purchase->attempts < config->retry.attempts;
+        return config->retry.on_unknown == ON_UNKNOWN_RETRY && purchase->body_stored &&
+               purchase->jobs && purchase->attempts < config->retry.attempts;
 }
 
-/* What was reserved before the start is reserved by now, so it shows whether anything is left. */
-static bool can_pay_again(struct purchase *purchase)
+/* The same: one that is to be sent again has to be paid once more. */
+static int decide_sending(struct progress *progress, struct purchase *purchase,
+                          struct outcome **ret_outcome, bool *ret_later)
 {
-        struct quota *quota = &client_of(purchase->jobs->flow)->quota;
-
-        if (quota_reserve_again(quota, quota_now()) != QUOTA_OK)
-                return false;
-        quota_release(quota); /* entry_restore() reserves */
-        return true;
+        if (!may_be_sent_again(progress, purchase))
+                return end_sending(progress, purchase, ret_outcome);
+        purchase->doubtful = true;
+        int r = end_unwanted(progress, purchase, ret_outcome);
+        *ret_later = r == 0 && !*ret_outcome;
+        return r;
 }
 
-static int decide_in_doubt(struct progress *progress, struct purchase *purchase)
+/* ---- what depends on what is left to clients ---- */
+
+/* Puts the first in front whose client has something left. Returns whether there is one. */
+static bool find_payer(struct purchase *purchase)
+{
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                struct quota *quota = &client_of(job->flow)->quota;
+                if (quota_reserve_again(quota, quota_now()) != QUOTA_OK)
+                        continue;
+                quota_release(quota); /* entry_restore() reserves */
+                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
+                DL_PREPEND2(purchase->jobs, job, sibling_prev, sibling_next);
+                return true;
+        }
+        return false;
+}
+
+/* It was being sent, and may be once more. */
+static int decide_in_doubt(struct progress *progress, struct purchase *purchase,
+                           struct outcome **ret_outcome)
+{
+        if (!find_payer(purchase))
+                return end_sending(progress, purchase, ret_outcome);
+        purchase->state = JOB_QUEUED;
+        purchase->sent_stored = false;
+        progress->waiting++;
+        return write_decision(progress, purchase, JOB_SENDING, NULL, STORE_CHARGE_UNKNOWN);
+}
+
+/* It waits, and who was to pay has left. */
+static int decide_unpaid(struct progress *progress, struct purchase *purchase,
+                         struct outcome **ret_outcome)
+{
+        if (!find_payer(purchase))
+                return end_unsent(progress, purchase, outcome_unsent(purchase, ENTRY_PAYER_GONE),
+                                  ret_outcome);
+        progress->waiting++;
+        return 0;
+}
+
+static int decide_later(struct progress *progress, struct purchase *purchase)
 {
         struct outcome *outcome = NULL;
-        int r;
+        int r = purchase->state == JOB_SENDING ? decide_in_doubt(progress, purchase, &outcome)
+                                               : decide_unpaid(progress, purchase, &outcome);
 
-        if (can_pay_again(purchase)) {
-                purchase->state = JOB_QUEUED;
-                purchase->sent_stored = false;
-                r = write_decision(progress, purchase, JOB_SENDING, NULL, STORE_CHARGE_UNKNOWN);
-                if (r == 0)
-                        r = decide_waiting(progress, purchase, &outcome);
-        } else {
-                r = decide_sending(progress, purchase, &outcome);
-        }
         if (r < 0) {
                 drop_purchase(purchase);
                 return r;
@@ -245,15 +290,16 @@ static int decide_in_doubt(struct progress *progress, struct purchase *purchase)
         return entry_restore(progress->from->scheduler, purchase, outcome, clock_wall_ms());
 }
 
-static int decide_all_in_doubt(struct progress *progress)
+/* What was reserved before the start is reserved by now, so it shows what is left. */
+static int decide_all_later(struct progress *progress)
 {
         int r = 0;
 
-        while (progress->in_doubt) {
-                struct purchase *purchase = progress->in_doubt;
-                DL_DELETE2(progress->in_doubt, purchase, queue_prev, queue_next);
+        while (progress->later) {
+                struct purchase *purchase = progress->later;
+                DL_DELETE2(progress->later, purchase, queue_prev, queue_next);
                 if (r == 0)
-                        r = decide_in_doubt(progress, purchase);
+                        r = decide_later(progress, purchase);
                 else
                         drop_purchase(purchase);
         }
@@ -287,10 +333,28 @@ static int find_flow(const struct progress *progress, struct job *job)
         return 0;
 }
 
-static int on_purchase(void *arg, struct purchase *purchase, struct outcome *outcome,
-                       int64_t finished_wall_ms)
+/* What becomes of one that is not final. */
+static int decide(struct progress *progress, struct purchase *purchase,
+                  struct outcome **ret_outcome, bool *ret_later)
 {
-        struct progress *progress = arg;
+        switch (purchase->state) {
+        case JOB_QUEUED:
+                return decide_queued(progress, purchase, ret_outcome, ret_later);
+        case JOB_SENDING:
+                return decide_sending(progress, purchase, ret_outcome, ret_later);
+        case JOB_ACCEPTED:
+                return decide_accepted(progress, purchase, ret_outcome);
+        case JOB_SOLVED:
+        case JOB_FAILED:
+        case JOB_CANCELLED:
+        case JOB_UNKNOWN:
+                break;
+        }
+        return -EINVAL;
+}
+
+static int find_flows(const struct progress *progress, const struct purchase *purchase)
+{
         struct job *job;
         int r = 0;
 
@@ -298,33 +362,30 @@ static int on_purchase(void *arg, struct purchase *purchase, struct outcome *out
                 if (r == 0)
                         r = find_flow(progress, job);
         }
-        if (r == 0 && may_be_sent_again(progress, purchase)) {
-                DL_APPEND2(progress->in_doubt, purchase, queue_prev, queue_next);
-                return 0;
-        }
-        switch (purchase->state) {
-        case JOB_QUEUED:
-                r = r < 0 ? r : decide_waiting(progress, purchase, &outcome);
-                finished_wall_ms = clock_wall_ms();
-                break;
-        case JOB_SENDING:
-                r = r < 0 ? r : decide_sending(progress, purchase, &outcome);
-                finished_wall_ms = clock_wall_ms();
-                break;
-        case JOB_ACCEPTED:
-                r = r < 0 ? r : decide_accepted(progress, purchase, &outcome);
-                finished_wall_ms = clock_wall_ms();
-                break;
-        case JOB_SOLVED:
-        case JOB_FAILED:
-        case JOB_CANCELLED:
-        case JOB_UNKNOWN:
+        return r;
+}
+
+static int on_purchase(void *arg, struct purchase *purchase, struct outcome *outcome,
+                       int64_t finished_wall_ms)
+{
+        struct progress *progress = arg;
+        bool later = false;
+        int r = find_flows(progress, purchase);
+
+        if (job_state_final(purchase->state)) {
                 progress->final++;
-                break;
+        } else if (r == 0) {
+                r = decide(progress, purchase, &outcome, &later);
+                finished_wall_ms = clock_wall_ms();
         }
         if (r < 0) {
+                outcome_unref(outcome);
                 drop_purchase(purchase);
                 return r;
+        }
+        if (later) {
+                DL_APPEND2(progress->later, purchase, queue_prev, queue_next);
+                return 0;
         }
         return entry_restore(progress->from->scheduler, purchase, outcome, finished_wall_ms);
 }
@@ -380,9 +441,9 @@ int recover(const struct recovery *recovery, struct strbuf *problem)
 
         if (r == 0)
                 r = store_load(recovery->store, kept_since_ms, &visitor, problem);
-        int doubt = decide_all_in_doubt(&progress);
+        int later = decide_all_later(&progress);
         if (r == 0)
-                r = doubt;
+                r = later;
         /* By now what was open is unknown. */
         if (r == 0)
                 r = store_ledger(recovery->store, on_ledger_row, &progress);

@@ -5,6 +5,7 @@
 
 #include "access/audit.h"
 #include "access/clients.h"
+#include "access/policy.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -39,7 +40,6 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
         (void)pthread_mutex_init(&scheduler->mutex, NULL);
         scheduler->queued_max = (size_t)setup->config->limits.queue_jobs;
         scheduler->unfinished_max = scheduler->queued_max;
-        scheduler->audit_entry = setup->audit ? audit_last_entry(setup->audit) : 0;
         budget_init(&scheduler->budget, clock_monotonic_ms());
         for (size_t i = 0; i < setup->account_count; i++) {
                 struct account *account = &setup->accounts[i];
@@ -87,6 +87,7 @@ void scheduler_free(struct scheduler *scheduler)
                 forget_job(scheduler, scheduler->due);
         DL_FOREACH_SAFE2 (scheduler->accepted, purchase, next, queue_next)
                 purchase_unref(purchase);
+        policy_unref(scheduler->policy);
         (void)pthread_mutex_destroy(&scheduler->mutex);
         free(scheduler);
 }
@@ -316,7 +317,8 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
                 struct account *account = account_named(scheduler, purchase->upstream);
                 assert(account);
                 DL_DELETE2(scheduler->accepted, purchase, queue_prev, queue_next);
-                payment_fix_locked(purchase, purchase->jobs);
+                if (!purchase->payer)
+                        payment_fix_locked(purchase, purchase->jobs);
                 occupy_locked(scheduler, account, purchase);
                 *ret_turn = (struct scheduler_turn){
                         .purchase = purchase, .account = account, .flow = purchase->jobs->flow};
@@ -361,7 +363,7 @@ void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn 
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(turn->account->in_flight > 0);
         turn->account->in_flight--;
-        queue_turn_over(&scheduler->queue, turn->flow);
+        queue_turn_over(turn->flow);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
@@ -437,13 +439,15 @@ static void forget_stored_body(struct purchase *purchase)
         purchase->body = NULL;
 }
 
-bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn *turn,
-                       enum scheduler_try tried, int64_t pause_ms)
+bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
+                       const struct scheduler_turn *turn, enum scheduler_try tried,
+                       int64_t pause_ms)
 {
         struct purchase *purchase = turn->purchase;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(purchase->state == JOB_QUEUED);
+        bool payer_left = purchase->payer && !purchase->payer->attached;
         payment_fix_locked(purchase, NULL);
         bool taken = !scheduler->draining || scheduler->setup.store;
         if (!purchase->jobs) {
@@ -458,6 +462,7 @@ bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn 
                 forget_stored_body(purchase);
                 if (scheduler->draining)
                         entry_nudge_locked(scheduler, purchase);
+                entry_settle_returned_locked(scheduler, loop, purchase, payer_left);
         }
         land_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -467,7 +472,8 @@ bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn 
 bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        bool wants = purchase->jobs && !scheduler->draining;
+        bool wants = purchase->jobs && purchase->payer->attached && !scheduler->draining &&
+                     entry_any_wanted_locked(scheduler, purchase);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return wants;
 }

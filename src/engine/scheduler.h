@@ -99,8 +99,8 @@ void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn 
  */
 bool scheduler_reserve_again(struct scheduler *scheduler, struct purchase *purchase);
 
-/* Gives the clients the weights and limits of a policy. */
-void scheduler_apply(struct scheduler *scheduler, const struct policy *policy);
+/* Gives the clients the weights and limits of a policy; what is sent from now on goes by it. */
+void scheduler_apply(struct scheduler *scheduler, struct policy *policy);
 
 /* What a client has used, and has under way. */
 struct scheduler_usage {
@@ -134,12 +134,15 @@ enum scheduler_try {
 /*
  * Puts a purchase back into the queue, with its reference: its state is queued again. It may be
  * sent again after pause_ms, or when the breaker of the account says when. Returns false when
- * nobody will take it any more, since nothing is kept and solvegate is being stopped.
+ * nobody will take it any more, since nothing is kept and solvegate is being stopped. Thread: the
+ * loop's.
  */
-bool scheduler_requeue(struct scheduler *scheduler, const struct scheduler_turn *turn,
-                       enum scheduler_try tried, int64_t pause_ms);
+bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
+                       const struct scheduler_turn *turn, enum scheduler_try tried,
+                       int64_t pause_ms);
 
-/* Whether a purchase that was taken is to be sent: not if its jobs have gone, nor at the stop. */
+/* Whether a purchase that was taken is to be sent: not if its jobs or its payer have gone, if a
+ * reload has taken them off, nor at the stop. */
 bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase);
 
 /* Keeps why a purchase was turned away, for who asks for a job that ends by its deadline. */

@@ -13,11 +13,14 @@
 
 /* ---- clients ---- */
 
-void scheduler_apply(struct scheduler *scheduler, const struct policy *policy)
+void scheduler_apply(struct scheduler *scheduler, struct policy *policy)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
+        struct policy *before = scheduler->policy;
+        scheduler->policy = policy_ref(policy);
         policy_apply_locked(policy);
         (void)pthread_mutex_unlock(&scheduler->mutex);
+        policy_unref(before);
 }
 
 void scheduler_usage(struct scheduler *scheduler, struct client *client,

@@ -14,6 +14,7 @@
 struct client;
 struct job;
 struct outcome;
+struct policy;
 
 struct scheduler {
         struct scheduler_setup setup; /* immutable */
@@ -26,8 +27,8 @@ struct scheduler {
         struct purchase *by_identity; /* what can be joined */
         struct job *due;              /* jobs that are not final, by deadline */
         size_t due_count;
-        int64_t arrivals;    /* of jobs, in order */
-        int64_t audit_entry; /* the last one, where there is no store */
+        int64_t arrivals;      /* of jobs, in order */
+        struct policy *policy; /* a reference; NULL before scheduler_apply() */
         struct budget budget;
         size_t waiting_jobs;               /* of the purchases that wait */
         size_t flying;                     /* purchases that were taken */
@@ -84,6 +85,16 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
 void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
 
 /* ---- entry_leave.c ---- */
+
+/* Whether any job of a purchase is still to be sent, by the policy. */
+bool entry_any_wanted_locked(const struct scheduler *scheduler, const struct purchase *purchase);
+
+/*
+ * A purchase has come back to the queue. What a reload has taken off meanwhile ends; payer_left:
+ * who was to pay has left, so another one does.
+ */
+void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
+                                  struct purchase *purchase, bool payer_left);
 
 /*
  * What the store has, or is about to have, of a purchase that was dropped, and of a job that is

@@ -240,5 +240,5 @@ bool give_back(struct fixture *f, const struct scheduler_turn *turn, enum schedu
         scheduler_release(f->scheduler, turn);
         journal_returned(&journal, STORE_CHARGE_NOT_CHARGED);
         forget_flying(f, turn->purchase);
-        return scheduler_requeue(f->scheduler, turn, tried, pause_ms);
+        return scheduler_requeue(f->scheduler, f->loop, turn, tried, pause_ms);
 }

@@ -263,6 +263,57 @@ static void when_the_payer_is_too_late_the_next_one_pays(void **state)
         expect(f, "second", 0, 1);
 }
 
+static void a_payer_that_is_withdrawn_in_flight_is_followed_by_the_next_one(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *payer = order_of(f, "first", "a");
+        struct job *other = order_of(f, "second", "a");
+        struct scheduler_turn turn = take(f, payer);
+        assert_true(entry_withdraw(f->scheduler, f->loop, payer));
+        assert_false(scheduler_wants(f->scheduler, turn.purchase));
+        assert_true(give_back(f, &turn, SCHEDULER_NOT_TRIED, 0));
+        expect(f, "first", 0, 0);
+        expect(f, "second", 0, 1);
+        turn = take(f, other);
+        assert_true(scheduler_wants(f->scheduler, turn.purchase));
+        solve_turn(f, &turn);
+        expect(f, "second", 1, 0);
+}
+
+static void if_nobody_can_follow_him_the_flight_comes_back_to_nothing(void **state)
+{
+        struct fixture *f = *state;
+
+        set_daily(f, "poor", 1);
+        open_scheduler(f, 1);
+        struct job *payer = order_of(f, "first", "a");
+        struct job *poor = order_of(f, "poor", "a");
+        struct scheduler_turn turn = take(f, payer);
+        (void)order_of(f, "poor", "b");
+        assert_true(entry_withdraw(f->scheduler, f->loop, payer));
+        assert_true(give_back(f, &turn, SCHEDULER_NOT_TRIED, 0));
+        assert_int_equal(outcome_of(f, poor)->error, JOB_CANCELLED_ERROR);
+        expect(f, "first", 0, 0);
+        expect(f, "poor", 0, 1);
+}
+
+static void who_joined_what_may_have_been_charged_is_told_so(void **state)
+{
+        struct fixture *f = *state;
+
+        set_daily(f, "poor", 1);
+        open_scheduler(f, 1);
+        struct job *payer = order_of(f, "first", "a");
+        struct job *poor = order_of(f, "poor", "a");
+        struct scheduler_turn turn = take(f, payer);
+        (void)order_of(f, "poor", "b");
+        assert_true(give_back(f, &turn, SCHEDULER_IN_DOUBT, LONG_MS));
+        cancel(f, payer);
+        assert_int_equal(outcome_of(f, poor)->error, JOB_OUTCOME_UNKNOWN);
+}
+
 static void what_waited_before_the_start_is_reserved_whatever_the_limit_is(void **state)
 {
         struct fixture *f = *state;
@@ -316,6 +367,9 @@ int main(void)
                 ON_ENGINE(who_cannot_pay_is_passed_over_and_stays),
                 ON_ENGINE(where_nobody_can_pay_all_are_cancelled),
                 ON_ENGINE(when_the_payer_is_too_late_the_next_one_pays),
+                ON_ENGINE(a_payer_that_is_withdrawn_in_flight_is_followed_by_the_next_one),
+                ON_ENGINE(if_nobody_can_follow_him_the_flight_comes_back_to_nothing),
+                ON_ENGINE(who_joined_what_may_have_been_charged_is_told_so),
                 ON_ENGINE(what_waited_before_the_start_is_reserved_whatever_the_limit_is),
                 ON_ENGINE(who_has_few_jobs_finds_room_when_another_one_has_filled_the_queue),
         };
