@@ -4,8 +4,9 @@
  * The thread takes all that waits, writes it, and syncs it at once if a charge is among it: so one
  * sync is for all charges that came during the last one. Refusals alone are synced once a second.
  *
- * A write that fails is tried again until it succeeds; nothing that was taken is dropped. The mutex
- * is a leaf, and never held over a write.
+ * A write that fails is tried again until it succeeds; nothing that was taken is dropped. A file
+ * that was deleted is followed by a new one before anything is written, and nothing counts as on
+ * disk that went into it after. The mutex is a leaf, and never held over a write.
  */
 #include "access/audit.h"
 
@@ -29,11 +30,31 @@
 #define SUM_MS            1000
 #define PROBLEM_BYTES_MAX 128
 #define NEVER             INT64_MAX
-#define REFUSAL_LEVEL     1000 /* what one costs of the level below, which rises by the millisecond */
+#define REFUSAL_LEVEL     1000 /* what one costs of a bucket, whose level rises by the millisecond */
+
+enum kind {
+        CHARGE,
+        REFUSAL,  /* of a client */
+        STRANGER, /* a refusal that names none, or many */
+        KINDS,
+};
+
+/* What may be written of refusals, in a token bucket of their kind. */
+static const struct allowance {
+        int64_t per_s, burst, waiting_max;
+} allowances[KINDS] = {
+        [REFUSAL] = {AUDIT_REFUSALS_PER_S, AUDIT_REFUSALS_BURST, AUDIT_REFUSALS_WAITING_MAX},
+        [STRANGER] = {AUDIT_STRANGERS_PER_S, AUDIT_STRANGERS_BURST, AUDIT_STRANGERS_WAITING_MAX},
+};
+
+struct bucket {
+        int64_t level;
+        int64_t level_ms; /* when it was so high */
+};
 
 /* A line that waits. */
 struct note {
-        bool refusal;
+        enum kind kind;
         int64_t entry;
         struct note *prev, *next;
         char members[];
@@ -41,16 +62,18 @@ struct note {
 
 struct audit {
         pthread_mutex_t mutex;
-        pthread_cond_t wake; /* by the monotonic clock */
+        pthread_cond_t wake;   /* by the monotonic clock */
+        pthread_cond_t turned; /* the thread has done a turn */
 
         /* guarded by mutex */
         struct note *waiting;
-        int64_t refusals_waiting, entries_waiting; /* those the thread has taken as well */
-        int64_t level;                             /* of the bucket for refusals */
-        int64_t level_ms;                          /* when it was so high */
-        int64_t summed; /* refusals that are only counted, not told of yet */
+        int64_t waiting_of[KINDS];    /* how many; those the thread has taken as well */
+        struct bucket buckets[KINDS]; /* of refusals */
+        int64_t summed;               /* refusals that are only counted, not told of yet */
+        int64_t given, on_disk;       /* how many notes since the start */
         int64_t last_taken;
         bool entry_lost; /* one was not taken */
+        bool flush;      /* somebody waits until all that was given is on disk */
         bool reopen;
         bool closing;
         char problem[PROBLEM_BYTES_MAX];
@@ -62,6 +85,8 @@ struct audit {
         /* the thread's, and before it starts the opener's */
         struct audit_file file;
         struct note *taken; /* not in the file's lines yet */
+        int64_t filled;     /* how many notes are in them, or were */
+        int64_t synced;     /* how many of those are on disk */
         int64_t retry_ms;   /* failing: when to try again */
         int64_t reopen_ms;  /* not before */
         int64_t sync_ms;    /* when what was written has to be on disk; NEVER: all is */
@@ -84,9 +109,21 @@ static int init_locks(struct audit *audit)
                 r = -pthread_cond_init(&audit->wake, &attributes);
                 (void)pthread_condattr_destroy(&attributes);
         }
+        if (r == 0) {
+                r = -pthread_cond_init(&audit->turned, NULL);
+                if (r < 0)
+                        (void)pthread_cond_destroy(&audit->wake);
+        }
         if (r < 0)
                 (void)pthread_mutex_destroy(&audit->mutex);
         return r;
+}
+
+static void done_locks(struct audit *audit)
+{
+        (void)pthread_cond_destroy(&audit->turned);
+        (void)pthread_cond_destroy(&audit->wake);
+        (void)pthread_mutex_destroy(&audit->mutex);
 }
 
 int audit_open(const char *path, struct audit **ret_audit, struct strbuf *problem)
@@ -101,13 +138,15 @@ int audit_open(const char *path, struct audit **ret_audit, struct strbuf *proble
         }
         r = audit_file_open(path, &audit->file, problem);
         if (r < 0) {
-                (void)pthread_cond_destroy(&audit->wake);
-                (void)pthread_mutex_destroy(&audit->mutex);
+                done_locks(audit);
                 free(audit);
                 return r;
         }
-        audit->level = (int64_t)AUDIT_REFUSALS_BURST * REFUSAL_LEVEL;
-        audit->level_ms = clock_monotonic_ms();
+        for (int kind = REFUSAL; kind < KINDS; kind++)
+                audit->buckets[kind] = (struct bucket){
+                        .level = allowances[kind].burst * REFUSAL_LEVEL,
+                        .level_ms = clock_monotonic_ms(),
+                };
         audit->sync_ms = audit->file.lines.len > 0 ? 0 : NEVER;
         audit->last_taken = audit->file.chain.entry;
         atomic_init(&audit->last_entry, audit->file.chain.entry);
@@ -127,30 +166,42 @@ static struct note *note_new(const char *members, size_t len)
 }
 
 /* Whether one more refusal gets a line of its own. */
-static bool admit_refusal_locked(struct audit *audit)
+static bool admit_refusal_locked(struct audit *audit, enum kind kind)
 {
-        const int64_t top = (int64_t)AUDIT_REFUSALS_BURST * REFUSAL_LEVEL;
-        int64_t now_ms = clock_monotonic_ms(), passed_ms = now_ms - audit->level_ms;
+        const struct allowance *allowance = &allowances[kind];
+        const int64_t top = allowance->burst * REFUSAL_LEVEL;
+        struct bucket *bucket = &audit->buckets[kind];
+        int64_t now_ms = clock_monotonic_ms(), passed_ms = now_ms - bucket->level_ms;
 
-        if (passed_ms > top / AUDIT_REFUSALS_PER_S)
-                passed_ms = top / AUDIT_REFUSALS_PER_S;
-        audit->level_ms = now_ms;
-        audit->level += passed_ms * AUDIT_REFUSALS_PER_S;
-        if (audit->level > top)
-                audit->level = top;
-        if (audit->level < REFUSAL_LEVEL || audit->refusals_waiting >= AUDIT_REFUSALS_WAITING_MAX)
+        if (passed_ms > top / allowance->per_s)
+                passed_ms = top / allowance->per_s;
+        bucket->level_ms = now_ms;
+        bucket->level += passed_ms * allowance->per_s;
+        if (bucket->level > top)
+                bucket->level = top;
+        if (bucket->level < REFUSAL_LEVEL || audit->waiting_of[kind] >= allowance->waiting_max)
                 return false;
-        audit->level -= REFUSAL_LEVEL;
-        audit->refusals_waiting++;
+        bucket->level -= REFUSAL_LEVEL;
+        audit->waiting_of[kind]++;
         return true;
+}
+
+/* It is counted in waiting_of already. */
+static void append_note_locked(struct audit *audit, struct note *note)
+{
+        DL_APPEND(audit->waiting, note);
+        audit->given++;
+        (void)pthread_cond_signal(&audit->wake);
 }
 
 void audit_refused(struct audit *audit, const struct audit_event *event)
 {
+        bool named = event->client && event->client[0] != '\0';
+        enum kind kind = named ? REFUSAL : STRANGER;
         struct note *note = NULL;
 
         (void)pthread_mutex_lock(&audit->mutex);
-        bool admitted = admit_refusal_locked(audit);
+        bool admitted = admit_refusal_locked(audit, kind);
         (void)pthread_mutex_unlock(&audit->mutex);
         if (admitted) {
                 char *members = audit_describe(event);
@@ -159,48 +210,51 @@ void audit_refused(struct audit *audit, const struct audit_event *event)
         }
         (void)pthread_mutex_lock(&audit->mutex);
         if (note) {
-                note->refusal = true;
-                DL_APPEND(audit->waiting, note);
+                note->kind = kind;
+                append_note_locked(audit, note);
         } else {
-                audit->refusals_waiting -= admitted;
+                audit->waiting_of[kind] -= admitted;
                 audit->summed++;
+                (void)pthread_cond_signal(&audit->wake);
         }
-        (void)pthread_cond_signal(&audit->wake);
         (void)pthread_mutex_unlock(&audit->mutex);
 }
 
-/* Whether it can be a part of a line: the database may be damaged. */
-static bool members_are_sane(const char *members)
+/* In place of an entry that a damaged database gives: there was one, that is all we know. */
+static struct note *unreadable_note(void)
 {
-        size_t len = strlen(members);
+        const struct audit_event event = {
+                .wall_ms = clock_wall_ms(),
+                .event = "charged",
+                .outcome = "unreadable",
+                .charge = AUDIT_UNKNOWN,
+        };
+        char *members = audit_describe(&event);
+        struct note *note = members ? note_new(members, strlen(members)) : NULL;
 
-        if (len > AUDIT_MEMBERS_BYTES_MAX)
-                return false;
-        for (size_t i = 0; i < len; i++)
-                if ((unsigned char)members[i] < ' ')
-                        return false;
-        return true;
+        free(members);
+        return note;
 }
 
 /* Returns whether the note was taken over. */
 static bool take_entry_locked(struct audit *audit, struct note *note)
 {
-        if (!note || audit->entry_lost || audit->entries_waiting >= AUDIT_ENTRIES_WAITING_MAX) {
+        if (!note || audit->entry_lost || audit->waiting_of[CHARGE] >= AUDIT_ENTRIES_WAITING_MAX) {
                 audit->entry_lost = true;
                 atomic_store(&audit->stuck, true);
                 return false;
         }
         if (note->entry > 0)
                 audit->last_taken = note->entry;
-        audit->entries_waiting++;
-        DL_APPEND(audit->waiting, note);
-        (void)pthread_cond_signal(&audit->wake);
+        audit->waiting_of[CHARGE]++;
+        append_note_locked(audit, note);
         return true;
 }
 
 int audit_entry(struct audit *audit, int64_t entry, const char *members)
 {
-        struct note *note = members_are_sane(members) ? note_new(members, strlen(members)) : NULL;
+        struct note *note = audit_members_are_sound(members) ? note_new(members, strlen(members))
+                                                             : unreadable_note();
         int r = 0;
 
         if (note)
@@ -219,6 +273,18 @@ int audit_entry(struct audit *audit, int64_t entry, const char *members)
 int64_t audit_last_entry(const struct audit *audit)
 {
         return atomic_load(&audit->last_entry);
+}
+
+void audit_flush(struct audit *audit)
+{
+        (void)pthread_mutex_lock(&audit->mutex);
+        const int64_t given = audit->given;
+        while (audit->started && audit->on_disk < given && !atomic_load(&audit->failing)) {
+                audit->flush = true;
+                (void)pthread_cond_signal(&audit->wake);
+                (void)pthread_cond_wait(&audit->turned, &audit->mutex);
+        }
+        (void)pthread_mutex_unlock(&audit->mutex);
 }
 
 void audit_reopen(struct audit *audit)
@@ -260,10 +326,10 @@ static void sum_up_locked(struct audit *audit, int64_t now_ms)
                 counted = NULL;
         struct note *note = counted ? note_new(counted, strlen(counted)) : NULL;
         if (note) {
-                note->refusal = true;
-                audit->refusals_waiting++;
+                note->kind = STRANGER;
+                audit->waiting_of[STRANGER]++;
                 audit->summed = 0;
-                DL_APPEND(audit->waiting, note);
+                append_note_locked(audit, note);
         }
         audit->sum_ms = now_ms + SUM_MS;
         free(members);
@@ -279,7 +345,7 @@ static int64_t next_turn_ms_locked(const struct audit *audit)
                 return 0;
         if (atomic_load(&audit->failing))
                 return audit->retry_ms;
-        if (audit->waiting)
+        if (audit->waiting || audit->flush)
                 return 0;
         if (audit->summed > 0 && audit->sum_ms < turn_ms)
                 turn_ms = audit->sum_ms;
@@ -305,15 +371,16 @@ static void wait_locked(struct audit *audit)
 }
 
 /* Puts what was taken into the file's lines, as far as there is room. */
-static int fill_file(struct audit *audit, int64_t *refusals, int64_t *entries)
+static int fill_file(struct audit *audit, int64_t filled_of[static KINDS])
 {
         while (audit->taken) {
                 struct note *note = audit->taken;
                 int r = audit_file_append(&audit->file, note->members, note->entry);
                 if (r < 0)
                         return r == -ENOBUFS ? 0 : r;
-                *(note->refusal ? refusals : entries) += 1;
-                if (!note->refusal)
+                filled_of[note->kind]++;
+                audit->filled++;
+                if (note->kind == CHARGE)
                         audit->sync_ms = 0;
                 else if (audit->sync_ms == NEVER)
                         audit->sync_ms = clock_monotonic_ms() + SYNC_MS;
@@ -329,16 +396,17 @@ static int sync_file(struct audit *audit)
 
         if (r == 0) {
                 audit->sync_ms = NEVER;
+                audit->synced = audit->filled;
                 atomic_store(&audit->last_entry, audit->file.chain.entry);
         }
         return r;
 }
 
 /* Writes all that was taken. sync: it is not to wait for its time. */
-static int write_taken(struct audit *audit, bool sync, int64_t *refusals, int64_t *entries)
+static int write_taken(struct audit *audit, bool sync, int64_t filled_of[static KINDS])
 {
         do {
-                int r = fill_file(audit, refusals, entries);
+                int r = fill_file(audit, filled_of);
                 if (r == 0)
                         r = audit_file_write(&audit->file);
                 if (r == 0 && audit->file.lines.len > 0 &&
@@ -359,36 +427,69 @@ static void set_problem_locked(struct audit *audit, const char *what, int error)
                                strerror(-error));
 }
 
-/* Takes what waits and writes it, then goes to another file if that was asked for. */
+/* What a turn has come to. */
+struct turn {
+        int64_t filled_of[KINDS];
+        int error;        /* nothing can be written */
+        int reopen_error; /* there is no other file */
+};
+
+/* Writes what was taken, then goes to another file if that is asked for; or before, if this one is
+ * gone. */
+static void write_turn(struct audit *audit, bool sync, bool reopen, struct turn *ret_turn)
+{
+        struct turn turn = {0};
+
+        if (audit_file_is_gone(&audit->file))
+                turn.error = turn.reopen_error = audit_file_reopen(&audit->file);
+        if (turn.error == 0)
+                turn.error = write_taken(audit, sync, turn.filled_of);
+        if (turn.error == 0 && reopen)
+                turn.reopen_error = audit_file_reopen(&audit->file);
+        *ret_turn = turn;
+}
+
+static void finish_turn_locked(struct audit *audit, const struct turn *turn, int64_t now_ms,
+                               bool reopen)
+{
+        for (int kind = 0; kind < KINDS; kind++)
+                audit->waiting_of[kind] -= turn->filled_of[kind];
+        audit->on_disk = audit->synced;
+        if (turn->error < 0 || turn->reopen_error < 0)
+                audit->reopen |= reopen;
+        audit->reopen_ms = turn->reopen_error < 0 ? now_ms + RETRY_MS : audit->reopen_ms;
+        audit->retry_ms = now_ms + RETRY_MS;
+        atomic_store(&audit->failing, turn->error < 0);
+        if (turn->reopen_error < 0)
+                set_problem_locked(audit, "no new file: ", turn->reopen_error);
+        else if (turn->error < 0 || reopen || !audit->reopen)
+                set_problem_locked(audit, "", turn->error);
+        (void)pthread_cond_broadcast(&audit->turned);
+}
+
+/* Takes what waits, and writes it. */
 static void do_turn_locked(struct audit *audit)
 {
-        int64_t refusals = 0, entries = 0, now_ms = clock_monotonic_ms();
+        int64_t now_ms = clock_monotonic_ms();
+        bool failing = atomic_load(&audit->failing);
         bool reopen = audit->reopen && (now_ms >= audit->reopen_ms || audit->closing);
-        bool sync = audit->closing || reopen || atomic_load(&audit->failing);
+        bool sync = audit->closing || reopen || audit->flush || failing;
+        struct turn turn;
 
-        if (audit->summed > 0 && (now_ms >= audit->sum_ms || audit->closing))
+        /* While nothing can be written there is no end of sums. */
+        if (audit->summed > 0 && ((now_ms >= audit->sum_ms && !failing) || audit->closing))
                 sum_up_locked(audit, now_ms);
         DL_CONCAT(audit->taken, audit->waiting);
         audit->waiting = NULL;
+        audit->flush = false;
         if (reopen) /* one that is asked for from now on is another */
                 audit->reopen = false;
         (void)pthread_mutex_unlock(&audit->mutex);
 
-        int error = write_taken(audit, sync, &refusals, &entries);
-        int reopen_error = error == 0 && reopen ? audit_file_reopen(&audit->file) : 0;
+        write_turn(audit, sync, reopen, &turn);
 
         (void)pthread_mutex_lock(&audit->mutex);
-        audit->refusals_waiting -= refusals;
-        audit->entries_waiting -= entries;
-        if (error < 0 || reopen_error < 0)
-                audit->reopen |= reopen;
-        audit->reopen_ms = reopen_error < 0 ? now_ms + RETRY_MS : audit->reopen_ms;
-        audit->retry_ms = now_ms + RETRY_MS;
-        atomic_store(&audit->failing, error < 0);
-        if (error < 0)
-                set_problem_locked(audit, "", error);
-        else if (reopen || !audit->reopen)
-                set_problem_locked(audit, "no new file: ", reopen_error);
+        finish_turn_locked(audit, &turn, now_ms, reopen);
 }
 
 static void *writer_main(void *arg)
@@ -443,7 +544,6 @@ void audit_close(struct audit *audit)
         free_notes(audit->waiting);
         free_notes(audit->taken);
         audit_file_close(&audit->file);
-        (void)pthread_cond_destroy(&audit->wake);
-        (void)pthread_mutex_destroy(&audit->mutex);
+        done_locks(audit);
         free(audit);
 }

@@ -14,8 +14,7 @@
  * A charge comes through the store, as an entry with a number: it is written into the database in
  * the same transaction as the charge, into the file after that, and forgotten by the database when
  * the file is on disk. So each charge is in the file once, whatever crashes when. A refusal is
- * written by and by; those that come faster than AUDIT_REFUSALS_PER_S, or that a crash takes, are
- * not.
+ * written by and by; those that come too fast are only counted, and a crash may take the last ones.
  *
  * One thread writes. Nobody else waits for the disk. Thread: any, but where it says otherwise.
  */
@@ -29,12 +28,20 @@
 struct audit;
 struct strbuf;
 
-#define AUDIT_REFUSALS_PER_S 1000 /* beyond this, and a burst, they are summed up in one line */
-#define AUDIT_REFUSALS_BURST 10000
+/*
+ * Refusals have a line each up to these rates, after a burst; those beyond are summed up.
+ * Strangers, whose refusals name no client, have a rate of their own, so that they cannot use up
+ * the clients'.
+ */
+#define AUDIT_REFUSALS_PER_S  20
+#define AUDIT_REFUSALS_BURST  10000
+#define AUDIT_STRANGERS_PER_S 5
+#define AUDIT_STRANGERS_BURST 1000
 
 /* What waits in memory while the disk is slow, or full; more refusals are only counted. */
-#define AUDIT_REFUSALS_WAITING_MAX 20000
-#define AUDIT_ENTRIES_WAITING_MAX  200000
+#define AUDIT_REFUSALS_WAITING_MAX  20000
+#define AUDIT_STRANGERS_WAITING_MAX 2000
+#define AUDIT_ENTRIES_WAITING_MAX   200000
 
 enum audit_charge {
         AUDIT_NOT_CHARGED, /* "charge":0 */
@@ -42,7 +49,7 @@ enum audit_charge {
         AUDIT_UNKNOWN,     /* "charge":null: it may have been */
 };
 
-/* What happened. A text that is NULL is null in the line. */
+/* What happened. A text that is NULL or empty is null in the line. */
 struct audit_event {
         int64_t wall_ms;
         const char *event; /* "refused", "charged" */
@@ -83,15 +90,23 @@ char *audit_describe(const struct audit_event *event);
 
 /*
  * Appends an entry that is in the database, with its number; they come in order, and one that is in
- * the file already is passed over. Without a database the number is 0: the line has none. Never
- * waits. Returns 0, or -ENOMEM where it was not taken: then no later one is taken either, so that
- * audit_last_entry() stays before it and the store gives it again at the next start; until then the
- * audit is not healthy.
+ * the file already is passed over. Without a database the number is 0: the line has none. Members
+ * that cannot be part of a line, since the database is damaged, become a line with the outcome
+ * "unreadable". Never waits. Returns 0, or -ENOMEM where it was not taken: then no later one is
+ * taken either, so that audit_last_entry() stays before it and the store gives it again at the next
+ * start; until then the audit is not healthy.
  */
 int audit_entry(struct audit *audit, int64_t entry, const char *members);
 
 /* The number of the last entry that is surely in the file, on disk; 0: none. */
 int64_t audit_last_entry(const struct audit *audit);
+
+/*
+ * Waits until everything that was given before the call is in the file, on disk. Returns at once
+ * while the audit cannot be written, or has not started. For a stop; not for a loop's thread that
+ * others wait for.
+ */
+void audit_flush(struct audit *audit);
 
 /*
  * The file may have been renamed: what comes from now on goes to a new one. For log rotation. Never

@@ -8,6 +8,7 @@
 #include "access/audit_chain.h"
 
 #include "base/digest.h"
+#include "base/json.h"
 #include "base/strbuf.h"
 
 #include <errno.h>
@@ -161,6 +162,10 @@ int audit_line_read(const char *line, size_t len, struct audit_line *ret_line)
         if (!take_links(&rest, &read) || !take_text(&rest, HEAD) || !take_number(&rest, &read.seq))
                 return -EBADMSG;
         take_entry(&rest, &read);
+        if (rest.next == rest.end)
+                return -EBADMSG;
+        read.members = rest.next + 1; /* behind a comma */
+        read.members_len = (size_t)(rest.end - read.members);
         if (!take_event(&rest, &read) || (read.torn && !take_torn_outcome(&rest, &read)))
                 return -EBADMSG;
         read.hashed = len - HASH_BYTES;
@@ -174,6 +179,25 @@ int audit_line_is_sound(const char *line, const struct audit_line *read)
         int r = audit_hash(line, read->hashed, hash);
 
         return r < 0 ? r : memcmp(hash, read->hash, AUDIT_HASH_CHARS) == 0;
+}
+
+bool audit_members_are_sound(const char *members)
+{
+        char text[AUDIT_MEMBERS_BYTES_MAX + 3]; /* as they stand in a line: behind a comma */
+        struct audit_line line = {0};
+        struct json_reader reader;
+
+        if (strlen(members) > AUDIT_MEMBERS_BYTES_MAX)
+                return false;
+        int len = snprintf(text, sizeof text, ",%s}", members);
+        for (int i = 0; i < len; i++)
+                if ((unsigned char)text[i] < ' ')
+                        return false;
+        if (!take_event(&(struct rest){text, text + len - 1}, &line) || line.opened || line.torn)
+                return false;
+        text[0] = '{';
+        json_reader_init(&reader, text, (size_t)len);
+        return json_reader_skip(&reader, NULL) == 0 && json_reader_end(&reader) == 0;
 }
 
 void audit_chain_init(struct audit_chain *chain)

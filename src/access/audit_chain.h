@@ -30,9 +30,11 @@ struct audit_line {
         bool opened;   /* its event */
         bool torn;
         const char *outcome; /* of a torn one: AUDIT_HASH_CHARS digits */
-        const char *prev;    /* AUDIT_HASH_CHARS digits */
-        const char *hash;    /* the same */
-        size_t hashed;       /* how many bytes of the line the hash covers */
+        const char *members; /* as audit_chain_append() took them */
+        size_t members_len;
+        const char *prev; /* AUDIT_HASH_CHARS digits */
+        const char *hash; /* the same */
+        size_t hashed;    /* how many bytes of the line the hash covers */
 };
 
 /* Reads a line, without its newline. Returns 0, or -EBADMSG for what is no line of an audit. */
@@ -40,6 +42,9 @@ int audit_line_read(const char *line, size_t len, struct audit_line *ret_line);
 
 /* Whether its hash is that of its text. Returns 1, 0 or -ENOMEM. */
 int audit_line_is_sound(const char *line, const struct audit_line *read);
+
+/* Whether they make a line that reads as one, and is JSON. */
+bool audit_members_are_sound(const char *members);
 
 /* The end of a chain: what the next line hangs on. */
 struct audit_chain {

@@ -32,7 +32,7 @@ static void append_time(struct strbuf *members, int64_t wall_ms)
 static void append_text(struct strbuf *members, const char *name, const char *text, size_t max)
 {
         (void)strbuf_printf(members, ",\"%s\":", name);
-        if (text)
+        if (text && text[0] != '\0')
                 (void)strbuf_append_json_string(members, text, strnlen(text, max));
         else
                 (void)strbuf_puts(members, "null");

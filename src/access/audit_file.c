@@ -123,32 +123,77 @@ static int make_at(const char *new_path, const char *path, const struct strbuf *
         return 0;
 }
 
+static int append_again(const char *text, size_t len, struct audit_chain *chain,
+                        struct strbuf *ret_lines)
+{
+        struct audit_line read;
+
+        if (audit_line_read(text, len, &read) < 0 || read.torn)
+                return 0; /* it tells of a piece that stays behind */
+        char *members = strndup(read.members, read.members_len);
+        int r = members ? audit_chain_append(chain, members, read.entry, ret_lines) : -ENOMEM;
+        free(members);
+        return r;
+}
+
+/* The lines that are not on disk, made anew to hang on another one. */
+static int append_lines(const struct strbuf *lines, struct audit_chain *chain,
+                        struct strbuf *ret_lines)
+{
+        const char *next = lines->data, *end = lines->data + lines->len, *newline;
+        int r = strbuf_reserve(ret_lines, AUDIT_FILE_GATHER_BYTES_MAX);
+
+        while (r == 0 && next < end && (newline = memchr(next, '\n', (size_t)(end - next)))) {
+                r = append_again(next, (size_t)(newline - next), chain, ret_lines);
+                next = newline + 1;
+        }
+        return r;
+}
+
+/* Moves on to a new file, which has its first line, and to lines that hang on that. */
+static void take_new(struct audit_file *file, int fd, const struct strbuf *first,
+                     const struct audit_chain *synced, const struct audit_chain *chain,
+                     struct strbuf *lines)
+{
+        if (file->fd >= 0)
+                (void)close(file->fd);
+        file->fd = fd;
+        file->synced_chain = *synced;
+        file->chain = *chain;
+        file->synced_bytes = (off_t)first->len;
+        file->written = 0;
+        file->cut_back = false;
+        strbuf_done(&file->lines);
+        file->lines = *lines;
+}
+
 /*
  * Makes the file at the path, in place of none or an empty one, and moves on to it. It never stands
  * there without its first line: who finds it after a crash would not know how the chain goes on.
  */
 static int make_file(struct audit_file *file)
 {
-        struct audit_chain chain = file->chain;
-        struct strbuf line;
+        struct audit_chain synced = file->synced_chain, chain;
+        struct strbuf first, lines;
         char *new_path = NULL;
         int fd = -1;
 
-        strbuf_init(&line, AUDIT_LINE_BYTES_MAX);
+        strbuf_init(&first, AUDIT_LINE_BYTES_MAX);
+        strbuf_init(&lines, AUDIT_FILE_GATHER_BYTES_MAX);
         int r = asprintf(&new_path, "%s.new", file->path) < 0 ? -ENOMEM : 0;
         if (r == 0)
-                r = append_line(&chain, "opened", NULL, chain.entry, &line);
+                r = append_line(&synced, "opened", NULL, synced.entry, &first);
+        chain = synced;
         if (r == 0)
-                r = make_at(new_path, file->path, &line, &fd);
-        if (r == 0) {
-                if (file->fd >= 0)
-                        (void)close(file->fd);
-                file->fd = fd;
-                file->chain = chain;
-                file->synced_bytes = (off_t)line.len;
-        }
+                r = append_lines(&file->lines, &chain, &lines);
+        if (r == 0)
+                r = make_at(new_path, file->path, &first, &fd);
+        if (r == 0)
+                take_new(file, fd, &first, &synced, &chain, &lines);
+        else
+                strbuf_done(&lines);
         free(new_path);
-        strbuf_done(&line);
+        strbuf_done(&first);
         return r;
 }
 
@@ -296,6 +341,7 @@ static int tell_of_line(struct audit_file *file, struct tail *tail, const char *
                 r = read_chain(tail, &file->chain, line, len);
         else if (r == 0)
                 r = -EBADMSG;
+        file->synced_chain = file->chain;
         if (r == 0 &&
             (piece.len == 0 || !is_next(&file->chain, &piece) || !is_next(&file->chain, behind)))
                 r = -EBADMSG;
@@ -326,6 +372,7 @@ static int read_end(struct audit_file *file, struct tail *tail)
         if (audit_line_read(line, len, &read) < 0)
                 return tell_of_line(file, tail, line, len, &behind);
         r = read_chain(tail, &file->chain, line, len);
+        file->synced_chain = file->chain;
         if (r == 0 && behind.len > 0)
                 r = strbuf_puts(&file->lines, "\n");
         if (r == 0 && behind.len > 0 && !behind.whole)
@@ -419,6 +466,7 @@ int audit_file_open(const char *path, struct audit_file *ret_file, struct strbuf
         struct audit_file file = {.path = strdup(path), .fd = -1};
 
         audit_chain_init(&file.chain);
+        audit_chain_init(&file.synced_chain);
         strbuf_init(&file.lines, AUDIT_FILE_GATHER_BYTES_MAX);
         int r = open_or_make(&file, problem);
         if (r < 0) {
@@ -490,10 +538,20 @@ int audit_file_sync(struct audit_file *file)
                 file->written = 0;
                 return error;
         }
+        if (audit_file_is_gone(file))
+                return -ESTALE;
         file->synced_bytes += (off_t)file->lines.len;
+        file->synced_chain = file->chain;
         file->lines.len = 0;
         file->written = 0;
         return 0;
+}
+
+bool audit_file_is_gone(const struct audit_file *file)
+{
+        struct stat status;
+
+        return fstat(file->fd, &status) == 0 && status.st_nlink == 0;
 }
 
 int audit_file_reopen(struct audit_file *file)

@@ -24,6 +24,11 @@ struct verifier {
         int64_t piece_line; /* one that is no record, if the next does not tell of it; 0: none */
 };
 
+static void complain(const char *what, int error)
+{
+        (void)fprintf(stderr, "solvegatectl: %s: %s\n", what, strerror(-error));
+}
+
 static struct report_file *current_file(struct verifier *verifier)
 {
         return &verifier->report.files[verifier->report.files_count - 1];
@@ -38,18 +43,34 @@ static void settle_piece(struct verifier *verifier)
         verifier->piece_line = 0;
 }
 
-static void report_gap(struct verifier *verifier, int64_t line, int64_t before, int64_t seq)
+/* Lines between that are faulty may be some of those whose numbers are left out. */
+static void report_missing(struct verifier *verifier, int64_t line, int64_t first, int64_t last,
+                           int64_t faulty)
+{
+        int64_t missing = last - first + 1 - faulty;
+
+        if (faulty == 0)
+                report_fault(&verifier->report, line,
+                             "lines before it are missing: seq %" PRId64 " to %" PRId64, first,
+                             last);
+        else
+                report_fault(&verifier->report, line,
+                             "lines before it are missing: %" PRId64 " of seq %" PRId64
+                             " to %" PRId64,
+                             missing, first, last);
+}
+
+static void report_gap(struct verifier *verifier, int64_t line, const struct audit_chain *before,
+                       int64_t seq)
 {
         if (!verifier->begun)
                 report_fault(&verifier->report, line,
                              "lines before it are missing: a file begins with the event opened");
-        else if (seq == before + 1)
+        else if (seq == before->seq + 1)
                 report_fault(&verifier->report, line,
                              "tells of a line that was cut off before it, which is missing");
         else
-                report_fault(&verifier->report, line,
-                             "lines before it are missing: seq %" PRId64 " to %" PRId64, before + 1,
-                             seq - 1);
+                report_missing(verifier, line, before->seq + 1, seq - 1, before->faulty);
 }
 
 /* A sound line that is not where it belongs. */
@@ -65,7 +86,7 @@ static void report_place(struct verifier *verifier, int64_t line, int64_t before
 }
 
 static void report_verdict(struct verifier *verifier, enum audit_verdict verdict, int64_t line,
-                           int64_t before, int64_t seq)
+                           const struct audit_chain *before, int64_t seq)
 {
         struct report *report = &verifier->report;
 
@@ -87,7 +108,7 @@ static void report_verdict(struct verifier *verifier, enum audit_verdict verdict
                 report_gap(verifier, line, before, seq);
                 break;
         case AUDIT_OUT_OF_PLACE:
-                report_place(verifier, line, before, seq);
+                report_place(verifier, line, before->seq, seq);
                 break;
         case AUDIT_AFTER_OTHER:
                 report_fault(report, line,
@@ -110,7 +131,7 @@ static int verify_line(struct verifier *verifier, const char *line, size_t len)
         struct report_file *file = current_file(verifier);
         struct audit_line read = {0};
         enum audit_verdict verdict;
-        int64_t before = verifier->chain.seq;
+        const struct audit_chain before = verifier->chain;
 
         file->lines++;
         int r = audit_chain_verify(&verifier->chain, line, len, !verifier->begun, &verdict);
@@ -119,7 +140,7 @@ static int verify_line(struct verifier *verifier, const char *line, size_t len)
         if (verdict != AUDIT_NO_RECORD && verdict != AUDIT_SOUND_AFTER_PIECE)
                 settle_piece(verifier);
         (void)audit_line_read(line, len, &read);
-        report_verdict(verifier, verdict, file->lines, before, read.seq);
+        report_verdict(verifier, verdict, file->lines, &before, read.seq);
         if (verdict == AUDIT_NO_RECORD || verdict == AUDIT_CHANGED)
                 return 0;
         verifier->begun = true;
@@ -169,28 +190,38 @@ static int verify_file(struct verifier *verifier, const char *name)
         bool standard_input = strcmp(name, STANDARD_INPUT) == 0;
         int fd = standard_input ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
-        if (fd < 0)
-                return -errno;
-        verifier->report.files[verifier->report.files_count++].name = name;
-        int r = verify_descriptor(verifier, fd);
-        if (!standard_input)
+        int r = fd < 0 ? -errno : 0;
+        struct report_file *file = &verifier->report.files[verifier->report.files_count++];
+        file->name = name;
+        if (r == 0)
+                r = verify_descriptor(verifier, fd);
+        if (r < 0)
+                settle_piece(verifier);
+        if (fd >= 0 && !standard_input)
                 (void)close(fd);
+        file->error = r;
         return r;
 }
 
-static int verify_files(struct verifier *verifier, int count, char *const *names)
+/* Without one of them, what hangs on it cannot be told: the files behind it are not read. */
+static void verify_files(struct verifier *verifier, int count, char *const *names)
 {
         for (int i = 0; i < count; i++) {
                 int r = verify_file(verifier, names[i]);
                 if (r < 0) {
-                        (void)fprintf(stderr, "solvegatectl: %s: %s\n", names[i], strerror(-r));
-                        return r;
+                        complain(names[i], r);
+                        return;
                 }
         }
         if (verifier->begun)
                 memcpy(verifier->report.last_hash, verifier->chain.hash,
                        sizeof verifier->report.last_hash);
-        return 0;
+}
+
+/* As people need it: of nothing that was read there is nothing to say but the complaint. */
+static bool found_anything(const struct report *report)
+{
+        return report->files_count > 1 || report->files[0].error == 0 || report->files[0].lines > 0;
 }
 
 static int verify(int count, char *const *names, bool json)
@@ -199,12 +230,18 @@ static int verify(int count, char *const *names, bool json)
 
         audit_chain_init(&verifier.chain);
         verifier.report.files = calloc((size_t)count, sizeof *verifier.report.files);
-        int r = verifier.report.files ? 0 : -ENOMEM;
-        if (r == 0)
-                r = verify_files(&verifier, count, names);
-        if (r == 0)
-                r = report_print(&verifier.report, json);
-        bool good = r == 0 && verifier.report.faults_count == 0;
+        if (!verifier.report.files) {
+                complain("audit verify", -ENOMEM);
+                return EXIT_FAILURE;
+        }
+        verify_files(&verifier, count, names);
+        bool good = report_is_good(&verifier.report);
+        if (json || found_anything(&verifier.report)) {
+                int r = report_print(&verifier.report, json);
+                if (r < 0)
+                        complain("standard output", r);
+                good = good && r == 0;
+        }
         free(verifier.report.files);
         return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

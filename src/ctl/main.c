@@ -3,6 +3,7 @@
  */
 #include "ctl/command.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -94,6 +95,15 @@ static void protect_secrets(void)
 #endif
 }
 
+/* What was printed may be in a buffer until now. */
+static int finish_printing(void)
+{
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return EXIT_SUCCESS;
+        (void)fprintf(stderr, "solvegatectl: standard output: %s\n", strerror(errno));
+        return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
         static const struct option long_options[] = {
@@ -113,10 +123,10 @@ int main(int argc, char **argv)
                         break;
                 case 'V':
                         (void)puts("solvegatectl " SOLVEGATE_VERSION);
-                        return EXIT_SUCCESS;
+                        return finish_printing();
                 case 'h':
                         print_usage(stdout);
-                        return EXIT_SUCCESS;
+                        return finish_printing();
                 default: /* getopt has said what is wrong */
                         (void)fputs("solvegatectl: see solvegatectl --help\n", stderr);
                         return EXIT_USAGE;

@@ -35,6 +35,29 @@ static size_t faults_kept(const struct report *report)
                                                         : REPORT_FAULTS_MAX;
 }
 
+bool report_is_good(const struct report *report)
+{
+        for (size_t i = 0; i < report->files_count; i++)
+                if (report->files[i].error < 0)
+                        return false;
+        return report->faults_count == 0;
+}
+
+static void append_file_text(const struct report_file *file, struct strbuf *out)
+{
+        (void)strbuf_printf(out, "%s: %" PRId64 " lines", file->name, file->lines);
+        if (file->last_seq > 0)
+                (void)strbuf_printf(out, ", seq %" PRId64 " to %" PRId64, file->first_seq,
+                                    file->last_seq);
+        if (file->pieces > 0)
+                (void)strbuf_printf(out, ", %" PRId64 " cut off in a crash", file->pieces);
+        if (file->faults > 0)
+                (void)strbuf_printf(out, ", %" PRId64 " faulty", file->faults);
+        if (file->error < 0)
+                (void)strbuf_printf(out, ", could not be read: %s", strerror(-file->error));
+        (void)strbuf_puts(out, file->faults == 0 && file->error == 0 ? ", ok\n" : "\n");
+}
+
 static void append_text(const struct report *report, struct strbuf *out)
 {
         for (size_t i = 0; i < faults_kept(report); i++)
@@ -43,19 +66,8 @@ static void append_text(const struct report *report, struct strbuf *out)
         if (report->faults_count > REPORT_FAULTS_MAX)
                 (void)strbuf_printf(out, "and %" PRId64 " more\n",
                                     report->faults_count - REPORT_FAULTS_MAX);
-        for (size_t i = 0; i < report->files_count; i++) {
-                const struct report_file *file = &report->files[i];
-                (void)strbuf_printf(out, "%s: %" PRId64 " lines", file->name, file->lines);
-                if (file->last_seq > 0)
-                        (void)strbuf_printf(out, ", seq %" PRId64 " to %" PRId64, file->first_seq,
-                                            file->last_seq);
-                if (file->pieces > 0)
-                        (void)strbuf_printf(out, ", %" PRId64 " cut off in a crash", file->pieces);
-                if (file->faults > 0)
-                        (void)strbuf_printf(out, ", %" PRId64 " faulty\n", file->faults);
-                else
-                        (void)strbuf_puts(out, ", ok\n");
-        }
+        for (size_t i = 0; i < report->files_count; i++)
+                append_file_text(&report->files[i], out);
         if (report->last_hash[0] != '\0')
                 (void)strbuf_printf(out, "last hash %s\n", report->last_hash);
 }
@@ -66,19 +78,29 @@ static void append_name(struct strbuf *out, const char *name)
         (void)strbuf_append_json_string(out, name, strlen(name));
 }
 
+static void append_file_json(const struct report_file *file, struct strbuf *out)
+{
+        append_name(out, file->name);
+        (void)strbuf_printf(out,
+                            ",\"lines\":%" PRId64 ",\"first_seq\":%" PRId64 ",\"last_seq\":%" PRId64
+                            ",\"cut_off\":%" PRId64 ",\"faults\":%" PRId64,
+                            file->lines, file->first_seq, file->last_seq, file->pieces,
+                            file->faults);
+        if (file->error < 0) {
+                const char *text = strerror(-file->error);
+                (void)strbuf_puts(out, ",\"error\":");
+                (void)strbuf_append_json_string(out, text, strlen(text));
+        }
+        (void)strbuf_puts(out, "}");
+}
+
 static void append_json(const struct report *report, struct strbuf *out)
 {
         (void)strbuf_printf(out, "{\"ok\":%s,\"files\":[",
-                            report->faults_count == 0 ? "true" : "false");
+                            report_is_good(report) ? "true" : "false");
         for (size_t i = 0; i < report->files_count; i++) {
-                const struct report_file *file = &report->files[i];
                 (void)strbuf_puts(out, i == 0 ? "" : ",");
-                append_name(out, file->name);
-                (void)strbuf_printf(
-                        out,
-                        ",\"lines\":%" PRId64 ",\"first_seq\":%" PRId64 ",\"last_seq\":%" PRId64
-                        ",\"cut_off\":%" PRId64 ",\"faults\":%" PRId64 "}",
-                        file->lines, file->first_seq, file->last_seq, file->pieces, file->faults);
+                append_file_json(&report->files[i], out);
         }
         (void)strbuf_puts(out, "],\"faults\":[");
         for (size_t i = 0; i < faults_kept(report); i++) {
@@ -110,7 +132,7 @@ int report_print(const struct report *report, bool json)
         if (out.failed)
                 r = -ENOMEM;
         else if (fwrite(out.data, 1, out.len, stdout) < out.len || fflush(stdout) != 0)
-                r = -EIO;
+                r = -errno;
         strbuf_done(&out);
         return r;
 }

@@ -19,6 +19,7 @@ struct report_file {
         int64_t first_seq, last_seq; /* of its sound lines; 0: it has none */
         int64_t faults;
         int64_t pieces; /* lines that were cut off in a crash, and told of */
+        int error;      /* it could not be read, or not to its end: -errno; or 0 */
 };
 
 struct report_fault {
@@ -38,6 +39,9 @@ struct report {
 /* Notes a fault of the last file. */
 void report_fault(struct report *report, int64_t line, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+/* Whether there is neither a fault nor a file that could not be read. */
+bool report_is_good(const struct report *report);
 
 /* Prints it. Returns 0 or -errno. */
 int report_print(const struct report *report, bool json);

@@ -21,6 +21,12 @@ static int complain(const char *text)
         return EXIT_FAILURE;
 }
 
+static int complain_of_output(int error)
+{
+        (void)fprintf(stderr, "solvegatectl: standard output: %s\n", strerror(error));
+        return EXIT_FAILURE;
+}
+
 static int write_out(const char *text)
 {
         size_t left = strlen(text);
@@ -30,7 +36,7 @@ static int write_out(const char *text)
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
-                        return complain(strerror(errno));
+                        return complain_of_output(errno);
                 text += n;
                 left -= (size_t)n;
         }

@@ -152,6 +152,19 @@ def test_help_names_each_command_and_version_the_program():
 
 
 @pytest.mark.parametrize("arguments", [
+    ("audit", "verify"), ("--json", "audit", "verify"), ("token", "new", "ci"), ("--help",), ("-V",),
+])
+def test_a_print_that_fails_is_told(trail, arguments):
+    path, _ = trail
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE,
+                              timeout=patience(60), check=False,
+                              env={**os.environ, "STATE_DIRECTORY": str(path.parent)})
+    assert done.returncode == 1
+    assert done.stderr.decode() == "solvegatectl: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [
     (), ("token",), ("token", "old"), ("status",), ("audit", "token"), ("token", "new"),
     ("token", "new", "a", "b"), ("token", "hash", "x"), ("--socket", "/x", "token", "hash"),
 ])
@@ -278,6 +291,24 @@ def test_a_removed_line_is_found_at_the_next(trail, number):
     assert write_and_verify(path, lines[:number] + lines[number + 1:]) == [number + 1]
 
 
+@pytest.mark.parametrize("faulty, gone, missing", [
+    ([], [3], "seq 4 to 4"),
+    ([], [3, 4], "seq 4 to 5"),
+    ([2], [3], "1 of seq 3 to 4"),
+    ([2, 3], [4, 5, 6], "3 of seq 3 to 7"),
+])
+def test_lines_that_are_missing_behind_changed_ones_are_counted(trail, faulty, gone, missing):
+    """A changed line is there: it is not among those that are missing."""
+    path, lines = trail
+    for number in faulty:
+        lines[number] = lines[number].replace(b"ci", b"ic")
+    audit.write(path, [line for number, line in enumerate(lines) if number not in gone])
+    status, out, _ = ctl("audit", "verify", path)
+    told = [line for line in out.splitlines() if "are missing" in line]
+    assert status == 1
+    assert told == [f"{path}:{gone[0] + 1}: lines before it are missing: {missing}"]
+
+
 def test_two_lines_that_changed_places_are_found_at_both(trail):
     path, lines = trail
     lines[4], lines[5] = lines[5], lines[4]
@@ -358,6 +389,35 @@ def test_an_empty_file_is_a_fault(tmp_path):
     path = tmp_path / audit.NAME
     path.touch()
     assert verify(path) == (1, [(str(path), 1)])
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory"])
+def test_what_was_found_before_a_file_that_cannot_be_read_is_told(trail, tmp_path, kind):
+    path, lines = trail
+    audit.write(path, lines[:3] + lines[4:])
+    other = tmp_path / "other"
+    if kind == "directory":
+        other.mkdir()
+    reason = "Is a directory" if kind == "directory" else "No such file or directory"
+    status, out, complaint = ctl("audit", "verify", path, other, path)
+    assert (status, complaint) == (1, f"solvegatectl: {other}: {reason}\n")
+    assert out == (f"{path}:4: lines before it are missing: seq 4 to 4\n"
+                   f"{path}: {LINES - 1} lines, seq 1 to {LINES}, 1 faulty\n"
+                   f"{other}: 0 lines, could not be read: {reason}\n")
+
+    status, out, complaint = ctl("--json", "audit", "verify", path, other, path)
+    report = json.loads(out)
+    assert (status, complaint) == (1, f"solvegatectl: {other}: {reason}\n")
+    assert (report["ok"], report["faults_count"], report["last_hash"]) == (False, 1, None)
+    assert [entry.get("error") for entry in report["files"]] == [None, reason]
+
+
+def test_sound_files_are_not_all_well_when_a_later_one_cannot_be_read(trail, tmp_path):
+    path, _ = trail
+    status, out, _ = ctl("audit", "verify", path, tmp_path / "missing")
+    assert status == 1 and f"{path}: {LINES} lines, seq 1 to {LINES}, ok\n" in out
+    report = json.loads(ctl("--json", "audit", "verify", path, tmp_path / "missing")[1])
+    assert report["ok"] is False and report["faults_count"] == 0
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path):

@@ -14,6 +14,7 @@
 
 atomic_int sync_errno;
 atomic_int syncs;
+const char *_Atomic sync_removes;
 atomic_bool torn_writes;
 
 /* In place of the library's. */
@@ -34,6 +35,9 @@ int fdatasync(int fd)
                 errno = atomic_load(&sync_errno);
                 return -1;
         }
+        const char *removed = atomic_exchange(&sync_removes, NULL);
+        if (removed)
+                (void)unlink(removed);
         return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -178,18 +182,28 @@ size_t occurrences(const char *text, const char *what)
         return count;
 }
 
-void refuse(struct fixture *f)
+static void refuse_client(struct fixture *f, const char *client)
 {
         const struct audit_event event = {
                 .wall_ms = 1795363545123,
                 .event = "refused",
-                .client = "ci",
+                .client = client,
                 .address = "192.0.2.7",
                 .site = "example.net",
                 .outcome = "site_not_allowed",
         };
 
         audit_refused(f->audit, &event);
+}
+
+void refuse(struct fixture *f)
+{
+        refuse_client(f, "ci");
+}
+
+void refuse_stranger(struct fixture *f)
+{
+        refuse_client(f, NULL);
 }
 
 int charge(struct fixture *f, int64_t entry)

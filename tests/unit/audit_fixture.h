@@ -29,9 +29,10 @@ struct fixture {
 };
 
 /* Faults of the disk. */
-extern atomic_int sync_errno;   /* what syncs fail with; 0: they do what they should */
-extern atomic_int syncs;        /* how many there were */
-extern atomic_bool torn_writes; /* a write writes half, and says that it failed */
+extern atomic_int sync_errno;            /* what syncs fail with; 0: they do what they should */
+extern atomic_int syncs;                 /* how many there were */
+extern const char *_Atomic sync_removes; /* a file that is deleted within a sync, once; or NULL */
+extern atomic_bool torn_writes;          /* a write writes half, and says that it failed */
 
 /* Files of this process get no longer than that: a write is cut short, and then fails. */
 void limit_files(rlim_t bytes);
@@ -55,8 +56,9 @@ size_t verify(struct fixture *f, const char *path, struct audit_chain *chain);
 size_t verify_alone(struct fixture *f);
 size_t occurrences(const char *text, const char *what);
 
-/* Notes a refusal, or a charge. */
+/* Notes a refusal, of a client or of nobody known, or a charge. */
 void refuse(struct fixture *f);
+void refuse_stranger(struct fixture *f);
 int charge(struct fixture *f, int64_t entry);
 void charge_and_wait(struct fixture *f, int64_t entry);
 

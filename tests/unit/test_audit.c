@@ -180,26 +180,99 @@ static void after_a_failed_sync_all_since_the_last_one_is_written_again(void **s
         assert_int_equal(verify_alone(f), 4);
 }
 
+/* Writes what waits. Returns how many refusals stand in the one line that sums up. */
+static int64_t write_with_sum(struct fixture *f)
+{
+        int64_t summed = 0;
+
+        assert_int_equal(audit_start(f->audit), 0);
+        stop(f);
+        (void)verify_alone(f);
+        const char *line =
+                strstr(f->content.data, "\"outcome\":\"summed\",\"charge\":0,\"count\":");
+        assert_non_null(line);
+        assert_int_equal(sscanf(strstr(line, "\"count\":"), "\"count\":%" SCNd64, &summed), 1);
+        assert_int_equal(occurrences(f->content.data, "\"summed\""), 1);
+        return summed;
+}
+
 static void refusals_beyond_the_burst_are_summed_up(void **state)
 {
         struct fixture *f = *state;
         const int64_t total = AUDIT_REFUSALS_BURST + 20000;
-        const char *line;
-        int64_t summed = 0, lines;
+        int64_t summed, lines, begin_ms;
 
+        begin_ms = clock_monotonic_ms();
         open_audit(f);
         for (int64_t i = 0; i < total; i++)
                 refuse(f);
+        int64_t passed_s = (clock_monotonic_ms() - begin_ms) / 1000 + 1;
+        summed = write_with_sum(f);
+        lines = (int64_t)occurrences(f->content.data, "\"client\":\"ci\"");
+        assert_int_equal(lines + summed, total);
+        assert_true(lines >= AUDIT_REFUSALS_BURST);
+        assert_true(lines <= AUDIT_REFUSALS_BURST + AUDIT_REFUSALS_PER_S * passed_s);
+}
+
+static void strangers_do_not_use_up_what_clients_have(void **state)
+{
+        struct fixture *f = *state;
+        const int64_t strangers = AUDIT_STRANGERS_BURST + 5000, clients = 500;
+        int64_t summed, lines, begin_ms;
+
+        begin_ms = clock_monotonic_ms();
+        open_audit(f);
+        for (int64_t i = 0; i < strangers; i++)
+                refuse_stranger(f);
+        for (int64_t i = 0; i < clients; i++)
+                refuse(f);
+        int64_t passed_s = (clock_monotonic_ms() - begin_ms) / 1000 + 1;
+        summed = write_with_sum(f);
+        assert_int_equal(occurrences(f->content.data, "\"client\":\"ci\""), clients);
+        lines = (int64_t)occurrences(f->content.data, "\"site_not_allowed\"") - clients;
+        assert_int_equal(lines + summed, strangers);
+        assert_true(lines >= AUDIT_STRANGERS_BURST);
+        assert_true(lines <= AUDIT_STRANGERS_BURST + AUDIT_STRANGERS_PER_S * passed_s);
+}
+
+static void a_flush_returns_when_all_that_was_given_is_on_disk(void **state)
+{
+        struct fixture *f = *state;
+
+        start(f);
+        for (int64_t entry = 1; entry <= 200; entry++) {
+                assert_int_equal(charge(f, entry), 0);
+                if (entry % 50 != 0)
+                        continue;
+                audit_flush(f->audit);
+                assert_int_equal(audit_last_entry(f->audit), entry);
+        }
+        atomic_store(&syncs, 0);
+        refuse(f); /* which would wait for a second */
+        audit_flush(f->audit);
+        assert_int_equal(atomic_load(&syncs), 1);
+        audit_flush(f->audit);
+        assert_int_equal(atomic_load(&syncs), 1);
+}
+
+static void a_flush_returns_while_nothing_can_be_written(void **state)
+{
+        struct fixture *f = *state;
+
+        open_audit(f);
+        assert_int_equal(charge(f, 1), 0);
+        audit_flush(f->audit); /* there is no thread yet */
+        atomic_store(&sync_errno, EIO);
         assert_int_equal(audit_start(f->audit), 0);
-        stop(f);
-        lines = (int64_t)verify_alone(f) - 1;
-        line = strstr(f->content.data, "\"outcome\":\"summed\",\"charge\":0,\"count\":");
-        assert_non_null(line);
-        assert_int_equal(sscanf(strstr(line, "\"count\":"), "\"count\":%" SCNd64, &summed), 1);
-        assert_int_equal(occurrences(f->content.data, "\"summed\""), 1);
-        assert_int_equal(lines - 1 + summed, total);
-        assert_true(lines - 1 >= AUDIT_REFUSALS_BURST);
-        assert_true(lines - 1 <= AUDIT_REFUSALS_WAITING_MAX);
+        audit_flush(f->audit);
+        assert_false(audit_healthy(f->audit));
+        assert_int_equal(charge(f, 2), 0);
+        audit_flush(f->audit);
+        assert_int_equal(audit_last_entry(f->audit), 0);
+        atomic_store(&sync_errno, 0);
+        WAIT_UNTIL(audit_healthy(f->audit));
+        audit_flush(f->audit);
+        assert_int_equal(audit_last_entry(f->audit), 2);
 }
 
 static void after_an_entry_that_was_not_taken_no_later_one_is(void **state)
@@ -223,15 +296,69 @@ static void after_an_entry_that_was_not_taken_no_later_one_is(void **state)
         assert_true(audit_healthy(f->audit));
 }
 
-static void an_entry_that_would_break_the_line_is_not_taken(void **state)
+/* The database is damaged. The lines after it go on, and the next start finds the end. */
+static void an_entry_that_cannot_be_read_is_told_of_in_its_place(void **state)
 {
+        static const char *const texts[] = {
+                "",
+                "\"",
+                "\"time\":\"\n\",\"event\":\"charged\"",
+                "\"time\":\"\",\"event\":\"charged\",\n\"charge\":1",
+                "\"time\":\"\",\"event\":\"char",
+                "\"time\":\"\",\"event\":\"charged\",\"client\":\"\xff\"",
+                "\"time\":\"\",\"event\":\"opened\"",
+                "\"time\":\"\",\"event\":\"torn\"",
+                "\"event\":\"charged\",\"charge\":1",
+        };
+        const size_t count = sizeof texts / sizeof texts[0];
         struct fixture *f = *state;
+        int64_t entry = 0;
 
         start(f);
-        assert_int_equal(audit_entry(f->audit, 1, "\"time\":\"\n\""), -ENOMEM);
-        assert_false(audit_healthy(f->audit));
+        for (size_t i = 0; i < count; i++) {
+                assert_int_equal(audit_entry(f->audit, ++entry, texts[i]), 0);
+                assert_int_equal(charge(f, ++entry), 0);
+        }
+        audit_flush(f->audit);
+        assert_true(audit_healthy(f->audit));
+        assert_int_equal(audit_last_entry(f->audit), entry);
         stop(f);
-        assert_int_equal(verify_alone(f), 1);
+        assert_int_equal(verify_alone(f), 1 + 2 * count);
+        assert_int_equal(
+                occurrences(f->content.data, ",\"outcome\":\"unreadable\",\"charge\":null"), count);
+        assert_non_null(strstr(f->content.data, "\"unreadable\",\"charge\":null,\"entry\":1,"));
+        start(f);
+        assert_int_equal(audit_last_entry(f->audit), entry);
+}
+
+static void an_entry_that_is_too_long_is_told_of_in_its_place(void **state)
+{
+        struct fixture *f = *state;
+        struct strbuf text;
+
+        strbuf_init(&text, 2 * AUDIT_MEMBERS_BYTES_MAX);
+        (void)strbuf_printf(&text, "\"time\":\"%*s\",\"event\":\"charged\"",
+                            AUDIT_MEMBERS_BYTES_MAX, "");
+        start(f);
+        assert_int_equal(audit_entry(f->audit, 1, text.data), 0);
+        strbuf_done(&text);
+        audit_flush(f->audit);
+        stop(f);
+        assert_int_equal(verify_alone(f), 2);
+        assert_non_null(strstr(f->content.data, "\"unreadable\""));
+}
+
+static void an_empty_text_is_null_in_the_line(void **state)
+{
+        const struct audit_event event = {
+                .event = "charged", .client = "", .address = "", .job = ""};
+        char *members = audit_describe(&event);
+
+        (void)state;
+        assert_non_null(members);
+        assert_non_null(strstr(members, ",\"client\":null,\"address\":null,\"site\":null,"
+                                        "\"job\":null,\"upstream\":null,\"outcome\":null,"));
+        free(members);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, audit_set_up, audit_tear_down)
@@ -250,7 +377,12 @@ int main(void)
                 CASE(after_a_failed_sync_all_since_the_last_one_is_written_again),
                 CASE(refusals_beyond_the_burst_are_summed_up),
                 CASE(after_an_entry_that_was_not_taken_no_later_one_is),
-                CASE(an_entry_that_would_break_the_line_is_not_taken),
+                CASE(strangers_do_not_use_up_what_clients_have),
+                CASE(a_flush_returns_when_all_that_was_given_is_on_disk),
+                CASE(a_flush_returns_while_nothing_can_be_written),
+                CASE(an_entry_that_cannot_be_read_is_told_of_in_its_place),
+                CASE(an_entry_that_is_too_long_is_told_of_in_its_place),
+                CASE(an_empty_text_is_null_in_the_line),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

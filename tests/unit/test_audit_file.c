@@ -270,6 +270,108 @@ static void while_there_is_no_new_file_the_old_one_is_written(void **state)
         assert_int_equal(verify(f, f->path, &chain), 2);
 }
 
+/* Deletes the file. Returns what was in it; the caller frees. */
+static char *take_away(struct fixture *f)
+{
+        char *text = strdup(read_file(f, f->path));
+
+        assert_non_null(text);
+        assert_int_equal(unlink(f->path), 0);
+        return text;
+}
+
+/* Verifies a text, and the file behind it, as one chain. Returns how many lines the file has. */
+static size_t verify_behind(struct fixture *f, const char *text)
+{
+        struct audit_chain chain;
+
+        write_file(f->rotated, text, strlen(text));
+        audit_chain_init(&chain);
+        (void)verify(f, f->rotated, &chain);
+        return verify(f, f->path, &chain);
+}
+
+static void a_file_that_was_deleted_is_followed_by_a_new_one(void **state)
+{
+        struct fixture *f = *state;
+        char *before;
+
+        start(f);
+        charge_and_wait(f, 1);
+        before = take_away(f);
+        charge_and_wait(f, 2);
+        assert_true(audit_healthy(f->audit));
+        assert_true(has_problem(f, NULL));
+        assert_int_equal(verify_behind(f, before), 2);
+        assert_non_null(strstr(f->content.data, "\"event\":\"opened\""));
+        assert_non_null(strstr(f->content.data, "\"entry\":2"));
+        free(before);
+}
+
+static void lines_that_are_not_on_disk_when_the_file_is_deleted_are_in_the_new_one(void **state)
+{
+        struct fixture *f = *state;
+        char *before;
+
+        start(f);
+        charge_and_wait(f, 1);
+        before = strdup(read_file(f, f->path));
+        atomic_store(&sync_errno, EIO);
+        assert_int_equal(charge(f, 2), 0);
+        refuse(f);
+        assert_int_equal(charge(f, 3), 0);
+        WAIT_UNTIL(!audit_healthy(f->audit));
+        assert_int_equal(unlink(f->path), 0);
+        atomic_store(&sync_errno, 0);
+        WAIT_UNTIL(audit_last_entry(f->audit) == 3);
+        WAIT_UNTIL(audit_healthy(f->audit));
+        stop(f);
+        assert_int_equal(verify_behind(f, before), 4);
+        assert_int_equal(occurrences(f->content.data, "\"event\":\"charged\""), 2);
+        assert_int_equal(occurrences(f->content.data, "\"event\":\"refused\""), 1);
+        free(before);
+        start(f);
+        assert_int_equal(audit_last_entry(f->audit), 3);
+}
+
+static void a_charge_that_went_into_a_deleted_file_is_not_on_disk(void **state)
+{
+        struct fixture *f = *state;
+        char *before;
+
+        start(f);
+        charge_and_wait(f, 1);
+        before = strdup(read_file(f, f->path));
+        atomic_store(&sync_removes, f->path);
+        charge_and_wait(f, 2);
+        WAIT_UNTIL(audit_healthy(f->audit));
+        assert_int_equal(verify_behind(f, before), 2);
+        assert_non_null(strstr(f->content.data, "\"entry\":2"));
+        free(before);
+}
+
+static void while_another_file_is_in_its_place_nothing_counts_as_written(void **state)
+{
+        static const char other[] = "not ours\n";
+        struct fixture *f = *state;
+        char *before;
+
+        start(f);
+        charge_and_wait(f, 1);
+        before = take_away(f);
+        write_file(f->path, other, strlen(other));
+        assert_int_equal(charge(f, 2), 0);
+        WAIT_UNTIL(!audit_healthy(f->audit));
+        assert_true(has_problem(f, "no new file: File exists"));
+        assert_int_equal(audit_last_entry(f->audit), 1);
+        assert_string_equal(read_file(f, f->path), other);
+        assert_int_equal(unlink(f->path), 0);
+        WAIT_UNTIL(audit_last_entry(f->audit) == 2);
+        WAIT_UNTIL(audit_healthy(f->audit));
+        assert_int_equal(verify_behind(f, before), 2);
+        free(before);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, audit_set_up, audit_tear_down)
 
 int main(void)
@@ -289,6 +391,10 @@ int main(void)
                 CASE(without_a_rotation_reopening_goes_on_in_the_same_file),
                 CASE(an_empty_file_that_was_made_for_us_is_taken),
                 CASE(while_there_is_no_new_file_the_old_one_is_written),
+                CASE(a_file_that_was_deleted_is_followed_by_a_new_one),
+                CASE(lines_that_are_not_on_disk_when_the_file_is_deleted_are_in_the_new_one),
+                CASE(a_charge_that_went_into_a_deleted_file_is_not_on_disk),
+                CASE(while_another_file_is_in_its_place_nothing_counts_as_written),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
