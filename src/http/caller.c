@@ -155,9 +155,6 @@ void caller_check_again(struct request *request)
 {
         const struct policy *policy = request->server->policy;
 
-        if (request->reloads == request->server->reloads)
-                return;
-        request->reloads = request->server->reloads;
         if (request->refusal.status != 0 || request->preflight)
                 return;
         if (request->has_token) {

@@ -102,6 +102,16 @@ void origin_check(struct request *request, const char *method)
                              request_field(request, "Access-Control-Request-Method");
 }
 
+void origin_check_again(struct request *request)
+{
+        const struct seen seen = {.origin = request->origin};
+
+        if (request->refusal.status != 0 || !request->origin || may_call(request, &seen))
+                return;
+        request->origin = NULL;
+        refuse(request, &seen);
+}
+
 void origin_add_fields(const struct request *request, struct MHD_Response *response)
 {
         if (!request->origin)

@@ -20,6 +20,9 @@ struct request;
  */
 void origin_check(struct request *request, const char *method);
 
+/* The same after a reload: what was allowed may be so no more. */
+void origin_check_again(struct request *request);
+
 /* Adds what a browser needs to show the page an answer. */
 void origin_add_fields(const struct request *request, struct MHD_Response *response);
 

@@ -5,6 +5,7 @@
 
 #include "access/clients.h"
 #include "access/quota.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
@@ -20,6 +21,9 @@
 
 #include <stdio.h>
 #include <string.h>
+
+#define REFUSALS_LOGGED 100 /* of each server, in REFUSALS_LOG_MS */
+#define REFUSALS_LOG_MS 1000
 
 #define REPLY_BYTES_MAX    (4 * 1024 * 1024)
 #define BUSY_RETRY_AFTER_S 1
@@ -126,12 +130,33 @@ static bool is_audited(const char *code)
         return false;
 }
 
-static void audit_refusal(const struct request *request)
+/* For who runs solvegate: what the client is told, too. A flood of them has no line each. */
+static void log_refusal(const struct request *request)
 {
-        if (is_audited(request->refusal.code))
-                gateway_audit_refusal(request->server->gateway, request->client, request->address,
-                                      request->site[0] ? request->site : NULL,
-                                      request->refusal.code);
+        struct server *server = request->server;
+        int64_t now_ms = clock_monotonic_ms();
+
+        if (now_ms - server->refusals_since_ms >= REFUSALS_LOG_MS) {
+                if (server->refusals > REFUSALS_LOGGED)
+                        log_warning("%d more requests were refused in a second",
+                                    server->refusals - REFUSALS_LOGGED);
+                server->refusals_since_ms = now_ms;
+                server->refusals = 0;
+        }
+        if (++server->refusals > REFUSALS_LOGGED)
+                return;
+        log_warning("request from %s%s%s refused, %s: %s", request->address,
+                    request->client ? " of " : "", request->client ? request->client->name : "",
+                    request->refusal.code, request->refusal.message);
+}
+
+static void note_refusal(const struct request *request)
+{
+        if (!is_audited(request->refusal.code))
+                return;
+        log_refusal(request);
+        gateway_audit_refusal(request->server->gateway, request->client, request->address,
+                              request->site[0] ? request->site : NULL, request->refusal.code);
 }
 
 /*
@@ -172,7 +197,7 @@ enum MHD_Result reply_refusal(struct request *request)
         char text[NUMBER_CHARS];
         struct strbuf json;
 
-        audit_refusal(request);
+        note_refusal(request);
         strbuf_init(&json, REPLY_BYTES_MAX);
         reply_append_error(&json, refusal->status, refusal->code, refusal->message);
         unsigned status = refusal->status;
@@ -190,7 +215,7 @@ void reply_cut(struct request *request)
         const struct refusal *refusal = &request->refusal;
         char text[NUMBER_CHARS];
 
-        audit_refusal(request);
+        note_refusal(request);
         log_reply(request, refusal->status);
         connection_cut(request->connection, refusal->status, refusal->code, refusal->message,
                        refusal_field(request, text));

@@ -99,6 +99,16 @@ void request_end_holds(struct server *server)
         }
 }
 
+/* By the policy of a reload that came meanwhile. */
+static void judge_again(struct request *request)
+{
+        if (request->reloads == request->server->reloads)
+                return;
+        request->reloads = request->server->reloads;
+        origin_check_again(request);
+        caller_check_again(request);
+}
+
 void request_revoke_all(struct server *server)
 {
         struct request *request, *next;
@@ -107,7 +117,7 @@ void request_revoke_all(struct server *server)
         DL_FOREACH_SAFE2 (server->held, request, next, held_next) {
                 if (request->refusal.status != 0)
                         continue;
-                caller_check_again(request);
+                judge_again(request);
                 if (request->refusal.status != 0)
                         on_hold_over(request);
         }
@@ -226,7 +236,7 @@ static enum MHD_Result on_ready(struct request *request)
         if (request->server->closed && !request->job)
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped; ask again when it is back");
-        caller_check_again(request);
+        judge_again(request);
         if (request->refusal.status != 0)
                 return caller_hold(request) ? MHD_YES : reply_refusal(request);
         if (request->preflight)

@@ -2,7 +2,6 @@
  * solve: POST /api/solve and /solve.
  */
 #include "access/clients.h"
-#include "base/log.h"
 #include "config/config.h"
 #include "engine/forward.h"
 #include "engine/gateway.h"
@@ -66,8 +65,6 @@ static void submit(struct request *request)
         body_unref(request->body);
         request->body = NULL;
         memcpy(request->site, told.host, sizeof request->site);
-        if (verdict == GATEWAY_SITE)
-                log_warning("job of %s refused: %s", request->client->name, told.message);
         verdict_refuse(request, verdict, told.message);
         request->refusal.retry_after_s = told.retry_after_s;
 }

@@ -105,8 +105,9 @@ def test_a_second_gateway_never_shares_the_port(simulator, tmp_path, attempt):
         for one in gateways:
             if one.poll() is None:
                 one.send_signal(signal.SIGTERM)
-            _, log = one.communicate(timeout=patience(10.0))
-            assert one.returncode == 0 or "Address already in use" in log
+        logs = [one.communicate(timeout=patience(10.0))[1] for one in gateways]
+    assert all(one.returncode == 0 or "Address already in use" in log
+               for one, log in zip(gateways, logs))
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,8 @@ def test_the_refusal_of_a_job_without_a_site_is_403_and_says_so(house):
     assert "site" in body["message"]
 
 
-def test_a_refused_site_has_a_line_in_the_log(house):
+def test_a_refused_site_has_a_line_in_the_log(simulator, gateway):
+    house = gateway(simulator())
     refused(house, job(site="log-me.example.org"))
     lines = [line for line in house.log().splitlines() if "log-me.example.org" in line]
     assert lines and all("site" in line for line in lines)
