@@ -11,6 +11,7 @@
 #define SOLVEGATE_ACCESS_CLIENTS_H
 
 #include "access/quota.h"
+#include "config/config.h"
 #include "job/body.h"
 #include "job/queue.h"
 
@@ -18,7 +19,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
-#define CLIENT_LOCAL "local" /* everyone, as long as the configuration has no clients */
+#define CLIENT_LOCAL CONFIG_CLIENT_LOCAL
 
 struct client {
         char *name;               /* immutable */

@@ -54,6 +54,11 @@ struct config_sites {
         size_t count;
 };
 
+/* What a token of ours begins with: no message quotes a word that does. */
+#define CONFIG_TOKEN_PREFIX "sgt_"
+
+#define CONFIG_CLIENT_LOCAL "local" /* everyone, as long as there are no clients */
+
 struct config_client {
         char *name;
         char *token_sha256; /* 64 hexadecimal digits */

@@ -305,6 +305,16 @@ static int check_client_name(const struct check *check, size_t i)
         if (problem)
                 return REFUSE(check, line_of(check, "clients.[%zu].name", i),
                               "client name \"%.80s\" %s", clients[i].name, problem);
+        if (strcmp(clients[i].name, CONFIG_CLIENT_LOCAL) == 0)
+                return REFUSE(
+                        check, line_of(check, "clients.[%zu].name", i),
+                        "\"%s\" is what everyone is called where there are no clients; choose "
+                        "another name",
+                        clients[i].name);
+        if (strncmp(clients[i].name, CONFIG_TOKEN_PREFIX, strlen(CONFIG_TOKEN_PREFIX)) == 0)
+                return REFUSE(check, line_of(check, "clients.[%zu].name", i),
+                              "the client's name looks like a token; write a name, and the "
+                              "token's SHA-256 into token_sha256 (solvegatectl token hash)");
         for (size_t j = 0; j < i; j++) {
                 if (strcmp(clients[i].name, clients[j].name) == 0)
                         return REFUSE(check, line_of(check, "clients.[%zu].name", i),

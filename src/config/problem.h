@@ -10,7 +10,8 @@ struct strbuf;
 
 /*
  * Appends `FILE:LINE: text`, or `FILE: text` for line 0. It stays one line whatever the file's
- * name and content are: control characters become '?'.
+ * name and content are: control characters become '?'. The rest of a word that begins like a token
+ * of ours becomes '*'.
  */
 void problem_write(struct strbuf *problem, const char *file, size_t line, const char *format, ...)
         __attribute__((format(printf, 4, 5)));

@@ -59,6 +59,7 @@ int main(int argc, char **argv)
         if (!options_parse(argc, argv, &options, &status))
                 return status;
         process_protect_secrets();
+        process_defer_reload();
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         int r = config_load(options.config_file, &config, &problem);
         if (r == 0)

@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/config_url.h"
+#include "config/problem.h"
 #include "daemon/identities.h"
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
@@ -35,8 +36,9 @@ struct reload {
         struct tls_identity **identities; /* of the listeners of the loaded one */
         struct policy *policy;            /* a reference */
         struct worker_news news;
-        int awaited; /* workers that have not confirmed */
-        bool again;  /* another reload was asked for */
+        bool had_clients; /* before it a token was needed */
+        int awaited;      /* workers that have not confirmed */
+        bool again;       /* another reload was asked for */
 };
 
 static const struct config *running(const struct reload *reload)
@@ -114,11 +116,36 @@ static void replace_identities(struct reload *reload)
         }
 }
 
+/*
+ * The configuration is sound by itself; but its listeners are not those that run. Who reaches one
+ * that is not of the loopback interface must go on to need a token.
+ */
+static int check_door(const struct reload *reload, struct strbuf *problem)
+{
+        const struct config *config = running(reload);
+
+        if (reload->loaded->clients_count > 0)
+                return 0;
+        for (size_t i = 0; i < config->listen_count; i++) {
+                const struct config_listen *listen = &config->listen[i];
+                if (config_url_address(listen->address) == CONFIG_ADDRESS_LOOPBACK)
+                        continue;
+                problem_write(problem, config->file, 0,
+                              "has no clients, but solvegate listens on %s port %d until it is "
+                              "restarted, where everybody could spend; leave a client, or restart",
+                              listen->address, listen->port);
+                return -EINVAL;
+        }
+        return 0;
+}
+
 /* Makes everything that can fail. */
 static int read_all(struct reload *reload, struct strbuf *problem)
 {
         int r = config_load(running(reload)->file, &reload->loaded, problem);
 
+        if (r == 0)
+                r = check_door(reload, problem);
         if (r == 0)
                 r = identities_load(reload->loaded, &reload->identities, problem);
         if (r == 0)
@@ -131,6 +158,8 @@ static void tell(struct reload *reload)
         const struct reload_setup *setup = &reload->setup;
 
         replace_identities(reload);
+        reload->had_clients = !policy_everyone(gateway_policy(setup->gateway));
+        gateway_apply(setup->gateway, reload->policy);
         reload->state = RELOAD_TELLING;
         reload->again = false;
         reload->awaited = setup->worker_count;
@@ -155,6 +184,7 @@ void reload_begin(struct reload *reload)
                 log_error("configuration not taken over, the running one stays in force: %s",
                           problem.len > 0 ? problem.data : strerror(-r));
                 forget(reload);
+                gateway_reopen_audit(reload->setup.gateway); /* it may have been rotated even so */
         } else {
                 tell(reload);
         }
@@ -174,10 +204,13 @@ static void finish(struct reload *reload)
         const struct reload_setup *setup = &reload->setup;
         const struct config *loaded = reload->loaded;
 
-        gateway_enforce(setup->gateway, setup->loop, reload->policy);
+        gateway_cancel_unwanted(setup->gateway, setup->loop);
         for (int i = 0; i < setup->worker_count; i++)
                 worker_kick(setup->workers[i]);
         gateway_reopen_audit(setup->gateway);
+        if (loaded->clients_count == 0 && reload->had_clients)
+                log_warning("there are no clients any more: everyone on this machine may call "
+                            "without a token");
         config_compare(running(reload), loaded, warn_of_restart, NULL);
         warnings_log(loaded, reload->identities);
         log_info("reloaded %s: clients=%zu sites=%zu origins=%zu", loaded->file,

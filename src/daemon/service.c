@@ -326,6 +326,7 @@ static void service_close(struct service *service)
         free(service->listeners);
         server_free(service->admin);
         listener_close(&service->admin_listener);
+        process_defer_reload();
         for (int i = 0; i < service->signal_count; i++)
                 uv_close((uv_handle_t *)&service->signals[i], NULL);
         loop_timer_free(service->drain_timer);
