@@ -6,6 +6,7 @@
 
 #include "access/clients.h"
 #include "access/sites.h"
+#include "base/digest.h"
 #include "config/config.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ struct rule {
         int64_t until_ms;           /* wall clock: the token is good before this moment */
         struct client *client;      /* a key too */
         struct sites *sites;        /* NULL: all that the global list allows */
+        unsigned char sites_digest[DIGEST_BYTES]; /* of that list; zeros without one */
         int weight, max_in_flight;
         struct quota_limits limits;
         UT_hash_handle by_token, by_client;
@@ -122,6 +124,25 @@ static struct quota_limits limits_of(const struct config_client *from)
         };
 }
 
+/* Of what two lists are compared by: notes are for people. */
+static int digest_sites(const struct config_sites *allow,
+                        unsigned char ret_digest[static DIGEST_BYTES])
+{
+        struct digest digest;
+        int r = digest_init(&digest);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < allow->count; i++) {
+                const struct config_site *entry = &allow->items[i];
+                digest_update(&digest, entry->site, strlen(entry->site) + 1);
+                digest_update(&digest, &entry->until_ms, sizeof entry->until_ms);
+        }
+        r = digest_finish(&digest, ret_digest);
+        digest_done(&digest);
+        return r;
+}
+
 static int rule_fill(struct rule *rule, const struct config_client *from, struct clients *clients)
 {
         int r = token_digest_read(from->token_sha256, &rule->digest);
@@ -137,7 +158,8 @@ static int rule_fill(struct rule *rule, const struct config_client *from, struct
                 return -ENOMEM;
         if (from->sites.allow.count == 0)
                 return 0;
-        return sites_new(from->sites.allow.items, from->sites.allow.count, &rule->sites);
+        r = sites_new(from->sites.allow.items, from->sites.allow.count, &rule->sites);
+        return r < 0 ? r : digest_sites(&from->sites.allow, rule->sites_digest);
 }
 
 /* Enters a rule into both tables. A name or token that is there already is -EINVAL. */
@@ -276,6 +298,40 @@ bool policy_allows_name(const struct policy *policy, const char *name)
                         return true;
         }
         return false;
+}
+
+static bool same_limits(const struct rule *a, const struct rule *b)
+{
+        return a->weight == b->weight && a->max_in_flight == b->max_in_flight &&
+               a->limits.rate == b->limits.rate && a->limits.burst == b->limits.burst &&
+               a->limits.daily == b->limits.daily && a->limits.monthly == b->limits.monthly;
+}
+
+void policy_compare(const struct policy *before, const struct policy *after,
+                    void (*told)(void *arg, enum policy_change change, const char *client),
+                    void *arg)
+{
+        for (size_t i = 0; i < after->rules_count; i++) {
+                const struct rule *rule = &after->rules[i];
+                const struct rule *old = find_by_client(before, rule->client);
+                const char *name = rule->client->name;
+                if (!old) {
+                        told(arg, POLICY_CLIENT_NEW, name);
+                        continue;
+                }
+                if (!token_digest_equal(&old->digest, &rule->digest))
+                        told(arg, POLICY_CLIENT_TOKEN, name);
+                if (!same_limits(old, rule))
+                        told(arg, POLICY_CLIENT_LIMITS, name);
+                if (memcmp(old->sites_digest, rule->sites_digest, DIGEST_BYTES) != 0)
+                        told(arg, POLICY_CLIENT_SITES, name);
+                if (old->until_ms != rule->until_ms)
+                        told(arg, POLICY_CLIENT_END, name);
+        }
+        for (size_t i = 0; i < before->rules_count; i++) {
+                if (!find_by_client(after, before->rules[i].client))
+                        told(arg, POLICY_CLIENT_GONE, before->rules[i].client->name);
+        }
 }
 
 static void apply(struct client *client, int weight, int max_in_flight,

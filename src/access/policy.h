@@ -60,6 +60,26 @@ bool policy_allows_origin(const struct policy *policy, const char *origin);
 /* Whether a host name, without port and dot at its end, is one of server_names. */
 bool policy_allows_name(const struct policy *policy, const char *name);
 
+/* What a policy may change for a client. */
+enum policy_change {
+        POLICY_CLIENT_NEW,
+        POLICY_CLIENT_GONE,
+        POLICY_CLIENT_TOKEN,  /* it has another token */
+        POLICY_CLIENT_LIMITS, /* its weight, or one of its limits */
+        POLICY_CLIENT_SITES,  /* its own list; one in another order is another one */
+        POLICY_CLIENT_END,    /* the day on which its token expires */
+        POLICY_CHANGE_COUNT,
+};
+
+/*
+ * Names to told() each client of the configuration that is not the same in both, once for each
+ * change. Both must have been made with the same clients. Thread: any who holds a reference to
+ * each.
+ */
+void policy_compare(const struct policy *before, const struct policy *after,
+                    void (*told)(void *arg, enum policy_change change, const char *client),
+                    void *arg);
+
 /*
  * Gives every client its weight and limits, where a burst that was left out is what the rate gives
  * in a second; everyone gets weight 1 and no limits; those that are not in the configuration any

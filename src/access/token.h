@@ -6,12 +6,12 @@
 #ifndef SOLVEGATE_ACCESS_TOKEN_H
 #define SOLVEGATE_ACCESS_TOKEN_H
 
-#include "config/config.h"
+#include "base/secret.h"
 
 #include <stdbool.h>
 
 /* A token of ours: a prefix that a scanner for leaked secrets can look for, and 240 random bits. */
-#define TOKEN_PREFIX       CONFIG_TOKEN_PREFIX
+#define TOKEN_PREFIX       SECRET_TOKEN_PREFIX
 #define TOKEN_RANDOM_CHARS 40
 #define TOKEN_CHARS        (sizeof TOKEN_PREFIX - 1 + TOKEN_RANDOM_CHARS)
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
@@ -94,6 +95,7 @@ void log_line(enum log_level level, const char *format, ...)
         va_start(args, format);
         (void)vsnprintf(message, sizeof message, format, args);
         va_end(args);
+        secret_mask(message);
         format_time(now);
 
         strbuf_init(&visible, LINE_BYTES_MAX);

@@ -3,8 +3,8 @@
  *
  * A line is written by one write(2), so lines of several threads do not mix (on a pipe up to its
  * PIPE_BUF, 4096 bytes, which nearly all are). Text from outside is escaped: a line never holds a
- * raw control character, nor a mark that turns the direction of writing. Never pass a credential
- * or a token.
+ * raw control character, nor a mark that turns the direction of writing, nor what looks like a
+ * client's token (base/secret). Never pass a credential or a token.
  *
  * Thread: any, after log_init().
  */

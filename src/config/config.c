@@ -8,14 +8,39 @@
 #include "config/config_check.h"
 #include "config/config_fields.h"
 #include "config/config_read.h"
+#include "config/config_scan.h"
 #include "config/config_source.h"
 #include "config/problem.h"
 
 #include <errno.h>
 #include <libconfig.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define NAME_BYTES_MAX 64 /* of a name in a message */
+
+/* libconfig does not say which name it is, nor where the first one stands. */
+static int refuse_twice(const struct config_source *source, size_t line)
+{
+        struct config_scan_twice twice;
+
+        if (config_scan_find_twice(source->text.data, source->text.len, &twice) < 0)
+                return config_source_problem(source, line,
+                                             "a setting of this name stands above it in the same "
+                                             "group; put both into one");
+        const struct config_place *first = &source->places[twice.first_line - 1],
+                                  *second = &source->places[twice.second_line - 1];
+        bool elsewhere = first->file != second->file;
+        return config_source_problem(
+                source, twice.second_line,
+                "\"%.*s\" stands above it in the same group, in line %zu%s%.200s; "
+                "put both into one",
+                (int)(twice.name_len < NAME_BYTES_MAX ? twice.name_len : NAME_BYTES_MAX),
+                twice.name, first->line, elsewhere ? " of " : "",
+                elsewhere ? source->files[first->file] : "");
+}
 
 /* libconfig has a handful of short texts. What the scan before it did not name ends up here. */
 static int refuse_syntax(const struct config_source *source, const config_t *tree)
@@ -24,9 +49,7 @@ static int refuse_syntax(const struct config_source *source, const config_t *tre
         size_t line = config_error_line(tree) > 0 ? (size_t)config_error_line(tree) : 0;
 
         if (text && strcmp(text, "duplicate setting name") == 0)
-                return config_source_problem(source, line,
-                                             "a setting of this name stands above it in the same "
-                                             "group; put both into one");
+                return refuse_twice(source, line);
         if (text && strcmp(text, "mismatched element type in array") == 0)
                 return config_source_problem(source, line,
                                              "the elements of this array differ in type; write "

@@ -54,10 +54,12 @@ struct config_sites {
         size_t count;
 };
 
-/* What a token of ours begins with: no message quotes a word that does. */
-#define CONFIG_TOKEN_PREFIX "sgt_"
-
 #define CONFIG_CLIENT_LOCAL "local" /* everyone, as long as there are no clients */
+
+/* How to mend a token_sha256 that is none. */
+#define CONFIG_TOKEN_CURE                                                                          \
+        "write the 64 hexadecimal digits that solvegatectl token new NAME prints, or token hash "  \
+        "for a token that there is already"
 
 struct config_client {
         char *name;
@@ -196,6 +198,8 @@ struct config_key {
         const char *shorthand;         /* CONFIG_LIST: an element may be a text in place of a group,
                                           which stands for a group with this key; an array of such
                                           texts will do too. NULL: groups only */
+        const char *length_cure;       /* CONFIG_STRING: how to mend one that is too long or short;
+                                          NULL: the bounds say it */
         bool reloads;                  /* a change takes effect by SIGHUP; so do all keys below */
         const char *help;              /* one sentence */
 };

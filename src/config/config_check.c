@@ -3,6 +3,7 @@
  */
 #include "config/config_check.h"
 
+#include "base/secret.h"
 #include "config/config.h"
 #include "config/config_source.h"
 #include "config/config_url.h"
@@ -311,7 +312,7 @@ static int check_client_name(const struct check *check, size_t i)
                         "\"%s\" is what everyone is called where there are no clients; choose "
                         "another name",
                         clients[i].name);
-        if (strncmp(clients[i].name, CONFIG_TOKEN_PREFIX, strlen(CONFIG_TOKEN_PREFIX)) == 0)
+        if (strncmp(clients[i].name, SECRET_TOKEN_PREFIX, strlen(SECRET_TOKEN_PREFIX)) == 0)
                 return REFUSE(check, line_of(check, "clients.[%zu].name", i),
                               "the client's name looks like a token; write a name, and the "
                               "token's SHA-256 into token_sha256 (solvegatectl token hash)");
@@ -334,7 +335,7 @@ static int check_client_token(const struct check *check, size_t i)
         if (digest[strspn(digest, digits)] != '\0')
                 return REFUSE(check, line_of(check, "clients.[%zu].token_sha256", i),
                               "clients[%zu].token_sha256 holds something else than hexadecimal "
-                              "digits; write what solvegatectl token hash prints",
+                              "digits; " CONFIG_TOKEN_CURE,
                               i);
         for (size_t j = 0; j < i; j++) {
                 if (strcasecmp(digest, clients[j].token_sha256) == 0)

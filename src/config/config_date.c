@@ -11,6 +11,7 @@
 
 #define DATE_BYTES    10
 #define MS_PER_SECOND 1000
+#define LAST_DAY_S    INT64_C(253402214400) /* 9999-12-31 */
 
 static int read_digits(const char *text, size_t len)
 {
@@ -52,4 +53,14 @@ int config_date_end(const char *text, int *ret_year, int64_t *ret_end_ms)
         *ret_year = year;
         *ret_end_ms = end_s * MS_PER_SECOND;
         return 0;
+}
+
+void config_date_write(int64_t moment_ms, char ret_text[static CONFIG_DATE_BYTES])
+{
+        int64_t moment_s = moment_ms / MS_PER_SECOND;
+        time_t seconds = (time_t)(moment_s < LAST_DAY_S ? moment_s : LAST_DAY_S);
+        struct tm date;
+
+        (void)gmtime_r(&seconds, &date);
+        (void)strftime(ret_text, CONFIG_DATE_BYTES, "%Y-%m-%d", &date);
 }

@@ -13,4 +13,12 @@
  */
 int config_date_end(const char *text, int *ret_year, int64_t *ret_end_ms);
 
+#define CONFIG_DATE_BYTES 11 /* YYYY-MM-DD and NUL */
+
+/*
+ * Writes the day (UTC) of a moment in milliseconds since the epoch; one after the year 9999 as its
+ * last. Thread: any.
+ */
+void config_date_write(int64_t moment_ms, char ret_text[static CONFIG_DATE_BYTES]);
+
 #endif

@@ -173,6 +173,7 @@ static const struct config_key client_keys[] = {
          .example = "\"...\"",
          .min = SHA256_HEX_CHARS,
          .max = SHA256_HEX_CHARS,
+         .length_cure = CONFIG_TOKEN_CURE,
          .help = "The SHA-256 of its token, in hexadecimal digits, unique."},
         NUMBER(CONFIG_INT, "weight", offsetof(struct config_client, weight), "1", 1, 1000,
                "Its share of the accounts while several clients' jobs wait, against theirs."),

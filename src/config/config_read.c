@@ -251,21 +251,28 @@ static int copy_text(const struct config_source *source, const config_setting_t 
         return 0;
 }
 
-static int read_string(const struct config_source *source, const struct config_key *key,
-                       const config_setting_t *setting, char **ret_text)
+static int refuse_length(const struct config_source *source, const struct config_key *key,
+                         const config_setting_t *setting, size_t len)
 {
         char path[PATH_BYTES_MAX];
 
+        write_path(setting, path, sizeof path);
+        if (key->length_cure)
+                return config_source_problem(source, setting->line, "%s has %zu bytes; %s", path,
+                                             len, key->length_cure);
+        return config_source_problem(source, setting->line,
+                                     "%s has %zu bytes; write a text of %.15g to %.15g bytes", path,
+                                     len, key->min, key->max);
+}
+
+static int read_string(const struct config_source *source, const struct config_key *key,
+                       const config_setting_t *setting, char **ret_text)
+{
         if (config_setting_type(setting) != CONFIG_TYPE_STRING)
                 return refuse_type(source, key, setting);
         size_t len = strlen(config_setting_get_string(setting));
-        if ((double)len < key->min || (double)len > key->max) {
-                write_path(setting, path, sizeof path);
-                return config_source_problem(
-                        source, setting->line,
-                        "%s has %zu bytes; write a text of %.15g to %.15g bytes", path, len,
-                        key->min, key->max);
-        }
+        if ((double)len < key->min || (double)len > key->max)
+                return refuse_length(source, key, setting, len);
         return copy_text(source, setting, ret_text);
 }
 

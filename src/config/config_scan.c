@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define FIRST_NAMES      64
 #define NUMBER_BYTES_MAX 25 /* what is longer may be a secret without quotes, and is not quoted */
 
 void config_scan_init(struct config_scan *scan, bool within_list)
@@ -284,6 +285,17 @@ static const char *scan_token(struct config_scan *scan, const char *next, const 
         return scan_stray(scan, next);
 }
 
+/* Returns where it goes on behind the comment, or the end of the line. */
+static const char *skip_comment(struct config_scan *scan, const char *next, const char *end)
+{
+        const char *close = memmem(next, (size_t)(end - next), "*/", 2);
+
+        if (!close)
+                return end;
+        scan->in_comment = false;
+        return close + 2;
+}
+
 int config_scan_line(struct config_scan *scan, const char *text, size_t len)
 {
         const char *next = text, *end = text + len;
@@ -297,11 +309,7 @@ int config_scan_line(struct config_scan *scan, const char *text, size_t len)
         }
         while (next < end) {
                 if (scan->in_comment) {
-                        next = memmem(next, (size_t)(end - next), "*/", 2);
-                        if (!next)
-                                return 0;
-                        scan->in_comment = false;
-                        next += 2;
+                        next = skip_comment(scan, next, end);
                         continue;
                 }
                 next = scan_token(scan, next, end);
@@ -326,4 +334,106 @@ int config_scan_end(struct config_scan *scan)
                 return -EINVAL;
         }
         return value_missing(scan) ? -EINVAL : 0;
+}
+
+/* ---- names that stand twice ---- */
+
+/* Where a name stands. */
+struct spot {
+        const char *name;
+        size_t len, line;
+};
+
+/* The names of the groups that are open, the outermost first. */
+struct names {
+        struct spot *spots;
+        size_t count, capacity;
+        size_t start[CONFIG_SCAN_DEPTH_MAX + 1]; /* where those of each depth begin */
+};
+
+static int names_add(struct names *names, struct spot spot)
+{
+        if (names->count == names->capacity) {
+                size_t capacity = names->capacity ? names->capacity * 2 : FIRST_NAMES;
+                void *spots = reallocarray(names->spots, capacity, sizeof *names->spots);
+                if (!spots)
+                        return -ENOMEM;
+                names->spots = spots;
+                names->capacity = capacity;
+        }
+        names->spots[names->count++] = spot;
+        return 0;
+}
+
+/* Finds a name in the innermost group. */
+static const struct spot *names_find(const struct names *names, size_t depth, struct spot spot)
+{
+        for (size_t i = names->start[depth]; i < names->count; i++) {
+                const struct spot *other = &names->spots[i];
+                if (other->len == spot.len && memcmp(other->name, spot.name, spot.len) == 0)
+                        return other;
+        }
+        return NULL;
+}
+
+/* Returns 0 to go on, 1 with *ret_twice when a name stands here a second time, or -ENOMEM. */
+static int judge_token(struct names *names, const struct config_scan *scan, size_t depth_before,
+                       struct spot spot, struct config_scan_twice *ret_twice)
+{
+        if (scan->depth > depth_before)
+                names->start[scan->depth] = names->count;
+        else if (scan->depth < depth_before)
+                names->count = names->start[depth_before];
+        else if (scan->last == CONFIG_TOKEN_NAME) {
+                const struct spot *first = names_find(names, scan->depth, spot);
+                if (!first)
+                        return names_add(names, spot);
+                *ret_twice =
+                        (struct config_scan_twice){spot.name, spot.len, first->line, spot.line};
+                return 1;
+        }
+        return 0;
+}
+
+/* A line, without its newline. Returns as judge_token(). */
+static int find_in_line(struct names *names, struct config_scan *scan, const char *next,
+                        const char *end, struct config_scan_twice *ret_twice)
+{
+        int r = 0;
+
+        scan->line++;
+        while (next < end && r == 0) {
+                size_t depth = scan->depth;
+                const char *start = next;
+                if (scan->in_comment) {
+                        next = skip_comment(scan, next, end);
+                        continue;
+                }
+                next = scan_token(scan, start, end);
+                if (!next)
+                        return 0; /* it is refused elsewhere */
+                if (!isspace((unsigned char)*start) && *start != '#' && *start != '/')
+                        r = judge_token(names, scan, depth,
+                                        (struct spot){start, (size_t)(next - start), scan->line},
+                                        ret_twice);
+        }
+        return r;
+}
+
+int config_scan_find_twice(const char *text, size_t len, struct config_scan_twice *ret_twice)
+{
+        const char *end = text + len;
+        struct names names = {0};
+        struct config_scan scan;
+        int r = 0;
+
+        config_scan_init(&scan, false);
+        for (const char *line = text; line < end && r == 0;) {
+                const char *newline = memchr(line, '\n', (size_t)(end - line));
+                const char *line_end = newline ? newline : end;
+                r = find_in_line(&names, &scan, line, line_end, ret_twice);
+                line = line_end + 1;
+        }
+        free(names.spots);
+        return r == 0 ? -ENOENT : r < 0 ? r : 0;
 }

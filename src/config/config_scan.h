@@ -55,6 +55,19 @@ bool config_scan_in_list(const struct config_scan *scan);
 /* Scans the next line, given without its newline. Returns 0, or -EINVAL with a problem. */
 int config_scan_line(struct config_scan *scan, const char *text, size_t len);
 
+/* A setting whose name stands above it in its group already. */
+struct config_scan_twice {
+        const char *name; /* in the text that was looked through */
+        size_t name_len;
+        size_t first_line, second_line;
+};
+
+/*
+ * Looks for the first such setting in a whole text, which was scanned well before. Returns 0,
+ * -ENOENT where there is none, or -ENOMEM.
+ */
+int config_scan_find_twice(const char *text, size_t len, struct config_scan_twice *ret_twice);
+
 /* Looks at what is still open at the end. Returns 0, or -EINVAL with a problem. */
 int config_scan_end(struct config_scan *scan);
 

@@ -70,12 +70,15 @@ static int refuse_file(const struct config_source *source, const struct config_p
         return error;
 }
 
-static const char *open_problem(int error)
+static const char *open_problem(int error, bool included)
 {
         switch (error) {
         case ENOENT:
         case ENOTDIR:
-                return "does not exist; correct the path, or create the file";
+                return included ? "does not exist; correct the path, or create the file"
+                                : "does not exist; name another file with -c FILE, or copy the "
+                                  "sample conf/solvegate.conf, which is installed in the "
+                                  "documentation folder";
         case EACCES:
                 return "cannot be read by this user; give the user read permission on it and "
                        "search permission on its directories";
@@ -99,7 +102,7 @@ static int open_regular(const struct config_source *source, const struct config_
 
         if (fd < 0) {
                 int error = errno;
-                return refuse_file(source, from, path, -error, open_problem(error));
+                return refuse_file(source, from, path, -error, open_problem(error, from != NULL));
         }
         if (fstat(fd, &status) < 0)
                 why = "cannot be examined; see that it is a readable file";

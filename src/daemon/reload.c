@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define PROBLEM_BYTES_MAX 4096
+#define NAMES_BYTES_MAX   240 /* of the clients with one kind of change in a line of the log */
 
 enum reload_state {
         RELOAD_IDLE,
@@ -35,10 +36,10 @@ struct reload {
         struct config *loaded;
         struct tls_identity **identities; /* of the listeners of the loaded one */
         struct policy *policy;            /* a reference */
+        struct policy *before;            /* the one that was in force: a reference */
         struct worker_news news;
-        bool had_clients; /* before it a token was needed */
-        int awaited;      /* workers that have not confirmed */
-        bool again;       /* another reload was asked for */
+        int awaited; /* workers that have not confirmed */
+        bool again;  /* another reload was asked for */
 };
 
 static const struct config *running(const struct reload *reload)
@@ -65,6 +66,8 @@ static void forget(struct reload *reload)
         reload->identities = NULL;
         policy_unref(reload->policy);
         reload->policy = NULL;
+        policy_unref(reload->before);
+        reload->before = NULL;
         config_free(reload->loaded);
         reload->loaded = NULL;
         reload->state = RELOAD_IDLE;
@@ -158,7 +161,7 @@ static void tell(struct reload *reload)
         const struct reload_setup *setup = &reload->setup;
 
         replace_identities(reload);
-        reload->had_clients = !policy_everyone(gateway_policy(setup->gateway));
+        reload->before = policy_ref(gateway_policy(setup->gateway));
         gateway_apply(setup->gateway, reload->policy);
         reload->state = RELOAD_TELLING;
         reload->again = false;
@@ -181,7 +184,7 @@ void reload_begin(struct reload *reload)
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         int r = read_all(reload, &problem);
         if (r < 0) {
-                log_error("configuration not taken over, the running one stays in force: %s",
+                log_error("not reloaded, the running configuration stays: %s",
                           problem.len > 0 ? problem.data : strerror(-r));
                 forget(reload);
                 gateway_reopen_audit(reload->setup.gateway); /* it may have been rotated even so */
@@ -199,6 +202,60 @@ static void warn_of_restart(void *arg, const char *key)
         log_warning("%s has changed, which takes a restart: the old value stays", key);
 }
 
+/* Clients with one kind of change: as many as fit a line. */
+struct names {
+        struct strbuf text;
+        size_t count, shown;
+};
+
+static void add_name(void *arg, enum policy_change change, const char *client)
+{
+        static const char *const signs[POLICY_CHANGE_COUNT] = {
+                [POLICY_CLIENT_NEW] = "+",
+                [POLICY_CLIENT_GONE] = "-",
+        };
+        struct names *names = &((struct names *)arg)[change];
+        const char *between = names->count == 0 ? "" : signs[change] ? " " : ", ";
+
+        names->count++;
+        if (strbuf_printf(&names->text, "%s%s%s", between, signs[change] ? signs[change] : "",
+                          client) == 0)
+                names->shown++;
+}
+
+/* One line; none where all are as they were. */
+static void tell_clients(const struct policy *before, const struct policy *after)
+{
+        static const char *const titles[POLICY_CHANGE_COUNT] = {
+                [POLICY_CLIENT_NEW] = "",
+                [POLICY_CLIENT_GONE] = "",
+                [POLICY_CLIENT_TOKEN] = "new token: ",
+                [POLICY_CLIENT_LIMITS] = "other limits: ",
+                [POLICY_CLIENT_SITES] = "other sites: ",
+                [POLICY_CLIENT_END] = "other end: ",
+        };
+        struct names names[POLICY_CHANGE_COUNT] = {0};
+        struct strbuf line;
+
+        strbuf_init(&line, POLICY_CHANGE_COUNT * (NAMES_BYTES_MAX + 64));
+        for (size_t i = 0; i < POLICY_CHANGE_COUNT; i++)
+                strbuf_init(&names[i].text, NAMES_BYTES_MAX);
+        policy_compare(before, after, add_name, names);
+        for (size_t i = 0; i < POLICY_CHANGE_COUNT; i++) {
+                if (names[i].shown > 0)
+                        (void)strbuf_printf(&line, "%s%s%s",
+                                            line.len > 0 && titles[i][0] ? "; " : " ", titles[i],
+                                            names[i].text.data);
+                if (names[i].shown > 0 && names[i].count > names[i].shown)
+                        (void)strbuf_printf(&line, " and %zu more",
+                                            names[i].count - names[i].shown);
+                strbuf_done(&names[i].text);
+        }
+        if (line.len > 0)
+                log_info("clients:%s", line.data);
+        strbuf_done(&line);
+}
+
 static void finish(struct reload *reload)
 {
         const struct reload_setup *setup = &reload->setup;
@@ -208,11 +265,12 @@ static void finish(struct reload *reload)
         for (int i = 0; i < setup->worker_count; i++)
                 worker_kick(setup->workers[i]);
         gateway_reopen_audit(setup->gateway);
-        if (loaded->clients_count == 0 && reload->had_clients)
+        if (policy_everyone(reload->policy) && !policy_everyone(reload->before))
                 log_warning("there are no clients any more: everyone on this machine may call "
                             "without a token");
         config_compare(running(reload), loaded, warn_of_restart, NULL);
         warnings_log(loaded, reload->identities);
+        tell_clients(reload->before, reload->policy);
         log_info("reloaded %s: clients=%zu sites=%zu origins=%zu", loaded->file,
                  loaded->clients_count, loaded->sites.allow.count, loaded->origins.count);
         forget(reload);

@@ -6,17 +6,27 @@
 #include "access/sites.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "config/config.h"
+#include "config/config_date.h"
 #include "config/config_url.h"
 #include "http/tls.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#define WHERE_BYTES_MAX 128
+#define WHERE_BYTES_MAX       128
+#define CERTIFICATE_BYTES_MAX 2048
+#define LIST_BYTES_MAX        1200 /* of what a line lists */
+#define MORE_BYTES_MAX        40   /* of how many more there are */
+
+#define DAY_MS                  INT64_C(86400000)
+#define CERTIFICATE_DAYS_WARNED 21 /* enough to have a new one made */
+#define SITE_DAYS_WARNED        7
 
 /* 0 is never. */
 static bool is_over(int64_t until_ms)
@@ -24,28 +34,167 @@ static bool is_over(int64_t until_ms)
         return until_ms != 0 && until_ms <= clock_wall_ms();
 }
 
+/* It is not over yet. */
+static bool ends_within(int64_t until_ms, int64_t days)
+{
+        int64_t left_ms = until_ms - clock_wall_ms();
+
+        return until_ms != 0 && left_ms > 0 && left_ms <= days * DAY_MS;
+}
+
+/* What one line names: as much as fits. A value; list_done() frees. */
+struct list {
+        struct strbuf text;
+        size_t count, shown;
+};
+
+static void list_init(struct list *list)
+{
+        *list = (struct list){0};
+        strbuf_init(&list->text, LIST_BYTES_MAX + MORE_BYTES_MAX);
+}
+
+__attribute__((format(printf, 2, 3))) static void list_add(struct list *list, const char *format,
+                                                           ...)
+{
+        char item[WHERE_BYTES_MAX + SITE_HOST_BYTES_MAX + 256];
+        va_list args;
+
+        va_start(args, format);
+        (void)vsnprintf(item, sizeof item, format, args);
+        va_end(args);
+        list->count++;
+        if (list->text.len + strlen(item) > LIST_BYTES_MAX)
+                return;
+        if (strbuf_printf(&list->text, "%s%s", list->shown > 0 ? ", " : "", item) == 0)
+                list->shown++;
+}
+
+/* The list as a text, which lives as long as the list does. */
+static const char *list_text(struct list *list)
+{
+        if (list->count > list->shown)
+                (void)strbuf_printf(&list->text, " and %zu more", list->count - list->shown);
+        return list->text.data ? list->text.data : "";
+}
+
+static void list_done(struct list *list)
+{
+        strbuf_done(&list->text);
+}
+
+/* ---- listeners ---- */
+
+static void tell_certificate(const struct config_listen *listen,
+                             const struct tls_identity *identity)
+{
+        bool v6 = strchr(listen->address, ':') != NULL;
+        struct strbuf text;
+
+        strbuf_init(&text, CERTIFICATE_BYTES_MAX);
+        tls_identity_describe(identity, &text);
+        log_info("certificate of %s%s%s:%d: %s", v6 ? "[" : "", listen->address, v6 ? "]" : "",
+                 listen->port, text.data ? text.data : "");
+        strbuf_done(&text);
+}
+
+static void warn_of_end(const struct config_listen *listen, size_t i,
+                        const struct tls_identity *identity)
+{
+        int64_t until_ms = tls_identity_until_ms(identity);
+        char day[CONFIG_DATE_BYTES];
+
+        config_date_write(until_ms, day);
+        if (is_over(until_ms))
+                log_warning("the certificate %s of listen[%zu] has expired: tools will refuse it",
+                            listen->tls.certificate, i);
+        else if (ends_within(until_ms, CERTIFICATE_DAYS_WARNED))
+                log_warning("the certificate %s of listen[%zu] expires on %s: put a new one in its "
+                            "place, and reload",
+                            listen->tls.certificate, i, day);
+}
+
+/* Whether tools can call by the address; one that stands for all of the machine's is none. */
+static bool address_is_named(const struct config_listen *listen,
+                             const struct tls_identity *identity)
+{
+        const char *address = listen->address;
+
+        if (config_url_same_address(address, "0.0.0.0") || config_url_same_address(address, "::"))
+                return true;
+        return tls_identity_has_name(identity, address) ||
+               (config_url_address(address) == CONFIG_ADDRESS_LOOPBACK &&
+                tls_identity_has_name(identity, "localhost"));
+}
+
+static void warn_of_names(const struct config *config, size_t i,
+                          const struct tls_identity *identity)
+{
+        const struct config_listen *listen = &config->listen[i];
+        struct list missing;
+
+        list_init(&missing);
+        for (size_t j = 0; j < config->server_names.count; j++) {
+                if (!tls_identity_has_name(identity, config->server_names.items[j]))
+                        list_add(&missing, "%s", config->server_names.items[j]);
+        }
+        if (!address_is_named(listen, identity))
+                list_add(&missing, "%s", listen->address);
+        if (missing.count > 0)
+                log_warning("the certificate of listen[%zu] has no name for %s: tools that call by "
+                            "that will refuse it (%s)",
+                            i, list_text(&missing), listen->tls.certificate);
+        list_done(&missing);
+}
+
 static void warn_of_listeners(const struct config *config, struct tls_identity *const *identities)
 {
         for (size_t i = 0; i < config->listen_count; i++) {
                 const struct config_listen *listen = &config->listen[i];
-                if (identities[i] && is_over(tls_identity_until_ms(identities[i])))
-                        log_warning("the certificate %s of listen[%zu] has expired: tools will "
-                                    "refuse it",
-                                    listen->tls.certificate, i);
-                if (!identities[i] && config_url_address(listen->address) == CONFIG_ADDRESS_OTHER)
+                if (identities[i]) {
+                        tell_certificate(listen, identities[i]);
+                        warn_of_end(listen, i, identities[i]);
+                        warn_of_names(config, i, identities[i]);
+                } else if (config_url_address(listen->address) == CONFIG_ADDRESS_OTHER) {
                         log_warning("listen[%zu] (%s port %d) has no tls: tokens and jobs cross "
                                     "the network in clear text",
                                     i, listen->address, listen->port);
+                }
         }
 }
+
+/* ---- sites and clients ---- */
 
 static void warn_of_expired_sites(const char *where, const struct config_sites *sites)
 {
         for (size_t i = 0; i < sites->count; i++) {
-                if (is_over(sites->items[i].until_ms))
-                        log_warning("%s: \"%s\" has expired: it allows nothing any more", where,
-                                    sites->items[i].site);
+                const struct config_site *entry = &sites->items[i];
+                if (is_over(entry->until_ms))
+                        log_warning("%s: \"%s\" has expired%s%s%s: it allows nothing any more",
+                                    where, entry->site, entry->note ? " (" : "",
+                                    entry->note ? entry->note : "", entry->note ? ")" : "");
         }
+}
+
+/* One line for a list, while there is time to ask those who wrote the notes. */
+static void warn_of_ending_sites(const char *where, const struct config_sites *sites)
+{
+        struct list ending;
+
+        list_init(&ending);
+        for (size_t i = 0; i < sites->count; i++) {
+                const struct config_site *entry = &sites->items[i];
+                char day[CONFIG_DATE_BYTES];
+                if (!ends_within(entry->until_ms, SITE_DAYS_WARNED))
+                        continue;
+                config_date_write(entry->until_ms - 1, day); /* its last one */
+                list_add(&ending, "\"%s\" on %s%s%s%s", entry->site, day, entry->note ? " (" : "",
+                         entry->note ? entry->note : "", entry->note ? ")" : "");
+        }
+        if (ending.count > 0)
+                log_warning("%s: what ends within %d days: %s", where, SITE_DAYS_WARNED,
+                            list_text(&ending));
+        list_done(&ending);
 }
 
 static void warn_of_sites(const struct config_sites *sites)
@@ -62,6 +211,7 @@ static void warn_of_sites(const struct config_sites *sites)
                                     pattern);
         }
         warn_of_expired_sites("sites.allow", sites);
+        warn_of_ending_sites("sites.allow", sites);
 }
 
 /* A client's list only narrows the global one, NULL for want of memory. */
@@ -71,6 +221,7 @@ static void warn_of_client_sites(const struct config_client *client, const struc
 
         (void)snprintf(where, sizeof where, "sites.allow of client \"%s\"", client->name);
         warn_of_expired_sites(where, &client->sites.allow);
+        warn_of_ending_sites(where, &client->sites.allow);
         for (size_t i = 0; i < client->sites.allow.count; i++) {
                 const char *pattern = client->sites.allow.items[i].site;
                 if (strcmp(pattern, "*") == 0)

@@ -1,5 +1,6 @@
 /*
- * warnings: what a configuration allows and is yet unwise, or has no effect.
+ * warnings: what a configuration allows and is yet unwise, or has no effect, or soon will not have;
+ * and which certificates its listeners show.
  */
 #ifndef SOLVEGATE_DAEMON_WARNINGS_H
 #define SOLVEGATE_DAEMON_WARNINGS_H
@@ -7,7 +8,8 @@
 struct config;
 struct tls_identity;
 
-/* Logs them, one line each. identities are those of its listeners. */
+/* Logs them, one line each; a certificate's own line is information. identities are those of its
+ * listeners. */
 void warnings_log(const struct config *config, struct tls_identity *const *identities);
 
 #endif

@@ -10,14 +10,17 @@
 
 #include "base/strbuf.h"
 #include "config/config.h"
+#include "config/config_date.h"
 #include "config/problem.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +28,16 @@
 #include <unistd.h>
 
 #define FILE_BYTES_MAX 262144
+
+#define NAME_BYTES_MAX    256  /* 253 characters of a DNS name, and NUL */
+#define NAME_SHOWN_BYTES  120  /* so that all that are shown fit a line of the log */
+#define NAMES_COUNTED_MAX 1000 /* GnuTLS reads all of them for each one that is asked for */
+
+#define FINGERPRINT_BYTES       32
+#define FINGERPRINT_BYTES_SHOWN 8
+
+/* 9999-12-31T23:59:59Z, which stands for no end (RFC 5280, 4.1.2.5). */
+#define NO_END_S INT64_C(253402300799)
 
 /*
  * Forward secrecy and authenticated encryption only, as RFC 9325 (4.2) recommends. Our order
@@ -41,6 +54,7 @@
 struct tls_identity {
         _Atomic unsigned references;
         gnutls_certificate_credentials_t credentials; /* read only, which sessions may share */
+        gnutls_x509_crt_t certificate;                /* the first of the chain */
         int64_t until_ms;
 };
 
@@ -133,7 +147,7 @@ struct pair {
 static void pair_done(struct pair *pair)
 {
         for (unsigned i = 0; i < pair->chain_count; i++)
-                gnutls_x509_crt_deinit(pair->chain[i]);
+                gnutls_x509_crt_deinit(pair->chain[i]); /* takes NULL */
         gnutls_free(pair->chain);
         if (pair->key)
                 gnutls_x509_privkey_deinit(pair->key);
@@ -206,14 +220,24 @@ static int read_key(const char *path, struct pair *pair, struct strbuf *problem)
         return r;
 }
 
-static int match(const struct config_listen *config, const struct pair *pair,
+static int64_t end_of(gnutls_x509_crt_t certificate)
+{
+        time_t end_s = gnutls_x509_crt_get_expiration_time(certificate);
+
+        return (end_s == GNUTLS_X509_NO_WELL_DEFINED_EXPIRATION ? NO_END_S : end_s) * 1000;
+}
+
+/* The identity takes its certificate out of the pair. */
+static int match(const struct config_listen *config, struct pair *pair,
                  struct tls_identity *identity, struct strbuf *problem)
 {
         int error = gnutls_certificate_set_x509_key(identity->credentials, pair->chain,
                                                     (int)pair->chain_count, pair->key);
 
         if (error >= 0) {
-                identity->until_ms = gnutls_x509_crt_get_expiration_time(pair->chain[0]) * 1000;
+                identity->certificate = pair->chain[0];
+                pair->chain[0] = NULL;
+                identity->until_ms = end_of(identity->certificate);
                 return 0;
         }
         if (error == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
@@ -265,12 +289,108 @@ void tls_identity_unref(struct tls_identity *identity)
         if (!identity || atomic_fetch_sub(&identity->references, 1) > 1)
                 return;
         gnutls_certificate_free_credentials(identity->credentials);
+        gnutls_x509_crt_deinit(identity->certificate);
         free(identity);
 }
 
 int64_t tls_identity_until_ms(const struct tls_identity *identity)
 {
         return identity->until_ms;
+}
+
+/* ---- names ---- */
+
+/*
+ * Reads the alternative name at a place: a DNS name, or an address in numbers; "" is one of another
+ * kind, by which no tool calls. Returns whether there is such a place.
+ */
+static bool read_name(const struct tls_identity *identity, unsigned place,
+                      char ret_name[static NAME_BYTES_MAX])
+{
+        char bytes[NAME_BYTES_MAX] = "";
+        size_t len = sizeof bytes;
+        int kind = gnutls_x509_crt_get_subject_alt_name(identity->certificate, place, bytes, &len,
+                                                        NULL);
+
+        ret_name[0] = '\0';
+        if (kind == GNUTLS_SAN_DNSNAME)
+                memcpy(ret_name, bytes, strnlen(bytes, sizeof bytes - 1) + 1);
+        else if (kind == GNUTLS_SAN_IPADDRESS && len == sizeof(struct in_addr))
+                (void)inet_ntop(AF_INET, bytes, ret_name, NAME_BYTES_MAX);
+        else if (kind == GNUTLS_SAN_IPADDRESS && len == sizeof(struct in6_addr))
+                (void)inet_ntop(AF_INET6, bytes, ret_name, NAME_BYTES_MAX);
+        return kind >= 0 || kind == GNUTLS_E_SHORT_MEMORY_BUFFER;
+}
+
+/* GnuTLS would look at the common name of a certificate without. */
+static bool has_any_name(const struct tls_identity *identity)
+{
+        char name[NAME_BYTES_MAX];
+
+        for (unsigned i = 0; i < NAMES_COUNTED_MAX && read_name(identity, i, name); i++) {
+                if (name[0])
+                        return true;
+        }
+        return false;
+}
+
+bool tls_identity_has_name(const struct tls_identity *identity, const char *host)
+{
+        char bare[NAME_BYTES_MAX];
+        struct in6_addr v6;
+        struct in_addr v4;
+        size_t len = strlen(host);
+
+        if (len >= sizeof bare)
+                return false;
+        memcpy(bare, host, len + 1);
+        if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+                memcpy(bare, host + 1, len - 2);
+                bare[len - 2] = '\0';
+        }
+        if (inet_pton(AF_INET, bare, &v4) == 1)
+                return gnutls_x509_crt_check_ip(identity->certificate, (unsigned char *)&v4,
+                                                sizeof v4, 0) != 0;
+        if (inet_pton(AF_INET6, bare, &v6) == 1)
+                return gnutls_x509_crt_check_ip(identity->certificate, (unsigned char *)&v6,
+                                                sizeof v6, 0) != 0;
+        return has_any_name(identity) &&
+               gnutls_x509_crt_check_hostname(identity->certificate, bare) != 0;
+}
+
+static void append_names(const struct tls_identity *identity, struct strbuf *text)
+{
+        char name[NAME_BYTES_MAX];
+        size_t count = 0;
+
+        (void)strbuf_puts(text, "names ");
+        for (unsigned i = 0; i < NAMES_COUNTED_MAX && read_name(identity, i, name); i++) {
+                if (name[0] && count++ < TLS_NAMES_SHOWN_MAX)
+                        (void)strbuf_printf(text, "%s%.*s", count > 1 ? ", " : "", NAME_SHOWN_BYTES,
+                                            name);
+        }
+        if (count == 0)
+                (void)strbuf_puts(text, "none");
+        else if (count > TLS_NAMES_SHOWN_MAX)
+                (void)strbuf_printf(text, " and %zu more", count - TLS_NAMES_SHOWN_MAX);
+}
+
+void tls_identity_describe(const struct tls_identity *identity, struct strbuf *text)
+{
+        unsigned char fingerprint[FINGERPRINT_BYTES] = {0};
+        char day[CONFIG_DATE_BYTES];
+        size_t len = sizeof fingerprint;
+
+        append_names(identity, text);
+        config_date_write(identity->until_ms, day);
+        (void)strbuf_printf(text, "; until %s; sha256 ", day);
+        if (gnutls_x509_crt_get_fingerprint(identity->certificate, GNUTLS_DIG_SHA256, fingerprint,
+                                            &len) < 0) {
+                (void)strbuf_puts(text, "unknown");
+                return;
+        }
+        for (size_t i = 0; i < FINGERPRINT_BYTES_SHOWN; i++)
+                (void)strbuf_printf(text, "%02x", fingerprint[i]);
 }
 
 /* ---- connections ---- */

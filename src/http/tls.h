@@ -19,7 +19,8 @@ struct config_listen;
 struct strbuf;
 struct tls_identity;
 
-#define TLS_CHAIN_MAX 16 /* certificates of one identity */
+#define TLS_CHAIN_MAX       16 /* certificates of one identity */
+#define TLS_NAMES_SHOWN_MAX 8
 
 /*
  * Loads the certificate, with its chain, and the key of a listener that has them, and checks that
@@ -37,6 +38,21 @@ void tls_identity_unref(struct tls_identity *identity);
 
 /* When its certificate expires, by the wall clock. */
 int64_t tls_identity_until_ms(const struct tls_identity *identity);
+
+/*
+ * Whether tools that call by a host find it among the certificate's names: a DNS name, or an
+ * address in numbers, with or without brackets. Only alternative names count: today's clients do
+ * not look at the common name (RFC 9525, 2). Thread: main, as for the next one: GnuTLS promises no
+ * more.
+ */
+bool tls_identity_has_name(const struct tls_identity *identity, const char *host);
+
+/*
+ * Appends what its certificate is: `names solve.lan, 192.0.2.2; until 2026-12-22; sha256 ` and the
+ * first 16 digits of its fingerprint. Of many names the first are shown, and how many more there
+ * are.
+ */
+void tls_identity_describe(const struct tls_identity *identity, struct strbuf *text);
 
 /* The options that libmicrohttpd is started with, up to MHD_OPTION_END: TLS 1.2 and 1.3 only. */
 const struct MHD_OptionItem *tls_options(void);

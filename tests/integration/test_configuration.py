@@ -1,6 +1,7 @@
 """A wrong configuration gives one line with file, line, what is wrong and how to mend it; exit 2."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -61,9 +62,14 @@ MISTAKES = [
     ("a client without token", UPSTREAM + 'clients = ( { name = "a"; } );', 2, 'no "token_sha256"',
      "add token_sha256"),
     ("a token in place of its digest", UPSTREAM + 'clients = ( { name = "a";\n'
-     'token_sha256 = "sgt_0123456789"; } );', 3, "clients[0].token_sha256 has 14 bytes", "64 bytes"),
+     'token_sha256 = "sgt_0123456789"; } );', 3, "clients[0].token_sha256 has 14 bytes",
+     "64 hexadecimal digits that solvegatectl token new NAME prints"),
+    ("an ellipsis in place of a digest", UPSTREAM + 'clients = ( { name = "a";\n'
+     'token_sha256 = "\u2026"; } );', 3, "clients[0].token_sha256 has 3 bytes",
+     "64 hexadecimal digits that solvegatectl token new NAME prints"),
     ("a digest that is none", UPSTREAM + 'clients = ( { name = "a";\n'
-     f'token_sha256 = "{"x" * 64}"; }} );', 3, "something else than hexadecimal digits", "token hash"),
+     f'token_sha256 = "{"x" * 64}"; }} );', 3, "something else than hexadecimal digits",
+     "64 hexadecimal digits that solvegatectl token new NAME prints"),
     ("a token of two clients", UPSTREAM + CLIENT + '},\n{ name = "b"; '
      f'token_sha256 = "{"A" * 64}"; }} );', 4, 'clients "a" and "b" have the same token', "token new"),
     ("a client given twice", UPSTREAM + CLIENT + '},\n{ name = "a"; '
@@ -117,7 +123,8 @@ MISTAKES = [
     ("a control character", UPSTREAM + 'server_names = [ "a\\nb" ];', 2, "control character",
      "printable"),
     ("two texts behind one =", 'upstreams = ( { name = "a" "b"; } );', 1, "two texts", "write one text"),
-    ("a key given twice", UPSTREAM + "workers = 2;\nworkers = 2;", 3, "stands above", "put both into one"),
+    ("a key given twice", UPSTREAM + "workers = 2;\nworkers = 2;", 3,
+     '"workers" stands above it in the same group, in line 2', "put both into one"),
     ("a text that is not closed", UPSTREAM + 'log = { level = "info; };', 2, "not closed",
      "double quote"),
     ("a text without quotes", UPSTREAM + "log = { level = info; };", 2, "stands without quotes",
@@ -307,7 +314,20 @@ def test_a_mistake_in_an_included_file_names_that_file(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     path = tmp_path / "none.conf"
-    assert refused(path).startswith(f"{path}: does not exist; ")
+    assert refused(path).startswith(f"{path}: does not exist; name another file with -c FILE, ")
+
+
+def test_where_a_missing_file_is_told_the_sample_is_named_and_is_there(tmp_path):
+    assert "conf/solvegate.conf" in refused(tmp_path / "none.conf")
+    assert (REPOSITORY / "conf/solvegate.conf").exists()
+    assert re.search(r"install_data\([^)]*'conf/solvegate\.conf'[^)]*install_dir: docdir\)",
+                     (REPOSITORY / "meson.build").read_text())
+
+
+def test_systemd_checks_the_configuration_before_it_asks_for_a_reload():
+    unit = (REPOSITORY / "systemd/solvegate.service.in").read_text()
+    commands = re.findall(r"^ExecReload=(.*)$", unit, re.MULTILINE)
+    assert commands == ["+@SBINDIR@/solvegate --check-config", "kill -HUP $MAINPID"]
 
 
 def test_a_directory_is_no_configuration(tmp_path):

@@ -1,6 +1,10 @@
 """What a configuration allows and is yet unwise, or has no effect, is told: at each start, by -t,
 and by each reload."""
 
+import datetime
+import hashlib
+import re
+import ssl
 import subprocess
 
 import pytest
@@ -9,10 +13,40 @@ from lib import libconfig
 from lib.build import BUILD, patience
 from lib.clients import Client
 from lib.gateway import LOOPBACK, STORED_CREDENTIAL, configuration, write_credential
-from lib.tls import make_authority
+from lib.tls import Certificate
 
 PAST, FUTURE = "2026-01-31", "2999-12-31"
 EVERYWHERE = {"address": "0.0.0.0", "port": 0}
+LOCAL = "DNS:localhost,IP:127.0.0.1"
+LONG = 400  # days that a certificate is good for, where its end does not matter
+
+
+def day_from_now(days):
+    """A day (UTC) as in the configuration. Near midnight it may be one less a moment later: a test
+    that depends on it keeps a day's distance."""
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    return (today + datetime.timedelta(days=days)).isoformat()
+
+
+@pytest.fixture
+def certified(tmp_path):
+    """Makes a certificate with names and days to live."""
+
+    def make(names=LOCAL, days=LONG, name="server"):
+        files = Certificate(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+        further = ["-addext", f"subjectAltName={names}"] if names else []
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", str(days), "-subj",
+                        "/CN=solve.lan", "-keyout", files.key, "-out", files.certificate, *further],
+                       check=True, capture_output=True, timeout=60)
+        return files
+
+    return make
+
+
+def listener(files, address="127.0.0.1", port=0):
+    return {"address": address, "port": port,
+            "tls": {"certificate": str(files.certificate), "key": str(files.key)}}
 
 
 @pytest.fixture
@@ -30,6 +64,7 @@ def warnings(tmp_path):
         assert done.returncode == 0, done
         *told, last = done.stderr.splitlines()
         assert last == f"{config}: ok"
+        told = [line for line in told if "Z info certificate of " not in line]
         assert all("Z warning " in line for line in told), told
         return [line.split("Z warning ", 1)[1] for line in told]
 
@@ -60,6 +95,22 @@ UNWISE = {
     "a site that has expired": (
         {"sites": ["a.example", {"site": "b.example", "expires": PAST}]},
         ["sites.allow", '"b.example" has expired']),
+    "a site with a note that has expired": (
+        {"sites": ["a.example", {"site": "b.example", "note": "OPS-211, ask Ann", "expires": PAST}]},
+        ['"b.example" has expired (OPS-211, ask Ann)']),
+    "sites that end soon": (
+        {"sites": [{"site": "a.example", "expires": day_from_now(5)},
+                   {"site": "b.example", "note": "OPS-211", "expires": day_from_now(3)},
+                   {"site": "c.example", "note": "OPS-212", "expires": day_from_now(9)}]},
+        ["sites.allow: what ends within 7 days: ",
+         f'"a.example" on {day_from_now(5)}, "b.example" on {day_from_now(3)} (OPS-211)']),
+    "more sites that end soon than fit a line": (
+        {"sites": [{"site": f"{n}.example", "note": "n" * 180, "expires": day_from_now(3)}
+                   for n in range(100)]}, ['"0.example"', ") and 9", " more"]),
+    "a client's site that ends soon": (
+        {"clients": [Client("ci", sites=[{"site": "b.example", "expires": day_from_now(3)}])],
+         "sites": ["b.example"]},
+        ['client "ci": what ends', f'"b.example" on {day_from_now(3)}']),
     "a client that has expired": (
         {"clients": [Client("ci", expires=PAST)]}, ['client "ci" has expired', "token"]),
     "a client's site that has expired": (
@@ -92,17 +143,136 @@ def test_what_is_unwise_is_told_in_one_line(warnings, what):
     assert all(word in told[0] for word in words), told
 
 
-def test_a_certificate_that_has_expired_is_told(warnings, tmp_path):
-    files = make_authority(tmp_path, "expired")
+def test_a_certificate_that_has_expired_is_told(warnings, certified):
+    files = certified()
     subprocess.run(["openssl", "x509", "-in", files.certificate, "-signkey", files.key, "-days",
                     "-1", "-out", files.certificate], check=True, capture_output=True, timeout=60)
     files.key.chmod(0o600)
-    listener = {**LOOPBACK, "tls": {"certificate": str(files.certificate), "key": str(files.key)}}
-    told = warnings(listen=[listener])
+    told = warnings(listen=[listener(files)])
     assert len(told) == 1 and "listen[0] has expired" in told[0], told
+
+
+@pytest.mark.parametrize("days, is_told", [(20, True), (22, False)])
+def test_a_certificate_is_warned_of_three_weeks_before_it_expires(
+    warnings, certified, days, is_told
+):
+    told = warnings(listen=[listener(certified(days=days))])
+    assert len(told) == is_told, told
+    if is_told:
+        assert re.search(r"listen\[0\] expires on 20\d\d-\d\d-\d\d: .* reload", told[0]), told
+
+
+# The address, server_names, the certificate's names, and those that are missing.
+NAMES = {
+    "a server name": ("127.0.0.1", ["Solve.lan", "gw.lan"], f"DNS:solve.lan,{LOCAL}", "gw.lan"),
+    "two names": ("127.0.0.1", ["gw.lan", "[::1]"], LOCAL, "gw.lan, [::1]"),
+    "a name of another level": ("127.0.0.1", ["a.b.c.lan"], f"DNS:*.c.lan,{LOCAL}", "a.b.c.lan"),
+    "the listener's own address": ("127.0.0.1", [], "DNS:solve.lan", "127.0.0.1"),
+    "an address that is not the listener's": ("::1", [], "IP:127.0.0.1", "::1"),
+    "a common name alone": ("0.0.0.0", ["solve.lan"], None, "solve.lan"),
+    "none, by a wildcard": ("127.0.0.1", ["a.b.lan"], f"DNS:*.b.lan,{LOCAL}", None),
+    "none, by localhost": ("127.0.0.1", [], "DNS:localhost", None),
+    "none, on all addresses": ("0.0.0.0", ["solve.lan"], "DNS:solve.lan", None),
+    "none, on all addresses of IPv6": ("::", ["solve.lan"], "DNS:solve.lan", None),
+}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_a_name_that_a_certificate_lacks_is_told(warnings, certified, what):
+    address, server_names, names, missing = NAMES[what]
+    told = warnings(listen=[listener(certified(names), address)], server_names=server_names,
+                    clients=[Client("ci")])
+    assert len(told) == (missing is not None), told
+    if missing:
+        assert f"listen[0] has no name for {missing}: " in told[0], told
+
+
+def test_of_many_names_that_a_certificate_lacks_some_are_told(warnings, certified):
+    names = [f"{number}.{'n' * 50}.lan" for number in range(100)]
+    told = warnings(listen=[listener(certified())], server_names=names)
+    assert len(told) == 1 and len(told[0]) < 2000, told
+    shown = re.search(r"no name for (.*) and (\d+) more: ", told[0])
+    assert len(shown[1].split(", ")) + int(shown[2]) == len(names), told
+
+
+def line_of(files, names):
+    """What is told of a certificate, behind the listener."""
+    der = ssl.PEM_cert_to_DER_cert(files.certificate.read_text())
+    until = subprocess.run(["openssl", "x509", "-in", files.certificate, "-noout", "-enddate",
+                            "-dateopt", "iso_8601"], check=True, capture_output=True, text=True,
+                           timeout=60).stdout.split("=")[1][:10]
+    return f": names {names}; until {until}; sha256 {hashlib.sha256(der).hexdigest()[:16]}\n"
+
+
+def test_a_certificate_is_told_at_the_start_and_by_a_reload(simulator, gateway, certified):
+    old, new = certified(), certified("DNS:localhost", name="new")
+    house = gateway(simulator(), listen=[listener(old), LOOPBACK])
+    told = house.log()
+    assert told.count("Z info certificate of 127.0.0.1:0" + line_of(old, "localhost, 127.0.0.1")) == 1
+    assert told.count("certificate of") == 1
+    told = house.reload(listen=[listener(new), LOOPBACK])
+    assert told.count("Z info certificate of 127.0.0.1:0" + line_of(new, "localhost")) == 1
+    assert told.count("certificate of") == 1
 
 
 def test_it_is_told_at_the_start_and_by_a_reload(simulator, gateway):
     house = gateway(simulator(), sites=["*"])
     assert house.log().count('sites.allow has "*"') == 1
     assert house.reload(sites=[]).count("sites.allow is empty") == 1
+
+
+# ---- what a reload changes of the clients ----
+
+CI, NIGHTLY, DESK = Client("ci"), Client("nightly", daily_limit=5), Client("desk")
+RENEWED = Client("ci", "sgt_the-new-one-of-the-client-named-ci-012345")
+
+CHANGES = {
+    "one new, one gone": ([CI, DESK, NIGHTLY], [CI, NIGHTLY, Client("lab")], "+lab -desk"),
+    "several new": ([CI], [CI, DESK, NIGHTLY], "+desk +nightly"),
+    "the first ones": ([], [CI, DESK], "+ci +desk"),
+    "the last one": ([CI], [], "-ci"),
+    "a token": ([CI, DESK], [RENEWED, DESK], "new token: ci"),
+    "limits": ([CI, NIGHTLY], [CI.changed(weight=3), NIGHTLY.changed(daily_limit=6)],
+               "other limits: ci, nightly"),
+    "sites": ([CI], [CI.changed(sites=["www.example.com"])], "other sites: ci"),
+    "an end": ([CI], [CI.changed(expires=FUTURE)], "other end: ci"),
+    "all of it": ([CI, DESK, NIGHTLY],
+                  [RENEWED.changed(expires=FUTURE), NIGHTLY.changed(rate=1.0), Client("lab")],
+                  "+lab -desk; new token: ci; other limits: nightly; other end: ci"),
+}
+
+
+def told_of_clients(log):
+    return re.findall(r"Z info clients: (.*)\n", log)
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_a_reload_changes_of_the_clients_is_one_line(simulator, gateway, what):
+    before, after, line = CHANGES[what]
+    house = gateway(simulator(), clients=before)
+    told = house.reload(clients=after)
+    assert told_of_clients(told) == [line], told
+    for client in (*before, *after):
+        assert client.sha256[:16] not in house.log()
+    assert told_of_clients(house.reload()) == []
+
+
+def test_a_reload_that_changes_no_client_says_nothing_of_them(simulator, gateway):
+    house = gateway(simulator(), clients=[CI, NIGHTLY])
+    assert told_of_clients(house.reload(clients=[NIGHTLY, CI], sites=["a.example"])) == []
+
+
+def test_of_many_clients_that_change_some_are_told_and_how_many_there_are(simulator, gateway):
+    team = [Client(f"member-{number}") for number in range(300)]
+    house = gateway(simulator(), clients=[CI])
+    line, = told_of_clients(house.reload(clients=team))
+    shown = re.fullmatch(r"((?:\+\S+ )+)and (\d+) more -ci", line)
+    assert len(shown[1].split()) + int(shown[2]) == len(team) and len(line) < 400, line
+
+
+def test_a_reload_that_fails_says_that_the_running_configuration_stays(simulator, gateway):
+    house = gateway(simulator(), clients=[CI])
+    house.config.write_text("workers = 2;\n")
+    told = house.hang_up(r"Z error [^\n]*\n")
+    assert f"Z error not reloaded, the running configuration stays: {house.config}:1: " in told, told
+    assert told_of_clients(told) == []

@@ -247,12 +247,26 @@ static void a_flush_returns_when_all_that_was_given_is_on_disk(void **state)
                 audit_flush(f->audit);
                 assert_int_equal(audit_last_entry(f->audit), entry);
         }
+}
+
+/* Each would be synced after a second by itself. */
+static void a_flush_does_not_wait_for_the_time_of_refusals(void **state)
+{
+        struct fixture *f = *state;
+        int64_t begin_ms = clock_monotonic_ms();
+
+        start(f);
         atomic_store(&syncs, 0);
-        refuse(f); /* which would wait for a second */
-        audit_flush(f->audit);
-        assert_int_equal(atomic_load(&syncs), 1);
-        audit_flush(f->audit);
-        assert_int_equal(atomic_load(&syncs), 1);
+        for (int i = 1; i <= 20; i++) {
+                refuse(f);
+                if (i % 2 == 0) /* it is in the file, but not on disk */
+                        WAIT_UNTIL(occurrences(read_file(f, f->path), "\"refused\"") == (size_t)i);
+                audit_flush(f->audit);
+                assert_int_equal(atomic_load(&syncs), i);
+        }
+        audit_flush(f->audit); /* there is nothing to do */
+        assert_int_equal(atomic_load(&syncs), 20);
+        assert_true(clock_monotonic_ms() - begin_ms < 5000);
 }
 
 static void a_flush_returns_while_nothing_can_be_written(void **state)
@@ -379,6 +393,7 @@ int main(void)
                 CASE(after_an_entry_that_was_not_taken_no_later_one_is),
                 CASE(strangers_do_not_use_up_what_clients_have),
                 CASE(a_flush_returns_when_all_that_was_given_is_on_disk),
+                CASE(a_flush_does_not_wait_for_the_time_of_refusals),
                 CASE(a_flush_returns_while_nothing_can_be_written),
                 CASE(an_entry_that_cannot_be_read_is_told_of_in_its_place),
                 CASE(an_entry_that_is_too_long_is_told_of_in_its_place),

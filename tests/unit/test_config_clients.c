@@ -3,6 +3,8 @@
  */
 #include "config_fixture.h"
 
+#include "config/config_date.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -102,6 +104,29 @@ static void no_message_quotes_what_stands_for_a_digest(void **state)
         }
 }
 
+static void what_is_no_digest_is_told_how_to_make_one(void **state)
+{
+        static const char *const values[] = {
+                "\u2026",
+                "...",
+                "<64 hex digits>",
+                "sgt_canary",
+                DIGEST_A "a",
+                "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeg",
+        };
+        struct fixture *fixture = *state;
+        char text[512];
+
+        for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+                (void)snprintf(text, sizeof text,
+                               UPSTREAM "clients = ( { name = \"a\"; token_sha256 =\n\"%s\"; } );",
+                               values[i]);
+                assert_refuses(fixture, text, 2, "clients[0].token_sha256 h",
+                               "write the 64 hexadecimal digits that solvegatectl token new NAME "
+                               "prints");
+        }
+}
+
 static void a_burst_needs_a_rate(void **state)
 {
         struct fixture *fixture = *state;
@@ -144,6 +169,29 @@ static void a_date_is_a_real_day_and_ends_with_it(void **state)
                        "\"2027-01-31\"");
 }
 
+static void a_moment_is_written_as_its_day(void **state)
+{
+        static const struct {
+                int64_t moment_ms;
+                const char *day;
+        } days[] = {
+                {0, "1970-01-01"},
+                {86399999, "1970-01-01"},
+                {86400000, "1970-01-02"},
+                {1709251199999, "2024-02-29"},
+                {253402300799999, "9999-12-31"},
+                {253402300800000, "9999-12-31"},
+                {INT64_MAX, "9999-12-31"},
+        };
+        char day[CONFIG_DATE_BYTES];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+                config_date_write(days[i].moment_ms, day);
+                assert_string_equal(day, days[i].day);
+        }
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -151,8 +199,10 @@ int main(void)
                 ON_DIRECTORY(a_rate_is_a_number_with_or_without_a_fraction),
                 ON_DIRECTORY(clients_with_the_same_name_or_token_are_refused),
                 ON_DIRECTORY(no_message_quotes_what_stands_for_a_digest),
+                ON_DIRECTORY(what_is_no_digest_is_told_how_to_make_one),
                 ON_DIRECTORY(a_burst_needs_a_rate),
                 ON_DIRECTORY(a_date_is_a_real_day_and_ends_with_it),
+                cmocka_unit_test(a_moment_is_written_as_its_day),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,42 @@ static void an_include_that_cannot_be_read_is_refused_and_ends_no_process(void *
         assert_loads(fixture, UPSTREAM "/*\n@include \"none\"\n*/\n");
 }
 
+static void a_setting_given_twice_is_named_with_the_line_of_the_first(void **state)
+{
+        static const char more[] = "\nworkers = 3;\n";
+        static const char included[] = "\n\nworkers = 2;\n";
+        struct fixture *fixture = *state;
+
+        assert_refuses(fixture, UPSTREAM "workers = 2;\n\nworkers = 2;\n", 4,
+                       "\"workers\" stands above it in the same group, in line 2;", "put both");
+        assert_refuses(fixture, UPSTREAM "workers = 2; workers = 2;\n", 2,
+                       "\"workers\" stands above it in the same group, in line 2", "put both");
+        assert_refuses(fixture,
+                       UPSTREAM "/* log\nlog */ log = { level = \"info\"; # level\n"
+                                "format = \"text\"; // level = {\n\n level = \"log\"; };\n",
+                       6, "\"level\" stands above it in the same group, in line 3;", "put both");
+        assert_refuses(fixture,
+                       "upstreams = (\n{ name = \"name\"; url = \"https://h\";\n"
+                       "credential = \"c\"; },\n{ name = \"b\";\nname = \"c\"; } );\n",
+                       5, "\"name\" stands above it in the same group, in line 4;", "put both");
+        assert_refuses(fixture,
+                       UPSTREAM "poll = { cap = 2.0; };\nretry = { cap = 3.0; };\npoll:{};", 4,
+                       "\"poll\" stands above it in the same group, in line 2;", "put both");
+        assert_refuses(fixture,
+                       UPSTREAM CLIENT "sites = { allow = [ \"x\" ]; }; } );\n"
+                                       "sites = { allow = [ \"x\" ]; };\nlog = { };\nlog = { };\n",
+                       6, "\"log\" stands above it in the same group, in line 5;", "put both");
+        write_file(fixture, "included.conf", included, strlen(included));
+        assert_refuses(fixture, UPSTREAM "@include \"included.conf\"\nworkers = 2;\n", 3,
+                       "/included.conf", "put both");
+        assert_non_null(strstr(fixture->problem.data, "in line 3 of "));
+        write_file(fixture, "more.conf", more, strlen(more));
+        assert_true(load(fixture, UPSTREAM "workers = 2;\n@include \"more.conf\"\n") < 0);
+        assert_non_null(strstr(fixture->problem.data, "more.conf:2: \"workers\" stands above it"));
+        assert_non_null(strstr(fixture->problem.data, "in line 2 of "));
+        assert_loads(fixture, UPSTREAM "poll = { cap = 2.0; };\nretry = { cap = 3.0; };\n");
+}
+
 static void a_problem_is_one_line_whatever_stands_in_the_file(void **state)
 {
         struct fixture *fixture = *state;
@@ -116,8 +152,10 @@ static void what_is_no_configuration_file_is_refused_by_name(void **state)
 
         assert_non_null(large);
         assert_int_equal(load_file(fixture, "/nonexistent/solvegate.conf"), -ENOENT);
-        assert_string_equal(fixture->problem.data, "/nonexistent/solvegate.conf: does not exist; "
-                                                   "correct the path, or create the file");
+        assert_string_equal(fixture->problem.data,
+                            "/nonexistent/solvegate.conf: does not exist; name another file with "
+                            "-c FILE, or copy the sample conf/solvegate.conf, which is installed "
+                            "in the documentation folder");
         assert_true(load_file(fixture, fixture->directory) < 0);
         assert_non_null(strstr(fixture->problem.data, ": is a directory; "));
         memset(large, '\n', len);
@@ -148,6 +186,7 @@ int main(void)
                 ON_DIRECTORY(lines_behind_an_include_keep_their_numbers),
                 ON_DIRECTORY(an_element_has_the_line_it_stands_in),
                 ON_DIRECTORY(an_include_that_cannot_be_read_is_refused_and_ends_no_process),
+                ON_DIRECTORY(a_setting_given_twice_is_named_with_the_line_of_the_first),
                 ON_DIRECTORY(a_problem_is_one_line_whatever_stands_in_the_file),
                 ON_DIRECTORY(what_is_no_configuration_file_is_refused_by_name),
                 ON_DIRECTORY(nesting_has_a_ceiling),

@@ -20,6 +20,8 @@
 #define NOW   INT64_C(1795363200000) /* wall clock: 2026-11-22T16:00:00Z */
 #define LATER (NOW + 86400000)
 
+#define TOLD_BYTES 256
+
 #define CLIENTS_MAX 200
 #define SITES_MAX   4
 
@@ -459,6 +461,117 @@ static void a_configuration_that_contradicts_itself_makes_no_policy(void **state
         policy_unref(policy_of(f));
 }
 
+/* ---- what a reload changes ---- */
+
+static void note_change(void *arg, enum policy_change change, const char *client)
+{
+        static const char *const words[POLICY_CHANGE_COUNT] = {
+                [POLICY_CLIENT_NEW] = "new",     [POLICY_CLIENT_GONE] = "gone",
+                [POLICY_CLIENT_TOKEN] = "token", [POLICY_CLIENT_LIMITS] = "limits",
+                [POLICY_CLIENT_SITES] = "sites", [POLICY_CLIENT_END] = "end",
+        };
+        char *text = arg;
+        size_t len = strlen(text);
+
+        (void)snprintf(text + len, TOLD_BYTES - len, "%s %s;", words[change], client);
+}
+
+/* What is told of the policy before and the one that the fixture now makes; frees the former. */
+static void assert_told(struct fixture *f, struct policy *before, const char *expected)
+{
+        struct policy *after = policy_of(f);
+        char text[TOLD_BYTES] = "";
+
+        policy_compare(before, after, note_change, text);
+        assert_string_equal(text, expected);
+        policy_unref(before);
+        policy_unref(after);
+}
+
+static void of_two_equal_policies_nothing_is_told(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_told(f, policy_of(f), "");
+        struct config_client *ci = add_client(&f->made, "ci");
+        struct config_site own = {.site = f->made.own_pattern, .note = NULL};
+        strcpy(f->made.own_pattern, "a.example");
+        ci->sites.allow = (struct config_sites){&own, 1};
+        ci->rate = 2.5;
+        assert_told(f, policy_of(f), "");
+        struct policy *before = policy_of(f);
+        char note[] = "for people";
+        own.note = note;
+        ci->burst = 3; /* what a second gives */
+        assert_told(f, before, "");
+}
+
+static void a_client_that_is_new_or_gone_is_told_and_nothing_else_of_it(void **state)
+{
+        struct fixture *f = *state;
+        struct policy *before = policy_of(f);
+
+        add_client(&f->made, "ci")->weight = 7;
+        add_client(&f->made, "desk");
+        assert_told(f, before, "new ci;new desk;");
+        before = policy_of(f);
+        f->made.config.clients_count = 1;
+        add_client(&f->made, "lab");
+        assert_told(f, before, "new lab;gone desk;");
+        before = policy_of(f);
+        f->made.config.clients_count = 0;
+        assert_told(f, before, "gone ci;gone lab;");
+}
+
+/* The sites of a client are changed, and changed back. */
+static void assert_sites_told(struct fixture *f, struct config_client *client)
+{
+        struct config_site own = {.site = f->made.own_pattern};
+
+        strcpy(f->made.own_pattern, "a.example");
+        struct policy *before = policy_of(f);
+        client->sites.allow = (struct config_sites){&own, 1};
+        assert_told(f, before, "sites ci;");
+        before = policy_of(f);
+        strcpy(f->made.own_pattern, "b.example");
+        assert_told(f, before, "sites ci;");
+        before = policy_of(f);
+        own.until_ms = LATER;
+        assert_told(f, before, "sites ci;");
+        before = policy_of(f);
+        client->sites.allow = (struct config_sites){NULL, 0};
+        assert_told(f, before, "sites ci;");
+}
+
+static void each_change_of_a_client_is_told(void **state)
+{
+        struct fixture *f = *state;
+        struct config_client *ci = add_client(&f->made, "ci");
+        int *const limits[] = {&ci->weight, &ci->max_in_flight, &ci->daily_limit,
+                               &ci->monthly_limit};
+
+        add_client(&f->made, "desk");
+        for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+                struct policy *before = policy_of(f);
+                ++*limits[i];
+                assert_told(f, before, "limits ci;");
+        }
+        struct policy *before = policy_of(f);
+        ci->rate = 0.5;
+        assert_told(f, before, "limits ci;");
+        before = policy_of(f);
+        ci->burst = 9;
+        assert_told(f, before, "limits ci;");
+        before = policy_of(f);
+        ci->until_ms = LATER;
+        assert_told(f, before, "end ci;");
+        assert_sites_told(f, ci);
+        before = policy_of(f);
+        ci->token_sha256[0] = ci->token_sha256[0] == '0' ? '1' : '0';
+        ci->weight++;
+        assert_told(f, before, "token ci;limits ci;");
+}
+
 static void *take_and_drop(void *arg)
 {
         struct policy *policy = arg;
@@ -508,6 +621,9 @@ int main(void)
                 TEST(everyone_has_no_limits_whatever_a_client_of_that_name_had),
                 TEST(what_a_client_has_used_survives_a_new_policy),
                 TEST(a_configuration_that_contradicts_itself_makes_no_policy),
+                TEST(of_two_equal_policies_nothing_is_told),
+                TEST(a_client_that_is_new_or_gone_is_told_and_nothing_else_of_it),
+                TEST(each_change_of_a_client_is_told),
                 TEST(the_last_of_many_threads_frees_a_policy),
         };
 

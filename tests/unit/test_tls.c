@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,9 +55,21 @@ static EVP_PKEY *make_key(const char *path, const char *password)
         return key;
 }
 
-/* Signed by itself; it begins and ends so many seconds from now. */
-static void write_certificate(FILE *file, EVP_PKEY *key, long begins_s, long ends_s)
+static void add_extension(X509 *certificate, int kind, const char *value)
 {
+        X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, kind, value);
+
+        assert_non_null(extension);
+        assert_int_equal(X509_add_ext(certificate, extension, -1), 1);
+        X509_EXTENSION_free(extension);
+}
+
+/* Signed by itself; it begins and ends so many seconds from now. names: the alternative ones, as
+ * openssl's configuration has them, or NULL. */
+static void write_certificate(FILE *file, EVP_PKEY *key, long begins_s, long ends_s,
+                              const char *names)
+{
+        static const unsigned char common_name[] = "common.example";
         X509 *certificate = X509_new();
         static long serial;
 
@@ -65,6 +78,11 @@ static void write_certificate(FILE *file, EVP_PKEY *key, long begins_s, long end
         assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(certificate), ++serial), 1);
         assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), begins_s));
         assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), ends_s));
+        assert_int_equal(X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN",
+                                                    MBSTRING_ASC, common_name, -1, -1, 0),
+                         1);
+        if (names)
+                add_extension(certificate, NID_subject_alt_name, names);
         assert_int_equal(X509_set_pubkey(certificate, key), 1);
         assert_int_not_equal(X509_sign(certificate, key, EVP_sha256()), 0);
         assert_int_equal(PEM_write_X509(file, certificate), 1);
@@ -77,7 +95,7 @@ static void make_certificates(const char *path, EVP_PKEY *key, int count, long e
 
         assert_non_null(file);
         for (int i = 0; i < count; i++)
-                write_certificate(file, key, ends_s - LIFE_S, ends_s);
+                write_certificate(file, key, ends_s - LIFE_S, ends_s, NULL);
         assert_int_equal(fclose(file), 0);
 }
 
@@ -86,6 +104,17 @@ static void make_pair(const struct fixture *fixture, long ends_s)
         EVP_PKEY *key = make_key(fixture->key, NULL);
 
         make_certificates(fixture->certificate, key, 1, ends_s);
+        EVP_PKEY_free(key);
+}
+
+static void make_named(const struct fixture *fixture, const char *names)
+{
+        EVP_PKEY *key = make_key(fixture->key, NULL);
+        FILE *file = fopen(fixture->certificate, "w");
+
+        assert_non_null(file);
+        write_certificate(file, key, 0, LIFE_S, names);
+        assert_int_equal(fclose(file), 0);
         EVP_PKEY_free(key);
 }
 
@@ -212,6 +241,88 @@ static void test_symbolic_links_are_followed(void **state)
         assert_int_equal(load_from(fixture, link, fixture->key), 0);
 }
 
+/* ---- what it is ---- */
+
+/* Loads a certificate with these names. Returns what is told of it, until the next call. */
+static const char *describe(struct fixture *fixture, const char *names)
+{
+        make_named(fixture, names);
+        assert_int_equal(load(fixture), 0);
+        tls_identity_describe(fixture->identity, &fixture->problem);
+        assert_non_null(fixture->problem.data);
+        return fixture->problem.data;
+}
+
+static void test_a_certificate_is_told_by_its_names_its_end_and_its_fingerprint(void **state)
+{
+        struct fixture *fixture = *state;
+        unsigned char fingerprint[EVP_MAX_MD_SIZE];
+        char expected[256], day[16];
+        const char *told = describe(fixture, "DNS:solve.lan,email:a@b.example,IP:192.0.2.2,IP:::1");
+        FILE *file = fopen(fixture->certificate, "r");
+        time_t until_s = (time_t)(tls_identity_until_ms(fixture->identity) / 1000);
+
+        assert_non_null(file);
+        X509 *certificate = PEM_read_X509(file, NULL, NULL, NULL);
+        assert_non_null(certificate);
+        assert_int_equal(X509_digest(certificate, EVP_sha256(), fingerprint, NULL), 1);
+        X509_free(certificate);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(strftime(day, sizeof day, "%Y-%m-%d", gmtime(&until_s)), 10);
+        int len = snprintf(expected, sizeof expected,
+                           "names solve.lan, 192.0.2.2, ::1; until %s; sha256 ", day);
+        for (int i = 0; i < 8; i++)
+                len += snprintf(expected + len, sizeof expected - (size_t)len, "%02x",
+                                fingerprint[i]);
+        assert_string_equal(told, expected);
+}
+
+static void test_of_many_names_the_first_are_told_and_how_many_there_are(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_non_null(strstr(describe(fixture, "DNS:a,DNS:b,DNS:c,DNS:d,DNS:e,DNS:f,DNS:g,DNS:h"),
+                               "names a, b, c, d, e, f, g, h; until "));
+        assert_non_null(strstr(
+                describe(fixture, "DNS:a,DNS:b,DNS:c,DNS:d,DNS:e,DNS:f,DNS:g,DNS:h,DNS:i,DNS:j"),
+                "names a, b, c, d, e, f, g, h and 2 more; until "));
+        assert_non_null(strstr(describe(fixture, "email:a@b.example"), "names none; until "));
+        assert_non_null(strstr(describe(fixture, NULL), "names none; until "));
+}
+
+static void test_a_host_is_looked_for_among_the_names(void **state)
+{
+        static const char *const named[] = {"solve.lan", "SOLVE.lan", "a.wild.example", "192.0.2.2",
+                                            "::1",       "[::1]",     "0:0:0:0:0:0:0:1"};
+        static const char *const others[] = {
+                "lan", "a.solve.lan",    "a.b.wild.example", "192.0.2.3", "::2", "[::2]",
+                "",    "common.example", "wild.example"};
+        struct fixture *fixture = *state;
+
+        (void)describe(fixture, "DNS:solve.lan,DNS:*.wild.example,IP:192.0.2.2,IP:::1");
+        for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+                if (!tls_identity_has_name(fixture->identity, named[i]))
+                        fail_msg("it has %s", named[i]);
+        }
+        for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+                if (tls_identity_has_name(fixture->identity, others[i]))
+                        fail_msg("it has no %s", others[i]);
+        }
+}
+
+/* Browsers, Python and Go refuse it. */
+static void test_a_common_name_is_no_name(void **state)
+{
+        struct fixture *fixture = *state;
+
+        (void)describe(fixture, NULL);
+        assert_false(tls_identity_has_name(fixture->identity, "common.example"));
+        (void)describe(fixture, "email:a@b.example");
+        assert_false(tls_identity_has_name(fixture->identity, "common.example"));
+        (void)describe(fixture, "DNS:common.example");
+        assert_true(tls_identity_has_name(fixture->identity, "common.example"));
+}
+
 /* ---- what is refused ---- */
 
 static void test_a_certificate_of_another_key_is_refused(void **state)
@@ -323,6 +434,10 @@ int main(void)
                 TEST(test_an_expired_certificate_is_loaded_and_says_since_when),
                 TEST(test_a_key_may_be_readable_by_its_group),
                 TEST(test_symbolic_links_are_followed),
+                TEST(test_a_certificate_is_told_by_its_names_its_end_and_its_fingerprint),
+                TEST(test_of_many_names_the_first_are_told_and_how_many_there_are),
+                TEST(test_a_host_is_looked_for_among_the_names),
+                TEST(test_a_common_name_is_no_name),
                 TEST(test_a_certificate_of_another_key_is_refused),
                 TEST(test_a_key_that_everybody_can_read_or_write_is_refused),
                 TEST(test_a_key_with_a_password_is_refused),
