@@ -16,11 +16,14 @@
 #define DEFAULT_DIRECTORY "/var/lib/solvegate"
 #define FILE_NAME         "audit.jsonl"
 #define STANDARD_INPUT    "-"
+#define LINE_BEGIN        "{\"seq\":"
 
 struct verifier {
         struct report report;
         struct audit_chain chain;
+        bool by_default;    /* nobody has named the file */
         bool begun;         /* the chain hangs on a line that was read */
+        bool recognised;    /* the current file has a line of an audit */
         int64_t piece_line; /* one that is no record, if the next does not tell of it; 0: none */
 };
 
@@ -117,6 +120,15 @@ static void report_verdict(struct verifier *verifier, enum audit_verdict verdict
         }
 }
 
+/* Where the first line of all begins a file, what comes before its seq was not given. */
+static void note_begin(struct verifier *verifier, const struct audit_line *read)
+{
+        if (verifier->begun || (!read->opened && read->seq != 1))
+                return;
+        verifier->report.begins_at = read->seq;
+        verifier->report.begins_in = current_file(verifier)->name;
+}
+
 /* A file after the first may begin a chain of its own: that is told once, not of each line. */
 static int begin_anew(struct verifier *verifier, const char *line, size_t len)
 {
@@ -139,10 +151,12 @@ static int verify_line(struct verifier *verifier, const char *line, size_t len)
                 return r;
         if (verdict != AUDIT_NO_RECORD && verdict != AUDIT_SOUND_AFTER_PIECE)
                 settle_piece(verifier);
-        (void)audit_line_read(line, len, &read);
+        if (audit_line_read(line, len, &read) == 0)
+                verifier->recognised = true;
         report_verdict(verifier, verdict, file->lines, &before, read.seq);
         if (verdict == AUDIT_NO_RECORD || verdict == AUDIT_CHANGED)
                 return 0;
+        note_begin(verifier, &read);
         verifier->begun = true;
         file->first_seq = file->first_seq > 0 ? file->first_seq : read.seq;
         file->last_seq = read.seq > file->last_seq ? read.seq : file->last_seq;
@@ -151,25 +165,48 @@ static int verify_line(struct verifier *verifier, const char *line, size_t len)
         return r;
 }
 
+/* The last line of a file, which has no newline. */
+static void verify_open_end(struct verifier *verifier, const char *line, size_t len)
+{
+        if (len >= strlen(LINE_BEGIN) && memcmp(line, LINE_BEGIN, strlen(LINE_BEGIN)) == 0)
+                verifier->recognised = true;
+        report_fault(&verifier->report, ++current_file(verifier)->lines,
+                     "has no end: it was cut off, or is being written now");
+}
+
+/* That is told once, not of each line; and the chain goes on as if the file had not been given. */
+static void report_foreign(struct verifier *verifier, const struct audit_chain *before)
+{
+        struct report_file *file = current_file(verifier);
+
+        report_drop_faults(&verifier->report);
+        report_fault(&verifier->report, 1,
+                     file->lines > 0 ? "is no audit file"
+                                     : "is no audit file: there is no line at all");
+        file->foreign = true;
+        verifier->chain = *before;
+}
+
 static int verify_lines(struct verifier *verifier, struct lines *lines)
 {
+        const struct audit_chain before = verifier->chain;
         const char *line;
         bool ended = true;
         size_t len;
         int r;
 
+        verifier->recognised = false;
         while ((r = lines_next(lines, &line, &len, &ended)) > 0) {
                 if (ended)
                         r = verify_line(verifier, line, len);
                 else
-                        report_fault(&verifier->report, ++current_file(verifier)->lines,
-                                     "has no end: it was cut off, or is being written now");
+                        verify_open_end(verifier, line, len);
                 if (r < 0)
                         return r;
         }
         settle_piece(verifier);
-        if (r == 0 && current_file(verifier)->lines == 0)
-                report_fault(&verifier->report, 1, "there is no line at all");
+        if (r == 0 && !verifier->recognised)
+                report_foreign(verifier, &before);
         return r;
 }
 
@@ -203,13 +240,24 @@ static int verify_file(struct verifier *verifier, const char *name)
         return r;
 }
 
+static void complain_of_file(const struct verifier *verifier, const char *name, int error)
+{
+        if (verifier->by_default && (error == -ENOENT || error == -ENOTDIR))
+                (void)fprintf(stderr,
+                              "solvegatectl: %s: %s; name the file: "
+                              "solvegatectl audit verify STATE_DIRECTORY/" FILE_NAME "\n",
+                              name, strerror(-error));
+        else
+                complain(name, error);
+}
+
 /* Without one of them, what hangs on it cannot be told: the files behind it are not read. */
 static void verify_files(struct verifier *verifier, int count, char *const *names)
 {
         for (int i = 0; i < count; i++) {
                 int r = verify_file(verifier, names[i]);
                 if (r < 0) {
-                        complain(names[i], r);
+                        complain_of_file(verifier, names[i], r);
                         return;
                 }
         }
@@ -224,9 +272,9 @@ static bool found_anything(const struct report *report)
         return report->files_count > 1 || report->files[0].error == 0 || report->files[0].lines > 0;
 }
 
-static int verify(int count, char *const *names, bool json)
+static int verify(int count, char *const *names, bool by_default, bool json)
 {
-        struct verifier verifier = {0};
+        struct verifier verifier = {.by_default = by_default};
 
         audit_chain_init(&verifier.chain);
         verifier.report.files = calloc((size_t)count, sizeof *verifier.report.files);
@@ -252,12 +300,12 @@ int audit_command_verify(const struct arguments *arguments)
         char *name = NULL;
 
         if (arguments->count > 0)
-                return verify(arguments->count, arguments->items, arguments->json);
+                return verify(arguments->count, arguments->items, false, arguments->json);
         if (!directory || directory[0] == '\0')
                 directory = DEFAULT_DIRECTORY;
         if (asprintf(&name, "%s/" FILE_NAME, directory) < 0)
                 return EXIT_FAILURE;
-        int status = verify(1, &name, arguments->json);
+        int status = verify(1, &name, true, arguments->json);
         free(name);
         return status;
 }

@@ -56,6 +56,29 @@ static const struct command *find_command(const char *group, const char *name)
         return NULL;
 }
 
+static void print_command(FILE *file, const struct command *command)
+{
+        (void)fprintf(file, "solvegatectl %s %s%s%s", command->group, command->name,
+                      command->arguments[0] != '\0' ? " " : "", command->arguments);
+}
+
+/* Says how the commands of a group are written. Returns whether there is such a group. */
+static bool explain_group(const char *group)
+{
+        bool found = false;
+
+        for (size_t i = 0; i < COMMANDS; i++) {
+                if (strcmp(commands[i].group, group) != 0)
+                        continue;
+                (void)fputs(found ? ", or " : "solvegatectl: write: ", stderr);
+                print_command(stderr, &commands[i]);
+                found = true;
+        }
+        if (found)
+                (void)fputs("\n", stderr);
+        return found;
+}
+
 static int refuse_command(int count, char *const *words)
 {
         if (count == 0)
@@ -74,12 +97,15 @@ static int run_command(int count, char *const *words, bool json)
 {
         const struct command *command = count >= 2 ? find_command(words[0], words[1]) : NULL;
 
+        if (count == 1 && explain_group(words[0]))
+                return EXIT_USAGE;
         if (!command)
                 return refuse_command(count, words);
         struct arguments arguments = {.json = json, .count = count - 2, .items = words + 2};
         if (arguments.count < command->least || arguments.count > command->most) {
-                (void)fprintf(stderr, "solvegatectl: write: solvegatectl %s %s %s\n",
-                              command->group, command->name, command->arguments);
+                (void)fputs("solvegatectl: write: ", stderr);
+                print_command(stderr, command);
+                (void)fputs("\n", stderr);
                 return EXIT_USAGE;
         }
         return command->run(&arguments);

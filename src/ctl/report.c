@@ -29,6 +29,14 @@ void report_fault(struct report *report, int64_t line, const char *format, ...)
         va_end(arguments);
 }
 
+void report_drop_faults(struct report *report)
+{
+        struct report_file *file = &report->files[report->files_count - 1];
+
+        report->faults_count -= file->faults;
+        file->faults = 0;
+}
+
 static size_t faults_kept(const struct report *report)
 {
         return report->faults_count < REPORT_FAULTS_MAX ? (size_t)report->faults_count
@@ -67,7 +75,12 @@ static void append_text(const struct report *report, struct strbuf *out)
                 (void)strbuf_printf(out, "and %" PRId64 " more\n",
                                     report->faults_count - REPORT_FAULTS_MAX);
         for (size_t i = 0; i < report->files_count; i++)
-                append_file_text(&report->files[i], out);
+                if (!report->files[i].foreign)
+                        append_file_text(&report->files[i], out);
+        if (report->begins_at > 1)
+                (void)strbuf_printf(
+                        out, "%s: begins with seq %" PRId64 ": files before it were not given\n",
+                        report->begins_in, report->begins_at);
         if (report->last_hash[0] != '\0')
                 (void)strbuf_printf(out, "last hash %s\n", report->last_hash);
 }
@@ -112,7 +125,12 @@ static void append_json(const struct report *report, struct strbuf *out)
                 (void)strbuf_puts(out, "}");
         }
         (void)strbuf_printf(out,
-                            "],\"faults_count\":%" PRId64 ",\"last_hash\":", report->faults_count);
+                            "],\"faults_count\":%" PRId64 ",\"begins_at\":", report->faults_count);
+        if (report->begins_at > 0)
+                (void)strbuf_printf(out, "%" PRId64, report->begins_at);
+        else
+                (void)strbuf_puts(out, "null");
+        (void)strbuf_puts(out, ",\"last_hash\":");
         if (report->last_hash[0] != '\0')
                 (void)strbuf_printf(out, "\"%s\"}\n", report->last_hash);
         else

@@ -20,6 +20,7 @@ struct report_file {
         int64_t faults;
         int64_t pieces; /* lines that were cut off in a crash, and told of */
         int error;      /* it could not be read, or not to its end: -errno; or 0 */
+        bool foreign;   /* no line of an audit is in it */
 };
 
 struct report_fault {
@@ -34,11 +35,16 @@ struct report {
         struct report_fault faults[REPORT_FAULTS_MAX];
         int64_t faults_count; /* all of them */
         char last_hash[AUDIT_HASH_CHARS + 1];
+        int64_t begins_at;     /* the chain's first seq; 0: no line says that it begins there */
+        const char *begins_in; /* that line's file */
 };
 
 /* Notes a fault of the last file. */
 void report_fault(struct report *report, int64_t line, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+/* Forgets the faults of the last file. */
+void report_drop_faults(struct report *report);
 
 /* Whether there is neither a fault nor a file that could not be read. */
 bool report_is_good(const struct report *report);

@@ -60,12 +60,12 @@ static const char *name_problem(const char *name)
 /* libconfig 1.5 takes no comma behind the last element of a list, so the line has none. */
 static void print_hint(const char *name)
 {
-        (void)fprintf(
-                stderr,
-                "The first line is the token: give it to %s; it is not shown again.\n"
-                "The second one goes into the list `clients` of the configuration, "
-                "clients = ( ... );\nwith commas between its elements. Then reload (SIGHUP).\n",
-                name);
+        (void)fprintf(stderr,
+                      "The first line is the token: give it to %s; it is not shown again.\n"
+                      "The second one goes into the list `clients` of the configuration, "
+                      "clients = ( ... );\nwith commas between its elements; "
+                      "then reload (SIGHUP); where listen changes too, restart.\n",
+                      name);
 }
 
 int token_command_new(const struct arguments *arguments)

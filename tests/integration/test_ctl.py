@@ -59,6 +59,7 @@ def test_a_new_token_comes_with_the_line_to_paste():
     assert TOKEN.fullmatch(token)
     assert CONFIGURATION.fullmatch(line).groups() == ("ci", sha256(token))
     assert "clients" in hint and token not in hint
+    assert "then reload (SIGHUP); where listen changes too, restart" in hint
 
 
 def test_a_new_token_is_json_on_request():
@@ -152,7 +153,8 @@ def test_help_names_each_command_and_version_the_program():
 
 
 @pytest.mark.parametrize("arguments", [
-    ("audit", "verify"), ("--json", "audit", "verify"), ("token", "new", "ci"), ("--help",), ("-V",),
+    ("audit", "verify"), ("--json", "audit", "verify"), ("token", "new", "ci"), ("--help",),
+    ("-V",),
 ])
 def test_a_print_that_fails_is_told(trail, arguments):
     path, _ = trail
@@ -171,6 +173,16 @@ def test_a_print_that_fails_is_told(trail, arguments):
 def test_wrong_usage_is_told_with_exit_status_2(arguments):
     status, out, complaint = ctl(*arguments)
     assert status == 2 and not out and "solvegatectl" in complaint
+
+
+@pytest.mark.parametrize("arguments, usage", [
+    (["audit"], "solvegatectl audit verify [FILE...]"),
+    (["token"], "solvegatectl token new NAME, or solvegatectl token hash"),
+    (["token", "new"], "solvegatectl token new NAME"),
+    (["token", "hash", "x"], "solvegatectl token hash"),
+])
+def test_a_command_that_is_not_whole_is_told_as_it_is_written(arguments, usage):
+    assert ctl(*arguments) == (2, "", f"solvegatectl: write: {usage}\n")
 
 
 def test_an_unknown_command_is_told_with_those_there_are():
@@ -201,6 +213,7 @@ def test_a_report_is_json_on_request(trail):
                    "cut_off": 0, "faults": 0}],
         "faults": [],
         "faults_count": 0,
+        "begins_at": 1,
         "last_hash": audit.parse(lines[-1])["hash"],
     }
 
@@ -209,6 +222,22 @@ def test_the_file_in_the_state_directory_is_verified_if_none_is_named(trail):
     path, _ = trail
     status, out, _ = ctl("audit", "verify", environment={"STATE_DIRECTORY": str(path.parent)})
     assert status == 0 and out.startswith(f"{path}: {LINES} lines")
+
+
+@pytest.mark.parametrize("place", ["", "missing", "a file/below"])
+def test_without_a_file_in_the_state_directory_one_is_asked_for(tmp_path, place):
+    (tmp_path / "a file").touch()
+    directory = tmp_path / place
+    status, out, complaint = ctl("audit", "verify", environment={"STATE_DIRECTORY": str(directory)})
+    assert (status, out) == (1, "")
+    assert complaint.startswith(f"solvegatectl: {directory}/{audit.NAME}: ")
+    assert complaint.endswith("; name the file: "
+                              "solvegatectl audit verify STATE_DIRECTORY/audit.jsonl\n")
+    assert complaint.count("\n") == 1
+
+
+def test_a_file_that_was_named_is_not_asked_for_again(tmp_path):
+    assert "name the file" not in ctl("audit", "verify", tmp_path / audit.NAME)[2]
 
 
 def test_standard_input_is_verified(trail):
@@ -232,6 +261,37 @@ def test_rotated_files_are_one_chain_in_their_order(tmp_path):
     assert verify(old, new) == (0, [])
     assert verify(new) == (0, [])
     assert verify(new, old)[1][0] == (str(old), 1)
+
+
+def test_files_that_do_not_begin_with_seq_1_are_sound_and_say_so(tmp_path):
+    chain, paths = audit.Chain(), [tmp_path / f"audit.{number}" for number in range(3)]
+    lines = [chain.file(path, LINES) for path in paths]
+    status, out, complaint = ctl("audit", "verify", *paths[1:])
+    assert (status, complaint) == (0, "")
+    assert out.splitlines() == [
+        f"{paths[1]}: {LINES} lines, seq {LINES + 1} to {2 * LINES}, ok",
+        f"{paths[2]}: {LINES} lines, seq {2 * LINES + 1} to {3 * LINES}, ok",
+        f"{paths[1]}: begins with seq {LINES + 1}: files before it were not given",
+        f"last hash {audit.parse(lines[2][-1])['hash']}",
+    ]
+    assert begins_at(*paths[1:]) == LINES + 1
+    assert begins_at(paths[2]) == 2 * LINES + 1
+    assert begins_at(*paths) == 1
+
+
+def begins_at(*paths):
+    return json.loads(ctl("audit", "verify", "--json", *paths)[1])["begins_at"]
+
+
+@pytest.mark.parametrize("change", [lambda lines: lines[1:],
+                                    lambda lines: [lines[0].replace(b"null", b"NULL"), *lines[1:]]],
+                         ids=["missing", "changed"])
+def test_files_before_are_not_missed_where_the_first_line_is_at_fault(trail, change):
+    path, lines = trail
+    audit.write(path, change(lines))
+    status, out, _ = ctl("audit", "verify", path)
+    assert status == 1 and "not given" not in out
+    assert begins_at(path) is None
 
 
 def test_a_file_missing_between_two_is_found_at_the_begin_of_the_next(tmp_path):
@@ -385,10 +445,57 @@ def test_of_many_faults_twenty_are_told_and_the_others_counted(tmp_path):
     assert "and 79 more\n" in out and "99 faulty\n" in out
 
 
-def test_an_empty_file_is_a_fault(tmp_path):
+FOREIGN = {
+    "empty": b"",
+    "a word": b"a word",
+    "an empty line": b"\n",
+    "other JSON": b"{}\n" * 300,
+    "one long line": b"x" * 300000,
+    "binary": b"\x1f\x8b\0\n" * 300,
+    "with an open end": b"a line\n" * 30 + b'{"a":"',
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_audit_file_is_told_in_one_line(tmp_path, content):
+    path = tmp_path / "other.log"
+    path.write_bytes(content)
+    status, out, complaint = ctl("audit", "verify", path)
+    assert (status, complaint) == (1, "")
+    assert re.fullmatch(re.escape(f"{path}:1: is no audit file") + "(: [a-z ]+)?\n", out)
+    assert verify(path) == (1, [(str(path), 1)])
+
+
+def test_an_empty_file_is_told_to_be_empty(tmp_path):
     path = tmp_path / audit.NAME
     path.touch()
+    assert ctl("audit", "verify", path)[1] == (
+        f"{path}:1: is no audit file: there is no line at all\n")
+
+
+def test_what_is_no_audit_file_does_not_stand_for_lines_that_are_missing(tmp_path):
+    chain, paths = audit.Chain(), [tmp_path / f"audit.{number}" for number in range(3)]
+    for path in paths:
+        chain.file(path, LINES)
+    other = tmp_path / "other.log"
+    other.write_bytes(b"a line\n" * 5 * LINES)
+    assert verify(paths[0], other, paths[1]) == (1, [(str(other), 1)])
+    assert verify(paths[0], other, paths[2]) == (1, [(str(other), 1), (str(paths[2]), 1)])
+
+
+@pytest.mark.parametrize("keep", [1, 50])
+def test_an_audit_file_whose_only_line_is_being_written_is_one(tmp_path, keep):
+    path = tmp_path / audit.NAME
+    line = audit.Chain().line("opened")
+    path.write_bytes(line[:-keep])
     assert verify(path) == (1, [(str(path), 1)])
+    assert f"{path}:1: has no end" in ctl("audit", "verify", path)[1]
+
+
+def test_an_audit_file_with_one_line_that_was_changed_is_one(tmp_path):
+    path = tmp_path / audit.NAME
+    audit.write(path, [audit.Chain().line("opened").replace(b'"charge":0', b'"charge":1')])
+    assert f"{path}:1: was changed" in ctl("audit", "verify", path)[1]
 
 
 @pytest.mark.parametrize("kind", ["missing", "directory"])
