@@ -58,6 +58,11 @@ class Client:
         return f"<{self.name}>"
 
 
+def limited(window, limit, name="ci"):
+    """A client with a "daily" or "monthly" limit."""
+    return Client(name, **{f"{window}_limit": limit})
+
+
 def _token_of(name):
     digest = hashlib.sha256(f"the token of {name}".encode()).digest()
     return TOKEN_PREFIX + base64.urlsafe_b64encode(digest).decode()[:_RANDOM_CHARS]
@@ -71,6 +76,23 @@ def ledger_of(directory, client):
             client.name):
         counts[outcome] = count
     return counts
+
+
+def committed(house, client):
+    """What was used and what is reserved."""
+    daily = house.caller(client).usage()["daily"]
+    return daily["used"] + daily["reserved"]
+
+
+def wait_until_settled(house, client):
+    """Waits until nothing of a client is under way. Returns how much it has used."""
+
+    def settled():
+        usage = house.caller(client).usage()
+        busy = usage["queued"] + usage["in_flight"] + usage["daily"]["reserved"]
+        return usage if busy == 0 else None
+
+    return wait_until(settled, 30.0, "all is settled")["daily"]["used"]
 
 
 _ITEM = re.compile(r'"(?P<name>[a-z]+)"(?P<parameters>(;[a-z]+=-?[0-9]+)*)')
