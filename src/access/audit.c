@@ -424,7 +424,8 @@ static void set_problem_locked(struct audit *audit, const char *what, int error)
                 audit->problem[0] = '\0';
         else
                 (void)snprintf(audit->problem, sizeof audit->problem, "%s%s", what,
-                               strerror(-error));
+                               error == -EEXIST ? "another one stands in its place; move it away"
+                                                : strerror(-error));
 }
 
 /* What a turn has come to. */

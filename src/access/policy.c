@@ -240,6 +240,11 @@ struct client *policy_everyone(const struct policy *policy)
         return policy->everyone;
 }
 
+static bool is_over(const struct rule *rule, int64_t now_wall_ms)
+{
+        return rule->until_ms != 0 && now_wall_ms >= rule->until_ms;
+}
+
 struct client *policy_find(const struct policy *policy, const struct token_digest *digest,
                            int64_t now_wall_ms)
 {
@@ -247,14 +252,16 @@ struct client *policy_find(const struct policy *policy, const struct token_diges
 
         if (!rule || !token_digest_equal(&rule->digest, digest))
                 return NULL;
-        if (rule->until_ms != 0 && now_wall_ms >= rule->until_ms)
-                return NULL;
-        return rule->client;
+        return is_over(rule, now_wall_ms) ? NULL : rule->client;
 }
 
-bool policy_knows(const struct policy *policy, const struct client *client)
+bool policy_knows(const struct policy *policy, const struct client *client, int64_t now_wall_ms)
 {
-        return find_by_client(policy, client) || strcmp(client->name, CLIENT_LOCAL) == 0;
+        const struct rule *rule = find_by_client(policy, client);
+
+        if (!rule)
+                return strcmp(client->name, CLIENT_LOCAL) == 0;
+        return !is_over(rule, now_wall_ms);
 }
 
 enum policy_site policy_check_site(const struct policy *policy, const struct client *client,

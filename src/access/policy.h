@@ -37,10 +37,10 @@ struct client *policy_find(const struct policy *policy, const struct token_diges
                            int64_t now_wall_ms);
 
 /*
- * Whether jobs of a client are still to be sent: it is in the configuration, or it is who everyone
- * was before there were clients.
+ * Whether jobs of a client are still to be sent at this moment: it is in the configuration, and has
+ * not expired; or it is who everyone was before there were clients.
  */
-bool policy_knows(const struct policy *policy, const struct client *client);
+bool policy_knows(const struct policy *policy, const struct client *client, int64_t now_wall_ms);
 
 enum policy_site {
         POLICY_SITE_ALLOWED,

@@ -4,6 +4,7 @@
 #include "daemon/reload.h"
 
 #include "access/policy.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
@@ -22,6 +23,7 @@
 #include <string.h>
 
 #define PROBLEM_BYTES_MAX 4096
+#define DAY_MS            INT64_C(86400000)
 #define NAMES_BYTES_MAX   240 /* of the clients with one kind of change in a line of the log */
 
 enum reload_state {
@@ -38,6 +40,7 @@ struct reload {
         struct policy *policy;            /* a reference */
         struct policy *before;            /* the one that was in force: a reference */
         struct worker_news news;
+        int64_t day; /* since 1970, UTC, when everything was last judged by its end */
         int awaited; /* workers that have not confirmed */
         bool again;  /* another reload was asked for */
 };
@@ -54,6 +57,7 @@ int reload_new(const struct reload_setup *setup, struct reload **ret_reload)
         if (!reload)
                 return -ENOMEM;
         reload->setup = *setup;
+        reload->day = clock_wall_ms() / DAY_MS;
         *ret_reload = reload;
         return 0;
 }
@@ -160,9 +164,6 @@ static void tell(struct reload *reload)
 {
         const struct reload_setup *setup = &reload->setup;
 
-        replace_identities(reload);
-        reload->before = policy_ref(gateway_policy(setup->gateway));
-        gateway_apply(setup->gateway, reload->policy);
         reload->state = RELOAD_TELLING;
         reload->again = false;
         reload->awaited = setup->worker_count;
@@ -189,9 +190,24 @@ void reload_begin(struct reload *reload)
                 forget(reload);
                 gateway_reopen_audit(reload->setup.gateway); /* it may have been rotated even so */
         } else {
+                replace_identities(reload);
+                reload->before = policy_ref(gateway_policy(reload->setup.gateway));
+                gateway_apply(reload->setup.gateway, reload->policy);
                 tell(reload);
         }
         strbuf_done(&problem);
+}
+
+/* Clients and sites end with a day: then the policy is the same, and what it says is not. */
+void reload_tick(struct reload *reload)
+{
+        int64_t day = clock_wall_ms() / DAY_MS;
+
+        if (day == reload->day || reload->state == RELOAD_TELLING)
+                return;
+        reload->day = day;
+        reload->policy = policy_ref(gateway_policy(reload->setup.gateway));
+        tell(reload);
 }
 
 /* ---- the end ---- */
@@ -256,14 +272,17 @@ static void tell_clients(const struct policy *before, const struct policy *after
         strbuf_done(&line);
 }
 
-static void finish(struct reload *reload)
+static void finish_day(struct reload *reload)
+{
+        log_info("a day is over: clients and sites that end with it are refused from now on");
+        forget(reload);
+}
+
+static void finish_reload(struct reload *reload)
 {
         const struct reload_setup *setup = &reload->setup;
         const struct config *loaded = reload->loaded;
 
-        gateway_cancel_unwanted(setup->gateway, setup->loop);
-        for (int i = 0; i < setup->worker_count; i++)
-                worker_kick(setup->workers[i]);
         gateway_reopen_audit(setup->gateway);
         if (policy_everyone(reload->policy) && !policy_everyone(reload->before))
                 log_warning("there are no clients any more: everyone on this machine may call "
@@ -281,6 +300,12 @@ bool reload_confirm(struct reload *reload)
         assert(reload->state == RELOAD_TELLING && reload->awaited > 0);
         if (--reload->awaited > 0)
                 return false;
-        finish(reload);
+        gateway_cancel_unwanted(reload->setup.gateway, reload->setup.loop);
+        for (int i = 0; i < reload->setup.worker_count; i++)
+                worker_kick(reload->setup.workers[i]);
+        if (reload->loaded)
+                finish_reload(reload);
+        else
+                finish_day(reload);
         return reload->again;
 }

@@ -41,6 +41,10 @@ void reload_free(struct reload *reload);
  */
 void reload_begin(struct reload *reload);
 
+/* To be called now and then: at the end of each day (UTC) what ends with it is out, as by a reload.
+ */
+void reload_tick(struct reload *reload);
+
 /*
  * A worker has confirmed. When it was the last one the reload is over; returns whether another was
  * asked for meanwhile.

@@ -163,6 +163,8 @@ static void on_tick(void *arg)
         struct service *service = arg;
 
         gateway_tick(service->gateway, service->loop);
+        if (!service->draining)
+                reload_tick(service->reload);
 }
 
 static int open_signals(struct service *service)
@@ -343,8 +345,10 @@ static void tell_start(const struct config *config, struct tls_identity *const *
         size_t wanted =
                 FILES_BESIDE + (size_t)config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
 
-        log_info("solvegate " SOLVEGATE_VERSION " with %s: upstreams=%zu sites=%zu workers=%d",
-                 config->file, config->upstreams_count, config->sites.allow.count, config->workers);
+        log_info("solvegate " SOLVEGATE_VERSION
+                 " with %s: pid=%d upstreams=%zu sites=%zu workers=%d",
+                 config->file, (int)getpid(), config->upstreams_count, config->sites.allow.count,
+                 config->workers);
         warnings_log(config, identities);
         for (size_t i = 0; i < config->upstreams_count; i++)
                 wanted += (size_t)config->upstreams[i].max_in_flight;

@@ -292,8 +292,9 @@ const char *entry_unwanted(const struct policy *policy, const struct job *job, c
 {
         struct client *client = client_of(job->flow);
 
-        if (!policy_knows(policy, client))
-                return "its client was taken out of the configuration, so the job was not sent";
+        if (!policy_knows(policy, client, now_wall_ms))
+                return "its client was taken out of the configuration, or has expired, so the job "
+                       "was not sent";
         if (!host || policy_check_site(policy, client, host, now_wall_ms) != POLICY_SITE_ALLOWED)
                 return "the site is not on the allow-list any more, so the job was not sent";
         return NULL;

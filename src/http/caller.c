@@ -158,8 +158,10 @@ void caller_check_again(struct request *request)
         if (request->refusal.status != 0 || request->preflight)
                 return;
         if (request->has_token) {
-                if (policy_find(policy, &request->token, clock_wall_ms()) != request->client)
-                        refuse(request, challenge_wrong, wrong_token);
+                if (policy_find(policy, &request->token, clock_wall_ms()) == request->client)
+                        return;
+                request->revoked = request->client;
+                refuse(request, challenge_wrong, wrong_token);
         } else if (route_needs_client(request->route, request->cancels) &&
                    !policy_everyone(policy)) {
                 refuse_without(request);

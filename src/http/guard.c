@@ -122,7 +122,7 @@ static void check_host(struct request *request, const char *version)
         if (!host_is_ours(request->server->policy, host))
                 request_refuse(request, 403, "forbidden_host",
                                "solvegate is not called \"%s\"; use its address, or add the name "
-                               "to server_names in %s: server_names = [ \"%s\" ]; and reload "
+                               "to server_names in %s: server_names = [ …, \"%s\" ]; and reload "
                                "(SIGHUP)",
                                host, gateway_config(request->server->gateway)->file, host);
 }

@@ -131,7 +131,7 @@ static bool is_audited(const char *code)
 }
 
 /* For who runs solvegate: what the client is told, too. A flood of them has no line each. */
-static void log_refusal(const struct request *request)
+static void log_refusal(const struct request *request, const struct client *client)
 {
         struct server *server = request->server;
         int64_t now_ms = clock_monotonic_ms();
@@ -145,17 +145,20 @@ static void log_refusal(const struct request *request)
         }
         if (++server->refusals > REFUSALS_LOGGED)
                 return;
-        log_warning("request from %s%s%s refused, %s: %s", request->address,
-                    request->client ? " of " : "", request->client ? request->client->name : "",
-                    request->refusal.code, request->refusal.message);
+        log_warning("request from %s%s%s refused, %s: %s", request->address, client ? " of " : "",
+                    client ? client->name : "", request->refusal.code,
+                    request->revoked ? "its token was taken away, or has expired"
+                                     : request->refusal.message);
 }
 
 static void note_refusal(const struct request *request)
 {
+        const struct client *client = request->revoked ? request->revoked : request->client;
+
         if (!is_audited(request->refusal.code))
                 return;
-        log_refusal(request);
-        gateway_audit_refusal(request->server->gateway, request->client, request->address,
+        log_refusal(request, client);
+        gateway_audit_refusal(request->server->gateway, client, request->address,
                               request->site[0] ? request->site : NULL, request->refusal.code);
 }
 

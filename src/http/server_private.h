@@ -94,6 +94,7 @@ struct request {
 
         /* who is calling, from when the header was checked */
         struct client *client;     /* NULL: not asked, not known, or nobody needs to be */
+        struct client *revoked;    /* who it was, where its token was taken away or has expired */
         bool has_token;            /* it is known by a token that it showed */
         struct token_digest token; /* valid with has_token */
         unsigned reloads;          /* the server's, when that was found out */

@@ -362,7 +362,7 @@ static void while_another_file_is_in_its_place_nothing_counts_as_written(void **
         write_file(f->path, other, strlen(other));
         assert_int_equal(charge(f, 2), 0);
         WAIT_UNTIL(!audit_healthy(f->audit));
-        assert_true(has_problem(f, "no new file: File exists"));
+        assert_true(has_problem(f, "no new file: another one stands in its place; move it away"));
         assert_int_equal(audit_last_entry(f->audit), 1);
         assert_string_equal(read_file(f, f->path), other);
         assert_int_equal(unlink(f->path), 0);

@@ -165,7 +165,7 @@ static void two_hundred_clients_are_all_found(void **state)
                 struct client *client = find_at(policy, name, NOW);
                 assert_non_null(client);
                 assert_string_equal(client->name, name);
-                assert_true(policy_knows(policy, client));
+                assert_true(policy_knows(policy, client, 0));
         }
         policy_unref(policy);
 }
@@ -179,7 +179,10 @@ static void a_token_is_good_until_its_last_moment(void **state)
         struct policy *policy = policy_of(f);
         assert_non_null(find_at(policy, "ci", NOW));
         assert_non_null(find_at(policy, "ci", LATER - 1));
+        struct client *ci = find_at(policy, "ci", NOW);
         assert_null(find_at(policy, "ci", LATER));
+        assert_true(policy_knows(policy, ci, LATER - 1));
+        assert_false(policy_knows(policy, ci, LATER));
         assert_non_null(find_at(policy, "desk", INT64_MAX));
         policy_unref(policy);
 }
@@ -328,12 +331,12 @@ static void a_client_is_known_while_it_is_in_the_configuration(void **state)
         struct policy *after = policy_of(f);
         struct client *ci = clients_need(f->clients, "ci");
         struct client *desk = clients_need(f->clients, "desk");
-        assert_true(policy_knows(before, ci));
-        assert_false(policy_knows(before, desk));
-        assert_false(policy_knows(after, ci));
-        assert_true(policy_knows(after, desk));
-        assert_true(policy_knows(before, local));
-        assert_true(policy_knows(after, local));
+        assert_true(policy_knows(before, ci, 0));
+        assert_false(policy_knows(before, desk, 0));
+        assert_false(policy_knows(after, ci, 0));
+        assert_true(policy_knows(after, desk, 0));
+        assert_true(policy_knows(before, local, 0));
+        assert_true(policy_knows(after, local, 0));
         assert_null(find_at(after, "ci", NOW));
         policy_unref(before);
         policy_unref(after);
