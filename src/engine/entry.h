@@ -56,8 +56,7 @@ bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *
 
 /* Why a job ends whose client cannot pay for what it joined. */
 #define ENTRY_PAYER_GONE                                                                           \
-        "the identical job that was to pay has left, and the client's own limit is used up; send " \
-        "it again when that renews"
+        "the identical job that was to pay has left, and the client's own limit is used up"
 
 /* Why a job for this host is not to be sent any more by a policy; NULL: it is. */
 const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,

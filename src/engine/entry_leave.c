@@ -22,7 +22,7 @@
 #include <utlist.h>
 
 #define MESSAGE_BYTES_MAX 1024
-#define CANCEL_BATCH      16 /* jobs that are cancelled while the mutex is held */
+#define JUDGE_BATCH       512 /* jobs that are looked at while the mutex is held */
 
 /* A job that ended by itself, on its way to the store. */
 struct ending {
@@ -136,9 +136,12 @@ static void end_unsent_locked(struct scheduler *scheduler, struct loop *loop, st
                               const char *why)
 {
         bool doubtful = job->purchase->doubtful;
+        char message[MESSAGE_BYTES_MAX];
 
+        (void)snprintf(message, sizeof message, "%s, so the job was not sent%s", why,
+                       doubtful ? " again" : "");
         end_one_locked(scheduler, loop, job, doubtful ? JOB_UNKNOWN : JOB_CANCELLED,
-                       doubtful ? JOB_OUTCOME_UNKNOWN : JOB_CANCELLED_ERROR, why);
+                       doubtful ? JOB_OUTCOME_UNKNOWN : JOB_CANCELLED_ERROR, message);
 }
 
 /* After a crash the same one is to pay. */
@@ -293,10 +296,9 @@ const char *entry_unwanted(const struct policy *policy, const struct job *job, c
         struct client *client = client_of(job->flow);
 
         if (!policy_knows(policy, client, now_wall_ms))
-                return "its client was taken out of the configuration, or has expired, so the job "
-                       "was not sent";
+                return "its client was taken out of the configuration, or has expired";
         if (!host || policy_check_site(policy, client, host, now_wall_ms) != POLICY_SITE_ALLOWED)
-                return "the site is not on the allow-list any more, so the job was not sent";
+                return "the site is not on the allow-list any more";
         return NULL;
 }
 
@@ -308,16 +310,9 @@ static const char *unwanted(const struct scheduler *scheduler, const struct job 
         return entry_unwanted(scheduler->policy, job, job->purchase->host, now_wall_ms);
 }
 
-bool entry_any_wanted_locked(const struct scheduler *scheduler, const struct purchase *purchase)
+bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job)
 {
-        int64_t now_ms = clock_wall_ms();
-        const struct job *job;
-
-        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
-                if (!unwanted(scheduler, job, now_ms))
-                        return true;
-        }
-        return false;
+        return !unwanted(scheduler, job, clock_wall_ms());
 }
 
 static void end_unwanted_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
@@ -332,69 +327,67 @@ static void end_unwanted_locked(struct scheduler *scheduler, struct loop *loop, 
         purchase_unref(purchase);
 }
 
-/* Ends the first of a purchase's jobs that is not wanted. Returns whether there was one. */
-static bool end_first_unwanted_locked(struct scheduler *scheduler, struct loop *loop,
-                                      struct purchase *purchase, int64_t now_wall_ms)
-{
-        struct job *job;
-
-        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
-                const char *why = unwanted(scheduler, job, now_wall_ms);
-                if (why) {
-                        end_unwanted_locked(scheduler, loop, job, why);
-                        return true;
-                }
-        }
-        return false;
-}
-
 void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
                                   struct purchase *purchase, bool payer_left)
 {
         int64_t now_ms = clock_wall_ms();
+        struct job *job, *next;
+        const char *why;
 
         (void)purchase_ref(purchase);
         if (payer_left)
                 pass_payment_on_locked(scheduler, loop, purchase);
-        while (end_first_unwanted_locked(scheduler, loop, purchase, now_ms))
-                ; /* ending one may end others */
+        /* Who pays is the last to go, so that the payment goes to one who stays. */
+        for (job = purchase->jobs ? purchase->jobs->sibling_next : NULL; job; job = next) {
+                next = job->sibling_next;
+                why = unwanted(scheduler, job, now_ms);
+                if (why)
+                        end_unsent_locked(scheduler, loop, job, why);
+        }
+        why = purchase->jobs ? unwanted(scheduler, purchase->jobs, now_ms) : NULL;
+        if (why)
+                end_unwanted_locked(scheduler, loop, purchase->jobs, why);
         purchase_unref(purchase);
 }
 
-/* Returns whether there may be more. */
-static bool cancel_unwanted_locked(struct scheduler *scheduler, struct loop *loop)
+/*
+ * Judges some jobs, from *cursor on, which is a reference, or from the first. Returns whether there
+ * are more; then *cursor is the next.
+ */
+static bool judge_some_locked(struct scheduler *scheduler, struct loop *loop, struct job **cursor)
 {
         int64_t now_ms = clock_wall_ms();
-        struct job *job = scheduler->due, *next;
-        int count = 0;
+        struct job *job = *cursor && (*cursor)->attached ? *cursor : scheduler->due, *next;
 
-        for (; job && count < CANCEL_BATCH; job = next) {
-                const char *why = job->purchase->place == PURCHASE_WAITS
-                                          ? unwanted(scheduler, job, now_ms)
-                                          : NULL;
+        job_unref(*cursor);
+        *cursor = NULL;
+        for (int count = 0; job && count < JUDGE_BATCH; count++, job = next) {
+                bool waits = job->purchase->place == PURCHASE_WAITS;
+                const char *why = waits ? unwanted(scheduler, job, now_ms) : NULL;
                 next = job->due_next;
                 if (!why)
                         continue;
                 if (next)
                         (void)job_ref(next);
                 end_unwanted_locked(scheduler, loop, job, why);
-                count++;
                 /* Ending one may have ended the next one too. */
                 bool ended = next && !next->attached;
                 job_unref(next);
                 if (ended)
                         return true;
         }
-        return count == CANCEL_BATCH;
+        *cursor = job ? job_ref(job) : NULL;
+        return job;
 }
 
 void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop)
 {
+        struct job *cursor = NULL;
         bool more = true;
 
         while (more) {
                 (void)pthread_mutex_lock(&scheduler->mutex);
-                more = cancel_unwanted_locked(scheduler, loop);
+                more = judge_some_locked(scheduler, loop, &cursor);
                 (void)pthread_mutex_unlock(&scheduler->mutex);
         }
 }

@@ -89,6 +89,8 @@ static int write_decision(struct progress *progress, struct purchase *purchase, 
         record->state = purchase->state;
         record->outcome = outcome ? outcome_ref(outcome) : NULL;
         record->charge = charge;
+        if (!outcome) /* it goes on: the first of its jobs pays, after another crash too */
+                (void)snprintf(record->payer, sizeof record->payer, "%s", purchase->jobs->id);
         store_write(progress->from->store, record);
         return 0;
 }
@@ -127,8 +129,8 @@ static struct outcome *outcome_unsent(const struct purchase *purchase, const cha
 {
         char message[MESSAGE_BYTES_MAX];
 
-        (void)snprintf(message, sizeof message, "%s%s; %s", why, purchase->doubtful ? " again" : "",
-                       purchase_charge_note(purchase));
+        (void)snprintf(message, sizeof message, "%s, so the job was not sent%s; %s", why,
+                       purchase->doubtful ? " again" : "", purchase_charge_note(purchase));
         /* Cancelled means: never sent. */
         return purchase->doubtful ? outcome_failed(JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, message)
                                   : outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, message);
@@ -230,6 +232,9 @@ static int decide_sending(struct progress *progress, struct purchase *purchase,
         if (!may_be_sent_again(progress, purchase))
                 return end_sending(progress, purchase, ret_outcome);
         purchase->doubtful = true;
+        /* Whoever pays for the next try, this one was his. */
+        if (!purchase->payer)
+                purchase->payer = job_ref(purchase->jobs);
         int r = end_unwanted(progress, purchase, ret_outcome);
         *ret_later = r == 0 && !*ret_outcome;
         return r;
@@ -263,7 +268,10 @@ static int decide_in_doubt(struct progress *progress, struct purchase *purchase,
         purchase->state = JOB_QUEUED;
         purchase->sent_stored = false;
         progress->waiting++;
-        return write_decision(progress, purchase, JOB_SENDING, NULL, STORE_CHARGE_UNKNOWN);
+        int r = write_decision(progress, purchase, JOB_SENDING, NULL, STORE_CHARGE_UNKNOWN);
+        job_unref(purchase->payer);
+        purchase->payer = NULL;
+        return r;
 }
 
 /* It waits, and who was to pay has left. */
@@ -274,7 +282,7 @@ static int decide_unpaid(struct progress *progress, struct purchase *purchase,
                 return end_unsent(progress, purchase, outcome_unsent(purchase, ENTRY_PAYER_GONE),
                                   ret_outcome);
         progress->waiting++;
-        return 0;
+        return write_decision(progress, purchase, JOB_QUEUED, NULL, STORE_CHARGE_NONE);
 }
 
 static int decide_later(struct progress *progress, struct purchase *purchase)

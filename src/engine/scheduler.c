@@ -60,6 +60,7 @@ static void forget_waiting(struct scheduler *scheduler)
                                                     : scheduler->queue.flows->jobs->purchase;
                 queue_remove(&scheduler->queue, purchase);
                 payment_release_locked(purchase);
+                payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
         }
 }
@@ -85,8 +86,10 @@ void scheduler_free(struct scheduler *scheduler)
         forget_waiting(scheduler);
         while (scheduler->due)
                 forget_job(scheduler, scheduler->due);
-        DL_FOREACH_SAFE2 (scheduler->accepted, purchase, next, queue_next)
+        DL_FOREACH_SAFE2 (scheduler->accepted, purchase, next, queue_next) {
+                payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
+        }
         policy_unref(scheduler->policy);
         (void)pthread_mutex_destroy(&scheduler->mutex);
         free(scheduler);
@@ -472,8 +475,8 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
 bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        bool wants = purchase->jobs && purchase->payer->attached && !scheduler->draining &&
-                     entry_any_wanted_locked(scheduler, purchase);
+        bool wants = purchase->payer->attached && !scheduler->draining &&
+                     entry_wanted_locked(scheduler, purchase->payer);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return wants;
 }

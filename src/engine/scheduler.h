@@ -141,8 +141,8 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
                        const struct scheduler_turn *turn, enum scheduler_try tried,
                        int64_t pause_ms);
 
-/* Whether a purchase that was taken is to be sent: not if its jobs or its payer have gone, if a
- * reload has taken them off, nor at the stop. */
+/* Whether a purchase that was taken is to be sent: not if who pays has gone or a reload has taken
+ * him off, nor at the stop. */
 bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase);
 
 /* Keeps why a purchase was turned away, for who asks for a job that ends by its deadline. */

@@ -86,8 +86,8 @@ void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
 
 /* ---- entry_leave.c ---- */
 
-/* Whether any job of a purchase is still to be sent, by the policy. */
-bool entry_any_wanted_locked(const struct scheduler *scheduler, const struct purchase *purchase);
+/* Whether a job is still to be sent, by the policy. */
+bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job);
 
 /*
  * A purchase has come back to the queue. What a reload has taken off meanwhile ends; payer_left:
