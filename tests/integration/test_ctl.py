@@ -116,7 +116,10 @@ def test_the_longest_token_is_hashed():
 
 def test_a_token_typed_at_a_terminal_is_not_shown():
     token = "sgt_" + "t" * 40
-    ours, theirs = pty.openpty()
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as error:
+        pytest.skip(f"no terminal can be made here: {error}")
     with os.fdopen(ours, "r+b", buffering=0) as terminal:
         child = subprocess.Popen([PROGRAM, "token", "hash"], stdin=theirs, stdout=subprocess.PIPE,
                                  stderr=theirs)
