@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from lib import expect
+from lib import audit, expect
 from lib.build import SANITIZE, patience, wait_until
 from lib.clients import Client, ledger_of
 from lib.gate import Gate, task
@@ -254,3 +254,29 @@ def test_a_purchase_whose_payer_is_gone_at_the_start_is_cancelled_on_disk_too(ho
         expect.failed(house.finish(job_id), "cancelled")
     assert gate.arrived().count("shared 0") == 0
     assert_charged(house, a=0, c=1)
+
+
+# ---- sent again in doubt ----
+
+AGAIN = {"on_unknown": "retry", "attempts": 9, "base": 0.01, "cap": 0.05}
+
+
+def test_each_try_in_doubt_is_paid_and_named_once_over_several_crashes(gateway, gate):
+    """The first try uses up what the client c has, so the next ones are b's."""
+    house = gateway(upstream={**gate.entry, "max_in_flight": 1}, clients=[B, C], durability="full",
+                    retry=AGAIN)
+    ids = share(house, C, B)
+    for tries in (1, 2):
+        gate.wait_for(tries)
+        house.kill_and_start_again()
+    gate.wait_for(3)
+    gate.let(10)
+    for job_id in ids:
+        solved(house.finish(job_id))
+    assert (used(house.caller(C)), used(house.caller(B))) == (1, 2)
+    house.stop_well()
+    books = {c.name: ledger_of(house.state_directory, c) for c in (B, C)}
+    assert (books["c"]["unknown"], books["c"]["charged"]) == (1, 0)
+    assert (books["b"]["unknown"], books["b"]["charged"]) == (1, 1)
+    lines = [(line["client"], line["charge"]) for line in audit.charged(house.audit_file)]
+    assert lines == [("c", None), ("b", None), ("b", 1)]
