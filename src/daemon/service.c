@@ -132,10 +132,12 @@ static void on_stop_signal(struct service *service, int number)
 
 static void on_reload_signal(const struct service *service)
 {
-        if (service->draining)
+        if (service->draining) {
                 log_info("SIGHUP ignored: solvegate is stopping");
-        else
+                process_defer_reload(); /* a flood of them would keep the loop from stopping */
+        } else {
                 reload_begin(service->reload);
+        }
 }
 
 static void on_worker_reloaded(void *arg)
