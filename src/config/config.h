@@ -167,6 +167,14 @@ void config_free(struct config *config);
 void config_compare(const struct config *running, const struct config *loaded,
                     void (*told)(void *arg, const char *key), void *arg);
 
+/*
+ * Makes what is in force once loaded has replaced running: of the keys that reload what is loaded,
+ * of those that config_compare() tells what is running. The caller frees it, which has nothing in
+ * common with the two. Returns 0 or -ENOMEM.
+ */
+int config_merge(const struct config *running, const struct config *loaded,
+                 struct config **ret_merged);
+
 /* The table, for tests and documents. */
 enum config_type {
         CONFIG_INT,     /* int */

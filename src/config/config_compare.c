@@ -33,14 +33,6 @@ static bool same_strings(const struct config_strings *a, const struct config_str
         return same;
 }
 
-/* A group that may be left out: whether it is there in one of the two only. */
-static bool is_added_or_removed(const struct config_key *key, const void *a, const void *b)
-{
-        bool optional = key->default_text && key->default_text[0] == '\0';
-
-        return optional && config_fields_set(key->keys, a) != config_fields_set(key->keys, b);
-}
-
 static void compare_list(const struct comparison *comparison, const struct config_key *key,
                          const char *path, const void *a, const void *b)
 {
@@ -102,7 +94,7 @@ static void compare_keys(const struct comparison *comparison, const struct confi
                 char path[PATH_BYTES_MAX];
 
                 (void)snprintf(path, sizeof path, "%.96s%.56s", prefix, key->name);
-                if (key->type == CONFIG_GROUP && is_added_or_removed(key, a, b))
+                if (config_group_comes_or_goes(key, a, b))
                         comparison->told(comparison->arg, path);
                 else if (!key->reloads && !compare_key(comparison, key, path, a, b))
                         comparison->told(comparison->arg, path);

@@ -60,6 +60,15 @@ bool config_fields_set(const struct config_key *keys, const void *base)
         return false;
 }
 
+bool config_group_comes_or_goes(const struct config_key *key, const void *running,
+                                const void *loaded)
+{
+        bool optional = key->default_text && key->default_text[0] == '\0';
+
+        return key->type == CONFIG_GROUP && optional &&
+               config_fields_set(key->keys, running) != config_fields_set(key->keys, loaded);
+}
+
 static void free_strings(struct config_strings *strings)
 {
         for (size_t i = 0; i < strings->count; i++)

@@ -23,6 +23,13 @@ void config_list_load(const void *field, char **ret_items, size_t *ret_count);
  */
 bool config_fields_set(const struct config_key *keys, const void *base);
 
+/*
+ * Tells whether a key is a group that may be left out, and is there in only one of the two structs:
+ * it comes and goes with a restart.
+ */
+bool config_group_comes_or_goes(const struct config_key *key, const void *running,
+                                const void *loaded);
+
 /* Frees what the fields of the struct at base point to. Takes a zeroed struct too. */
 void config_free_keys(const struct config_key *keys, void *base);
 
