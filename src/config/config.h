@@ -168,6 +168,13 @@ void config_compare(const struct config *running, const struct config *loaded,
                     void (*told)(void *arg, const char *key), void *arg);
 
 /*
+ * Names each key that reloads and in which merged differs from running; a list as a whole. merged
+ * is what config_merge() made of it.
+ */
+void config_changed(const struct config *running, const struct config *merged,
+                    void (*told)(void *arg, const char *key), void *arg);
+
+/*
  * Makes what is in force once loaded has replaced running: of the keys that reload what is loaded,
  * of those that config_compare() tells what is running. The caller frees it, which has nothing in
  * common with the two. Returns 0 or -ENOMEM.
