@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <libconfig.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,6 +318,12 @@ const char *credential_uid(const struct credential *credential)
 const char *credential_apikey(const struct credential *credential)
 {
         return credential->apikey;
+}
+
+/* What follows a value's NUL is zero in both. */
+bool credential_equal(const struct credential *a, const struct credential *b)
+{
+        return a && b ? CRYPTO_memcmp(a, b, sizeof *a) == 0 : a == b;
 }
 
 /* The length of value when it stands at the start of text, else 0. */

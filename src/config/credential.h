@@ -11,6 +11,7 @@
 #ifndef SOLVEGATE_CONFIG_CREDENTIAL_H
 #define SOLVEGATE_CONFIG_CREDENTIAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define CREDENTIAL_VALUE_BYTES_MAX 512
@@ -39,6 +40,12 @@ void credential_free(struct credential *credential);
 /* NUL-terminated, valid until credential_free(). uid is "" when the file has none. */
 const char *credential_uid(const struct credential *credential);
 const char *credential_apikey(const struct credential *credential);
+
+/*
+ * Whether both are the same, found out in a time that does not depend on where they differ. Takes
+ * NULL, which is equal to NULL alone.
+ */
+bool credential_equal(const struct credential *a, const struct credential *b);
 
 /*
  * Overwrites with '*' whatever equals the uid or the apikey in len bytes of text from outside (an
