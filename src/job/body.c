@@ -94,14 +94,15 @@ int body_new(struct body_pool *pool, struct body_share *share, int64_t length,
 
 int body_append(struct body *body, const void *bytes, size_t len)
 {
-        if (len > (size_t)body->pool->body_max_bytes - body->len)
-                return -EMSGSIZE;
         if (len > body->counted - body->len) {
                 size_t need = body->len + len, wanted = body->counted * 2;
+                size_t max = (size_t)body->pool->body_max_bytes;
+                if (need > max)
+                        return -EMSGSIZE;
                 if (wanted < need + GROWTH_BYTES)
                         wanted = need + GROWTH_BYTES;
-                if (wanted > (size_t)body->pool->body_max_bytes)
-                        wanted = (size_t)body->pool->body_max_bytes;
+                if (wanted > max)
+                        wanted = max;
                 int r = body_grow(body, wanted);
                 if (r < 0)
                         return r;

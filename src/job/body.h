@@ -17,10 +17,10 @@
 
 struct body_pool {
         _Atomic int64_t bytes; /* counted now */
-        int64_t max_bytes;     /* of all bodies */
-        /* of these, the last, which are for owners who have little; may be changed at any time */
-        _Atomic int64_t spare_bytes;
-        int64_t body_max_bytes; /* of one body */
+        /* may be changed at any time; what is there already stays */
+        _Atomic int64_t max_bytes;      /* of all bodies */
+        _Atomic int64_t spare_bytes;    /* of these, the last, for owners who have little */
+        _Atomic int64_t body_max_bytes; /* of one body */
 };
 
 /*

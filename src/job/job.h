@@ -81,7 +81,7 @@ struct job {
         enum job_state state;
         struct outcome *outcome; /* a reference; valid when the state is final */
         struct waiter *waiters;
-        int64_t expires_ms;   /* valid when final */
+        int64_t finished_ms;  /* valid when final; monotonic */
         size_t counted_bytes; /* valid when final: what it takes in the results */
         bool listed;          /* it can be found by its id */
         UT_hash_handle by_id;

@@ -16,6 +16,8 @@
 
 #define SHARDS 16 /* a power of two */
 
+#define EVICTED_AT_ONCE 1000 /* so that no lock is held long when a ceiling is lowered */
+
 struct shard {
         pthread_mutex_t mutex;
         struct job *by_id; /* guarded by mutex */
@@ -23,7 +25,8 @@ struct shard {
 };
 
 struct results {
-        struct results_setup setup; /* immutable */
+        struct results_setup setup; /* immutable, and its ceilings are those of the start */
+        _Atomic int64_t ttl_ms;
         struct shard shards[SHARDS];
 
         pthread_mutex_t keys_mutex;
@@ -35,6 +38,7 @@ struct results {
         pthread_mutex_t expiry_mutex;
         struct job *expiry; /* guarded by it: final jobs, the first to expire at the head */
         int64_t bytes;      /* guarded by it: what they take */
+        int64_t max_bytes;  /* guarded by it: and may take */
 };
 
 int results_new(const struct results_setup *setup, struct results **ret_results)
@@ -44,6 +48,8 @@ int results_new(const struct results_setup *setup, struct results **ret_results)
         if (!results)
                 return -ENOMEM;
         results->setup = *setup;
+        results->ttl_ms = setup->ttl_ms;
+        results->max_bytes = setup->max_bytes;
         (void)pthread_mutex_init(&results->keys_mutex, NULL);
         (void)pthread_mutex_init(&results->cache_mutex, NULL);
         (void)pthread_mutex_init(&results->expiry_mutex, NULL);
@@ -53,15 +59,28 @@ int results_new(const struct results_setup *setup, struct results **ret_results)
         return 0;
 }
 
+void results_limit(struct results *results, int64_t ttl_ms, int64_t max_bytes)
+{
+        results->ttl_ms = ttl_ms;
+        (void)pthread_mutex_lock(&results->expiry_mutex);
+        results->max_bytes = max_bytes;
+        (void)pthread_mutex_unlock(&results->expiry_mutex);
+}
+
 /* The ids are random, so any character of them spreads evenly. */
 static struct shard *shard_of(struct results *results, const char *id)
 {
         return &results->shards[(unsigned char)id[JOB_ID_CHARS - 1] % SHARDS];
 }
 
-static bool expired(const struct job *job)
+static bool is_over(const struct results *results, const struct job *job, int64_t now_ms)
 {
-        return job_state_final(job->state) && job->expires_ms <= clock_monotonic_ms();
+        return job->finished_ms + results->ttl_ms <= now_ms;
+}
+
+static bool expired(const struct results *results, const struct job *job)
+{
+        return job_state_final(job->state) && is_over(results, job, clock_monotonic_ms());
 }
 
 /* ---- the tables ---- */
@@ -189,7 +208,7 @@ struct job *results_find(struct results *results, const char *id)
         struct shard *shard = shard_of(results, id);
         (void)pthread_mutex_lock(&shard->mutex);
         HASH_FIND(by_id, shard->by_id, id, JOB_ID_CHARS, job);
-        if (job && expired(job))
+        if (job && expired(results, job))
                 job = NULL;
         if (job)
                 (void)job_ref(job);
@@ -220,7 +239,7 @@ struct job *results_find_solved(struct results *results, const struct task_ident
         (void)pthread_mutex_lock(&results->cache_mutex);
         HASH_FIND(by_identity, results->by_identity, identity, sizeof *identity, job);
         /* It is in this table, so it is final, and what is looked at does not change any more. */
-        if (job && job->expires_ms <= clock_monotonic_ms())
+        if (job && is_over(results, job, clock_monotonic_ms()))
                 job = NULL;
         if (job)
                 (void)job_ref(job);
@@ -258,16 +277,20 @@ static size_t job_bytes(const struct job *job)
         return bytes + sizeof *job->outcome + job->outcome->len;
 }
 
-/* Takes the oldest final jobs off the list while they are too old or too big, onto *ret_gone. */
-static void evict_locked(struct results *results, int64_t now_ms, struct job **ret_gone)
+/* Takes the oldest final jobs off the list while they are too old or too big, onto *ret_gone.
+ * Returns whether there may be more of them. */
+static bool evict_locked(struct results *results, int64_t now_ms, struct job **ret_gone)
 {
-        while (results->expiry && (results->expiry->expires_ms <= now_ms ||
-                                   results->bytes > results->setup.max_bytes)) {
+        size_t count = 0;
+
+        while (results->expiry && count++ < EVICTED_AT_ONCE &&
+               (is_over(results, results->expiry, now_ms) || results->bytes > results->max_bytes)) {
                 struct job *job = results->expiry;
                 DL_DELETE2(results->expiry, job, expiry_prev, expiry_next);
                 results->bytes -= (int64_t)job->counted_bytes;
                 DL_APPEND2(*ret_gone, job, expiry_prev, expiry_next);
         }
+        return count > EVICTED_AT_ONCE;
 }
 
 static void forget_all(struct results *results, struct job *gone)
@@ -288,7 +311,7 @@ static void retire(struct results *results, struct job *job)
         (void)pthread_mutex_lock(&results->expiry_mutex);
         DL_APPEND2(results->expiry, job, expiry_prev, expiry_next);
         results->bytes += (int64_t)job->counted_bytes;
-        evict_locked(results, clock_monotonic_ms(), &gone);
+        (void)evict_locked(results, clock_monotonic_ms(), &gone);
         (void)pthread_mutex_unlock(&results->expiry_mutex);
         forget_all(results, gone);
 }
@@ -313,7 +336,7 @@ void results_finish(struct results *results, struct job *job, struct outcome *ou
         (void)pthread_mutex_lock(&shard->mutex);
         assert(job->listed && job_state_may_become(job->state, outcome->state));
         job->outcome = outcome_ref(outcome);
-        job->expires_ms = finished_ms + results->setup.ttl_ms;
+        job->finished_ms = finished_ms;
         job->counted_bytes = job_bytes(job);
         job->state = outcome->state;
         waiters_wake_locked(&job->waiters, WAITER_FINAL);
@@ -373,10 +396,13 @@ bool results_unwait(struct results *results, struct job *job, struct waiter *wai
 
 void results_sweep(struct results *results, int64_t now_ms)
 {
-        struct job *gone = NULL;
+        bool more = true;
 
-        (void)pthread_mutex_lock(&results->expiry_mutex);
-        evict_locked(results, now_ms, &gone);
-        (void)pthread_mutex_unlock(&results->expiry_mutex);
-        forget_all(results, gone);
+        while (more) {
+                struct job *gone = NULL;
+                (void)pthread_mutex_lock(&results->expiry_mutex);
+                more = evict_locked(results, now_ms, &gone);
+                (void)pthread_mutex_unlock(&results->expiry_mutex);
+                forget_all(results, gone);
+        }
 }

@@ -33,6 +33,10 @@ struct results_setup {
 /* Returns 0 or -ENOMEM. */
 int results_new(const struct results_setup *setup, struct results **ret_results);
 
+/* Other ceilings than in the setup, for what is there already too: what is over them goes at the
+ * next sweep. */
+void results_limit(struct results *results, int64_t ttl_ms, int64_t max_bytes);
+
 /* Drops every job. Requires that no other thread uses the results any more. Takes NULL. */
 void results_free(struct results *results);
 
