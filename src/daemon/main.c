@@ -4,44 +4,20 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
-#include "config/credential.h"
+#include "daemon/credentials.h"
 #include "daemon/identities.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "daemon/service.h"
 #include "daemon/warnings.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define PROBLEM_BYTES_MAX 4096
 
-/* Loads the credential of each upstream. The caller frees them, and the array. */
-static int load_credentials(const struct config *config, struct credential ***ret_credentials,
-                            struct strbuf *problem)
+static int check_done(const struct config *config, struct tls_identity *const *identities)
 {
-        struct credential **credentials = calloc(config->upstreams_count, sizeof *credentials);
-        int r = credentials ? 0 : -ENOMEM;
-
-        for (size_t i = 0; r == 0 && i < config->upstreams_count; i++)
-                r = credential_load(config->upstreams[i].credential, config->file, &credentials[i],
-                                    problem);
-        for (size_t i = 0; r < 0 && credentials && i < config->upstreams_count; i++)
-                credential_free(credentials[i]);
-        if (r < 0) {
-                free(credentials);
-                return r;
-        }
-        *ret_credentials = credentials;
-        return 0;
-}
-
-static int check_done(const struct config *config, struct credential **credentials,
-                      struct tls_identity *const *identities)
-{
-        for (size_t i = 0; i < config->upstreams_count; i++)
-                credential_free(credentials[i]);
         warnings_log(config, identities);
         (void)fprintf(stderr, "%s: ok\n", config->file);
         return EXIT_SUCCESS;
@@ -65,19 +41,20 @@ int main(int argc, char **argv)
         if (r == 0)
                 r = identities_load(config, &identities, &problem);
         if (r == 0)
-                r = load_credentials(config, &credentials, &problem);
+                r = credentials_load(config, &credentials, &problem);
         if (r < 0) {
                 (void)fprintf(stderr, "%s\n", problem.data ? problem.data : "solvegate: no memory");
                 status = EXIT_USAGE;
         } else if (options.check_only) {
-                status = check_done(config, credentials, identities);
+                status = check_done(config, identities);
         } else {
                 log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
                 status = service_run(config, credentials, identities);
         }
-        free(credentials);
-        if (config)
+        if (config) {
+                credentials_free(credentials, config->upstreams_count);
                 identities_free(identities, config->listen_count);
+        }
         config_free(config);
         strbuf_done(&problem);
         return status;

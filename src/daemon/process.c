@@ -26,14 +26,22 @@ void process_defer_reload(void)
         (void)pthread_sigmask(SIG_BLOCK, &hup, NULL);
 }
 
-size_t process_raise_file_limit(void)
+size_t process_file_limit(void)
 {
         struct rlimit limit;
 
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
                 return 0;
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-                (void)getrlimit(RLIMIT_NOFILE, &limit);
         return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
+}
+
+size_t process_raise_file_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = limit.rlim_max;
+                (void)setrlimit(RLIMIT_NOFILE, &limit);
+        }
+        return process_file_limit();
 }

@@ -21,4 +21,7 @@ void process_defer_reload(void);
 /* Raises the limit of open files to what it may be. Returns the limit. */
 size_t process_raise_file_limit(void);
 
+/* The limit of open files as it is. */
+size_t process_file_limit(void);
+
 #endif

@@ -10,7 +10,10 @@
 #include "config/config.h"
 #include "config/config_url.h"
 #include "config/problem.h"
+#include "daemon/credentials.h"
 #include "daemon/identities.h"
+#include "daemon/process.h"
+#include "daemon/reload_words.h"
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
 #include "engine/gateway.h"
@@ -19,30 +22,46 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PROBLEM_BYTES_MAX 4096
+#define RESTART_BYTES_MAX 4096
 #define DAY_MS            INT64_C(86400000)
-#define NAMES_BYTES_MAX   240 /* of the clients with one kind of change in a line of the log */
 
 enum reload_state {
         RELOAD_IDLE,
         RELOAD_TELLING, /* the workers are told, and have not all confirmed */
 };
 
+/* What was read, and what comes of it. NULL is what there is not. */
+struct reading {
+        struct config *loaded;
+        struct config *merged;            /* what is to be in force */
+        struct tls_identity **identities; /* of the listeners of the loaded one */
+        struct credential **credentials;  /* of the merged one; those that are not taken over */
+        struct gateway_change *change;
+};
+
 struct reload {
         struct reload_setup setup;
         enum reload_state state;
+        struct config *owned;   /* in force; NULL: the one of the start, which is the caller's */
+        struct config *retired; /* was in force until now, and is not used any more once all workers
+                                   have confirmed; NULL as above */
         /* valid while telling */
-        struct config *loaded;
-        struct tls_identity **identities; /* of the listeners of the loaded one */
-        struct policy *policy;            /* a reference */
-        struct policy *before;            /* the one that was in force: a reference */
+        struct reading reading; /* of a reload */
+        struct policy *policy;  /* a reference */
+        struct policy *before;  /* the one that was in force: a reference */
         struct worker_news news;
         int64_t day; /* since 1970, UTC, when everything was last judged by its end */
         int awaited; /* workers that have not confirmed */
         bool again;  /* another reload was asked for */
+        /* of the last one that ended */
+        bool reported;
+        struct reload_report report;
+        struct strbuf message, restart; /* its texts */
 };
 
 static const struct config *running(const struct reload *reload)
@@ -58,22 +77,34 @@ int reload_new(const struct reload_setup *setup, struct reload **ret_reload)
                 return -ENOMEM;
         reload->setup = *setup;
         reload->day = clock_wall_ms() / DAY_MS;
+        strbuf_init(&reload->message, RELOAD_WORDS_BYTES_MAX * 3);
+        strbuf_init(&reload->restart, RESTART_BYTES_MAX);
         *ret_reload = reload;
         return 0;
+}
+
+static void reading_done(struct reading *reading)
+{
+        if (reading->loaded)
+                identities_free(reading->identities, reading->loaded->listen_count);
+        if (reading->merged)
+                credentials_free(reading->credentials, reading->merged->upstreams_count);
+        gateway_change_free(reading->change);
+        config_free(reading->merged);
+        config_free(reading->loaded);
+        *reading = (struct reading){0};
 }
 
 /* What was read is not needed any more. */
 static void forget(struct reload *reload)
 {
-        if (reload->loaded)
-                identities_free(reload->identities, reload->loaded->listen_count);
-        reload->identities = NULL;
+        reading_done(&reload->reading);
         policy_unref(reload->policy);
         reload->policy = NULL;
         policy_unref(reload->before);
         reload->before = NULL;
-        config_free(reload->loaded);
-        reload->loaded = NULL;
+        config_free(reload->retired);
+        reload->retired = NULL;
         reload->state = RELOAD_IDLE;
 }
 
@@ -82,7 +113,46 @@ void reload_free(struct reload *reload)
         if (!reload)
                 return;
         forget(reload);
+        config_free(reload->owned);
+        strbuf_done(&reload->message);
+        strbuf_done(&reload->restart);
         free(reload);
+}
+
+/* ---- the report ---- */
+
+static const char *text_of(const struct strbuf *text)
+{
+        return text->data ? text->data : "";
+}
+
+/* message is in reload->message by now. */
+static void report(struct reload *reload, bool ok)
+{
+        reload->report = (struct reload_report){
+                .at_wall_ms = clock_wall_ms(),
+                .ok = ok,
+                .message = text_of(&reload->message),
+                .restart = text_of(&reload->restart),
+        };
+        reload->reported = true;
+        if (reload->setup.ended)
+                reload->setup.ended(&reload->report, reload->setup.ended_arg);
+}
+
+const struct reload_report *reload_last(const struct reload *reload)
+{
+        return reload->reported ? &reload->report : NULL;
+}
+
+/* A phrase of the message is a line of the log, too. */
+static void say(struct reload *reload, const struct strbuf *phrase)
+{
+        if (phrase->len == 0)
+                return;
+        log_info("%s", phrase->data);
+        (void)strbuf_printf(&reload->message, "%s%s", reload->message.len > 0 ? ". " : "",
+                            phrase->data);
 }
 
 /* ---- the beginning ---- */
@@ -99,7 +169,7 @@ static bool same_listener(const struct config_listen *a, const struct config_lis
 static size_t find_listener(const struct reload *reload, size_t i)
 {
         const struct config_listen *listen = &running(reload)->listen[i];
-        const struct config *loaded = reload->loaded;
+        const struct config *loaded = reload->reading.loaded;
 
         if (i < loaded->listen_count && same_listener(listen, &loaded->listen[i]))
                 return i;
@@ -116,10 +186,11 @@ static void replace_identities(struct reload *reload)
         for (size_t i = 0; i < running(reload)->listen_count; i++) {
                 struct tls_identity **place = &reload->setup.identities[i];
                 size_t j = find_listener(reload, i);
-                if (j == reload->loaded->listen_count || !*place || !reload->identities[j])
+                const struct reading *reading = &reload->reading;
+                if (j == reading->loaded->listen_count || !*place || !reading->identities[j])
                         continue;
                 tls_identity_unref(*place);
-                *place = tls_identity_ref(reload->identities[j]);
+                *place = tls_identity_ref(reading->identities[j]);
         }
 }
 
@@ -131,7 +202,7 @@ static int check_door(const struct reload *reload, struct strbuf *problem)
 {
         const struct config *config = running(reload);
 
-        if (reload->loaded->clients_count > 0)
+        if (reload->reading.loaded->clients_count > 0)
                 return 0;
         for (size_t i = 0; i < config->listen_count; i++) {
                 const struct config_listen *listen = &config->listen[i];
@@ -149,16 +220,58 @@ static int check_door(const struct reload *reload, struct strbuf *problem)
 /* Makes everything that can fail. */
 static int read_all(struct reload *reload, struct strbuf *problem)
 {
-        int r = config_load(running(reload)->file, &reload->loaded, problem);
+        struct reading *reading = &reload->reading;
+        int r = config_load(running(reload)->file, &reading->loaded, problem);
 
         if (r == 0)
                 r = check_door(reload, problem);
         if (r == 0)
-                r = identities_load(reload->loaded, &reload->identities, problem);
+                r = config_merge(running(reload), reading->loaded, &reading->merged);
         if (r == 0)
-                r = gateway_prepare(reload->setup.gateway, reload->loaded, &reload->policy);
+                r = identities_load(reading->loaded, &reading->identities, problem);
+        if (r == 0)
+                r = credentials_load(reading->merged, &reading->credentials, problem);
+        if (r == 0)
+                r = gateway_prepare(reload->setup.gateway, reading->merged, reading->credentials,
+                                    problem, &reading->change);
         return r;
 }
+
+/* ---- what is different ---- */
+
+static void warn_of_restart(void *arg, const char *key)
+{
+        struct strbuf *restart = arg;
+
+        log_warning("%s has changed, which takes a restart: the old value stays", key);
+        (void)strbuf_printf(restart, "%s%s", restart->len > 0 ? ", " : "", key);
+}
+
+/* Says what is going to be different, as long as what was in force is there to compare with. */
+static void describe(struct reload *reload)
+{
+        const struct reading *reading = &reload->reading;
+        const struct config *now = running(reload);
+        struct strbuf phrases[3];
+
+        for (size_t i = 0; i < 3; i++)
+                strbuf_init(&phrases[i], RELOAD_WORDS_BYTES_MAX);
+        reload_words_clients(gateway_policy(reload->setup.gateway),
+                             gateway_change_policy(reading->change), &phrases[0]);
+        reload_words_upstreams(reload->setup.gateway, reading->change, &phrases[1]);
+        reload_words_keys(now, reading->merged, &phrases[2]);
+        strbuf_done(&reload->message);
+        strbuf_done(&reload->restart);
+        config_compare(now, reading->loaded, warn_of_restart, &reload->restart);
+        for (size_t i = 0; i < 3; i++) {
+                say(reload, &phrases[i]);
+                strbuf_done(&phrases[i]);
+        }
+        if (reload->message.len == 0)
+                (void)strbuf_puts(&reload->message, "nothing is different");
+}
+
+/* ---- telling ---- */
 
 static void tell(struct reload *reload)
 {
@@ -174,6 +287,38 @@ static void tell(struct reload *reload)
                 worker_reload(setup->workers[i], &reload->news);
 }
 
+/* Puts what was read in force. The configuration that was is still being used by workers. */
+static void apply(struct reload *reload)
+{
+        const struct reload_setup *setup = &reload->setup;
+        struct reading *reading = &reload->reading;
+        const struct config *config = reading->merged;
+
+        replace_identities(reload);
+        reload->before = policy_ref(gateway_policy(setup->gateway));
+        reload->policy = policy_ref(gateway_change_policy(reading->change));
+        gateway_apply(setup->gateway, reading->change);
+        reload->retired = reload->owned;
+        reload->owned = reading->merged;
+        credentials_free(reading->credentials, config->upstreams_count);
+        reading->credentials = NULL;
+        reading->merged = NULL;
+        atomic_store(&setup->shared->connections_max, config->limits.connections);
+        log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
+}
+
+static void refuse(struct reload *reload, int error, const struct strbuf *problem)
+{
+        const char *why = problem->len > 0 ? problem->data : strerror(-error);
+
+        log_error("not reloaded, the running configuration stays: %s", why);
+        forget(reload);
+        gateway_reopen_audit(reload->setup.gateway); /* it may have been rotated even so */
+        strbuf_done(&reload->message);
+        (void)strbuf_puts(&reload->message, why);
+        report(reload, false);
+}
+
 void reload_begin(struct reload *reload)
 {
         struct strbuf problem;
@@ -185,14 +330,10 @@ void reload_begin(struct reload *reload)
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         int r = read_all(reload, &problem);
         if (r < 0) {
-                log_error("not reloaded, the running configuration stays: %s",
-                          problem.len > 0 ? problem.data : strerror(-r));
-                forget(reload);
-                gateway_reopen_audit(reload->setup.gateway); /* it may have been rotated even so */
+                refuse(reload, r, &problem);
         } else {
-                replace_identities(reload);
-                reload->before = policy_ref(gateway_policy(reload->setup.gateway));
-                gateway_apply(reload->setup.gateway, reload->policy);
+                describe(reload);
+                apply(reload);
                 tell(reload);
         }
         strbuf_done(&problem);
@@ -212,66 +353,6 @@ void reload_tick(struct reload *reload)
 
 /* ---- the end ---- */
 
-static void warn_of_restart(void *arg, const char *key)
-{
-        (void)arg;
-        log_warning("%s has changed, which takes a restart: the old value stays", key);
-}
-
-/* Clients with one kind of change: as many as fit a line. */
-struct names {
-        struct strbuf text;
-        size_t count, shown;
-};
-
-static void add_name(void *arg, enum policy_change change, const char *client)
-{
-        static const char *const signs[POLICY_CHANGE_COUNT] = {
-                [POLICY_CLIENT_NEW] = "+",
-                [POLICY_CLIENT_GONE] = "-",
-        };
-        struct names *names = &((struct names *)arg)[change];
-        const char *between = names->count == 0 ? "" : signs[change] ? " " : ", ";
-
-        names->count++;
-        if (strbuf_printf(&names->text, "%s%s%s", between, signs[change] ? signs[change] : "",
-                          client) == 0)
-                names->shown++;
-}
-
-/* One line; none where all are as they were. */
-static void tell_clients(const struct policy *before, const struct policy *after)
-{
-        static const char *const titles[POLICY_CHANGE_COUNT] = {
-                [POLICY_CLIENT_NEW] = "",
-                [POLICY_CLIENT_GONE] = "",
-                [POLICY_CLIENT_TOKEN] = "new token: ",
-                [POLICY_CLIENT_LIMITS] = "other limits: ",
-                [POLICY_CLIENT_SITES] = "other sites: ",
-                [POLICY_CLIENT_END] = "other end: ",
-        };
-        struct names names[POLICY_CHANGE_COUNT] = {0};
-        struct strbuf line;
-
-        strbuf_init(&line, POLICY_CHANGE_COUNT * (NAMES_BYTES_MAX + 64));
-        for (size_t i = 0; i < POLICY_CHANGE_COUNT; i++)
-                strbuf_init(&names[i].text, NAMES_BYTES_MAX);
-        policy_compare(before, after, add_name, names);
-        for (size_t i = 0; i < POLICY_CHANGE_COUNT; i++) {
-                if (names[i].shown > 0)
-                        (void)strbuf_printf(&line, "%s%s%s",
-                                            line.len > 0 && titles[i][0] ? "; " : " ", titles[i],
-                                            names[i].text.data);
-                if (names[i].shown > 0 && names[i].count > names[i].shown)
-                        (void)strbuf_printf(&line, " and %zu more",
-                                            names[i].count - names[i].shown);
-                strbuf_done(&names[i].text);
-        }
-        if (line.len > 0)
-                log_info("clients:%s", line.data);
-        strbuf_done(&line);
-}
-
 static void finish_day(struct reload *reload)
 {
         log_info("a day is over: clients and sites that end with it are refused from now on");
@@ -281,18 +362,18 @@ static void finish_day(struct reload *reload)
 static void finish_reload(struct reload *reload)
 {
         const struct reload_setup *setup = &reload->setup;
-        const struct config *loaded = reload->loaded;
+        const struct config *loaded = reload->reading.loaded;
 
         gateway_reopen_audit(setup->gateway);
         if (policy_everyone(reload->policy) && !policy_everyone(reload->before))
                 log_warning("there are no clients any more: everyone on this machine may call "
                             "without a token");
-        config_compare(running(reload), loaded, warn_of_restart, NULL);
-        warnings_log(loaded, reload->identities);
-        tell_clients(reload->before, reload->policy);
+        warnings_log(loaded, reload->reading.identities);
+        warnings_log_files(running(reload), process_file_limit());
         log_info("reloaded %s: clients=%zu sites=%zu origins=%zu", loaded->file,
                  loaded->clients_count, loaded->sites.allow.count, loaded->origins.count);
         forget(reload);
+        report(reload, true);
 }
 
 bool reload_confirm(struct reload *reload)
@@ -303,7 +384,7 @@ bool reload_confirm(struct reload *reload)
         gateway_cancel_unwanted(reload->setup.gateway, reload->setup.loop);
         for (int i = 0; i < reload->setup.worker_count; i++)
                 worker_kick(reload->setup.workers[i]);
-        if (reload->loaded)
+        if (reload->reading.loaded)
                 finish_reload(reload);
         else
                 finish_day(reload);

@@ -1,22 +1,35 @@
 /*
- * reload: takes over what of a changed configuration may change while the daemon runs: clients,
- * sites, origins, names and certificates.
+ * reload: takes over what of a changed configuration may change while the daemon runs, which is all
+ * but what the table of keys says takes a restart.
  *
- * It goes in steps. Main reads and checks everything: what is bad changes nothing. Then every
- * worker is told, by mail, and judges by the new policy from there on. When all have confirmed,
- * nobody enters by the old one any more: then what waits is judged anew, too. Thread: main.
+ * It goes in steps. Main reads and checks everything, credentials and certificates too: what is bad
+ * changes nothing. Then it puts that in force, and tells every worker by mail, which judges by the
+ * new policy from there on. When all have confirmed, nobody enters by the old one any more, and
+ * nobody uses the configuration that was in force: then what waits is judged anew, and that is
+ * freed. Thread: main.
  */
 #ifndef SOLVEGATE_DAEMON_RELOAD_H
 #define SOLVEGATE_DAEMON_RELOAD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct gateway;
 struct loop;
 struct reload;
 struct server;
+struct server_shared;
 struct tls_identity;
 struct worker;
+
+/* How a reload ended. */
+struct reload_report {
+        int64_t at_wall_ms;
+        bool ok;
+        const char *message; /* why not; or what is different, in a line */
+        const char *restart; /* keys of the last good file that take a restart, as `a, b[0].c`; or
+                                "" */
+};
 
 /* What is told to the workers. */
 struct reload_setup {
@@ -24,15 +37,22 @@ struct reload_setup {
         struct loop *loop; /* main's */
         struct worker **workers;
         int worker_count;
+        struct server_shared *shared;     /* of the workers' servers */
         struct server *admin;             /* on the main loop, or NULL */
         struct tls_identity **identities; /* of the listeners, in force, in order: a reload replaces
                                              the references in here */
+        /* Called on main at the end of each reload, of one that fails too; that is before
+         * reload_begin() returns, then. The report lives until the next call. May be NULL. */
+        void (*ended)(const struct reload_report *report, void *arg);
+        void *ended_arg;
 };
 
 /* What is passed must outlive it. Returns 0 or -ENOMEM. */
 int reload_new(const struct reload_setup *setup, struct reload **ret_reload);
 
-/* Takes NULL. */
+/* Takes NULL. Frees the configuration in force, if a reload has made it: nobody may use it any
+ * more.
+ */
 void reload_free(struct reload *reload);
 
 /*
@@ -40,6 +60,9 @@ void reload_free(struct reload *reload);
  * over, it only remembers that it was asked for.
  */
 void reload_begin(struct reload *reload);
+
+/* How the last one ended; NULL: there was none. The report lives until the next one has ended. */
+const struct reload_report *reload_last(const struct reload *reload);
 
 /* To be called now and then: at the end of each day (UTC) what ends with it is out, as by a reload.
  */

@@ -35,7 +35,6 @@
 
 #define STORE_TICK_MS     5
 #define TICK_MS           200 /* how exactly a deadline in the queue is kept */
-#define FILES_BESIDE      512 /* descriptors for anything but tools' connections and transfers */
 #define PROBLEM_BYTES_MAX 1024
 
 /* Operators have connections of their own, so that tools cannot take all. */
@@ -45,7 +44,7 @@ enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNAL_COUNT };
 static const int signal_numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
 
 struct service {
-        const struct config *config;
+        const struct config *config;      /* of the start; gateway_config() has the one in force */
         struct tls_identity **identities; /* of the listeners, in force */
         struct gateway *gateway;
         struct loop *loop;
@@ -124,7 +123,8 @@ static void on_stop_signal(struct service *service, int number)
         log_info("SIG%s: draining: no more jobs are taken or sent, those under way are finished",
                  sigabbrev_np(number));
         service->draining = true;
-        loop_timer_start(service->drain_timer, service->config->limits.drain_timeout_ms, 0);
+        loop_timer_start(service->drain_timer,
+                         gateway_config(service->gateway)->limits.drain_timeout_ms, 0);
         gateway_drain(service->gateway, service->loop, &service->idle);
 }
 
@@ -264,6 +264,7 @@ static int make_reload(struct service *service)
                 .loop = service->loop,
                 .workers = service->workers,
                 .worker_count = service->worker_count,
+                .shared = &service->shared,
                 .admin = service->admin,
                 .identities = service->identities,
         };
@@ -324,7 +325,6 @@ static void service_close(struct service *service)
         for (int i = 0; i < service->worker_count; i++)
                 worker_free(service->workers[i]);
         free(service->workers);
-        reload_free(service->reload);
         for (size_t i = 0; i < service->listener_count; i++)
                 listener_close(&service->listeners[i]);
         free(service->listeners);
@@ -338,26 +338,19 @@ static void service_close(struct service *service)
         loop_timer_free(service->tick);
         loop_free(service->loop);
         gateway_free(service->gateway);
+        reload_free(service->reload); /* with the configuration that all before went by */
 }
 
 /* What an operator should know at each start. */
 static void tell_start(const struct config *config, struct tls_identity *const *identities,
                        size_t file_limit)
 {
-        size_t wanted =
-                FILES_BESIDE + (size_t)config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
-
         log_info("solvegate " SOLVEGATE_VERSION
                  " with %s: pid=%d upstreams=%zu sites=%zu workers=%d",
                  config->file, (int)getpid(), config->upstreams_count, config->sites.allow.count,
                  config->workers);
         warnings_log(config, identities);
-        for (size_t i = 0; i < config->upstreams_count; i++)
-                wanted += (size_t)config->upstreams[i].max_in_flight;
-        if (wanted > file_limit)
-                log_warning("%zu open files are allowed, limits.connections and max_in_flight may "
-                            "need %zu; raise the limit (LimitNOFILE=)",
-                            file_limit, wanted);
+        warnings_log_files(config, file_limit);
 }
 
 static void tell_listener(const struct listener *listener)

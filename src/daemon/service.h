@@ -9,7 +9,8 @@ struct credential;
 struct tls_identity;
 
 /*
- * Runs until a signal stops it. credentials has one for each upstream; they are taken over.
+ * Runs until a signal stops it. credentials has one for each upstream; those that are taken over
+ * become NULL. The configuration is in force until a reload replaces it, and outlives the service.
  * identities has one for each listener, NULL for plain HTTP: a reload replaces the references in
  * it, and the caller drops them afterwards. Returns the exit status of the process: 0 after a clean
  * stop, 1 after a failure, which it has logged. Thread: main, before there is any other.

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/config_date.h"
 #include "config/config_url.h"
+#include "http/server.h"
 #include "http/tls.h"
 
 #include <stdarg.h>
@@ -27,6 +28,8 @@
 #define DAY_MS                  INT64_C(86400000)
 #define CERTIFICATE_DAYS_WARNED 21 /* enough to have a new one made */
 #define SITE_DAYS_WARNED        7
+
+#define FILES_BESIDE 512 /* descriptors for anything but tools' connections and transfers */
 
 /* 0 is never. */
 static bool is_over(int64_t until_ms)
@@ -253,6 +256,19 @@ static void warn_of_clients(const struct config *config)
         if (limited && config->durability == DURABILITY_NONE)
                 log_warning("durability is \"none\": what clients have used of daily_limit and "
                             "monthly_limit is forgotten at each stop");
+}
+
+void warnings_log_files(const struct config *config, size_t file_limit)
+{
+        size_t wanted =
+                FILES_BESIDE + (size_t)config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
+
+        for (size_t i = 0; i < config->upstreams_count; i++)
+                wanted += (size_t)config->upstreams[i].max_in_flight;
+        if (wanted > file_limit)
+                log_warning("%zu open files are allowed, limits.connections and max_in_flight may "
+                            "need %zu; raise the limit (LimitNOFILE=)",
+                            file_limit, wanted);
 }
 
 void warnings_log(const struct config *config, struct tls_identity *const *identities)

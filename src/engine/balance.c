@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
-#include "config/config.h"
+#include "engine/scheduler.h"
 #include "upstream/account.h"
 #include "upstream/exchange.h"
 
@@ -16,68 +16,96 @@
 #include <stdlib.h>
 
 struct balance {
-        const struct account *account;
+        struct account *account;
+        struct scheduler *scheduler;
         pthread_mutex_t mutex;
         char *members; /* guarded by mutex: of the last good answer; NULL before it */
         size_t members_len;
-        int64_t members_ms;        /* guarded by mutex: when it came (monotonic) */
-        int64_t again_ms;          /* guarded by mutex: not asked before this moment */
-        bool closed;               /* guarded by mutex */
-        struct transfers *asking;  /* guarded by mutex: who asks now, or NULL */
-        struct exchange *exchange; /* belongs to the loop of asking */
-        struct waiter *waiters;    /* guarded by mutex */
+        int64_t members_ms; /* guarded by mutex: when it came (monotonic) */
+        int64_t again_ms;   /* guarded by mutex: not asked before this moment */
+        bool closed;        /* guarded by mutex */
+        bool outdated; /* guarded by mutex: what is asked now is about an account that a reload has
+                          changed */
+        struct transfers *asking;                     /* guarded by mutex: who asks now, or NULL */
+        struct exchange *exchange;                    /* belongs to the loop of asking */
+        struct waiter *waiters;                       /* guarded by mutex */
         char problem[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* guarded by mutex: of the last failure */
 };
 
 struct balances {
-        struct balance *items; /* one for each account, in order */
-        size_t count;
+        const struct accounts *accounts;
+        struct scheduler *scheduler;
+        struct balance *items[ACCOUNTS_EVER_MAX]; /* one for each account, in order */
 };
 
-int balances_new(const struct account *accounts, size_t count, struct balances **ret_balances)
+int balances_new(const struct accounts *accounts, struct scheduler *scheduler,
+                 struct balances **ret_balances)
 {
         struct balances *balances = calloc(1, sizeof *balances);
 
         if (!balances)
                 return -ENOMEM;
-        balances->items = calloc(count, sizeof *balances->items);
-        if (!balances->items) {
-                free(balances);
-                return -ENOMEM;
-        }
-        balances->count = count;
-        for (size_t i = 0; i < count; i++) {
-                struct balance *balance = &balances->items[i];
-                balance->account = &accounts[i];
-                (void)snprintf(balance->problem, sizeof balance->problem,
-                               "it has not answered yet; ask again");
-                (void)pthread_mutex_init(&balance->mutex, NULL);
-        }
+        balances->accounts = accounts;
+        balances->scheduler = scheduler;
         *ret_balances = balances;
         return 0;
+}
+
+static void balance_free(struct balance *balance)
+{
+        (void)pthread_mutex_destroy(&balance->mutex);
+        free(balance->members);
+        free(balance);
 }
 
 void balances_free(struct balances *balances)
 {
         if (!balances)
                 return;
-        for (size_t i = 0; i < balances->count; i++) {
-                (void)pthread_mutex_destroy(&balances->items[i].mutex);
-                free(balances->items[i].members);
-        }
-        free(balances->items);
+        for (size_t i = 0; i < ACCOUNTS_EVER_MAX && balances->items[i]; i++)
+                balance_free(balances->items[i]);
         free(balances);
+}
+
+static void forget_locked(struct balance *balance)
+{
+        free(balance->members);
+        balance->members = NULL;
+        balance->again_ms = 0;
+        (void)snprintf(balance->problem, sizeof balance->problem,
+                       "it has not answered yet; ask again");
+}
+
+int balances_add(struct balances *balances, struct account *account)
+{
+        struct balance *balance = calloc(1, sizeof *balance);
+
+        if (!balance)
+                return -ENOMEM;
+        balance->account = account;
+        balance->scheduler = balances->scheduler;
+        (void)pthread_mutex_init(&balance->mutex, NULL);
+        forget_locked(balance);
+        balances->items[accounts_count(balances->accounts)] = balance;
+        return 0;
+}
+
+void balances_forget(struct balances *balances, const struct account *account)
+{
+        for (size_t i = 0; i < accounts_count(balances->accounts); i++) {
+                struct balance *balance = balances->items[i];
+                if (balance->account != account)
+                        continue;
+                (void)pthread_mutex_lock(&balance->mutex);
+                forget_locked(balance);
+                balance->outdated = balance->asking != NULL;
+                (void)pthread_mutex_unlock(&balance->mutex);
+        }
 }
 
 struct balance *balances_first(struct balances *balances)
 {
-        struct balance *first = &balances->items[0];
-
-        for (size_t i = 1; i < balances->count; i++) {
-                if (balances->items[i].account->config->priority < first->account->config->priority)
-                        first = &balances->items[i];
-        }
-        return first;
+        return balances->items[scheduler_first_account(balances->scheduler)];
 }
 
 /* The asking is over: good says whether members is a new answer, which is taken over. */
@@ -86,9 +114,13 @@ static void settle(struct balance *balance, struct answer *answer)
         int64_t now_ms = clock_monotonic_ms();
 
         (void)pthread_mutex_lock(&balance->mutex);
+        bool outdated = balance->outdated;
         balance->asking = NULL;
         balance->exchange = NULL;
-        if (answer && answer->kind == ANSWER_FINAL) {
+        balance->outdated = false;
+        if (outdated) {
+                forget_locked(balance);
+        } else if (answer && answer->kind == ANSWER_FINAL) {
                 free(balance->members);
                 balance->members = answer->members;
                 balance->members_len = answer->members_len;
@@ -109,7 +141,7 @@ static void on_balance_answer(struct answer *answer, void *arg)
         struct balance *balance = arg;
 
         if (answer->kind != ANSWER_FINAL)
-                log_warning("balance of upstream %s: %s", balance->account->config->name,
+                log_warning("balance of upstream %s: %s", balance->account->name,
                             answer->detail[0] ? answer->detail : answer->message);
         settle(balance, answer);
         answer_done(answer);
@@ -118,16 +150,23 @@ static void on_balance_answer(struct answer *answer, void *arg)
 /* Requires that balance->asking was set to transfers by the caller. */
 static void ask(struct balance *balance, struct transfers *transfers)
 {
+        struct account_terms *terms = scheduler_account_terms(balance->scheduler, balance->account);
         struct question question = {
                 .account = balance->account,
+                .terms = terms,
                 .endpoint = UPSTREAM_BALANCE,
                 .timeout_ms = BALANCE_TIMEOUT_MS,
         };
         struct answer no_memory = {.kind = ANSWER_NOT_SENT, .message = "no memory to ask"};
+        struct answer retired = {.kind = ANSWER_NOT_SENT,
+                                 .message = "it was taken out of the configuration"};
 
-        if (exchange_start(transfers, &question, on_balance_answer, balance, &balance->exchange) <
-            0)
+        if (!terms)
+                settle(balance, &retired);
+        else if (exchange_start(transfers, &question, on_balance_answer, balance,
+                                &balance->exchange) < 0)
                 settle(balance, &no_memory);
+        account_terms_unref(terms);
 }
 
 /* For a waiter it asks if the last answer is old, and arms him until there is one; without, always.
@@ -157,8 +196,8 @@ bool balance_wait(struct balance *balance, struct transfers *transfers, struct w
 
 void balances_refresh(struct balances *balances, struct transfers *transfers)
 {
-        for (size_t i = 0; i < balances->count; i++)
-                (void)begin(&balances->items[i], transfers, NULL);
+        for (size_t i = 0; i < accounts_count(balances->accounts); i++)
+                (void)begin(balances->items[i], transfers, NULL);
 }
 
 bool balance_unwait(struct balance *balance, struct waiter *waiter)
@@ -199,6 +238,6 @@ static void balance_close(struct balance *balance, struct transfers *transfers)
 
 void balances_close(struct balances *balances, struct transfers *transfers)
 {
-        for (size_t i = 0; i < balances->count; i++)
-                balance_close(&balances->items[i], transfers);
+        for (size_t i = 0; i < accounts_count(balances->accounts); i++)
+                balance_close(balances->items[i], transfers);
 }

@@ -2,7 +2,8 @@
  * balance: an upstream's last answer about its account, fetched each poll.balance, and when
  * somebody asks and the last one has become old, by one request however many ask.
  *
- * There is one for each account. Each has its own mutex, a leaf but for the mailboxes.
+ * There is one for each account, for the life of the process. Each has its own mutex, a leaf but
+ * for the mailboxes.
  */
 #ifndef SOLVEGATE_ENGINE_BALANCE_H
 #define SOLVEGATE_ENGINE_BALANCE_H
@@ -18,19 +19,30 @@
 #define BALANCE_TIMEOUT_MS 10000 /* for one request */
 
 struct account;
+struct accounts;
 struct balance;
 struct balances;
+struct scheduler;
 struct strbuf;
 struct transfers;
 
-/* The accounts must outlive the balances. Returns 0 or -ENOMEM. */
-int balances_new(const struct account *accounts, size_t count, struct balances **ret_balances);
+/* For no account yet. Accounts and scheduler must outlive it. Returns 0 or -ENOMEM. */
+int balances_new(const struct accounts *accounts, struct scheduler *scheduler,
+                 struct balances **ret_balances);
 void balances_free(struct balances *balances);
 
-/* The one that tools are told: of the first account by priority. */
+/* Makes one for the account that is added to the accounts next. Returns 0 or -ENOMEM. Thread: main.
+ */
+int balances_add(struct balances *balances, struct account *account);
+
+/* What is known, and what is being asked, is about another account by now. Thread: any. */
+void balances_forget(struct balances *balances, const struct account *account);
+
+/* The one that tools are told: of the first account by priority. Thread: any. */
 struct balance *balances_first(struct balances *balances);
 
-/* Asks every upstream that is not being asked already. Thread: the loop's of the transfers. */
+/* Asks every upstream of the configuration that is not being asked already. Thread: the loop's of
+ * the transfers. */
 void balances_refresh(struct balances *balances, struct transfers *transfers);
 
 /*

@@ -29,7 +29,7 @@ static void mend_deadline(const struct scheduler *scheduler, const struct purcha
                           struct job *job)
 {
         int64_t now_ms = clock_monotonic_ms();
-        int64_t latest_ms = now_ms + scheduler->setup.config->limits.job_deadline_ms;
+        int64_t latest_ms = now_ms + scheduler->config->limits.job_deadline_ms;
 
         if (job->deadline_ms > latest_ms)
                 job->deadline_ms = latest_ms;

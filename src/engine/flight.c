@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "engine/budget.h"
 #include "engine/entry.h"
+#include "engine/gateway.h"
 #include "job/body.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
@@ -32,7 +33,7 @@ _Static_assert(UPSTREAM_ID_BYTES_MAX == STORE_UPSTREAM_ID_BYTES_MAX, "an id can 
 
 static const struct config *config_of(const struct flight *flight)
 {
-        return flight->forwarder->setup.config;
+        return gateway_config(flight->forwarder->setup.gateway);
 }
 
 static struct scheduler *scheduler_of(const struct flight *flight)
@@ -94,8 +95,7 @@ static void log_end(const struct flight *flight, const char *outcome, const char
 {
         log_line(message ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
                  "job %s %s client=%s site=%s upstream=%s ms=%lld%s%s", flight->payer->id, outcome,
-                 flight->payer->client, flight->turn.purchase->host,
-                 flight->turn.account->config->name,
+                 flight->payer->client, flight->turn.purchase->host, flight->turn.account->name,
                  (long long)(clock_monotonic_ms() - flight->started_ms), message ? ": " : "",
                  message ? message : "");
 }
@@ -165,13 +165,13 @@ static void flight_return(struct flight *flight, enum store_charge charge, enum 
 
 void flight_log_trouble(const struct flight *flight, const struct answer *answer)
 {
-        const struct config_upstream *config = flight->turn.account->config;
+        const struct scheduler_turn *turn = &flight->turn;
 
         if (answer->detail[0])
-                log_warning("upstream %s: %s", config->name, answer->detail);
+                log_warning("upstream %s: %s", turn->account->name, answer->detail);
         if (answer->about_account)
-                log_error("upstream %s refuses the account of credential %s: %s", config->name,
-                          config->credential, answer->message);
+                log_error("upstream %s refuses the account of credential %s: %s",
+                          turn->account->name, turn->terms->credential_name, answer->message);
 }
 
 static enum breaker_result result_of(const struct answer *answer)
@@ -219,8 +219,8 @@ static bool tries_are_left(const struct flight *flight, enum scheduler_try tried
 static void on_turned_away(struct flight *flight, const struct answer *answer)
 {
         scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
-        log_debug("job %s turned away by %s: %s", flight->payer->id,
-                  flight->turn.account->config->name, answer->message);
+        log_debug("job %s turned away by %s: %s", flight->payer->id, flight->turn.account->name,
+                  answer->message);
         if (flight_time_left_ms(flight) == 0)
                 flight_fail(flight, JOB_FAILED, JOB_DEADLINE, STORE_CHARGE_NOT_CHARGED,
                             "limits.job_deadline passed before the upstream took the job; %s; the "
@@ -239,7 +239,7 @@ static void on_turned_away(struct flight *flight, const struct answer *answer)
 /* The account is refused, not the job, which goes to another account if there is one. */
 static void on_account_refused(struct flight *flight, const struct answer *answer)
 {
-        if (scheduler_has_other(scheduler_of(flight), flight->turn.account))
+        if (scheduler_has_other(scheduler_of(flight), &flight->turn))
                 flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, 0);
         else
                 flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_REJECTED, STORE_CHARGE_NOT_CHARGED,
@@ -328,6 +328,7 @@ static void flight_ask(struct flight *flight)
         const struct body *body = flight->turn.purchase->body;
         struct question question = {
                 .account = flight->turn.account,
+                .terms = flight->turn.terms,
                 .endpoint = UPSTREAM_SOLVE,
                 .body = body->data,
                 .body_len = body->len,
@@ -345,7 +346,7 @@ static void on_sending_stored(void *arg, int error)
         struct flight *flight = arg;
         struct forwarder *forwarder = flight->forwarder;
 
-        if (error < 0 || !scheduler_wants(scheduler_of(flight), flight->turn.purchase))
+        if (error < 0 || !scheduler_wants(scheduler_of(flight), &flight->turn))
                 flight_stay_unsent(flight, error < 0 ? STORE_RETRY_PAUSE_MS : 0);
         else if (too_late(flight)) /* storing took long */
                 flight_refuse_late(flight);
@@ -375,7 +376,7 @@ static void on_body_fetched(struct store_fetch *fetch, int error, struct body *b
         if (error == -ENOENT || error == -EBADMSG)
                 flight_refuse(flight, JOB_UPSTREAM_UNAVAILABLE,
                               "the job's body cannot be read from the store any more");
-        else if (error < 0 || !scheduler_wants(scheduler_of(flight), flight->turn.purchase))
+        else if (error < 0 || !scheduler_wants(scheduler_of(flight), &flight->turn))
                 flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
         else
                 flight_record(flight);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "engine/gateway.h"
 #include "upstream/account.h"
 #include "upstream/exchange.h"
 
@@ -39,8 +40,8 @@ static void schedule_poll(struct flight *flight, int64_t at_least_ms)
 {
         int64_t left_ms = flight_time_left_ms(flight);
 
-        flight->poll_delay_ms = next_delay_ms(flight->forwarder->setup.config, flight->polls++,
-                                              flight->poll_delay_ms);
+        flight->poll_delay_ms = next_delay_ms(gateway_config(flight->forwarder->setup.gateway),
+                                              flight->polls++, flight->poll_delay_ms);
         int64_t delay_ms = flight->poll_delay_ms;
         if (delay_ms < at_least_ms)
                 delay_ms = at_least_ms;
@@ -92,8 +93,10 @@ static void on_poll_timer(void *arg)
                 forwarder_kick(forwarder);
                 return;
         }
+        struct account_terms *terms = scheduler_terms(forwarder->setup.scheduler, &flight->turn);
         struct question question = {
                 .account = flight->turn.account,
+                .terms = terms,
                 .endpoint = UPSTREAM_STATUS,
                 .upstream_id = flight->upstream_id,
                 .timeout_ms = left_ms < POLL_TIMEOUT_MS ? left_ms : POLL_TIMEOUT_MS,
@@ -101,6 +104,7 @@ static void on_poll_timer(void *arg)
         if (exchange_start(forwarder->transfers, &question, on_status_answer, flight,
                            &flight->exchange) < 0)
                 schedule_poll(flight, 0);
+        account_terms_unref(terms);
 }
 
 void flight_follow(struct flight *flight, const struct answer *answer)
@@ -115,7 +119,7 @@ void flight_follow(struct flight *flight, const struct answer *answer)
         }
         flight->phase = FLIGHT_FOLLOWING;
         memcpy(flight->upstream_id, answer->upstream_id, sizeof flight->upstream_id);
-        log_debug("job %s accepted by %s", flight->payer->id, flight->turn.account->config->name);
+        log_debug("job %s accepted by %s", flight->payer->id, flight->turn.account->name);
         journal_accepted(&journal, flight->upstream_id);
         journal_drop_body(&journal);
         schedule_poll(flight, answer->retry_after_ms);
@@ -130,7 +134,7 @@ int flight_follow_again(struct flight *flight, const char *upstream_id)
                 return r;
         flight->phase = FLIGHT_FOLLOWING;
         (void)snprintf(flight->upstream_id, sizeof flight->upstream_id, "%s", upstream_id);
-        log_debug("job %s goes on at %s", flight->payer->id, flight->turn.account->config->name);
+        log_debug("job %s goes on at %s", flight->payer->id, flight->turn.account->name);
         loop_timer_start(flight->timer, 0, 0);
         return 0;
 }

@@ -20,8 +20,8 @@
 #include <stdint.h>
 
 struct body_pool;
-struct config;
 struct forwarder;
+struct gateway;
 struct loop;
 struct results;
 struct scheduler;
@@ -30,7 +30,7 @@ struct transfers;
 
 /* All of it outlives the forwarder. */
 struct forwarder_setup {
-        const struct config *config;
+        const struct gateway *gateway; /* which has the configuration in force */
         struct loop *loop;
         struct scheduler *scheduler;
         struct store *store; /* NULL: nothing is kept */

@@ -20,7 +20,6 @@
 #include "job/job.h"
 #include "job/results.h"
 #include "job/store.h"
-#include "upstream/account.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -30,31 +29,6 @@
 #include <utlist.h>
 
 #define STORE_PROBLEM_BYTES_MAX 256
-
-/* An eighth of the bodies' memory is for clients that have little of it. */
-#define SPARE_PART 8
-
-static void free_credentials(const struct config *config, struct credential **credentials)
-{
-        for (size_t i = 0; i < config->upstreams_count; i++)
-                credential_free(credentials[i]);
-}
-
-static int make_accounts(struct gateway *gateway, struct credential **credentials)
-{
-        const struct config *config = gateway->config;
-
-        gateway->accounts = calloc(config->upstreams_count, sizeof *gateway->accounts);
-        if (!gateway->accounts) {
-                free_credentials(config, credentials);
-                return -ENOMEM;
-        }
-        gateway->account_count = config->upstreams_count;
-        for (size_t i = 0; i < gateway->account_count; i++)
-                gateway->accounts[i] = (struct account){.config = &config->upstreams[i],
-                                                        .credential = credentials[i]};
-        return 0;
-}
 
 /* Jobs that nobody can ask for any more need not be on disk either. */
 static void on_forgotten(void *arg, const struct job *gone)
@@ -80,19 +54,8 @@ static void on_forgotten(void *arg, const struct job *gone)
         store_write(gateway->store, record);
 }
 
-/* Clients get the limits of the policy, and, where there are several, room for who has little. */
-static void apply_policy(struct gateway *gateway)
+static int make_scheduler(struct gateway *gateway, const struct config *config)
 {
-        bool shared = !policy_everyone(gateway->policy);
-
-        scheduler_apply(gateway->scheduler, gateway->policy);
-        atomic_store(&gateway->bodies.spare_bytes,
-                     shared ? gateway->bodies.max_bytes / SPARE_PART : 0);
-}
-
-static int make_scheduler(struct gateway *gateway)
-{
-        const struct config *config = gateway->config;
         struct results_setup results = {
                 .ttl_ms = config->results.ttl_ms,
                 .max_bytes = config->results.bytes,
@@ -106,9 +69,7 @@ static int make_scheduler(struct gateway *gateway)
         if (r < 0)
                 return r;
         struct scheduler_setup setup = {
-                .config = config,
-                .accounts = gateway->accounts,
-                .account_count = gateway->account_count,
+                .accounts = &gateway->accounts,
                 .results = gateway->results,
                 .store = gateway->store,
                 .charges = gateway->charges,
@@ -116,7 +77,7 @@ static int make_scheduler(struct gateway *gateway)
         };
         r = scheduler_new(&setup, &gateway->scheduler);
         if (r == 0)
-                apply_policy(gateway);
+                r = balances_new(&gateway->accounts, gateway->scheduler, &gateway->balances);
         return r;
 }
 
@@ -153,9 +114,11 @@ static int open_store(struct gateway *gateway, struct strbuf *problem)
                 .arg = gateway,
         };
 
-        if (gateway->config->durability == DURABILITY_NONE)
+        const struct config *config = gateway_config(gateway);
+
+        if (config->durability == DURABILITY_NONE)
                 return 0;
-        int r = store_open(gateway->config->state_directory, &gateway->store, problem);
+        int r = store_open(config->state_directory, &gateway->store, problem);
         if (r == 0)
                 store_set_audit(gateway->store, &audit);
         return r;
@@ -168,8 +131,34 @@ static int make_access(struct gateway *gateway)
 
         if (r == 0)
                 r = throttle_new(&gateway->throttle);
+        return r;
+}
+
+/* Takes up what the store has kept. */
+static int take_up(struct gateway *gateway, struct strbuf *problem)
+{
+        const struct recovery recovery = {
+                .store = gateway->store,
+                .config = gateway_config(gateway),
+                .policy = gateway->policy,
+                .clients = gateway->clients,
+                .scheduler = gateway->scheduler,
+                .charges = gateway->charges,
+        };
+
+        return gateway->store ? recover(&recovery, problem) : 0;
+}
+
+static int open_all(struct gateway *gateway, const struct config *config, struct strbuf *problem)
+{
+        int r = make_access(gateway);
+
+        if (r == 0) /* the store's lock comes first: it says that another daemon runs */
+                r = open_store(gateway, problem);
         if (r == 0)
-                r = policy_new(gateway->config, gateway->clients, &gateway->policy);
+                r = audit_open(config->audit.file, &gateway->audit, problem);
+        if (r == 0)
+                r = make_scheduler(gateway, config);
         return r;
 }
 
@@ -177,33 +166,18 @@ int gateway_new(const struct config *config, struct credential **credentials,
                 struct strbuf *problem, struct gateway **ret_gateway)
 {
         struct gateway *gateway = calloc(1, sizeof *gateway);
+        struct gateway_change *change = NULL;
 
-        if (!gateway) {
-                free_credentials(config, credentials);
+        if (!gateway)
                 return -ENOMEM;
-        }
-        gateway->config = config;
-        gateway->bodies.max_bytes = config->limits.queue_bytes;
-        gateway->bodies.body_max_bytes = config->limits.body_bytes;
-        int r = make_accounts(gateway, credentials);
+        atomic_init(&gateway->config, config);
+        int r = open_all(gateway, config, problem);
         if (r == 0)
-                r = make_access(gateway);
-        if (r == 0) /* the store's lock comes first: it says that another daemon runs */
-                r = open_store(gateway, problem);
-        if (r == 0)
-                r = audit_open(config->audit.file, &gateway->audit, problem);
-        if (r == 0)
-                r = make_scheduler(gateway);
-        if (r == 0)
-                r = balances_new(gateway->accounts, gateway->account_count, &gateway->balances);
-        if (r == 0 && gateway->store) {
-                const struct recovery recovery = {.store = gateway->store,
-                                                  .config = config,
-                                                  .policy = gateway->policy,
-                                                  .clients = gateway->clients,
-                                                  .scheduler = gateway->scheduler,
-                                                  .charges = gateway->charges};
-                r = recover(&recovery, problem);
+                r = gateway_prepare(gateway, config, credentials, problem, &change);
+        if (r == 0) {
+                gateway_apply(gateway, change);
+                gateway_change_free(change);
+                r = take_up(gateway, problem);
         }
         if (r < 0) {
                 gateway_free(gateway);
@@ -230,7 +204,7 @@ void gateway_free(struct gateway *gateway)
         if (lost > 0)
                 log_error("%zu records could not be written to %s; the jobs that they are about "
                           "go on from what was written before",
-                          lost, gateway->config->state_directory);
+                          lost, gateway_config(gateway)->state_directory);
         gateway->store = NULL;
         audit_close(gateway->audit); /* after the store, which gives it entries */
         balances_free(gateway->balances);
@@ -240,33 +214,11 @@ void gateway_free(struct gateway *gateway)
         policy_unref(gateway->policy);
         throttle_free(gateway->throttle);
         clients_free(gateway->clients);
-        for (size_t i = 0; i < gateway->account_count; i++)
-                credential_free(gateway->accounts[i].credential);
-        free(gateway->accounts);
+        accounts_done(&gateway->accounts);
         free(gateway);
 }
 
-/* ---- the policy ---- */
-
-int gateway_prepare(struct gateway *gateway, const struct config *config,
-                    struct policy **ret_policy)
-{
-        return policy_new(config, gateway->clients, ret_policy);
-}
-
-void gateway_apply(struct gateway *gateway, struct policy *policy)
-{
-        struct policy *before = gateway->policy;
-
-        gateway->policy = policy_ref(policy);
-        policy_unref(before);
-        apply_policy(gateway);
-}
-
-void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop)
-{
-        entry_cancel_unwanted(gateway->scheduler, loop);
-}
+/* ---- the parts ---- */
 
 struct policy *gateway_policy(struct gateway *gateway)
 {
@@ -311,12 +263,12 @@ static void watch_store(struct gateway *gateway)
                 return;
         gateway->store_sick = !healthy;
         if (healthy) {
-                log_info("store %s: written again", gateway->config->state_directory);
+                log_info("store %s: written again", gateway_config(gateway)->state_directory);
                 return;
         }
         store_problem(gateway->store, problem, sizeof problem);
         log_error("store %s cannot be written: %s; no job is taken or sent until it can",
-                  gateway->config->state_directory, problem);
+                  gateway_config(gateway)->state_directory, problem);
 }
 
 /* The same of the audit; one that is well may still be unable to begin a new file. */
@@ -330,12 +282,12 @@ static void watch_audit(struct gateway *gateway)
                 return;
         if (!healthy)
                 log_error("audit %s cannot be written: %s; no job is taken or sent until it can",
-                          gateway->config->audit.file, problem);
+                          gateway_config(gateway)->audit.file, problem);
         else if (problem[0] != '\0')
-                log_error("audit %s: %s; the old file is written on", gateway->config->audit.file,
-                          problem);
+                log_error("audit %s: %s; the old file is written on",
+                          gateway_config(gateway)->audit.file, problem);
         else
-                log_info("audit %s: well again", gateway->config->audit.file);
+                log_info("audit %s: well again", gateway_config(gateway)->audit.file);
         gateway->audit_sick = !healthy;
         (void)snprintf(gateway->audit_told, sizeof gateway->audit_told, "%s", problem);
 }
@@ -347,6 +299,7 @@ void gateway_tick(struct gateway *gateway, struct loop *loop)
         watch_store(gateway);
         watch_audit(gateway);
         entry_expire(gateway->scheduler, loop, now_ms);
+        scheduler_forget_retired(gateway->scheduler);
         results_sweep(gateway->results, now_ms);
 }
 
@@ -367,7 +320,7 @@ void gateway_give_up(struct gateway *gateway)
 struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct loop *loop)
 {
         return (struct forwarder_setup){
-                .config = gateway->config,
+                .gateway = gateway,
                 .loop = loop,
                 .scheduler = gateway->scheduler,
                 .store = gateway->store,
@@ -402,5 +355,5 @@ struct scheduler *gateway_scheduler(struct gateway *gateway)
 
 const struct config *gateway_config(const struct gateway *gateway)
 {
-        return gateway->config;
+        return atomic_load_explicit(&gateway->config, memory_order_acquire);
 }

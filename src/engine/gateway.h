@@ -60,9 +60,10 @@ struct gateway_told {
 };
 
 /*
- * Makes a gateway, with what the store has kept, and a policy by config. config must outlive it.
- * credentials has one for each upstream, in order; they are taken over, whether it succeeds or not.
- * On failure returns -errno, and writes to problem what strerror() could not tell.
+ * Makes a gateway, with what the store has kept. config is in force until gateway_apply() puts
+ * another in its place. credentials has one for each upstream, in order; those that are taken over
+ * become NULL, and the caller frees the others. On failure returns -errno, and writes to problem
+ * what strerror() could not tell.
  */
 int gateway_new(const struct config *config, struct credential **credentials,
                 struct strbuf *problem, struct gateway **ret_gateway);
@@ -115,15 +116,41 @@ enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct loop *loop
                                       char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /*
- * A reload, in steps. gateway_prepare() makes a policy by a configuration, which need not outlive
- * it, and returns 0 or -errno. gateway_apply() gives the clients its limits, before any server
- * judges by it: nobody enters without his. When every server does, gateway_cancel_unwanted()
- * cancels what waits and is not to be sent any more. The caller keeps his reference. Thread: main.
+ * A reload, in steps. gateway_prepare() makes all that can fail; config is what is to be in force,
+ * and credentials are taken over as by gateway_new(). gateway_apply() puts it in force: clients and
+ * accounts go by it, before any server judges by the new policy, so nobody enters without his
+ * limits. When every server does, gateway_cancel_unwanted() cancels what waits and is not to be
+ * sent any more. By then nobody uses the configuration that was in force before. Thread: main.
  */
+struct gateway_change;
+
 int gateway_prepare(struct gateway *gateway, const struct config *config,
-                    struct policy **ret_policy);
-void gateway_apply(struct gateway *gateway, struct policy *policy);
+                    struct credential **credentials, struct strbuf *problem,
+                    struct gateway_change **ret_change);
+void gateway_apply(struct gateway *gateway, struct gateway_change *change);
 void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop);
+
+/* Takes NULL, and what was applied too. */
+void gateway_change_free(struct gateway_change *change);
+
+/* Its policy, as long as the change lives. */
+struct policy *gateway_change_policy(const struct gateway_change *change);
+
+/* What is different about an upstream. */
+enum gateway_upstream_change {
+        GATEWAY_UPSTREAM_NEW, /* or back again */
+        GATEWAY_UPSTREAM_GONE,
+        GATEWAY_UPSTREAM_CREDENTIAL,
+        GATEWAY_UPSTREAM_PLACE,  /* url, api or ca */
+        GATEWAY_UPSTREAM_LIMITS, /* max_in_flight or priority */
+};
+#define GATEWAY_UPSTREAM_CHANGES (GATEWAY_UPSTREAM_LIMITS + 1)
+
+/* Names each; before the change is applied. Thread: main. */
+void gateway_change_each(const struct gateway *gateway, const struct gateway_change *change,
+                         void (*told)(void *arg, enum gateway_upstream_change what,
+                                      const char *name),
+                         void *arg);
 
 /* The policy that is in force: without a reference of its own. Thread: main. */
 struct policy *gateway_policy(struct gateway *gateway);
@@ -165,6 +192,9 @@ struct charges *gateway_charges(struct gateway *gateway);
 struct balances *gateway_balances(struct gateway *gateway);
 struct results *gateway_results(struct gateway *gateway);
 struct scheduler *gateway_scheduler(struct gateway *gateway);
+
+/* The configuration in force. A reload replaces it: neither the pointer nor one into it is to be
+ * kept beyond the event that asked. Thread: any that main tells of reloads. */
 const struct config *gateway_config(const struct gateway *gateway);
 
 #endif

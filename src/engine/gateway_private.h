@@ -6,23 +6,22 @@
 
 #include "engine/gateway.h"
 #include "job/body.h"
+#include "upstream/account.h"
 
 #include <stddef.h>
 
 #define AUDIT_PROBLEM_BYTES_MAX 256
 
-struct account;
 struct audit;
 struct store;
 
 struct gateway {
-        const struct config *config;
+        _Atomic(const struct config *) config; /* in force; main replaces it */
         struct clients *clients;
         struct policy *policy; /* a reference; main's */
         struct throttle *throttle;
         struct audit *audit;
-        struct account *accounts;
-        size_t account_count;
+        struct accounts accounts;
         struct results *results;
         struct store *store; /* NULL: nothing is kept */
         struct charges *charges;

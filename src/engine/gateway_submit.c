@@ -61,7 +61,7 @@ static enum gateway_verdict busy_verdict(const struct gateway *gateway, int erro
         default:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
                                "%d jobs wait already (limits.queue_jobs); send it again later",
-                               gateway->config->limits.queue_jobs);
+                               gateway_config(gateway)->limits.queue_jobs);
                 return GATEWAY_QUEUE_FULL;
         }
 }
@@ -69,7 +69,7 @@ static enum gateway_verdict busy_verdict(const struct gateway *gateway, int erro
 enum gateway_verdict gateway_body_verdict(const struct gateway *gateway, int error,
                                           char message[static GATEWAY_MESSAGE_BYTES_MAX])
 {
-        const struct config *config = gateway->config;
+        const struct config *config = gateway_config(gateway);
 
         switch (error) {
         case -EMSGSIZE:
@@ -116,7 +116,7 @@ enum gateway_verdict gateway_admit(struct gateway *gateway, struct client *clien
 static void explain_site(const struct gateway *gateway, const struct client *client,
                          enum policy_site verdict, const char *host, char *message)
 {
-        const char *file = gateway->config->file;
+        const char *file = gateway_config(gateway)->file;
 
         switch (verdict) {
         case POLICY_SITE_ALLOWED:
@@ -155,7 +155,7 @@ static enum gateway_verdict check_site(const struct gateway *gateway,
                                        const struct gateway_order *order, const char *site,
                                        struct gateway_told *told)
 {
-        const char *file = gateway->config->file;
+        const char *file = gateway_config(gateway)->file;
 
         if (!site) {
                 (void)snprintf(told->message, sizeof told->message,
@@ -205,7 +205,7 @@ static int identity_for(const struct gateway *gateway, const char *client,
 {
         struct digest digest;
 
-        if (gateway->config->results.share)
+        if (gateway_config(gateway)->results.share)
                 return 0;
         int r = digest_init(&digest);
         if (r < 0)
@@ -237,7 +237,7 @@ static int make_job(struct gateway *gateway, const struct gateway_order *order,
                 .key = order->key,
                 .key_digest = key_digest,
                 .created_wall_ms = now_ms,
-                .deadline_wall_ms = now_ms + gateway->config->limits.job_deadline_ms,
+                .deadline_wall_ms = now_ms + gateway_config(gateway)->limits.job_deadline_ms,
         };
         struct task_identity identity = task->identity;
         char *host_copy = strdup(host);
@@ -313,10 +313,11 @@ enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *f
 
         ret_told->host[0] = '\0';
         ret_told->retry_after_s = 0;
-        enum gateway_verdict verdict = task_verdict(
-                task_parse(body->data ? body->data : "", body->len,
-                           (unsigned)gateway->config->limits.images, &task, ret_told->message),
-                ret_told->message);
+        enum gateway_verdict verdict =
+                task_verdict(task_parse(body->data ? body->data : "", body->len,
+                                        (unsigned)gateway_config(gateway)->limits.images, &task,
+                                        ret_told->message),
+                             ret_told->message);
         if (verdict == GATEWAY_OK)
                 verdict = check_site(gateway, order, task.site, ret_told);
         if (verdict == GATEWAY_OK &&

@@ -101,7 +101,7 @@ static char *describe_charge_locked(const struct journal *about, enum store_char
                 .address = payer ? payer->address : NULL,
                 .site = purchase->host,
                 .job = payer ? payer->id : NULL,
-                .upstream = about->account->config->name,
+                .upstream = about->account->name,
                 .outcome = outcome,
                 .charge = charged ? AUDIT_CHARGED : AUDIT_UNKNOWN,
         };
@@ -132,7 +132,7 @@ static void settle_locked(const struct journal *about, enum store_charge charge)
                 return;
         const struct job *payer = payment_payer_locked(about->purchase);
         charges_add(scheduler->setup.charges, payer ? payer->client : CLIENT_LOCAL,
-                    about->account->config->name, charge == STORE_CHARGE_CHARGED,
+                    about->account->name, charge == STORE_CHARGE_CHARGED,
                     charge == STORE_CHARGE_UNKNOWN);
         payment_settle_locked(about->purchase);
 }
@@ -205,7 +205,7 @@ static struct store_record *step_record_locked(const struct journal *about, enum
         record->done = on_step_stored;
         record->arg = step;
         record->loop = about->loop;
-        record->upstream = about->account->config->name;
+        record->upstream = about->account->name;
         record->charge = charge;
         return record;
 }
@@ -236,7 +236,7 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
                 struct body *body = journal->purchase->body;
                 record->must = false;
                 /* A crash is to find what it takes to send it again. */
-                if (scheduler->setup.config->retry.on_unknown == ON_UNKNOWN_RETRY)
+                if (scheduler->config->retry.on_unknown == ON_UNKNOWN_RETRY)
                         record->body = body_ref(body);
                 record->charge_wall_ms = journal->purchase->sent_wall_ms;
                 (void)snprintf(record->charge_job, sizeof record->charge_job, "%s",
@@ -282,7 +282,7 @@ void journal_returned(const struct journal *journal, enum store_charge charge)
                 record->move = STORE_PURCHASE_MOVE;
                 record->purchase = purchase_ref(purchase);
                 record->state = JOB_QUEUED;
-                record->upstream = journal->account->config->name;
+                record->upstream = journal->account->name;
                 record->charge = charge;
                 record->audit = audit;
                 if (!purchase->body_stored)

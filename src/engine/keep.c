@@ -66,9 +66,9 @@ static void on_row_stored(struct store_record *record, int error, void *arg)
 static void add_purchase_locked(const struct scheduler *scheduler, struct purchase *purchase,
                                 struct store_record *record)
 {
-        bool may_be_sent_again = purchase->place != PURCHASE_IS_DONE &&
-                                 (!purchase->sent_stored ||
-                                  scheduler->setup.config->retry.on_unknown == ON_UNKNOWN_RETRY);
+        bool may_be_sent_again =
+                purchase->place != PURCHASE_IS_DONE &&
+                (!purchase->sent_stored || scheduler->config->retry.on_unknown == ON_UNKNOWN_RETRY);
 
         record->move = STORE_PURCHASE_ADD;
         record->purchase = purchase_ref(purchase);

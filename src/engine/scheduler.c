@@ -1,5 +1,5 @@
 /*
- * scheduler: see scheduler.h. This part has the queue and the accounts.
+ * scheduler: see scheduler.h. This part has the queue and the turns.
  */
 #include "engine/scheduler.h"
 
@@ -38,15 +38,7 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
                 return -ENOMEM;
         scheduler->setup = *setup;
         (void)pthread_mutex_init(&scheduler->mutex, NULL);
-        scheduler->queued_max = (size_t)setup->config->limits.queue_jobs;
-        scheduler->unfinished_max = scheduler->queued_max;
         budget_init(&scheduler->budget, clock_monotonic_ms());
-        for (size_t i = 0; i < setup->account_count; i++) {
-                struct account *account = &setup->accounts[i];
-                scheduler->unfinished_max += (size_t)account->config->max_in_flight;
-                breaker_init(&account->breaker, setup->config->retry.probe_ms,
-                             setup->config->retry.recheck_ms);
-        }
         *ret_scheduler = scheduler;
         return 0;
 }
@@ -95,25 +87,7 @@ void scheduler_free(struct scheduler *scheduler)
         free(scheduler);
 }
 
-/* ---- the accounts ---- */
-
-/* Whether an account may be used again by what is known now, if not at once. */
-static bool usable(const struct account *account, int64_t now_ms)
-{
-        return !account->breaker.out || account->breaker.probing ||
-               account->breaker.until_ms <= now_ms;
-}
-
-static bool any_usable_locked(const struct scheduler *scheduler)
-{
-        int64_t now_ms = clock_monotonic_ms();
-
-        for (size_t i = 0; i < scheduler->setup.account_count; i++) {
-                if (usable(&scheduler->setup.accounts[i], now_ms))
-                        return true;
-        }
-        return false;
-}
+/* ---- room ---- */
 
 /* Room under a ceiling that all share; who has few jobs finds some when others have taken all. */
 static bool has_room(const struct scheduler *scheduler, const struct client *client, size_t count,
@@ -146,7 +120,7 @@ int scheduler_check_locked(const struct scheduler *scheduler, const struct clien
                 return r;
         if (!has_room(scheduler, client, scheduler->queue.count, scheduler->queued_max))
                 return -ENOBUFS;
-        return any_usable_locked(scheduler) ? 0 : -EHOSTUNREACH;
+        return scheduler_any_usable_locked(scheduler) ? 0 : -EHOSTUNREACH;
 }
 
 int scheduler_check(struct scheduler *scheduler, const struct client *client)
@@ -155,52 +129,6 @@ int scheduler_check(struct scheduler *scheduler, const struct client *client)
         int r = scheduler_check_locked(scheduler, client);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return r;
-}
-
-/* Returns whether a is to be used before b. */
-static bool account_before(const struct account *a, const struct account *b)
-{
-        if (a->config->priority != b->config->priority)
-                return a->config->priority < b->config->priority;
-        return a->config->max_in_flight - a->in_flight > b->config->max_in_flight - b->in_flight;
-}
-
-/* *ret_again_ms is when one may become free by the passing of time alone. */
-static struct account *free_account_locked(const struct scheduler *scheduler, int64_t now_ms,
-                                           int64_t *ret_again_ms)
-{
-        struct account *best = NULL;
-
-        *ret_again_ms = INT64_MAX;
-        for (size_t i = 0; i < scheduler->setup.account_count; i++) {
-                struct account *account = &scheduler->setup.accounts[i];
-                int64_t again_ms = INT64_MAX;
-                if (account->in_flight >= account->config->max_in_flight)
-                        continue;
-                if (!breaker_allows(&account->breaker, now_ms, &again_ms)) {
-                        if (again_ms < *ret_again_ms)
-                                *ret_again_ms = again_ms;
-                        continue;
-                }
-                if (!best || account_before(account, best))
-                        best = account;
-        }
-        return best;
-}
-
-bool scheduler_has_other(struct scheduler *scheduler, const struct account *account)
-{
-        int64_t now_ms = clock_monotonic_ms();
-        bool other = false;
-
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        for (size_t i = 0; i < scheduler->setup.account_count; i++) {
-                const struct account *candidate = &scheduler->setup.accounts[i];
-                if (candidate != account && usable(candidate, now_ms))
-                        other = true;
-        }
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return other;
 }
 
 /* ---- taking turns ---- */
@@ -280,7 +208,7 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn
         if (!can_write(&scheduler->setup))
                 *ret_again_ms = now_ms + SICK_STORE_PAUSE_MS;
         else if (!scheduler->draining && scheduler->queue.count > 0)
-                account = free_account_locked(scheduler, now_ms, ret_again_ms);
+                account = scheduler_free_account_locked(scheduler, now_ms, ret_again_ms);
         if (account)
                 purchase =
                         pick_locked(scheduler, account->breaker.open, now_ms, &flow, ret_again_ms);
@@ -288,6 +216,8 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn
                 *ret_turn = (struct scheduler_turn){
                         .purchase = purchase,
                         .account = account,
+                        .terms = account_terms_ref(account->terms),
+                        .health = account->health,
                         .flow = flow,
                         .probe = breaker_begin(&account->breaker),
                 };
@@ -301,64 +231,30 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn
         return purchase != NULL;
 }
 
-static struct account *account_named(const struct scheduler *scheduler, const char *name)
-{
-        for (size_t i = 0; i < scheduler->setup.account_count; i++) {
-                struct account *account = &scheduler->setup.accounts[i];
-                if (strcmp(account->config->name, name) == 0)
-                        return account;
-        }
-        return NULL;
-}
-
 /* Their slots are taken already, even if there are fewer now than before the start. */
 bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn *ret_turn)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         struct purchase *purchase = scheduler->draining ? NULL : scheduler->accepted;
         if (purchase) {
-                struct account *account = account_named(scheduler, purchase->upstream);
+                struct account *account =
+                        accounts_find(scheduler->setup.accounts, purchase->upstream);
                 assert(account);
                 DL_DELETE2(scheduler->accepted, purchase, queue_prev, queue_next);
                 if (!purchase->payer)
                         payment_fix_locked(purchase, purchase->jobs);
                 occupy_locked(scheduler, account, purchase);
                 *ret_turn = (struct scheduler_turn){
-                        .purchase = purchase, .account = account, .flow = purchase->jobs->flow};
+                        .purchase = purchase,
+                        .account = account,
+                        .terms = account_terms_ref(account->terms),
+                        .health = account->health,
+                        .flow = purchase->jobs->flow,
+                };
                 ret_turn->flow->in_flight++;
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return purchase != NULL;
-}
-
-static void log_health(const struct account *account)
-{
-        const char *name = account->config->name;
-
-        if (account->breaker.out)
-                log_error("upstream %s is out: it refuses the account; a job is tried again in "
-                          "%lld s (retry.recheck), or after a restart",
-                          name, (long long)(account->breaker.pause_ms / 1000));
-        else if (account->breaker.open)
-                log_warning("upstream %s fails: jobs wait; one of them probes it every %lld ms "
-                            "(retry.probe)",
-                            name, (long long)account->breaker.pause_ms);
-        else
-                log_info("upstream %s is well again", name);
-}
-
-void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *turn,
-                    enum breaker_result result, int64_t retry_after_ms)
-{
-        struct account *account = turn->account;
-
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        bool out = account->breaker.out;
-        bool changed = breaker_end(&account->breaker, turn->probe, result, retry_after_ms,
-                                   clock_monotonic_ms());
-        if (changed || out != account->breaker.out)
-                log_health(account);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
 void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn *turn)
@@ -368,6 +264,7 @@ void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn 
         turn->account->in_flight--;
         queue_turn_over(turn->flow);
         (void)pthread_mutex_unlock(&scheduler->mutex);
+        account_terms_unref(turn->terms);
 }
 
 bool scheduler_reserve_again(struct scheduler *scheduler, struct purchase *purchase)
@@ -424,7 +321,7 @@ static void queue_again_locked(struct scheduler *scheduler, const struct schedul
         struct purchase *purchase = turn->purchase;
 
         if (turn->probe && tried != SCHEDULER_NOT_TRIED)
-                pause_ms = scheduler->setup.config->retry.probe_ms;
+                pause_ms = scheduler->config->retry.probe_ms;
         else if (turn->account->breaker.open && tried != SCHEDULER_NOT_TRIED)
                 pause_ms = 0;
         if (pause_ms > 0)
@@ -472,11 +369,12 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
         return taken;
 }
 
-bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase)
+bool scheduler_wants(struct scheduler *scheduler, const struct scheduler_turn *turn)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        bool wants = purchase->payer->attached && !scheduler->draining &&
-                     entry_wanted_locked(scheduler, purchase->payer);
+        bool wants = turn->purchase->payer->attached && !scheduler->draining &&
+                     !scheduler_is_outdated_locked(turn) &&
+                     entry_wanted_locked(scheduler, turn->purchase->payer);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return wants;
 }

@@ -10,8 +10,8 @@
  * afterwards on its own thread, until that has nothing more, and comes back when it says.
  *
  * Thread: any. While the mutex is held the results' and the store's are taken, and mailboxes.
- * Its parts: scheduler (queue and accounts), entry (jobs that come and go), keep (jobs whose ids
- * may leave), journal (a purchase's steps).
+ * Its parts: scheduler (queue and turns), scheduler_accounts, entry (jobs that come and go), keep
+ * (jobs whose ids may leave), journal (a purchase's steps).
  */
 #ifndef SOLVEGATE_ENGINE_SCHEDULER_H
 #define SOLVEGATE_ENGINE_SCHEDULER_H
@@ -24,6 +24,8 @@
 #include <stdint.h>
 
 struct account;
+struct account_terms;
+struct accounts;
 struct audit;
 struct body;
 struct charges;
@@ -41,16 +43,14 @@ struct store;
 
 /* All of it outlives the scheduler. */
 struct scheduler_setup {
-        const struct config *config;
-        struct account *accounts;
-        size_t account_count;
+        struct accounts *accounts;
         struct results *results;
         struct store *store; /* NULL: nothing is kept */
         struct charges *charges;
         struct audit *audit; /* NULL: there is none (in tests) */
 };
 
-/* Returns 0 or -ENOMEM. */
+/* It takes no jobs before scheduler_reconfigure(). Returns 0 or -ENOMEM. */
 int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_scheduler);
 
 /* Drops what is left in memory. Takes NULL. */
@@ -70,9 +70,11 @@ int scheduler_check(struct scheduler *scheduler, const struct client *client);
 struct scheduler_turn {
         struct purchase *purchase; /* with the queue's reference; its state is sending */
         struct account *account;
-        struct queue_flow *flow; /* of the client whose turn it is */
-        bool probe;              /* the breaker's */
-        bool retry;              /* it was turned away before */
+        struct account_terms *terms; /* a reference, until the slot is given back: how it is sent */
+        unsigned health;             /* the account's, when it was taken */
+        struct queue_flow *flow;     /* of the client whose turn it is */
+        bool probe;                  /* the breaker's */
+        bool retry;                  /* it was turned away before */
 };
 
 /*
@@ -86,11 +88,12 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn
 /* Takes a purchase that an upstream had accepted before the start, likewise. */
 bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn *ret_turn);
 
-/* The upstream has answered, or could not be asked; see breaker_end(). */
+/* The upstream has answered, or could not be asked; see breaker_end(). Says nothing about an
+ * account that a reload has changed meanwhile. */
 void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *turn,
                     enum breaker_result result, int64_t retry_after_ms);
 
-/* Gives back the slot, of the account and of the client. */
+/* Gives back the slot, of the account and of the client, and the turn's terms. */
 void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn *turn);
 
 /*
@@ -101,6 +104,25 @@ bool scheduler_reserve_again(struct scheduler *scheduler, struct purchase *purch
 
 /* Gives the clients the weights and limits of a policy; what is sent from now on goes by it. */
 void scheduler_apply(struct scheduler *scheduler, struct policy *policy);
+
+/* An upstream of the configuration. */
+struct scheduler_upstream {
+        struct account *account;
+        struct account_terms *terms; /* NULL: they stay as they are */
+        bool anew;                   /* what is known of its health is forgotten */
+};
+
+/*
+ * Puts a configuration in force, which lives as long as it is: limits, and the accounts, of which
+ * those that are not among the upstreams are retired. Takes over the references to their terms;
+ * those that were in force until now stand in their places then. Thread: main.
+ */
+void scheduler_reconfigure(struct scheduler *scheduler, const struct config *config,
+                           struct scheduler_upstream *upstreams, size_t count);
+
+/* A retired account that has nothing in flight any more is not told of from now on. Thread: main.
+ */
+void scheduler_forget_retired(struct scheduler *scheduler);
 
 /* What a client has used, and has under way. */
 struct scheduler_usage {
@@ -115,8 +137,21 @@ struct scheduler_usage {
 void scheduler_usage(struct scheduler *scheduler, struct client *client,
                      struct scheduler_usage *ret_usage, struct quota_figures *ret_figures);
 
-/* Whether another account than this may be used, now or later. */
-bool scheduler_has_other(struct scheduler *scheduler, const struct account *account);
+/* Whether another account than the turn's may be used, now or later; or the same, since a reload
+ * has changed it. */
+bool scheduler_has_other(struct scheduler *scheduler, const struct scheduler_turn *turn);
+
+/* The terms by which a turn's job is asked for: those of its account now, unless they are about
+ * another url; else its own. A reference. */
+struct account_terms *scheduler_terms(struct scheduler *scheduler,
+                                      const struct scheduler_turn *turn);
+
+/* The terms of an account, a reference; NULL: it is retired. */
+struct account_terms *scheduler_account_terms(struct scheduler *scheduler,
+                                              const struct account *account);
+
+/* The index of the first account by priority that is not retired. */
+size_t scheduler_first_account(struct scheduler *scheduler);
 
 /*
  * The flight of a purchase is over: it is final, or left as it is for the next start. Takes the
@@ -142,8 +177,8 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
                        int64_t pause_ms);
 
 /* Whether a purchase that was taken is to be sent: not if who pays has gone or a reload has taken
- * him off, nor at the stop. */
-bool scheduler_wants(struct scheduler *scheduler, const struct purchase *purchase);
+ * him off, or has changed the account, nor at the stop. */
+bool scheduler_wants(struct scheduler *scheduler, const struct scheduler_turn *turn);
 
 /* Keeps why a purchase was turned away, for who asks for a job that ends by its deadline. */
 void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchase,
@@ -186,13 +221,17 @@ void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *re
 
 /* The same of one account. */
 struct scheduler_account {
-        const char *name; /* lives as long as the configuration */
+        const char *name; /* lives as long as the process */
         int in_flight;
         bool open; /* its breaker: it gets probes only */
         bool out;  /* open because the account is refused */
+        bool retired;
 };
 
-/* The account with this index, from 0 on. Returns false behind the last. */
+/*
+ * The account with this index among those that are not gone, from 0 on. Returns false behind the
+ * last. Thread: main, for which they stay the same as long as it does not reload nor forget.
+ */
 bool scheduler_account(struct scheduler *scheduler, size_t index,
                        struct scheduler_account *ret_account);
 

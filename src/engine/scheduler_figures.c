@@ -5,7 +5,6 @@
 
 #include "access/clients.h"
 #include "access/policy.h"
-#include "config/config.h"
 #include "engine/scheduler_private.h"
 #include "upstream/account.h"
 
@@ -51,19 +50,30 @@ void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *re
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
+/* NULL: there are not so many. */
+static const struct account *shown_locked(const struct accounts *accounts, size_t index)
+{
+        for (size_t i = 0; i < accounts_count(accounts); i++) {
+                const struct account *account = accounts->items[i];
+                if (!account->gone && index-- == 0)
+                        return account;
+        }
+        return NULL;
+}
+
 bool scheduler_account(struct scheduler *scheduler, size_t index,
                        struct scheduler_account *ret_account)
 {
-        if (index >= scheduler->setup.account_count)
-                return false;
-        const struct account *account = &scheduler->setup.accounts[index];
         (void)pthread_mutex_lock(&scheduler->mutex);
-        *ret_account = (struct scheduler_account){
-                .name = account->config->name,
-                .in_flight = account->in_flight,
-                .open = account->breaker.open,
-                .out = account->breaker.out,
-        };
+        const struct account *account = shown_locked(scheduler->setup.accounts, index);
+        if (account)
+                *ret_account = (struct scheduler_account){
+                        .name = account->name,
+                        .in_flight = account->in_flight,
+                        .open = account->breaker.open,
+                        .out = account->breaker.out,
+                        .retired = account->retired,
+                };
         (void)pthread_mutex_unlock(&scheduler->mutex);
-        return true;
+        return account;
 }

@@ -18,10 +18,11 @@ struct policy;
 
 struct scheduler {
         struct scheduler_setup setup; /* immutable */
-        size_t queued_max;            /* immutable: purchases */
-        size_t unfinished_max;        /* immutable: jobs */
 
         pthread_mutex_t mutex;        /* guards all below */
+        const struct config *config;  /* in force; a reload replaces it */
+        size_t queued_max;            /* purchases */
+        size_t unfinished_max;        /* jobs */
         struct queue queue;           /* what waits */
         struct purchase *accepted;    /* from before the start, not followed yet (queue links) */
         struct purchase *by_identity; /* what can be joined */
@@ -49,6 +50,19 @@ int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct
 
 /* Posts idle when the time has come. */
 void scheduler_tell_idle_locked(struct scheduler *scheduler);
+
+/* ---- scheduler_accounts.c ---- */
+
+/* Whether any account may be used, now or soon. */
+bool scheduler_any_usable_locked(const struct scheduler *scheduler);
+
+/* The account that is to be sent the next job, or NULL; *ret_again_ms is when one may become free
+ * by the passing of time alone. */
+struct account *scheduler_free_account_locked(const struct scheduler *scheduler, int64_t now_ms,
+                                              int64_t *ret_again_ms);
+
+/* Whether a reload has replaced, since the turn was taken, whom its job would go to. */
+bool scheduler_is_outdated_locked(const struct scheduler_turn *turn);
 
 /* ---- entry.c ---- */
 

@@ -54,14 +54,15 @@ static bool arm(struct request *request)
 {
         struct server *server = request->server;
 
-        return balance_wait(balances_first(gateway_balances(server->gateway)),
-                            forwarder_transfers(server->forwarder), &request->waiter);
+        /* Which one is the first may be another after a reload. */
+        request->balance = balances_first(gateway_balances(server->gateway));
+        return balance_wait(request->balance, forwarder_transfers(server->forwarder),
+                            &request->waiter);
 }
 
 static bool disarm(struct request *request)
 {
-        return balance_unwait(balances_first(gateway_balances(request->server->gateway)),
-                              &request->waiter);
+        return balance_unwait(request->balance, &request->waiter);
 }
 
 static enum MHD_Result reply_balance(struct request *request)

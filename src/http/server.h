@@ -39,8 +39,8 @@ struct listener {
 
 /* What servers of one kind share. */
 struct server_shared {
-        _Atomic int connections; /* open now, on all of them */
-        int connections_max;     /* immutable */
+        _Atomic int connections;     /* open now, on all of them */
+        _Atomic int connections_max; /* a reload may change it */
 };
 
 /* Whom a server is for: which routes it has. */

@@ -17,6 +17,7 @@
 
 #include <microhttpd.h>
 
+struct balance;
 struct body;
 struct client;
 struct client_connection;
@@ -103,7 +104,8 @@ struct request {
         char site[SITE_HOST_BYTES_MAX]; /* of its job, for the audit; "" if not known */
 
         /* while held, and when it goes on after that */
-        struct job *job; /* a reference */
+        struct job *job;         /* a reference */
+        struct balance *balance; /* whose answer it waits for; valid while it does */
         struct waiter waiter;
         enum hold_for held_for;                  /* valid while held */
         struct request *held_prev, *held_next;   /* valid while held */

@@ -1,19 +1,104 @@
 /*
- * account: one upstream as configured, with its credential, what it has under way, and its health.
+ * account: an upstream that jobs are sent to, by its name.
+ *
+ * A struct account is made once for a name and lives as long as the process, whatever a reload does
+ * to the configuration: flights, records of the store and balances refer to it. What a reload
+ * replaces are its terms. One that a reload takes out is retired: it is sent nothing new, what it
+ * has goes on; when its name comes back it is not retired any more.
+ *
+ * Terms are immutable and shared by references, so what is under way goes on by those that it began
+ * with; the last reference wipes the credential. Thread: any who holds one.
  */
 #ifndef SOLVEGATE_UPSTREAM_ACCOUNT_H
 #define SOLVEGATE_UPSTREAM_ACCOUNT_H
 
 #include "upstream/breaker.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
 struct config_upstream;
 struct credential;
 
-struct account {
-        const struct config_upstream *config; /* lives as long as the configuration */
-        struct credential *credential;        /* owned; immutable */
-        int in_flight;          /* jobs sent and not final; guarded by the scheduler's mutex */
-        struct breaker breaker; /* guarded by the scheduler's mutex */
+/* ---- terms ---- */
+
+struct account_terms {
+        _Atomic unsigned references;
+        char *url;
+        int api;
+        char *ca; /* or NULL */
+        int max_in_flight;
+        int priority;
+        char *credential_name;
+        struct credential *credential; /* owned */
 };
+
+/*
+ * Makes terms by a configuration, which need not outlive them, with one reference. The credential
+ * is taken over, whether it succeeds or not. Returns 0 or -ENOMEM.
+ */
+int account_terms_new(const struct config_upstream *config, struct credential *credential,
+                      struct account_terms **ret_terms);
+
+struct account_terms *account_terms_ref(struct account_terms *terms);
+
+/* Takes NULL. */
+void account_terms_unref(struct account_terms *terms);
+
+/* In what two terms differ; 0: in nothing. */
+enum {
+        ACCOUNT_CREDENTIAL = 1, /* its name or its values, which are compared in constant time */
+        ACCOUNT_PLACE = 2,      /* url, api or ca */
+        ACCOUNT_LIMITS = 4,     /* max_in_flight or priority */
+};
+unsigned account_terms_compare(const struct account_terms *a, const struct account_terms *b);
+
+/* Whether a job that was taken under one can be asked for under the other. */
+bool account_terms_same_jobs(const struct account_terms *a, const struct account_terms *b);
+
+/* ---- accounts ---- */
+
+struct account {
+        char *name; /* immutable */
+
+        /* Guarded by the scheduler's mutex. Main alone replaces the terms, and retires, so it reads
+         * both without. */
+        struct account_terms *terms; /* a reference; NULL before it is first used */
+        bool retired;
+        bool gone;              /* retired, and had nothing in flight when main last looked */
+        unsigned health;        /* how often its breaker began anew */
+        int in_flight;          /* jobs sent and not final */
+        struct breaker breaker; /* counts since then */
+};
+
+/* Without terms, and retired. Returns 0 or -ENOMEM. */
+int account_new(const char *name, struct account **ret_account);
+
+/* Takes NULL. */
+void account_free(struct account *account);
+
+/* Names that upstreams may have in the life of one process; in a configuration there are 64. */
+#define ACCOUNTS_EVER_MAX 256
+
+/*
+ * All of them, in the order in which their names came. Items are only ever added, by main; who
+ * reads the count may read so many items without a lock.
+ */
+struct accounts {
+        struct account *items[ACCOUNTS_EVER_MAX];
+        _Atomic size_t count;
+};
+
+size_t accounts_count(const struct accounts *accounts);
+
+/* NULL: there is none of that name. */
+struct account *accounts_find(const struct accounts *accounts, const char *name);
+
+/* Takes the account over. Requires room. Thread: main. */
+void accounts_add(struct accounts *accounts, struct account *account);
+
+/* Frees all. */
+void accounts_done(struct accounts *accounts);
 
 #endif

@@ -4,7 +4,6 @@
 #include "upstream/exchange.h"
 
 #include "base/strbuf.h"
-#include "config/config.h"
 #include "config/credential.h"
 #include "upstream/account.h"
 #include "upstream/transfer.h"
@@ -17,7 +16,8 @@
 #define USER_AGENT "solvegate/" SOLVEGATE_VERSION
 
 struct exchange {
-        const struct account *account;
+        struct account *account;
+        struct account_terms *terms; /* a reference */
         enum upstream_endpoint endpoint;
         struct transfer *transfer;
         exchange_done_fn *done;
@@ -32,7 +32,7 @@ static void read_result(struct exchange *exchange, struct transfer_result *resul
         case TRANSFER_ANSWERED:
                 protocol_read(exchange->endpoint, result->http_code,
                               result->body ? result->body : "", result->body_len,
-                              exchange->account->credential, ret_answer);
+                              exchange->terms->credential, ret_answer);
                 if (result->retry_after_ms > 0)
                         ret_answer->retry_after_ms = result->retry_after_ms;
                 return;
@@ -47,6 +47,12 @@ static void read_result(struct exchange *exchange, struct transfer_result *resul
         (void)snprintf(ret_answer->detail, sizeof ret_answer->detail, "%s", result->detail);
 }
 
+static void exchange_free(struct exchange *exchange)
+{
+        account_terms_unref(exchange->terms);
+        free(exchange);
+}
+
 static void on_transfer_done(struct transfer_result *result, void *arg)
 {
         struct exchange *exchange = arg;
@@ -55,32 +61,32 @@ static void on_transfer_done(struct transfer_result *result, void *arg)
         struct answer answer;
 
         read_result(exchange, result, &answer);
-        free(exchange);
+        exchange_free(exchange);
         done(&answer, done_arg);
 }
 
 static int start_transfer(struct transfers *transfers, const struct question *question,
                           struct exchange *exchange)
 {
-        const struct config_upstream *config = question->account->config;
-        const struct credential *credential = question->account->credential;
+        const struct account_terms *terms = question->terms;
+        const struct credential *credential = terms->credential;
         struct transfer_header headers[5] = {{"User-Agent", USER_AGENT}};
         struct strbuf url;
         size_t n = 1;
 
         headers[n++] = (struct transfer_header){"apikey", credential_apikey(credential)};
-        if (protocol_sends_uid(config->api) && credential_uid(credential)[0])
+        if (protocol_sends_uid(terms->api) && credential_uid(credential)[0])
                 headers[n++] = (struct transfer_header){"uid", credential_uid(credential)};
         if (question->body)
                 headers[n++] = (struct transfer_header){"Content-Type", "application/json"};
 
         strbuf_init(&url, UPSTREAM_URL_BYTES_MAX);
-        int r = protocol_url(config->url, config->api, question->endpoint, question->upstream_id,
+        int r = protocol_url(terms->url, terms->api, question->endpoint, question->upstream_id,
                              &url);
         if (r == 0) {
                 struct transfer_request request = {
                         .url = url.data,
-                        .ca = config->ca,
+                        .ca = terms->ca,
                         .headers = headers,
                         .body = question->body,
                         .body_len = question->body_len,
@@ -102,12 +108,13 @@ int exchange_start(struct transfers *transfers, const struct question *question,
         if (!exchange)
                 return -ENOMEM;
         exchange->account = question->account;
+        exchange->terms = account_terms_ref(question->terms);
         exchange->endpoint = question->endpoint;
         exchange->done = done;
         exchange->arg = arg;
         int r = start_transfer(transfers, question, exchange);
         if (r < 0) {
-                free(exchange);
+                exchange_free(exchange);
                 return r;
         }
         *ret_exchange = exchange;
@@ -119,6 +126,6 @@ bool exchange_cancel(struct exchange *exchange)
         if (!exchange)
                 return false;
         enum transfer_end end = transfer_cancel(exchange->transfer);
-        free(exchange);
+        exchange_free(exchange);
         return end != TRANSFER_NOT_SENT;
 }

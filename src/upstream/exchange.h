@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 struct account;
+struct account_terms;
 struct exchange;
 struct transfers;
 
@@ -21,7 +22,8 @@ struct transfers;
 typedef void exchange_done_fn(struct answer *answer, void *arg);
 
 struct question {
-        const struct account *account;
+        struct account *account;
+        struct account_terms *terms; /* by which it is asked; the exchange takes a reference */
         enum upstream_endpoint endpoint;
         const char *upstream_id; /* UPSTREAM_STATUS */
         const char *body;        /* UPSTREAM_SOLVE; must outlive the exchange */

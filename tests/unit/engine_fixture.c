@@ -14,6 +14,7 @@
 int make_engine(void **state)
 {
         static char names[ACCOUNTS_MAX][8] = {"first", "second", "third"};
+        static char url[] = "https://up", credential[] = "c";
         const struct results_setup setup = {.ttl_ms = LONG_MS, .max_bytes = 1 << 20};
         struct fixture *f = calloc(1, sizeof *f);
 
@@ -25,8 +26,11 @@ int make_engine(void **state)
         f->config.retry.probe_ms = LONG_MS;
         f->config.retry.recheck_ms = LONG_MS;
         for (size_t i = 0; i < ACCOUNTS_MAX; i++) {
-                f->upstreams[i] = (struct config_upstream){.name = names[i], .max_in_flight = 2};
-                f->accounts[i].config = &f->upstreams[i];
+                f->upstreams[i] = (struct config_upstream){.name = names[i],
+                                                           .url = url,
+                                                           .api = 1,
+                                                           .credential = credential,
+                                                           .max_in_flight = 2};
         }
         *state = f;
         return 0;
@@ -36,9 +40,12 @@ int free_engine(void **state)
 {
         struct fixture *f = *state;
 
-        for (size_t i = 0; i < f->flying_count; i++)
-                scheduler_land(f->scheduler, f->flying[i]);
+        for (size_t i = 0; i < f->flying_count; i++) {
+                scheduler_release(f->scheduler, &f->flying[i]);
+                scheduler_land(f->scheduler, f->flying[i].purchase);
+        }
         scheduler_free(f->scheduler);
+        accounts_done(&f->accounts);
         results_free(f->results);
         charges_free(f->charges);
         for (size_t i = 0; i < f->job_count; i++)
@@ -52,14 +59,34 @@ int free_engine(void **state)
 void open_scheduler(struct fixture *f, size_t accounts)
 {
         const struct scheduler_setup setup = {
-                .config = &f->config,
-                .accounts = f->accounts,
-                .account_count = accounts,
+                .accounts = &f->accounts,
                 .results = f->results,
                 .charges = f->charges,
         };
 
         assert_int_equal(scheduler_new(&setup, &f->scheduler), 0);
+        for (size_t i = 0; i < accounts; i++) {
+                assert_int_equal(account_new(f->upstreams[i].name, &f->account[i]), 0);
+                accounts_add(&f->accounts, f->account[i]);
+        }
+        reconfigure(f, accounts);
+}
+
+void reconfigure(struct fixture *f, size_t accounts)
+{
+        struct scheduler_upstream upstreams[ACCOUNTS_MAX] = {0};
+
+        for (size_t i = 0; i < accounts; i++) {
+                struct account *account = f->account[i];
+                struct scheduler_upstream *upstream = &upstreams[i];
+                upstream->account = account;
+                assert_int_equal(account_terms_new(&f->upstreams[i], NULL, &upstream->terms), 0);
+                upstream->anew = account->retired ||
+                                 !account_terms_same_jobs(account->terms, upstream->terms);
+        }
+        scheduler_reconfigure(f->scheduler, &f->config, upstreams, accounts);
+        for (size_t i = 0; i < accounts; i++)
+                account_terms_unref(upstreams[i].terms);
 }
 
 /* ---- jobs ---- */
@@ -164,7 +191,7 @@ struct scheduler_turn take(struct fixture *f, const struct job *job)
 
         assert_true(scheduler_take(f->scheduler, &turn, &again_ms));
         assert_true(f->flying_count < JOBS_MAX);
-        f->flying[f->flying_count++] = turn.purchase;
+        f->flying[f->flying_count++] = turn;
         assert_ptr_equal(turn.purchase, job->purchase);
         const struct journal journal = journal_of(f, &turn);
         assert_int_equal(journal_sending(&journal, on_sending, NULL), 0);
@@ -184,7 +211,7 @@ int64_t take_nothing(struct fixture *f)
 static void forget_flying(struct fixture *f, const struct purchase *purchase)
 {
         for (size_t i = 0; i < f->flying_count; i++) {
-                if (f->flying[i] == purchase) {
+                if (f->flying[i].purchase == purchase) {
                         f->flying[i] = f->flying[--f->flying_count];
                         return;
                 }

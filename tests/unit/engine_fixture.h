@@ -33,7 +33,8 @@
 struct fixture {
         struct config config;                           /* to be changed before open_scheduler() */
         struct config_upstream upstreams[ACCOUNTS_MAX]; /* likewise; 2 slots each */
-        struct account accounts[ACCOUNTS_MAX];
+        struct accounts accounts;                       /* made by open_scheduler() */
+        struct account *account[ACCOUNTS_MAX];          /* the same */
         struct loop *loop;
         struct results *results;
         struct charges *charges;
@@ -43,7 +44,7 @@ struct fixture {
         enum quota_verdict refused; /* of the last order */
         struct job *jobs[JOBS_MAX]; /* references to all that were submitted */
         size_t job_count;
-        struct purchase *flying[JOBS_MAX]; /* taken, and neither ended nor given back */
+        struct scheduler_turn flying[JOBS_MAX]; /* taken, and neither ended nor given back */
         size_t flying_count;
 };
 
@@ -55,6 +56,10 @@ int free_engine(void **state);
 
 /* Makes the scheduler, with so many accounts. */
 void open_scheduler(struct fixture *f, size_t accounts);
+
+/* Puts another configuration in force, in which there are so many of the upstreams, from the first
+ * one on. */
+void reconfigure(struct fixture *f, size_t accounts);
 
 /* A job as a client orders it. Two orders with the same task are identical. */
 struct order {

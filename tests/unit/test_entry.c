@@ -238,7 +238,7 @@ static void a_job_that_could_not_be_kept_is_not_sent_though_its_turn_had_come(vo
         struct scheduler_turn turn = take(f, job);
         assert_true(entry_withdraw(f->scheduler, f->loop, job));
         assert_false(is_known(f, job));
-        assert_false(scheduler_wants(f->scheduler, turn.purchase));
+        assert_false(scheduler_wants(f->scheduler, &turn));
         (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
         (void)take_nothing(f);
 }
@@ -385,15 +385,15 @@ static void what_was_accepted_before_the_start_is_followed_at_its_account(void *
         struct job *job = restore(f, purchase, NULL);
         (void)take_nothing(f); /* it is not sent again */
         assert_true(scheduler_take_accepted(f->scheduler, &turn));
-        f->flying[f->flying_count++] = turn.purchase;
+        f->flying[f->flying_count++] = turn;
         assert_ptr_equal(turn.purchase, purchase);
-        assert_ptr_equal(turn.account, &f->accounts[1]);
+        assert_ptr_equal(turn.account, f->account[1]);
         assert_int_equal(turn.account->in_flight, 1);
         assert_false(scheduler_take_accepted(f->scheduler, &turn));
         assert_int_equal(state_of(f, submit(f, "a")), JOB_ACCEPTED);
         solve_turn(f, &turn);
         assert_int_equal(state_of(f, job), JOB_SOLVED);
-        assert_int_equal(f->accounts[1].in_flight, 0);
+        assert_int_equal(f->account[1]->in_flight, 0);
 }
 
 static void what_was_solved_before_the_start_answers_for_its_identity(void **state)

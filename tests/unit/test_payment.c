@@ -272,12 +272,12 @@ static void a_payer_that_is_withdrawn_in_flight_is_followed_by_the_next_one(void
         struct job *other = order_of(f, "second", "a");
         struct scheduler_turn turn = take(f, payer);
         assert_true(entry_withdraw(f->scheduler, f->loop, payer));
-        assert_false(scheduler_wants(f->scheduler, turn.purchase));
+        assert_false(scheduler_wants(f->scheduler, &turn));
         assert_true(give_back(f, &turn, SCHEDULER_NOT_TRIED, 0));
         expect(f, "first", 0, 0);
         expect(f, "second", 0, 1);
         turn = take(f, other);
-        assert_true(scheduler_wants(f->scheduler, turn.purchase));
+        assert_true(scheduler_wants(f->scheduler, &turn));
         solve_turn(f, &turn);
         expect(f, "second", 1, 0);
 }

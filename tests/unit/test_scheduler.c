@@ -16,7 +16,7 @@ static void jobs_go_in_the_order_they_came_and_never_above_max_in_flight(void **
         open_scheduler(f, 1);
         struct job *a = submit(f, "a"), *b = submit(f, "b"), *c = submit(f, "c");
         struct scheduler_turn first = take(f, a);
-        assert_ptr_equal(first.account, &f->accounts[0]);
+        assert_ptr_equal(first.account, f->account[0]);
         assert_false(first.probe);
         assert_int_equal(state_of(f, a), JOB_SENDING);
         (void)take(f, b);
@@ -69,7 +69,7 @@ static void accounts_are_used_by_priority_and_then_by_free_slots(void **state)
         open_scheduler(f, 3);
         struct job *jobs[] = {submit(f, "a"), submit(f, "b"), submit(f, "c"), submit(f, "d")};
         for (size_t i = 0; i < 4; i++)
-                assert_ptr_equal(take(f, jobs[i]).account, &f->accounts[accounts[i]]);
+                assert_ptr_equal(take(f, jobs[i]).account, f->account[accounts[i]]);
 }
 
 /* ---- coming back ---- */
@@ -137,7 +137,7 @@ static int retries_of(struct fixture *f, int purchases, int64_t pause_ms)
         while (clock_monotonic_ms() < paused_ms)
                 ; /* a millisecond at most */
         while (scheduler_take(f->scheduler, &turn, &again_ms)) {
-                f->flying[f->flying_count++] = turn.purchase;
+                f->flying[f->flying_count++] = turn;
                 taken++;
         }
         assert_true(again_ms > paused_ms && again_ms < paused_ms + LONG_MS);
@@ -240,8 +240,8 @@ static void a_refused_account_takes_no_jobs_as_long_as_there_is_no_other(void **
         struct scheduler_turn first = take(f, a), second = take(f, b);
         assert_ptr_not_equal(first.account, second.account);
         scheduler_note(f->scheduler, &first, BREAKER_REFUSED, 0);
-        assert_true(scheduler_has_other(f->scheduler, first.account));
-        assert_false(scheduler_has_other(f->scheduler, second.account));
+        assert_true(scheduler_has_other(f->scheduler, &first));
+        assert_false(scheduler_has_other(f->scheduler, &second));
         assert_int_equal(scheduler_check(f->scheduler, NULL), 0);
         (void)give_back(f, &first, SCHEDULER_NOT_TRIED, 0);
         assert_ptr_equal(take(f, a).account, second.account);

@@ -1,0 +1,146 @@
+/*
+ * account: see account.h.
+ */
+#include "upstream/account.h"
+
+#include "config/config.h"
+#include "config/credential.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- terms ---- */
+
+static void terms_free(struct account_terms *terms)
+{
+        credential_free(terms->credential);
+        free(terms->url);
+        free(terms->ca);
+        free(terms->credential_name);
+        free(terms);
+}
+
+int account_terms_new(const struct config_upstream *config, struct credential *credential,
+                      struct account_terms **ret_terms)
+{
+        struct account_terms *terms = calloc(1, sizeof *terms);
+
+        if (!terms) {
+                credential_free(credential);
+                return -ENOMEM;
+        }
+        atomic_init(&terms->references, 1);
+        terms->credential = credential;
+        terms->api = config->api;
+        terms->max_in_flight = config->max_in_flight;
+        terms->priority = config->priority;
+        terms->url = strdup(config->url);
+        terms->ca = config->ca ? strdup(config->ca) : NULL;
+        terms->credential_name = strdup(config->credential);
+        if (!terms->url || !terms->credential_name || (config->ca && !terms->ca)) {
+                terms_free(terms);
+                return -ENOMEM;
+        }
+        *ret_terms = terms;
+        return 0;
+}
+
+struct account_terms *account_terms_ref(struct account_terms *terms)
+{
+        (void)atomic_fetch_add_explicit(&terms->references, 1, memory_order_relaxed);
+        return terms;
+}
+
+void account_terms_unref(struct account_terms *terms)
+{
+        if (terms && atomic_fetch_sub_explicit(&terms->references, 1, memory_order_acq_rel) == 1)
+                terms_free(terms);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+        return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool account_terms_same_jobs(const struct account_terms *a, const struct account_terms *b)
+{
+        return a->api == b->api && same_text(a->url, b->url);
+}
+
+unsigned account_terms_compare(const struct account_terms *a, const struct account_terms *b)
+{
+        unsigned differ = 0;
+
+        if (!same_text(a->credential_name, b->credential_name) ||
+            !credential_equal(a->credential, b->credential))
+                differ |= ACCOUNT_CREDENTIAL;
+        if (!account_terms_same_jobs(a, b) || !same_text(a->ca, b->ca))
+                differ |= ACCOUNT_PLACE;
+        if (a->max_in_flight != b->max_in_flight || a->priority != b->priority)
+                differ |= ACCOUNT_LIMITS;
+        return differ;
+}
+
+/* ---- accounts ---- */
+
+int account_new(const char *name, struct account **ret_account)
+{
+        struct account *account = calloc(1, sizeof *account);
+
+        if (!account)
+                return -ENOMEM;
+        account->retired = true;
+        account->gone = true;
+        account->name = strdup(name);
+        if (!account->name) {
+                free(account);
+                return -ENOMEM;
+        }
+        *ret_account = account;
+        return 0;
+}
+
+void account_free(struct account *account)
+{
+        if (!account)
+                return;
+        account_terms_unref(account->terms);
+        free(account->name);
+        free(account);
+}
+
+size_t accounts_count(const struct accounts *accounts)
+{
+        return atomic_load_explicit(&accounts->count, memory_order_acquire);
+}
+
+struct account *accounts_find(const struct accounts *accounts, const char *name)
+{
+        size_t count = accounts_count(accounts);
+
+        for (size_t i = 0; i < count; i++) {
+                if (strcmp(accounts->items[i]->name, name) == 0)
+                        return accounts->items[i];
+        }
+        return NULL;
+}
+
+void accounts_add(struct accounts *accounts, struct account *account)
+{
+        size_t count = accounts_count(accounts);
+
+        assert(count < ACCOUNTS_EVER_MAX);
+        accounts->items[count] = account;
+        atomic_store_explicit(&accounts->count, count + 1, memory_order_release);
+}
+
+void accounts_done(struct accounts *accounts)
+{
+        size_t count = accounts_count(accounts);
+
+        for (size_t i = 0; i < count; i++)
+                account_free(accounts->items[i]);
+        atomic_store_explicit(&accounts->count, 0, memory_order_relaxed);
+}
