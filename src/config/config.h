@@ -54,6 +54,8 @@ struct config_sites {
         size_t count;
 };
 
+#define CONFIG_CONNECTIONS_MAX 1000000 /* the most that limits.connections may be */
+
 #define CONFIG_CLIENT_LOCAL "local" /* everyone, as long as there are no clients */
 
 /* How to mend a token_sha256 that is none. */

@@ -29,6 +29,7 @@ struct worker {
         struct server **servers; /* one for each listener */
         struct loop_timer *finish_timer;
         struct loop_timer *balance_timer; /* of the first worker; else it is not started */
+        int64_t balance_ms;               /* how often it ticks */
         int finish_ticks;
         pthread_t thread;
         bool started;
@@ -45,13 +46,22 @@ static size_t requests(const struct worker *worker)
         return sum;
 }
 
-static void on_begin(struct mail *mail)
+/* One of the workers asks; from the start on, and by another rhythm after a reload has changed it.
+ */
+static void set_balance_timer(struct worker *worker)
 {
-        const struct worker *worker = ((struct told *)mail)->worker;
         int64_t balance_ms = gateway_config(worker->setup.gateway)->poll.balance_ms;
 
-        if (worker->setup.index == 0)
-                loop_timer_start(worker->balance_timer, balance_ms, balance_ms);
+        if (worker->setup.index != 0 || balance_ms == worker->balance_ms)
+                return;
+        worker->balance_ms = balance_ms;
+        loop_timer_start(worker->balance_timer, balance_ms, balance_ms);
+}
+
+static void on_begin(struct mail *mail)
+{
+        struct worker *worker = ((struct told *)mail)->worker;
+        set_balance_timer(worker);
         forwarder_kick(worker->forwarder);
 }
 
@@ -70,6 +80,7 @@ static void on_reload(struct mail *mail)
 
         for (size_t i = 0; i < worker->setup.listener_count; i++)
                 server_reload(worker->servers[i], news->policy, news->identities[i]);
+        set_balance_timer(worker);
         loop_post(worker->setup.main_loop, &worker->reloaded.mail);
 }
 

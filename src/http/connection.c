@@ -2,8 +2,9 @@
  * connection: the connections of a server, and how long each may take.
  *
  * libmicrohttpd's own time-out measures inactivity, so a client that drips a byte a second is
- * never cut. Here each phase has an absolute deadline. All deadlines of one phase are equally long,
- * so a list for each phase, in the order of entering, is sorted; one timer looks at their heads.
+ * never cut. Here each phase has an absolute deadline. There is a list for each phase, sorted by
+ * deadline, and one timer looks at their heads. All deadlines of one phase are equally long, but
+ * for a while after a reload has shortened them, so each new one belongs at the end, or near it.
  */
 #include "http/reply.h"
 #include "http/server_private.h"
@@ -77,6 +78,20 @@ static void leave_phase(struct client_connection *connection)
         connection->phase = CONNECTION_BUSY;
 }
 
+/* Those that entered before a reload may have later deadlines. */
+static void await(struct connection_table *table, struct client_connection *connection)
+{
+        struct client_connection **list = &table->awaited[connection->phase];
+        struct client_connection *before = *list ? (*list)->prev : NULL; /* the last */
+
+        while (before && before->deadline_ms > connection->deadline_ms)
+                before = before == *list ? NULL : before->prev;
+        if (before)
+                DL_APPEND_ELEM(*list, before, connection);
+        else
+                DL_PREPEND(*list, connection);
+}
+
 void connection_enter(struct client_connection *connection, enum connection_phase phase)
 {
         struct connection_table *table = connection->table;
@@ -86,7 +101,7 @@ void connection_enter(struct client_connection *connection, enum connection_phas
                 return;
         connection->phase = phase;
         connection->deadline_ms = clock_monotonic_ms() + phase_limit_ms(table, phase);
-        DL_APPEND(table->awaited[phase], connection);
+        await(table, connection);
         if (!table->ticking) {
                 loop_timer_start(table->timer, TICK_MS, TICK_MS);
                 table->ticking = true;
@@ -238,7 +253,7 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         const union MHD_ConnectionInfo *info =
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         struct client_connection *connection = calloc(1, sizeof *connection);
-        int max = server->shared->connections_max;
+        int max = atomic_load(&server->shared->connections_max);
         int before = atomic_fetch_add(&server->shared->connections, 1);
         int fd = info ? info->connect_fd : -1;
 
@@ -252,6 +267,9 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         connection->fd = fd;
         connection->over_limit = before >= max;
         connection->phase = CONNECTION_BUSY;
+        if (server->inactivity_s != server->inactivity_first_s)
+                (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
+                                                server->inactivity_s);
         if (server->identity)
                 begin_handshake(connection, server->identity);
         /* Without a watch, for want of memory, its deadlines remain. */

@@ -203,7 +203,7 @@ static void check_capacity(struct request *request)
                 request_refuse(request, 503, "too_many_connections",
                                "%d connections are open already, as many as may be%s; try again "
                                "later",
-                               request->server->shared->connections_max,
+                               atomic_load(&request->server->shared->connections_max),
                                request->server->kind == SERVER_FOR_TOOLS ? " (limits.connections)"
                                                                          : "");
         if (request->server->closed)

@@ -203,8 +203,8 @@ static unsigned inactivity_s(const struct config *config)
 
 static struct MHD_Daemon *start_daemon(struct server *server, int socket)
 {
-        const intptr_t connections =
-                server->shared->connections_max + SERVER_CONNECTIONS_BEYOND_LIMIT;
+        /* Ours counts, which a reload may change; libmicrohttpd's cannot. */
+        const intptr_t connections = CONFIG_CONNECTIONS_MAX + SERVER_CONNECTIONS_BEYOND_LIMIT;
         struct MHD_OptionItem options[] = {
                 /* First, so that it is heard of in what follows. */
                 {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, server},
@@ -245,6 +245,7 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         server->policy = policy_ref(setup->policy);
         server->identity = setup->identity ? tls_identity_ref(setup->identity) : NULL;
         server->inactivity_s = inactivity_s(gateway_config(setup->gateway));
+        server->inactivity_first_s = server->inactivity_s;
         int r = connection_table_new(server, &server->connections);
         if (r == 0) {
                 int *socket = &setup->listener->sockets[setup->socket_index];
@@ -269,6 +270,7 @@ void server_reload(struct server *server, struct policy *policy, struct tls_iden
         assert(!identity == !old_identity);
         server->policy = policy_ref(policy);
         server->identity = identity ? tls_identity_ref(identity) : NULL;
+        server->inactivity_s = inactivity_s(gateway_config(server->gateway));
         policy_unref(old_policy);
         tls_identity_unref(old_identity);
         request_revoke_all(server);

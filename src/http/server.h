@@ -76,9 +76,10 @@ struct server_setup {
 int server_new(const struct server_setup *setup, struct server **ret_server);
 
 /*
- * A reload: takes references to both. New requests are judged by the new policy, new handshakes use
- * the new identity. A request whose token is no client's any more is answered with 401, also where
- * it is held. The identity must be NULL where it was. Thread: the loop's.
+ * A reload: takes references to both, and goes by the configuration that is in force. New requests
+ * are judged by the new policy, new handshakes use the new identity. A request whose token is no
+ * client's any more is answered with 401, also where it is held. The identity must be NULL where it
+ * was. Thread: the loop's.
  */
 void server_reload(struct server *server, struct policy *policy, struct tls_identity *identity);
 

@@ -43,14 +43,15 @@ struct server {
         struct server_turn *turn; /* the handles that drive the daemon */
         struct connection_table *connections;
         size_t requests;
-        struct request *held;      /* requests whose connection is suspended */
-        bool finishing;            /* no request is held for an answer any more */
-        bool closed;               /* every request is refused */
-        unsigned inactivity_s;     /* libmicrohttpd's own time-out; the deadlines come first */
-        int refusals;              /* since that moment: */
-        int64_t refusals_since_ms; /* monotonic */
-        int64_t warn_again_ms;     /* no warning about connections before this moment */
-        bool again;                /* MHD_run() is needed, though its descriptor may not say so */
+        struct request *held;        /* requests whose connection is suspended */
+        bool finishing;              /* no request is held for an answer any more */
+        bool closed;                 /* every request is refused */
+        unsigned inactivity_s;       /* libmicrohttpd's own time-out; the deadlines come first */
+        unsigned inactivity_first_s; /* the one its daemon was started with */
+        int refusals;                /* since that moment: */
+        int64_t refusals_since_ms;   /* monotonic */
+        int64_t warn_again_ms;       /* no warning about connections before this moment */
+        bool again;                  /* MHD_run() is needed, though its descriptor may not say so */
 };
 
 enum request_phase {

@@ -298,7 +298,7 @@ static void the_document_names_the_keys_that_a_reload_changes_and_no_other(void 
         for (const char *row = section; (row = strstr(row, "\n| `")) != NULL; row++)
                 rows++;
         assert_int_equal(check_reloads(config_keys, "", section), rows);
-        assert_int_equal(rows, 5);
+        assert_int_equal(rows, 12);
         free(document);
 }
 

@@ -3,8 +3,7 @@
  */
 #include "config_fixture.h"
 
-#include "config/config_fields.h"
-
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,17 +68,33 @@ static void assert_told_as_before(const struct merge *merge)
 
 static void keys_that_reload_are_those_that_were_loaded(void **state)
 {
-        struct merge m = merge(*state, UPSTREAM,
-                               UPSTREAM TWO
-                               "rate = 2.5; sites = { allow = [ \"own\" ]; }; } );\n"
-                               "sites = { allow = ( \"a\", { site = \"b\"; note = \"n\"; } ); };\n"
-                               "origins = [ \"http://a\" ];\n");
+        static const char upstreams[] =
+                "upstreams = ( { name = \"v\"; url = \"https://v\"; credential = \"d\"; "
+                "ca = \"/etc/passwd\"; }, { name = \"w\"; url = \"https://w\"; credential = "
+                "\"e\"; max_in_flight = 3; } );\n";
+        char text[1024];
+        struct merge m;
 
+        (void)snprintf(text, sizeof text,
+                       "%s" TWO "rate = 2.5; sites = { allow = [ \"own\" ]; }; } );\n"
+                       "sites = { allow = ( \"a\", { site = \"b\"; note = \"n\"; } ); };\n"
+                       "origins = [ \"http://a\" ]; limits = { queue_jobs = 9; };\n"
+                       "results = { share = false; ttl = 2.5; }; log = { level = \"debug\"; };\n",
+                       upstreams);
+        m = merge(*state, UPSTREAM, text);
+        assert_int_equal(m.merged->upstreams_count, 2);
+        assert_string_equal(m.merged->upstreams[0].ca, "/etc/passwd");
+        assert_null(m.merged->upstreams[1].ca);
+        assert_int_equal(m.merged->upstreams[1].max_in_flight, 3);
         assert_int_equal(m.merged->clients_count, 2);
         assert_true(m.merged->clients[1].rate == 2.5);
         assert_string_equal(m.merged->clients[1].sites.allow.items[0].site, "own");
         assert_string_equal(m.merged->sites.allow.items[1].note, "n");
         assert_string_equal(m.merged->origins.items[0], "http://a");
+        assert_int_equal(m.merged->limits.queue_jobs, 9);
+        assert_false(m.merged->results.share);
+        assert_int_equal(m.merged->results.ttl_ms, 2500);
+        assert_int_equal(m.merged->log.level, m.loaded->log.level);
         assert_told_as_before(&m);
         done(&m);
 }
