@@ -10,6 +10,9 @@
 /* Milliseconds since some fixed moment; never goes back. */
 int64_t clock_monotonic_ms(void);
 
+/* The same clock in microseconds, for durations. */
+int64_t clock_monotonic_us(void);
+
 /* Milliseconds since the epoch, UTC. */
 int64_t clock_wall_ms(void);
 
