@@ -1,28 +1,33 @@
 /*
- * log: see log.h. The two settings are atomic, so that a reload may change them under way.
+ * log: see log.h. The settings are atomic, so that a reload may change them under way. The lock is
+ * held while a line is made and handed over, which never waits.
  */
 #include "base/log.h"
 
 #include "base/clock.h"
-#include "base/secret.h"
+#include "base/log_record.h"
+#include "base/log_sink.h"
 #include "base/strbuf.h"
-#include "base/utf8.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#define MESSAGE_BYTES_MAX 2048
-#define LINE_BYTES_MAX    (MESSAGE_BYTES_MAX * 6 + 128) /* every byte escaped */
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 static _Atomic int max_level = LOG_LEVEL_INFO;
 static _Atomic int line_format = LOG_FORMAT_TEXT;
+static _Atomic int64_t lines_lost;
 
-static const char *const level_names[] = {"error", "warning", "info", "debug"};
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct log_sink sink;    /* guarded by mutex */
+static bool sink_open;          /* likewise */
+static int64_t lost_told;       /* likewise: how many of lines_lost the log has told */
+static bool journal_is_missing; /* likewise: and the log has told so */
 
 void log_init(enum log_level level, enum log_format format)
 {
@@ -35,59 +40,121 @@ bool log_enabled(enum log_level level)
         return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
 
-/* RFC 3339, UTC, milliseconds. */
-static void format_time(char ret[static 32])
+int64_t log_lost(void)
 {
-        int64_t now_ms = clock_wall_ms();
-        time_t seconds = (time_t)(now_ms / 1000);
-        struct tm tm;
-        char date[24];
-
-        (void)gmtime_r(&seconds, &tm);
-        (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
-        (void)snprintf(ret, 32, "%s.%03dZ", date, (int)(now_ms % 1000));
+        return atomic_load_explicit(&lines_lost, memory_order_relaxed);
 }
 
-/*
- * Whether a sequence of UTF-8 could make a reader see another line than was written: C0 and C1
- * controls, line separators, and the marks that turn the direction of writing.
- */
-static bool deceives(const unsigned char *text, size_t len)
+/* ---- one record ---- */
+
+static int write_stderr_locked(const struct log_record *record, enum log_format format)
 {
-        if (len == 1)
-                return text[0] < 0x20 || text[0] == 0x7f;
-        if (len == 2)
-                return (text[0] == 0xc2 && text[1] < 0xa0) ||
-                       (text[0] == 0xd8 && text[1] == 0x9c); /* U+061C */
-        if (len != 3 || text[0] != 0xe2)
-                return false;
-        return (text[1] == 0x80 && (text[2] == 0x8e || text[2] == 0x8f)) || /* U+200E, U+200F */
-               (text[1] == 0x80 && text[2] >= 0xa8 && text[2] <= 0xae) ||   /* U+2028 to U+202E */
-               (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);     /* U+2066 to U+2069 */
+        struct strbuf line;
+
+        strbuf_init(&line, LOG_LINE_BYTES_MAX);
+        if (format == LOG_FORMAT_JSON)
+                log_record_json(record, &line);
+        else if (sink.journal_stream)
+                log_record_stream(record, &line);
+        else
+                log_record_text(record, &line);
+        int r = line.failed ? -ENOMEM : log_sink_write(&sink, line.data, line.len);
+        strbuf_done(&line);
+        return r;
 }
 
-/* Appends text; what deceives, and bytes that are no UTF-8, as \xNN. */
-static void append_visible(struct strbuf *line, const char *message)
+/* Once for as long as it stays away. */
+static void tell_missing_locked(int error)
 {
-        const unsigned char *next = (const unsigned char *)message, *end = next + strlen(message);
+        char message[256];
 
-        while (next < end) {
-                size_t len = utf8_sequence(next, (size_t)(end - next));
-                bool shown = len > 0 && !deceives(next, len);
-                if (len == 0)
-                        len = 1;
-                if (shown)
-                        (void)strbuf_append(line, next, len);
-                for (size_t i = 0; !shown && i < len; i++)
-                        (void)strbuf_printf(line, "\\x%02x", next[i]);
-                next += len;
+        if (journal_is_missing)
+                return;
+        journal_is_missing = true;
+        (void)snprintf(message, sizeof message,
+                       "the journal's socket " JOURNAL_SOCKET
+                       " cannot be reached: %s; the log goes to standard error as text",
+                       strerror(error));
+        const struct log_record record = {
+                .level = LOG_LEVEL_WARNING, .wall_ms = clock_wall_ms(), .message = message};
+        (void)write_stderr_locked(&record, LOG_FORMAT_TEXT);
+}
+
+static int write_journal_locked(const struct log_record *record)
+{
+        struct strbuf datagram;
+
+        strbuf_init(&datagram, LOG_LINE_BYTES_MAX);
+        log_record_journal(record, &datagram);
+        int r = datagram.failed ? -EAGAIN
+                                : log_sink_send_journal(&sink, datagram.data, datagram.len);
+        strbuf_done(&datagram);
+        if (r == 0)
+                journal_is_missing = false;
+        if (r == 0 || r == -EAGAIN)
+                return r;
+        tell_missing_locked(-r);
+        return write_stderr_locked(record, LOG_FORMAT_TEXT);
+}
+
+static int write_locked(const struct log_record *record)
+{
+        enum log_format format =
+                (enum log_format)atomic_load_explicit(&line_format, memory_order_relaxed);
+
+        switch (format) {
+        case LOG_FORMAT_TEXT:
+        case LOG_FORMAT_JSON:
+                return write_stderr_locked(record, format);
+        case LOG_FORMAT_JOURNAL:
+                break;
         }
+        return write_journal_locked(record);
+}
+
+/* Returns whether nothing is left to be told. */
+static bool tell_lost_locked(int64_t wall_ms)
+{
+        int64_t lost = log_lost() - lost_told;
+        char message[128];
+
+        if (lost == 0)
+                return true;
+        (void)snprintf(message, sizeof message,
+                       "%lld lines were lost: the log did not take them at once", (long long)lost);
+        const struct log_record record = {
+                .level = LOG_LEVEL_WARNING, .wall_ms = wall_ms, .message = message};
+        if (write_locked(&record) < 0)
+                return false;
+        lost_told += lost;
+        return true;
+}
+
+void log_event(enum log_level level, const char *message, const struct log_field *fields,
+               size_t count)
+{
+        const struct log_record record = {
+                .level = level,
+                .wall_ms = clock_wall_ms(),
+                .message = message,
+                .fields = fields,
+                .count = count,
+        };
+
+        if (!log_enabled(level))
+                return;
+        (void)pthread_mutex_lock(&mutex);
+        if (!sink_open)
+                log_sink_open(&sink, STDERR_FILENO, JOURNAL_SOCKET);
+        sink_open = true;
+        if (!tell_lost_locked(record.wall_ms) || write_locked(&record) < 0)
+                (void)atomic_fetch_add_explicit(&lines_lost, 1, memory_order_relaxed);
+        (void)pthread_mutex_unlock(&mutex);
 }
 
 void log_line(enum log_level level, const char *format, ...)
 {
-        char message[MESSAGE_BYTES_MAX], now[32];
-        struct strbuf visible, line;
+        char message[LOG_MESSAGE_BYTES_MAX];
         va_list args;
 
         if (!log_enabled(level))
@@ -95,25 +162,5 @@ void log_line(enum log_level level, const char *format, ...)
         va_start(args, format);
         (void)vsnprintf(message, sizeof message, format, args);
         va_end(args);
-        secret_mask(message);
-        format_time(now);
-
-        strbuf_init(&visible, LINE_BYTES_MAX);
-        strbuf_init(&line, LINE_BYTES_MAX);
-        append_visible(&visible, message);
-        const char *text = visible.data ? visible.data : "";
-        if (atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_FORMAT_JSON) {
-                (void)strbuf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", now,
-                                    level_names[level]);
-                (void)strbuf_append_json_string(&line, text, strlen(text));
-                (void)strbuf_puts(&line, "}");
-        } else {
-                (void)strbuf_printf(&line, "%s %s %s", now, level_names[level], text);
-        }
-        strbuf_done(&visible);
-        (void)strbuf_puts(&line, "\n");
-        /* A log that cannot be written has nowhere to be reported. */
-        if (!line.failed && write(STDERR_FILENO, line.data, line.len) < 0)
-                (void)0;
-        strbuf_done(&line);
+        log_event(level, message, NULL, 0);
 }

@@ -1,17 +1,20 @@
 /*
- * log: one line for each event, on standard error.
+ * log: one line for each event, as text or JSON on standard error, or to the journal.
  *
- * A line is written by one write(2), so lines of several threads do not mix (on a pipe up to its
- * PIPE_BUF, 4096 bytes, which nearly all are). Text from outside is escaped: a line never holds a
- * raw control character, nor a mark that turns the direction of writing, nor what looks like a
- * client's token (base/secret). Never pass a credential or a token.
+ * No caller ever waits for whoever reads the log: a line that is not taken at once is lost, and
+ * the next one that gets through is preceded by how many were. Only a regular file is just
+ * written. Text from outside is escaped: a line never holds a raw control character, nor a mark
+ * that turns the direction of writing, nor what looks like a client's token (base/secret), in its
+ * message or in a field. Never pass a credential or a token.
  *
- * Thread: any, after log_init().
+ * Thread: any.
  */
 #ifndef SOLVEGATE_BASE_LOG_H
 #define SOLVEGATE_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum log_level {
         LOG_LEVEL_ERROR,
@@ -21,17 +24,49 @@ enum log_level {
 };
 
 enum log_format {
-        LOG_FORMAT_TEXT, /* 2026-11-22T16:05:45.123Z info message */
-        LOG_FORMAT_JSON, /* {"time":"…","level":"info","message":"…"} */
+        LOG_FORMAT_TEXT,    /* 2026-11-22T16:05:45.123Z info message name=value */
+        LOG_FORMAT_JSON,    /* {"time":"…","level":"info","message":"…","name":"value"} */
+        LOG_FORMAT_JOURNAL, /* fields of the journal: MESSAGE=…, PRIORITY=6, SOLVEGATE_NAME=value */
 };
 
-/* Sets level and format. Before the first call: info, text. */
+enum log_field_type {
+        LOG_FIELD_TEXT,
+        LOG_FIELD_INTEGER,
+        LOG_FIELD_MS, /* milliseconds with a fraction; the number is in microseconds */
+};
+
+/* What an event is about. Names are lower case letters and '_', and the same for every reader. */
+struct log_field {
+        const char *name;
+        enum log_field_type type;
+        const char *text; /* NULL: the field is left out */
+        int64_t number;
+};
+
+#define LOG_TEXT(name_, text_)                                                                     \
+        ((struct log_field){.name = (name_), .type = LOG_FIELD_TEXT, .text = (text_)})
+#define LOG_INTEGER(name_, number_)                                                                \
+        ((struct log_field){.name = (name_), .type = LOG_FIELD_INTEGER, .number = (number_)})
+#define LOG_MS(name_, us_)                                                                         \
+        ((struct log_field){.name = (name_), .type = LOG_FIELD_MS, .number = (us_)})
+
+/*
+ * Sets level and format; may be called again at any time. Before the first call: info, text. What
+ * standard error is, is looked at once, for the first line.
+ */
 void log_init(enum log_level level, enum log_format format);
 
 /* Tells whether a line of this level would be written. */
 bool log_enabled(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line with fields. The message is what it is, no format. */
+void log_event(enum log_level level, const char *message, const struct log_field *fields,
+               size_t count);
+
+/* How many lines were lost since the start, because they were not taken at once. */
+int64_t log_lost(void);
 
 #define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)

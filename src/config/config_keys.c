@@ -298,6 +298,7 @@ static const char *const log_levels[] = {
 static const char *const log_formats[] = {
         [LOG_FORMAT_TEXT] = "text",
         [LOG_FORMAT_JSON] = "json",
+        [LOG_FORMAT_JOURNAL] = "journal",
         NULL,
 };
 
@@ -305,7 +306,7 @@ static const struct config_key log_keys[] = {
         CHOICE("level", offsetof(struct config, log.level), "\"info\"", log_levels,
                "The least important lines to write."),
         CHOICE("format", offsetof(struct config, log.format), "\"text\"", log_formats,
-               "How a line is written."),
+               "How a line is written: on standard error, or with its fields to the journal."),
         END,
 };
 
@@ -364,6 +365,6 @@ const struct config_key config_keys[] = {
         GROUP("poll", poll_keys, true, "How often the upstream is asked for a queued job."),
         GROUP("limits", limits_keys, true, "Ceilings."),
         GROUP("audit", audit_keys, false, "The trail of what was charged and what was refused."),
-        GROUP("log", log_keys, true, "The log on standard error."),
+        GROUP("log", log_keys, true, "The log."),
         END,
 };

@@ -1,0 +1,209 @@
+/*
+ * log_record: see log_record.h.
+ */
+#include "base/log_record.h"
+
+#include "base/secret.h"
+#include "base/strbuf.h"
+#include "base/utf8.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define TIME_CHARS   32
+#define NUMBER_CHARS 32
+
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+static const int priorities[] = {3, 4, 6, 7}; /* syslog(3) */
+
+/* RFC 3339, UTC, milliseconds. */
+static void format_time(int64_t wall_ms, char ret_text[static TIME_CHARS])
+{
+        time_t seconds = (time_t)(wall_ms / 1000);
+        struct tm tm;
+        char date[24];
+
+        (void)gmtime_r(&seconds, &tm);
+        (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
+        (void)snprintf(ret_text, TIME_CHARS, "%s.%03dZ", date, (int)(wall_ms % 1000));
+}
+
+/*
+ * Whether a sequence of UTF-8 could make a reader see another line than was written: C0 and C1
+ * controls, line separators, and the marks that turn the direction of writing.
+ */
+static bool deceives(const unsigned char *text, size_t len)
+{
+        if (len == 1)
+                return text[0] < 0x20 || text[0] == 0x7f;
+        if (len == 2)
+                return (text[0] == 0xc2 && text[1] < 0xa0) ||
+                       (text[0] == 0xd8 && text[1] == 0x9c); /* U+061C */
+        if (len != 3 || text[0] != 0xe2)
+                return false;
+        return (text[1] == 0x80 && (text[2] == 0x8e || text[2] == 0x8f)) || /* U+200E, U+200F */
+               (text[1] == 0x80 && text[2] >= 0xa8 && text[2] <= 0xae) ||   /* U+2028 to U+202E */
+               (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);     /* U+2066 to U+2069 */
+}
+
+/*
+ * Appends text; what deceives, and bytes that are no UTF-8, as \xNN. Characters of escaped get a
+ * backslash in front.
+ */
+static void append_visible(struct strbuf *line, const char *text, const char *escaped)
+{
+        const unsigned char *next = (const unsigned char *)text, *end = next + strlen(text);
+
+        while (next < end) {
+                size_t len = utf8_sequence(next, (size_t)(end - next));
+                if (len == 0 || deceives(next, len)) {
+                        len += len == 0;
+                        for (size_t i = 0; i < len; i++)
+                                (void)strbuf_printf(line, "\\x%02x", next[i]);
+                } else {
+                        if (strchr(escaped, *next))
+                                (void)strbuf_puts(line, "\\");
+                        (void)strbuf_append(line, next, len);
+                }
+                next += len;
+        }
+}
+
+/* Nothing but printable ASCII in which a reader of NAME=VALUE finds no mark of his own. */
+static bool is_bare(const char *text)
+{
+        if (!*text)
+                return false;
+        for (; *text; text++) {
+                unsigned char c = (unsigned char)*text;
+                if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '=')
+                        return false;
+        }
+        return true;
+}
+
+static void take_message(const struct log_record *record, char ret[static LOG_MESSAGE_BYTES_MAX])
+{
+        (void)snprintf(ret, LOG_MESSAGE_BYTES_MAX, "%s", record->message);
+        secret_mask(ret);
+}
+
+/* Writes what a field says. Returns false where it says nothing. */
+static bool take_value(const struct log_field *field, char ret[static LOG_VALUE_BYTES_MAX])
+{
+        switch (field->type) {
+        case LOG_FIELD_TEXT:
+                if (!field->text)
+                        return false;
+                (void)snprintf(ret, LOG_VALUE_BYTES_MAX, "%s", field->text);
+                secret_mask(ret);
+                break;
+        case LOG_FIELD_INTEGER:
+                (void)snprintf(ret, NUMBER_CHARS, "%" PRId64, field->number);
+                break;
+        case LOG_FIELD_MS:
+                (void)snprintf(ret, NUMBER_CHARS, "%" PRId64 ".%03d", field->number / 1000,
+                               (int)(field->number % 1000));
+                break;
+        }
+        return true;
+}
+
+/* What follows time and level. */
+static void append_text(const struct log_record *record, struct strbuf *line)
+{
+        char message[LOG_MESSAGE_BYTES_MAX], value[LOG_VALUE_BYTES_MAX];
+
+        take_message(record, message);
+        append_visible(line, message, "");
+        for (size_t i = 0; i < record->count; i++) {
+                if (!take_value(&record->fields[i], value))
+                        continue;
+                const char *quote = is_bare(value) ? "" : "\"";
+                (void)strbuf_printf(line, " %s=%s", record->fields[i].name, quote);
+                append_visible(line, value, "\"\\");
+                (void)strbuf_puts(line, quote);
+        }
+        (void)strbuf_puts(line, "\n");
+}
+
+void log_record_text(const struct log_record *record, struct strbuf *line)
+{
+        char time[TIME_CHARS];
+
+        format_time(record->wall_ms, time);
+        (void)strbuf_printf(line, "%s %s ", time, level_names[record->level]);
+        append_text(record, line);
+}
+
+void log_record_stream(const struct log_record *record, struct strbuf *line)
+{
+        (void)strbuf_printf(line, "<%d>", priorities[record->level]);
+        append_text(record, line);
+}
+
+static void append_json_text(struct strbuf *line, const char *text)
+{
+        struct strbuf visible;
+
+        strbuf_init(&visible, LOG_LINE_BYTES_MAX);
+        append_visible(&visible, text, "");
+        (void)strbuf_append_json_string(line, visible.len > 0 ? visible.data : "", visible.len);
+        line->failed = line->failed || visible.failed;
+        strbuf_done(&visible);
+}
+
+void log_record_json(const struct log_record *record, struct strbuf *line)
+{
+        char message[LOG_MESSAGE_BYTES_MAX], value[LOG_VALUE_BYTES_MAX], time[TIME_CHARS];
+
+        format_time(record->wall_ms, time);
+        take_message(record, message);
+        (void)strbuf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time,
+                            level_names[record->level]);
+        append_json_text(line, message);
+        for (size_t i = 0; i < record->count; i++) {
+                const struct log_field *field = &record->fields[i];
+                if (!take_value(field, value))
+                        continue;
+                (void)strbuf_printf(line, ",\"%s\":", field->name);
+                if (field->type == LOG_FIELD_TEXT)
+                        append_json_text(line, value);
+                else
+                        (void)strbuf_puts(line, value);
+        }
+        (void)strbuf_puts(line, "}\n");
+}
+
+/* Nothing visible has a line feed, so no value needs the binary form of the protocol. */
+static void append_journal_name(struct strbuf *datagram, const char *name)
+{
+        char upper[LOG_VALUE_BYTES_MAX];
+        size_t len = 0;
+
+        for (; name[len] && len < sizeof upper - 1; len++)
+                upper[len] = name[len] >= 'a' && name[len] <= 'z' ? (char)(name[len] - 'a' + 'A')
+                                                                  : name[len];
+        upper[len] = '\0';
+        (void)strbuf_printf(datagram, "SOLVEGATE_%s=", upper);
+}
+
+void log_record_journal(const struct log_record *record, struct strbuf *datagram)
+{
+        char message[LOG_MESSAGE_BYTES_MAX], value[LOG_VALUE_BYTES_MAX];
+
+        take_message(record, message);
+        (void)strbuf_printf(datagram, "PRIORITY=%d\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=",
+                            priorities[record->level]);
+        append_visible(datagram, message, "");
+        (void)strbuf_puts(datagram, "\n");
+        for (size_t i = 0; i < record->count; i++) {
+                if (!take_value(&record->fields[i], value))
+                        continue;
+                append_journal_name(datagram, record->fields[i].name);
+                append_visible(datagram, value, "");
+                (void)strbuf_puts(datagram, "\n");
+        }
+}

@@ -1,0 +1,40 @@
+/*
+ * log_record: one event of the log in each of its forms.
+ *
+ * Each function appends to a strbuf, which is marked as failed where it does not fit. Everything
+ * that comes from outside is cut to its ceiling, masked (base/secret) and made visible on the way.
+ *
+ * Thread: any, on a strbuf of its own.
+ */
+#ifndef SOLVEGATE_BASE_LOG_RECORD_H
+#define SOLVEGATE_BASE_LOG_RECORD_H
+
+#include "base/log.h"
+
+struct strbuf;
+
+#define LOG_MESSAGE_BYTES_MAX 2048
+#define LOG_VALUE_BYTES_MAX   512   /* of a field's text */
+#define LOG_LINE_BYTES_MAX    65536 /* a message and a dozen fields with every byte escaped */
+
+struct log_record {
+        enum log_level level;
+        int64_t wall_ms;
+        const char *message;
+        const struct log_field *fields;
+        size_t count;
+};
+
+/* `TIME LEVEL MESSAGE NAME=VALUE …` and a line feed; a value is quoted where it has to be. */
+void log_record_text(const struct log_record *record, struct strbuf *line);
+
+/* The same for a stream that the journal reads: `<N>` (sd-daemon(3)) for time and level. */
+void log_record_stream(const struct log_record *record, struct strbuf *line);
+
+/* A JSON object and a line feed; numbers are numbers. */
+void log_record_json(const struct log_record *record, struct strbuf *line);
+
+/* A datagram of the journal's native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/). */
+void log_record_journal(const struct log_record *record, struct strbuf *datagram);
+
+#endif

@@ -1,0 +1,469 @@
+/*
+ * Tests of base/log_record and base/log_sink: what a line looks like, and that writing it never
+ * waits; and of base/log on top of both.
+ */
+#include "base/log.h"
+#include "base/log_record.h"
+#include "base/log_sink.h"
+#include "base/strbuf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOON_MS  INT64_C(1795348800123) /* 2026-11-22T12:00:00.123Z */
+#define TEXT_MAX 8192
+
+/* ---- forms ---- */
+
+static void expect(void (*form)(const struct log_record *, struct strbuf *),
+                   const struct log_record *record, const char *wanted)
+{
+        struct strbuf line;
+
+        strbuf_init(&line, LOG_LINE_BYTES_MAX);
+        form(record, &line);
+        assert_false(line.failed);
+        assert_string_equal(line.data, wanted);
+        strbuf_done(&line);
+}
+
+static void a_line_of_text_has_its_fields_behind_the_message(void **state)
+{
+        const struct log_field fields[] = {LOG_TEXT("id", "00ff"), LOG_TEXT("error", NULL),
+                                           LOG_INTEGER("code", 200), LOG_MS("duration_ms", 1205)};
+        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS, "request", fields, 4};
+
+        (void)state;
+        expect(log_record_text, &record,
+               "2026-11-22T12:00:00.123Z info request id=00ff code=200 duration_ms=1.205\n");
+        expect(log_record_stream, &record, "<6>request id=00ff code=200 duration_ms=1.205\n");
+}
+
+static void a_value_of_text_is_quoted_where_a_reader_would_go_astray(void **state)
+{
+        static const char *const values[][2] = {
+                {"plain-1.2:3", "a=plain-1.2:3\n"},
+                {"", "a=\"\"\n"},
+                {"two words", "a=\"two words\"\n"},
+                {"b=c", "a=\"b=c\"\n"},
+                {"say \"so\"", "a=\"say \\\"so\\\"\"\n"},
+                {"C:\\x", "a=\"C:\\\\x\"\n"},
+                {"\n", "a=\"\\x0a\"\n"},
+                {"\xc3\xbc", "a=\"\xc3\xbc\"\n"},
+                {"\xff", "a=\"\\xff\"\n"},
+                {"\xe2\x80\xae", "a=\"\\xe2\\x80\\xae\"\n"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+                const struct log_field field = LOG_TEXT("a", values[i][0]);
+                const struct log_record record = {LOG_LEVEL_ERROR, NOON_MS, "m", &field, 1};
+                char wanted[128];
+                (void)snprintf(wanted, sizeof wanted, "<3>m %s", values[i][1]);
+                expect(log_record_stream, &record, wanted);
+        }
+}
+
+static void a_json_line_has_members_and_numbers(void **state)
+{
+        const struct log_field fields[] = {LOG_TEXT("client", "a \"b\"\n"), LOG_INTEGER("code", -1),
+                                           LOG_MS("held_ms", 7), LOG_TEXT("job", NULL),
+                                           LOG_TEXT("site", "")};
+        const struct log_record record = {LOG_LEVEL_WARNING, NOON_MS, "it\tis", fields, 5};
+
+        (void)state;
+        expect(log_record_json, &record,
+               "{\"time\":\"2026-11-22T12:00:00.123Z\",\"level\":\"warning\","
+               "\"message\":\"it\\\\x09is\",\"client\":\"a \\\"b\\\"\\\\x0a\",\"code\":-1,"
+               "\"held_ms\":0.007,\"site\":\"\"}\n");
+}
+
+static void a_datagram_for_the_journal_has_one_field_in_each_line(void **state)
+{
+        const struct log_field fields[] = {LOG_TEXT("client", "ci\nPRIORITY=0"),
+                                           LOG_MS("duration_ms", 12000)};
+        const struct log_record record = {LOG_LEVEL_DEBUG, NOON_MS, "request", fields, 2};
+
+        (void)state;
+        expect(log_record_journal, &record,
+               "PRIORITY=7\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=request\n"
+               "SOLVEGATE_CLIENT=ci\\x0aPRIORITY=0\nSOLVEGATE_DURATION_MS=12.000\n");
+}
+
+static void a_token_is_masked_in_messages_and_in_fields(void **state)
+{
+        const struct log_field field = LOG_TEXT("client", "sgt_abc");
+        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS, "of sgt_xyz", &field, 1};
+
+        (void)state;
+        expect(log_record_stream, &record, "<6>of sgt_*** client=sgt_***\n");
+        expect(log_record_json, &record,
+               "{\"time\":\"2026-11-22T12:00:00.123Z\",\"level\":\"info\","
+               "\"message\":\"of sgt_***\",\"client\":\"sgt_***\"}\n");
+        expect(log_record_journal, &record,
+               "PRIORITY=6\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=of sgt_***\n"
+               "SOLVEGATE_CLIENT=sgt_***\n");
+}
+
+static void the_longest_line_fits_its_ceiling(void **state)
+{
+        static char message[LOG_MESSAGE_BYTES_MAX * 2], value[LOG_VALUE_BYTES_MAX * 2];
+        struct log_field fields[13];
+        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS, message, fields, 13};
+        struct strbuf line;
+
+        (void)state;
+        memset(message, '\n', sizeof message - 1);
+        memset(value, '\xff', sizeof value - 1);
+        for (size_t i = 0; i < 13; i++)
+                fields[i] = LOG_TEXT("client", value);
+        strbuf_init(&line, LOG_LINE_BYTES_MAX);
+        log_record_json(&record, &line);
+        assert_false(line.failed);
+        strbuf_done(&line);
+}
+
+/* ---- sinks ---- */
+
+static struct log_sink sink;
+
+/* A pipe whose writing end blocks. */
+static void open_pipe(int fds[2])
+{
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        (void)fcntl(fds[1], F_SETPIPE_SZ, 4096);
+}
+
+/* Writes until nothing more is taken, and returns how many lines were. */
+static int fill(const char *line)
+{
+        int taken = 0;
+
+        while (log_sink_write(&sink, line, strlen(line)) == 0)
+                taken++;
+        return taken;
+}
+
+static void *long_line(size_t len)
+{
+        char *line = malloc(len + 1);
+
+        assert_non_null(line);
+        memset(line, 'x', len);
+        line[len - 1] = '\n';
+        line[len] = '\0';
+        return line;
+}
+
+/* Reads what there is until the line was seen so often; every line must be whole. */
+static void expect_lines(int fd, const char *line, int count)
+{
+        size_t len = strlen(line);
+
+        for (int i = 0; i < count; i++) {
+                char *read_line = calloc(1, len + 1);
+                assert_non_null(read_line);
+                for (size_t at = 0; at < len;) {
+                        ssize_t n = read(fd, read_line + at, len - at);
+                        assert_true(n > 0);
+                        at += (size_t)n;
+                        if (at < len)
+                                (void)log_sink_write(&sink, "", 0); /* the rest goes first */
+                }
+                assert_string_equal(read_line, line);
+                free(read_line);
+        }
+}
+
+static void check_full_pipe(enum log_sink_kind kind)
+{
+        char *line = long_line(3000);
+        int fds[2];
+
+        open_pipe(fds);
+        log_sink_open(&sink, fds[1], "");
+        assert_int_equal(sink.kind, LOG_SINK_OURS);
+        if (kind == LOG_SINK_POLLED) {
+                log_sink_close(&sink);
+                sink.kind = LOG_SINK_POLLED; /* as without /proc */
+                sink.fd = fds[1];
+        }
+        int taken = fill(line);
+        assert_true(taken > 0);
+        assert_int_equal(log_sink_write(&sink, line, strlen(line)), -EAGAIN);
+        assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+        expect_lines(fds[0], line, taken);
+        assert_int_equal(log_sink_write(&sink, "again\n", 6), 0);
+        expect_lines(fds[0], "again\n", 1);
+        log_sink_close(&sink);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+        free(line);
+}
+
+static void a_full_pipe_takes_no_line_and_does_not_block(void **state)
+{
+        (void)state;
+        check_full_pipe(LOG_SINK_OURS);
+}
+
+static void a_full_pipe_without_a_description_of_our_own_does_not_block_either(void **state)
+{
+        (void)state;
+        check_full_pipe(LOG_SINK_POLLED);
+}
+
+static void a_line_that_is_taken_in_part_is_finished_before_the_next(void **state)
+{
+        char *line = long_line(3 * 4096);
+        int fds[2];
+
+        (void)state;
+        open_pipe(fds);
+        log_sink_open(&sink, fds[1], "");
+        assert_int_equal(log_sink_write(&sink, line, strlen(line)), 0);
+        assert_true(sink.rest_to > sink.rest_at);
+        assert_int_equal(log_sink_write(&sink, "next\n", 5), -EAGAIN);
+        expect_lines(fds[0], line, 1);
+        assert_int_equal(log_sink_write(&sink, "next\n", 5), 0);
+        expect_lines(fds[0], "next\n", 1);
+        log_sink_close(&sink);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+        free(line);
+}
+
+static void a_full_socket_takes_no_line_and_does_not_block(void **state)
+{
+        const int kinds[] = {SOCK_STREAM, SOCK_SEQPACKET};
+
+        (void)state;
+        for (size_t i = 0; i < 2; i++) {
+                int fds[2];
+                assert_int_equal(socketpair(AF_UNIX, kinds[i] | SOCK_CLOEXEC, 0, fds), 0);
+                log_sink_open(&sink, fds[1], "");
+                int taken = fill("a line of text\n");
+                assert_true(taken > 0);
+                expect_lines(fds[0], "a line of text\n", taken);
+                assert_int_equal(log_sink_write(&sink, "next\n", 5), 0);
+                expect_lines(fds[0], "next\n", 1);
+                log_sink_close(&sink);
+                (void)close(fds[0]);
+                (void)close(fds[1]);
+        }
+}
+
+static void a_stream_of_the_journal_is_known_by_its_device_and_inode(void **state)
+{
+        char text[64];
+        struct stat stat;
+        int fds[2];
+
+        (void)state;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(fstat(fds[1], &stat), 0);
+        (void)snprintf(text, sizeof text, "%ju:%ju", (uintmax_t)stat.st_dev,
+                       (uintmax_t)stat.st_ino);
+        assert_int_equal(setenv("JOURNAL_STREAM", text, 1), 0);
+        log_sink_open(&sink, fds[1], "");
+        assert_true(sink.journal_stream);
+        log_sink_close(&sink);
+        log_sink_open(&sink, fds[0], "");
+        assert_false(sink.journal_stream);
+        log_sink_close(&sink);
+        assert_int_equal(unsetenv("JOURNAL_STREAM"), 0);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+}
+
+/* A directory of the test's own, with a socket in it. */
+struct journal {
+        char directory[32];
+        struct sockaddr_un address;
+        int fd;
+};
+
+static void journal_open(struct journal *journal)
+{
+        *journal = (struct journal){.directory = "/tmp/test_log.XXXXXX",
+                                    .address.sun_family = AF_UNIX};
+        assert_non_null(mkdtemp(journal->directory));
+        (void)snprintf(journal->address.sun_path, sizeof journal->address.sun_path, "%s/socket",
+                       journal->directory);
+        journal->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(
+                bind(journal->fd, (struct sockaddr *)&journal->address, sizeof journal->address),
+                0);
+        log_sink_open(&sink, STDERR_FILENO, journal->address.sun_path);
+}
+
+static void journal_close(struct journal *journal)
+{
+        log_sink_close(&sink);
+        (void)close(journal->fd);
+        (void)unlink(journal->address.sun_path);
+        (void)rmdir(journal->directory);
+}
+
+static void a_datagram_comes_to_the_journal_as_a_whole(void **state)
+{
+        const struct log_field field = LOG_INTEGER("code", 200);
+        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS, "request", &field, 1};
+        char text[TEXT_MAX] = "";
+        struct journal journal;
+        struct strbuf datagram;
+
+        (void)state;
+        journal_open(&journal);
+        strbuf_init(&datagram, LOG_LINE_BYTES_MAX);
+        log_record_journal(&record, &datagram);
+        assert_int_equal(log_sink_send_journal(&sink, datagram.data, datagram.len), 0);
+        assert_int_equal(recv(journal.fd, text, sizeof text - 1, 0), datagram.len);
+        assert_string_equal(text, "PRIORITY=6\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=request\n"
+                                  "SOLVEGATE_CODE=200\n");
+        strbuf_done(&datagram);
+        journal_close(&journal);
+}
+
+static void a_journal_that_does_not_read_takes_no_datagram_and_does_not_block(void **state)
+{
+        struct journal journal;
+        int r = 0;
+
+        (void)state;
+        journal_open(&journal);
+        for (int i = 0; i < 100000 && r == 0; i++)
+                r = log_sink_send_journal(&sink, "MESSAGE=x\n", 10);
+        assert_int_equal(r, -EAGAIN);
+        journal_close(&journal);
+}
+
+static void where_there_is_no_journal_the_sender_is_told(void **state)
+{
+        struct journal journal;
+
+        (void)state;
+        journal_open(&journal);
+        assert_int_equal(unlink(journal.address.sun_path), 0);
+        assert_int_equal(log_sink_send_journal(&sink, "MESSAGE=x\n", 10), -ENOENT);
+        journal_close(&journal);
+}
+
+/* ---- the log itself ---- */
+
+/* Runs write_lines in a process of its own, with fd as standard error. Returns its exit status. */
+static int run_with_stderr(int fd, int (*write_lines)(int pipe_to_read), int pipe_to_read)
+{
+        int status;
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                (void)dup2(fd, STDERR_FILENO);
+                _exit(write_lines(pipe_to_read));
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        return WEXITSTATUS(status);
+}
+
+static int write_three_kinds(int pipe_to_read)
+{
+        const struct log_field field = LOG_TEXT("client", "ci");
+
+        (void)pipe_to_read;
+        log_line(LOG_LEVEL_DEBUG, "not before it is enabled");
+        log_line(LOG_LEVEL_INFO, "%s %d", "text", 1);
+        log_init(LOG_LEVEL_ERROR, LOG_FORMAT_JSON);
+        log_event(LOG_LEVEL_WARNING, "not any more", NULL, 0);
+        log_event(LOG_LEVEL_ERROR, "100%", &field, 1);
+        return log_lost() == 0 ? 0 : 1;
+}
+
+static void level_and_format_change_under_way(void **state)
+{
+        char text[TEXT_MAX] = "";
+        FILE *file = tmpfile();
+
+        (void)state;
+        assert_non_null(file);
+        assert_int_equal(run_with_stderr(fileno(file), write_three_kinds, -1), 0);
+        assert_true(pread(fileno(file), text, sizeof text - 1, 0) > 0);
+        assert_non_null(strstr(text, "Z info text 1\n{\"time\":\""));
+        assert_non_null(
+                strstr(text, "\"level\":\"error\",\"message\":\"100%\",\"client\":\"ci\"}\n"));
+        assert_null(strstr(text, "not "));
+        (void)fclose(file);
+}
+
+/* Returns 0 where the next line that gets through is preceded by how many were lost. */
+static int overflow(int pipe_to_read)
+{
+        static char text[1 << 20];
+        char wanted[128];
+
+        while (log_lost() < 3)
+                log_info("a line that nobody reads");
+        if (read(pipe_to_read, text, sizeof text) <= 0)
+                return 1;
+        log_info("afterwards");
+        if (log_lost() != 3)
+                return 2;
+        memset(text, 0, sizeof text);
+        if (read(pipe_to_read, text, sizeof text - 1) <= 0)
+                return 3;
+        (void)snprintf(wanted, sizeof wanted,
+                       "Z warning 3 lines were lost: the log did not take them at once\n");
+        const char *told = strstr(text, wanted);
+        return told && strstr(told, "Z info afterwards\n") ? 0 : 4;
+}
+
+static void lines_that_were_lost_are_told_before_the_next_one(void **state)
+{
+        int fds[2];
+
+        (void)state;
+        open_pipe(fds);
+        assert_int_equal(run_with_stderr(fds[1], overflow, fds[0]), 0);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_line_of_text_has_its_fields_behind_the_message),
+                cmocka_unit_test(a_value_of_text_is_quoted_where_a_reader_would_go_astray),
+                cmocka_unit_test(a_json_line_has_members_and_numbers),
+                cmocka_unit_test(a_datagram_for_the_journal_has_one_field_in_each_line),
+                cmocka_unit_test(a_token_is_masked_in_messages_and_in_fields),
+                cmocka_unit_test(the_longest_line_fits_its_ceiling),
+                cmocka_unit_test(a_full_pipe_takes_no_line_and_does_not_block),
+                cmocka_unit_test(
+                        a_full_pipe_without_a_description_of_our_own_does_not_block_either),
+                cmocka_unit_test(a_line_that_is_taken_in_part_is_finished_before_the_next),
+                cmocka_unit_test(a_full_socket_takes_no_line_and_does_not_block),
+                cmocka_unit_test(a_stream_of_the_journal_is_known_by_its_device_and_inode),
+                cmocka_unit_test(a_datagram_comes_to_the_journal_as_a_whole),
+                cmocka_unit_test(a_journal_that_does_not_read_takes_no_datagram_and_does_not_block),
+                cmocka_unit_test(where_there_is_no_journal_the_sender_is_told),
+                cmocka_unit_test(level_and_format_change_under_way),
+                cmocka_unit_test(lines_that_were_lost_are_told_before_the_next_one),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
