@@ -7,6 +7,7 @@
 #include "access/policy.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/job_log.h"
 #include "engine/payment.h"
 #include "engine/scheduler_private.h"
 #include "job/job.h"
@@ -115,8 +116,9 @@ static void end_one_locked(struct scheduler *scheduler, struct loop *loop, struc
                        purchase->trouble ? purchase->trouble : "");
         struct outcome *outcome = outcome_failed(state, error, message);
 
-        log_info("job %s %s client=%s site=%s: %s", job->id, job_state_name(state), job->client,
-                 purchase->host, message);
+        if (job_log_take(LOG_LEVEL_INFO))
+                log_info("job %s %s client=%s site=%s: %s", job->id, job_state_name(state),
+                         job->client, purchase->host, message);
         entry_detach_locked(scheduler, job);
         job->ended_alone = true;
         job->cancelled = state == JOB_CANCELLED;

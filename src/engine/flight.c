@@ -11,6 +11,7 @@
 #include "engine/budget.h"
 #include "engine/entry.h"
 #include "engine/gateway.h"
+#include "engine/job_log.h"
 #include "job/body.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
@@ -93,9 +94,13 @@ static void flight_free(struct flight *flight)
 /* One line for each purchase that ends; what an operator may have to look into is a warning. */
 static void log_end(const struct flight *flight, const char *outcome, const char *message)
 {
-        log_line(message ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                 "job %s %s client=%s site=%s upstream=%s ms=%lld%s%s", flight->payer->id, outcome,
-                 flight->payer->client, flight->turn.purchase->host, flight->turn.account->name,
+        enum log_level level = message ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+
+        if (!job_log_take(level))
+                return;
+        log_line(level, "job %s %s client=%s site=%s upstream=%s ms=%lld%s%s", flight->payer->id,
+                 outcome, flight->payer->client, flight->turn.purchase->host,
+                 flight->turn.account->name,
                  (long long)(clock_monotonic_ms() - flight->started_ms), message ? ": " : "",
                  message ? message : "");
 }
@@ -167,9 +172,9 @@ void flight_log_trouble(const struct flight *flight, const struct answer *answer
 {
         const struct scheduler_turn *turn = &flight->turn;
 
-        if (answer->detail[0])
+        if (answer->detail[0] && job_log_take(LOG_LEVEL_WARNING))
                 log_warning("upstream %s: %s", turn->account->name, answer->detail);
-        if (answer->about_account)
+        if (answer->about_account && job_log_take(LOG_LEVEL_ERROR))
                 log_error("upstream %s refuses the account of credential %s: %s",
                           turn->account->name, turn->terms->credential_name, answer->message);
 }
