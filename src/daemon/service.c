@@ -8,7 +8,9 @@
  */
 #include "daemon/service.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/loop.h"
 #include "base/strbuf.h"
 #include "config/config.h"
@@ -20,6 +22,7 @@
 #include "engine/gateway.h"
 #include "engine/scheduler.h"
 #include "http/server.h"
+#include "http/tally.h"
 #include "upstream/transfer.h"
 
 #include <errno.h>
@@ -49,6 +52,7 @@ struct service {
         struct gateway *gateway;
         struct loop *loop;
         struct server_shared shared;
+        struct tally *tally;        /* of all servers */
         struct listener *listeners; /* listener_count were opened */
         size_t listener_count;
         struct server_shared admin_shared;
@@ -165,6 +169,7 @@ static void on_tick(void *arg)
         struct service *service = arg;
 
         gateway_tick(service->gateway, service->loop);
+        log_limits_tell(clock_monotonic_us());
         if (!service->draining)
                 reload_tick(service->reload);
 }
@@ -220,6 +225,7 @@ static int open_admin(struct service *service, struct strbuf *problem)
                 .gateway = service->gateway,
                 .loop = service->loop,
                 .shared = &service->admin_shared,
+                .tally = service->tally,
                 .listener = &service->admin_listener,
                 .policy = gateway_policy(service->gateway),
         };
@@ -241,6 +247,7 @@ static int make_workers(struct service *service)
                 struct worker_setup setup = {
                         .gateway = service->gateway,
                         .shared = &service->shared,
+                        .tally = service->tally,
                         .listeners = service->listeners,
                         .listener_count = service->listener_count,
                         .index = i,
@@ -300,6 +307,8 @@ static int service_open(struct service *service, struct strbuf *problem)
         int r = loop_new(&service->loop);
 
         if (r == 0)
+                r = tally_new(&service->tally);
+        if (r == 0)
                 r = loop_timer_new(service->loop, on_tick, service, &service->tick);
         if (r == 0)
                 r = loop_timer_new(service->loop, on_drain_timeout, service, &service->drain_timer);
@@ -330,6 +339,7 @@ static void service_close(struct service *service)
         free(service->listeners);
         server_free(service->admin);
         listener_close(&service->admin_listener);
+        tally_free(service->tally);
         process_defer_reload();
         for (int i = 0; i < service->signal_count; i++)
                 uv_close((uv_handle_t *)&service->signals[i], NULL);
@@ -392,6 +402,7 @@ int service_run(const struct config *config, struct credential **credentials,
                 loop_timer_start(service.tick, TICK_MS, TICK_MS);
                 tell_ready(&service);
                 loop_run(service.loop);
+                log_limits_tell(INT64_MAX);
                 log_info("stopped");
         }
         service_close(&service);

@@ -167,6 +167,7 @@ static int make_servers(struct worker *worker)
                         .forwarder = worker->forwarder,
                         .loop = worker->loop,
                         .shared = setup->shared,
+                        .tally = setup->tally,
                         .listener = &setup->listeners[i],
                         .socket_index = setup->index,
                         .policy = setup->news.policy,

@@ -12,6 +12,7 @@ struct gateway;
 struct listener;
 struct policy;
 struct server_shared;
+struct tally;
 struct tls_identity;
 struct worker;
 
@@ -24,6 +25,7 @@ struct worker_news {
 struct worker_setup {
         struct gateway *gateway;
         struct server_shared *shared;
+        struct tally *tally;
         struct listener *listeners;
         size_t listener_count;
         int index; /* of the listeners' sockets */

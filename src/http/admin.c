@@ -12,6 +12,7 @@
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
+#include "http/tally.h"
 #include "http/verdict.h"
 
 #define STATUS_BYTES_MAX  64
@@ -181,5 +182,6 @@ enum MHD_Result metrics_handle(struct request *request)
         write_queue(&text, &figures, gateway_body_bytes(gateway));
         write_jobs(&text, &figures);
         write_accounts(&text, gateway_scheduler(gateway));
+        tally_write(request->server->tally, &text);
         return reply_text(request, &text, METRICS_CONTENT_TYPE);
 }

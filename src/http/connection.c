@@ -37,6 +37,8 @@ struct client_connection {
         struct loop_watch *watch;      /* tells when the client closes its side; or NULL */
         bool gone;                     /* it has */
         bool over_limit;
+        struct request *request; /* the one that is under way, or NULL */
+        int64_t began_us;     /* monotonic: when its first line had come; before: the connection */
         struct request *held; /* the request whose hold ends when the client goes, or NULL */
         enum connection_phase phase;
         int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
@@ -125,7 +127,7 @@ static void send_last(const struct client_connection *connection, const struct s
 }
 
 void connection_cut(struct client_connection *connection, unsigned status, const char *code,
-                    const char *message, struct reply_field field)
+                    const char *message, struct reply_field field, const char *request_id)
 {
         struct strbuf reply, body;
 
@@ -136,6 +138,8 @@ void connection_cut(struct client_connection *connection, unsigned status, const
                             MHD_get_reason_phrase_for(status));
         if (field.name)
                 (void)strbuf_printf(&reply, "%s: %s\r\n", field.name, field.value);
+        if (request_id)
+                (void)strbuf_printf(&reply, "X-Request-Id: %s\r\n", request_id);
         (void)strbuf_printf(&reply,
                             "Content-Type: application/json\r\nContent-Length: %zu\r\n"
                             "Connection: close\r\n\r\n%s",
@@ -151,16 +155,12 @@ void connection_cut(struct client_connection *connection, unsigned status, const
 /* The deadline of what was awaited has passed. */
 static void connection_expire(struct client_connection *connection)
 {
-        const struct reply_field none = {0};
-
         switch (connection->phase) {
         case CONNECTION_HEADER:
-                connection_cut(connection, 408, "request_timeout",
-                               "the header did not arrive within limits.header_timeout", none);
+                request_header_late(connection->table->server, connection->mhd, connection);
                 break;
         case CONNECTION_BODY:
-                connection_cut(connection, 408, "request_timeout",
-                               "the body did not arrive within limits.body_timeout", none);
+                request_body_late(connection->request);
                 break;
         case CONNECTION_IDLE:
         case CONNECTION_BUSY:
@@ -267,6 +267,7 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         connection->fd = fd;
         connection->over_limit = before >= max;
         connection->phase = CONNECTION_BUSY;
+        connection->began_us = clock_monotonic_us();
         if (server->inactivity_s != server->inactivity_first_s)
                 (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
                                                 server->inactivity_s);
@@ -313,9 +314,33 @@ void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connecti
 
         (void)arg;
         (void)uri;
+        if (connection)
+                connection->began_us = clock_monotonic_us();
         if (connection && connection->phase == CONNECTION_IDLE)
                 connection_enter(connection, CONNECTION_HEADER);
         return NULL; /* there is no request yet */
+}
+
+void connection_carry(struct client_connection *connection, struct request *request)
+{
+        connection->request = request;
+}
+
+int64_t connection_request_began_us(const struct client_connection *connection)
+{
+        return connection->began_us;
+}
+
+/* An answer that is sent to a closed socket is answered with RST, which the socket remembers. */
+bool connection_was_reset(const struct client_connection *connection)
+{
+        socklen_t len = sizeof(int);
+        int error = 0;
+
+        if (!connection->gone)
+                return false;
+        (void)getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+        return error != 0;
 }
 
 bool connection_hold(struct client_connection *connection, struct request *request)

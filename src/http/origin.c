@@ -21,7 +21,7 @@
         "apikey, authorization, cache-control, content-type, idempotency-key, prefer, uid"
 #define EXPOSED_FIELDS                                                                             \
         "Age, Cache-Status, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, "        \
-        "WWW-Authenticate"
+        "WWW-Authenticate, X-Request-Id"
 
 struct seen {
         const char *origin; /* NULL: no such field */

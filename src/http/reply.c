@@ -5,8 +5,6 @@
 
 #include "access/clients.h"
 #include "access/quota.h"
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "engine/gateway.h"
@@ -21,9 +19,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-#define REFUSALS_LOGGED 100 /* of each server, in REFUSALS_LOG_MS */
-#define REFUSALS_LOG_MS 1000
 
 #define REPLY_BYTES_MAX    (4 * 1024 * 1024)
 #define BUSY_RETRY_AFTER_S 1
@@ -72,12 +67,10 @@ static void add_limits(const struct request *request, struct MHD_Response *respo
         (void)MHD_add_response_header(response, "RateLimit", left);
 }
 
-static void log_reply(const struct request *request, unsigned status)
+/* Operators' servers have none: nobody looks for theirs. */
+static const char *request_id(const struct request *request)
 {
-        log_debug("request %s from %s%s%s answered %u%s%s",
-                  request->route ? request->route->path : "without route", request->address,
-                  request->client ? " of " : "", request->client ? request->client->name : "",
-                  status, request->job ? " job " : "", request->job ? request->job->id : "");
+        return request->server->kind == SERVER_FOR_TOOLS ? request->record.id : NULL;
 }
 
 /* Takes over the response. The content type is NULL where there is no content. */
@@ -94,7 +87,9 @@ static enum MHD_Result queue_as(struct request *request, unsigned status, const 
         if (request->preference_applied[0])
                 (void)MHD_add_response_header(response, "Preference-Applied",
                                               request->preference_applied);
-        log_reply(request, status);
+        if (request_id(request))
+                (void)MHD_add_response_header(response, "X-Request-Id", request_id(request));
+        request_log_answer(request, status);
         request->phase = REQUEST_DONE;
         enum MHD_Result result = MHD_queue_response(request->mhd, status, response);
         MHD_destroy_response(response);
@@ -130,34 +125,13 @@ static bool is_audited(const char *code)
         return false;
 }
 
-/* For who runs solvegate: what the client is told, too. A flood of them has no line each. */
-static void log_refusal(const struct request *request, const struct client *client)
-{
-        struct server *server = request->server;
-        int64_t now_ms = clock_monotonic_ms();
-
-        if (now_ms - server->refusals_since_ms >= REFUSALS_LOG_MS) {
-                if (server->refusals > REFUSALS_LOGGED)
-                        log_warning("%d more requests were refused in a second",
-                                    server->refusals - REFUSALS_LOGGED);
-                server->refusals_since_ms = now_ms;
-                server->refusals = 0;
-        }
-        if (++server->refusals > REFUSALS_LOGGED)
-                return;
-        log_warning("request from %s%s%s refused, %s: %s", request->address, client ? " of " : "",
-                    client ? client->name : "", request->refusal.code,
-                    request->revoked ? "its token was taken away, or has expired"
-                                     : request->refusal.message);
-}
-
 static void note_refusal(const struct request *request)
 {
         const struct client *client = request->revoked ? request->revoked : request->client;
 
         if (!is_audited(request->refusal.code))
                 return;
-        log_refusal(request, client);
+        request_log_refusal(request);
         gateway_audit_refusal(request->server->gateway, client, request->address,
                               request->site[0] ? request->site : NULL, request->refusal.code);
 }
@@ -201,6 +175,7 @@ enum MHD_Result reply_refusal(struct request *request)
         struct strbuf json;
 
         note_refusal(request);
+        request->record.error = refusal->code;
         strbuf_init(&json, REPLY_BYTES_MAX);
         reply_append_error(&json, refusal->status, refusal->code, refusal->message);
         unsigned status = refusal->status;
@@ -219,9 +194,11 @@ void reply_cut(struct request *request)
         char text[NUMBER_CHARS];
 
         note_refusal(request);
-        log_reply(request, refusal->status);
+        request->record.error = refusal->code;
+        request->record.cut = true;
+        request_log_answer(request, refusal->status);
         connection_cut(request->connection, refusal->status, refusal->code, refusal->message,
-                       refusal_field(request, text));
+                       refusal_field(request, text), request_id(request));
 }
 
 /* ---- what was asked for ---- */
@@ -309,12 +286,29 @@ static void add_cache_status(const struct request *request, struct MHD_Response 
                 (void)MHD_add_response_header(response, "Cache-Status", value);
 }
 
+/* What the log tells of the job, as it is answered. */
+static void record_job(struct request *request, enum job_state state)
+{
+        static const char *const sources[] = {
+                [JOB_FROM_UPSTREAM] = "upstream",
+                [JOB_FROM_COLLAPSED] = "collapsed",
+                [JOB_FROM_CACHE] = "cache",
+        };
+
+        request->record.state = job_state_name(state);
+        if (state == JOB_SOLVED)
+                request->record.source = sources[request->job->source];
+        else if (job_state_final(state))
+                request->record.error = job_error_code(request->job->outcome->error);
+}
+
 enum MHD_Result reply_job(struct request *request)
 {
         struct gateway *gateway = request->server->gateway;
         enum job_state state = results_state(gateway_results(gateway), request->job);
         struct strbuf json;
 
+        record_job(request, state);
         strbuf_init(&json, REPLY_BYTES_MAX);
         if (!job_state_final(state))
                 append_queued(request, &json);

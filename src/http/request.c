@@ -1,6 +1,7 @@
 /*
  * request: the life of a request, see server_private.h.
  */
+#include "base/clock.h"
 #include "base/loop.h"
 #include "engine/gateway.h"
 #include "http/caller.h"
@@ -62,6 +63,7 @@ static void resume(struct request *request)
         loop_timer_free(request->hold_timer);
         request->hold_timer = NULL;
         request->waited |= 1U << request->held_for;
+        request->record.held_us += clock_monotonic_us() - request->record.hold_began_us;
         request->phase = REQUEST_READY;
         request->server->again = true;
         handle_before_reading(request, true);
@@ -158,6 +160,7 @@ bool request_hold(struct request *request, const struct hold *hold)
         /* The mail cannot overtake this: it is delivered by the loop, which is busy here. */
         MHD_suspend_connection(request->mhd);
         request->phase = REQUEST_SUSPENDED;
+        request->record.hold_began_us = clock_monotonic_us();
         DL_APPEND2(request->server->held, request, held_prev, held_next);
         loop_timer_start(request->hold_timer, hold->hold_ms, 0);
         return true;
@@ -173,6 +176,17 @@ static void read_address(struct request *request)
         caller_address(info ? info->client_addr : NULL, request->address);
 }
 
+static void request_init(struct request *request, struct server *server, struct MHD_Connection *mhd,
+                         struct client_connection *connection)
+{
+        request->server = server;
+        request->mhd = mhd;
+        request->connection = connection;
+        request->phase = REQUEST_HEADERS;
+        read_address(request);
+        request_log_begin(request, connection_request_began_us(connection));
+}
+
 static struct request *request_new(struct server *server, struct MHD_Connection *mhd)
 {
         struct client_connection *connection = connection_of(mhd);
@@ -180,11 +194,8 @@ static struct request *request_new(struct server *server, struct MHD_Connection 
 
         if (!request)
                 return NULL;
-        request->server = server;
-        request->mhd = mhd;
-        request->connection = connection;
-        request->phase = REQUEST_HEADERS;
-        read_address(request);
+        request_init(request, server, mhd, connection);
+        connection_carry(connection, request);
         server->requests++;
         return request;
 }
@@ -192,6 +203,7 @@ static struct request *request_new(struct server *server, struct MHD_Connection 
 static enum MHD_Result on_headers(struct request *request, const char *url, const char *method,
                                   const char *version)
 {
+        request->record.method = request_log_method(method);
         guard_check(request, url, method, version);
         if (guard_refuses_at_once(request)) {
                 connection_enter(request->connection, CONNECTION_BUSY);
@@ -209,6 +221,7 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
         char message[GATEWAY_MESSAGE_BYTES_MAX];
 
         connection_nudge(request->connection);
+        request->record.body_bytes += (int64_t)bytes;
         if (request->body) {
                 int r = body_append(request->body, upload, bytes);
                 if (r == 0)
@@ -226,6 +239,27 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
                 return MHD_NO;
         }
         return MHD_YES;
+}
+
+void request_body_late(struct request *request)
+{
+        /* Whatever else was wrong with it, this is why it ends. */
+        request->refusal = (struct refusal){0};
+        request_refuse(request, 408, "request_timeout",
+                       "the body did not arrive within limits.body_timeout");
+        reply_cut(request);
+}
+
+void request_header_late(struct server *server, struct MHD_Connection *mhd,
+                         struct client_connection *connection)
+{
+        struct request request = {0};
+
+        request_init(&request, server, mhd, connection);
+        request_refuse(&request, 408, "request_timeout",
+                       "the header did not arrive within limits.header_timeout");
+        reply_cut(&request);
+        request_log_end(&request, REQUEST_ANSWERED);
 }
 
 /* The request is whole, for the first time or after it was held. */
@@ -275,6 +309,26 @@ static void request_free(struct request *request)
         free(request);
 }
 
+static enum request_end end_of(const struct request *request, enum MHD_RequestTerminationCode code)
+{
+        if (request->record.cut)
+                return REQUEST_ANSWERED;
+        switch (code) {
+        case MHD_REQUEST_TERMINATED_COMPLETED_OK:
+                return connection_was_reset(request->connection) ? REQUEST_CLIENT_GONE
+                                                                 : REQUEST_ANSWERED;
+        case MHD_REQUEST_TERMINATED_WITH_ERROR:
+                return request->record.status == 0 ? REQUEST_MALFORMED : REQUEST_CLIENT_GONE;
+        case MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN:
+                return REQUEST_CLOSED;
+        case MHD_REQUEST_TERMINATED_TIMEOUT_REACHED:
+        case MHD_REQUEST_TERMINATED_READ_ERROR:
+        case MHD_REQUEST_TERMINATED_CLIENT_ABORT:
+                break;
+        }
+        return REQUEST_CLIENT_GONE;
+}
+
 void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_arg,
                           enum MHD_RequestTerminationCode code)
 {
@@ -289,6 +343,8 @@ void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_
                 if (request->waited)
                         handle_before_reading(request, false);
         }
+        request_log_end(request, end_of(request, code));
+        connection_carry(request->connection, NULL);
         *request_arg = NULL;
         request_free(request);
 }

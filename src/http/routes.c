@@ -6,20 +6,20 @@
 #include <string.h>
 
 static const struct route tool_routes[] = {
-        {"/api/status", "/api", false, CALLER_CHECKED, status_handle, status_cancel},
-        {"/api/solve", "/api", true, CALLER_NEEDED, solve_handle, NULL},
-        {"/api/account/balance", "/api", false, CALLER_NEEDED, balance_handle, NULL},
-        {"/api/usage", "/api", false, CALLER_NEEDED, usage_handle, NULL},
-        {"/status", "", false, CALLER_CHECKED, status_handle, status_cancel},
-        {"/solve", "", true, CALLER_NEEDED, solve_handle, NULL},
-        {"/balance", "", false, CALLER_NEEDED, balance_handle, NULL},
-        {"/usage", "", false, CALLER_NEEDED, usage_handle, NULL},
+        {"/api/status", "/api", false, CALLER_CHECKED, status_handle, status_cancel, TALLY_STATUS},
+        {"/api/solve", "/api", true, CALLER_NEEDED, solve_handle, NULL, TALLY_SOLVE},
+        {"/api/account/balance", "/api", false, CALLER_NEEDED, balance_handle, NULL, TALLY_BALANCE},
+        {"/api/usage", "/api", false, CALLER_NEEDED, usage_handle, NULL, TALLY_USAGE},
+        {"/status", "", false, CALLER_CHECKED, status_handle, status_cancel, TALLY_STATUS},
+        {"/solve", "", true, CALLER_NEEDED, solve_handle, NULL, TALLY_SOLVE},
+        {"/balance", "", false, CALLER_NEEDED, balance_handle, NULL, TALLY_BALANCE},
+        {"/usage", "", false, CALLER_NEEDED, usage_handle, NULL, TALLY_USAGE},
 };
 
 static const struct route operator_routes[] = {
-        {"/metrics", "", false, CALLER_ANYBODY, metrics_handle, NULL},
-        {"/healthz", "", false, CALLER_ANYBODY, health_handle, NULL},
-        {"/readyz", "", false, CALLER_ANYBODY, ready_handle, NULL},
+        {"/metrics", "", false, CALLER_ANYBODY, metrics_handle, NULL, TALLY_METRICS},
+        {"/healthz", "", false, CALLER_ANYBODY, health_handle, NULL, TALLY_HEALTHZ},
+        {"/readyz", "", false, CALLER_ANYBODY, ready_handle, NULL, TALLY_READYZ},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

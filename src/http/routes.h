@@ -5,6 +5,7 @@
 #define SOLVEGATE_HTTP_ROUTES_H
 
 #include "http/server.h"
+#include "http/tally.h"
 
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -29,6 +30,7 @@ struct route {
          */
         enum MHD_Result (*handle)(struct request *request);
         enum MHD_Result (*cancel)(struct request *request); /* the same for DELETE; or NULL */
+        enum tally_endpoint endpoint;                       /* as what it is logged and counted */
 };
 
 /*

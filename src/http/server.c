@@ -15,10 +15,12 @@
 #include "access/policy.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/loop.h"
 #include "config/config.h"
 #include "engine/gateway.h"
 #include "http/server_private.h"
+#include "http/tally.h"
 #include "http/tls.h"
 
 #include <assert.h>
@@ -163,6 +165,9 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const ch
                                  request_arg);
 }
 
+/* Whoever sends what it cannot read makes one come. */
+static struct log_limit details = LOG_LIMIT(LOG_LEVEL_DEBUG, "details of libmicrohttpd", 1000, 100);
+
 static void on_mhd_log(void *arg, const char *format, va_list args)
         __attribute__((format(printf, 2, 0)));
 
@@ -174,7 +179,8 @@ static void on_mhd_log(void *arg, const char *format, va_list args)
 
         (void)vsnprintf(text, sizeof text, format, args);
         text[strcspn(text, "\n")] = '\0';
-        log_debug("libmicrohttpd: %s", text);
+        if (log_enabled(LOG_LEVEL_DEBUG) && log_limit_take(&details, clock_monotonic_us()))
+                log_debug("libmicrohttpd: %s", text);
         /* What keeps connections out is for the operator, but not for each of them. */
         if (strstr(text, "accepting connection") && now_ms >= server->warn_again_ms) {
                 server->warn_again_ms = now_ms + WARN_AGAIN_MS;
@@ -246,7 +252,9 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         server->identity = setup->identity ? tls_identity_ref(setup->identity) : NULL;
         server->inactivity_s = inactivity_s(gateway_config(setup->gateway));
         server->inactivity_first_s = server->inactivity_s;
-        int r = connection_table_new(server, &server->connections);
+        server->tally = setup->tally;
+        server->tally_part = tally_join(setup->tally);
+        int r = server->tally_part ? connection_table_new(server, &server->connections) : -ENOMEM;
         if (r == 0) {
                 int *socket = &setup->listener->sockets[setup->socket_index];
                 server->daemon = start_daemon(server, *socket);

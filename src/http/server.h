@@ -22,6 +22,7 @@ struct loop;
 struct policy;
 struct server;
 struct strbuf;
+struct tally;
 struct tls_identity;
 
 #define LISTENER_NAME_BYTES_MAX 64
@@ -66,6 +67,7 @@ struct server_setup {
         struct forwarder *forwarder;
         struct loop *loop;
         struct server_shared *shared;
+        struct tally *tally; /* of the process */
         struct listener *listener;
         int socket_index;      /* which of the listener's sockets; the server takes it over */
         struct policy *policy; /* the server takes a reference */

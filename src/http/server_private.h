@@ -11,6 +11,7 @@
 
 #include "access/sites.h"
 #include "access/token.h"
+#include "http/request_log.h"
 #include "http/server.h"
 #include "job/job.h"
 #include "job/waiter.h"
@@ -24,6 +25,8 @@ struct client_connection;
 struct loop_timer;
 struct request;
 struct route;
+struct tally;
+struct tally_part;
 
 #define REFUSAL_BYTES_MAX    1024
 #define PREFERENCE_BYTES_MAX 64
@@ -35,6 +38,8 @@ struct server {
         struct forwarder *forwarder;
         struct loop *loop;
         struct server_shared *shared;
+        struct tally *tally;
+        struct tally_part *tally_part; /* its own */
         const struct listener *listener;
         struct policy *policy;         /* a reference */
         unsigned reloads;              /* how often the policy was replaced */
@@ -48,8 +53,6 @@ struct server {
         bool closed;                 /* every request is refused */
         unsigned inactivity_s;       /* libmicrohttpd's own time-out; the deadlines come first */
         unsigned inactivity_first_s; /* the one its daemon was started with */
-        int refusals;                /* since that moment: */
-        int64_t refusals_since_ms;   /* monotonic */
         int64_t warn_again_ms;       /* no warning about connections before this moment */
         bool again;                  /* MHD_run() is needed, though its descriptor may not say so */
 };
@@ -93,6 +96,7 @@ struct request {
         const char *origin;      /* the Origin field, if it is a listed one, or NULL; likewise */
         bool preflight;          /* the method is OPTIONS, and a browser asks (CORS) */
         char address[JOB_ADDRESS_CHARS]; /* of the client, in numbers */
+        struct request_record record;    /* for the log */
 
         /* who is calling, from when the header was checked */
         struct client *client;     /* NULL: not asked, not known, or nobody needs to be */
@@ -154,6 +158,14 @@ void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_
 /* The client of a held request has closed its side: it is answered with what there is. */
 void request_client_gone(struct request *request);
 
+/*
+ * What is awaited has not come in time: answers so past libmicrohttpd, and ends the connection. The
+ * second is for one whose header is not there yet.
+ */
+void request_body_late(struct request *request);
+void request_header_late(struct server *server, struct MHD_Connection *mhd,
+                         struct client_connection *connection);
+
 /* Marks the request as refused; the first refusal stands. */
 void request_refuse(struct request *request, unsigned status, const char *code, const char *format,
                     ...) __attribute__((format(printf, 4, 5)));
@@ -195,6 +207,18 @@ void connection_nudge(struct client_connection *connection);
 /* The connection of a request. */
 struct client_connection *connection_of(struct MHD_Connection *mhd);
 
+/* Which request is under way on it; NULL: none. */
+void connection_carry(struct client_connection *connection, struct request *request);
+
+/* When the first line of the request under way had come. Monotonic, in microseconds. */
+int64_t connection_request_began_us(const struct client_connection *connection);
+
+/*
+ * Whether the client, which had closed its side, took nothing of what was sent since: it is gone,
+ * where it could have waited for its answer.
+ */
+bool connection_was_reset(const struct client_connection *connection);
+
 /* A request line has come (MHD_OPTION_URI_LOG_CALLBACK): the rest of the header has its own time.
  */
 void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connection *mhd);
@@ -216,9 +240,9 @@ struct reply_field {
 
 /*
  * Ends a connection on which libmicrohttpd can send nothing, because a request is still coming in:
- * writes a whole error reply to the socket, if it takes it, and closes.
+ * writes a whole error reply to the socket, if it takes it, and closes. request_id may be NULL.
  */
 void connection_cut(struct client_connection *connection, unsigned status, const char *code,
-                    const char *message, struct reply_field field);
+                    const char *message, struct reply_field field, const char *request_id);
 
 #endif

@@ -20,7 +20,7 @@ from lib.job import job
 
 CI = Client("ci")
 EXPOSED = {"age", "cache-status", "preference-applied", "ratelimit", "ratelimit-policy",
-           "retry-after", "www-authenticate"}
+           "retry-after", "www-authenticate", "x-request-id"}
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ NAMES = {
     "solvegate_results_total": "counter",
     "solvegate_in_flight": "gauge",
     "solvegate_upstream_up": "gauge",
+    "solvegate_http_requests_total": "counter",
 }
 OPERATORS = ["/metrics", "/healthz", "/readyz"]
 TOOLS = ["/api/solve", "/solve", "/api/status?id=h-x", "/status?id=h-x", "/api/account/balance",

@@ -1,0 +1,158 @@
+/*
+ * request_log: see request_log.h.
+ */
+#include "http/request_log.h"
+
+#include "access/clients.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/log_limit.h"
+#include "base/random.h"
+#include "http/routes.h"
+#include "http/server_private.h"
+#include "http/tally.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CLIENT_GONE 499 /* no code of HTTP: nobody was there to get one */
+
+static struct log_limit known_requests = LOG_LIMIT(LOG_LEVEL_INFO, "requests", 5000, 1000);
+static struct log_limit strange_requests = LOG_LIMIT(LOG_LEVEL_INFO, "refused requests", 200, 20);
+static struct log_limit known_refusals = LOG_LIMIT(LOG_LEVEL_WARNING, "refusals", 200, 100);
+static struct log_limit strange_refusals =
+        LOG_LIMIT(LOG_LEVEL_WARNING, "refusals of unknown clients", 200, 20);
+
+/* ---- ids ---- */
+
+static _Atomic uint64_t requests; /* so many were given an id */
+static uint64_t id_keys[2];       /* set once */
+static pthread_once_t id_keys_once = PTHREAD_ONCE_INIT;
+
+static void make_id_keys(void)
+{
+        /* Without randomness the ids are still different from each other. */
+        (void)random_bytes(id_keys, sizeof id_keys);
+}
+
+/*
+ * Numbers in an order that tells nobody how many requests others make: every step can be undone, so
+ * no two are equal. (The steps in the middle are the finalizer of SplitMix64.)
+ */
+static uint64_t next_id(void)
+{
+        (void)pthread_once(&id_keys_once, make_id_keys);
+        uint64_t n = atomic_fetch_add_explicit(&requests, 1, memory_order_relaxed) ^ id_keys[0];
+        n = (n ^ n >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+        n = (n ^ n >> 27) * UINT64_C(0x94d049bb133111eb);
+        return (n ^ n >> 31) ^ id_keys[1];
+}
+
+void request_log_begin(struct request *request, int64_t began_us)
+{
+        static const char digits[] = "0123456789abcdef";
+        uint64_t id = next_id();
+
+        for (int i = REQUEST_ID_CHARS - 1; i >= 0; i--, id >>= 4)
+                request->record.id[i] = digits[id & 15];
+        request->record.method = "-";
+        request->record.began_us = began_us;
+}
+
+/* ---- the line ---- */
+
+const char *request_log_method(const char *method)
+{
+        static const char *const methods[] = {
+                "GET", "POST", "HEAD", "DELETE", "OPTIONS", "PUT", "PATCH", "TRACE", "CONNECT",
+        };
+
+        for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+                if (strcmp(method, methods[i]) == 0)
+                        return methods[i];
+        }
+        return "other";
+}
+
+static enum tally_endpoint endpoint_of(const struct request *request)
+{
+        return request->route ? request->route->endpoint : TALLY_OTHER;
+}
+
+void request_log_answer(struct request *request, unsigned status)
+{
+        request->record.status = status;
+        tally_count(request->server->tally_part, endpoint_of(request), status);
+}
+
+/* Whoever has the id of a job is known by it. */
+static bool is_known(const struct request *request)
+{
+        return request->client || request->job || request->server->kind != SERVER_FOR_TOOLS;
+}
+
+static const struct client *asker_of(const struct request *request)
+{
+        return request->revoked ? request->revoked : request->client;
+}
+
+/* What is told in place of an answer's code and slug, where there was none of ours. */
+static const struct {
+        unsigned code;
+        const char *error;
+} ends[] = {
+        [REQUEST_ANSWERED] = {0, NULL},
+        [REQUEST_CLIENT_GONE] = {CLIENT_GONE, "client_gone"},
+        [REQUEST_MALFORMED] = {400, "malformed"},
+        [REQUEST_CLOSED] = {CLIENT_GONE, "closed"},
+};
+
+void request_log_end(const struct request *request, enum request_end end)
+{
+        const struct request_record *record = &request->record;
+        const bool answered = end == REQUEST_ANSWERED;
+        const bool tool = request->server->kind == SERVER_FOR_TOOLS;
+        enum log_level level = tool ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+
+        if (!log_enabled(level))
+                return;
+        int64_t now_us = clock_monotonic_us();
+        if (!log_limit_take(is_known(request) ? &known_requests : &strange_requests, now_us))
+                return;
+        const struct client *client = asker_of(request);
+        const struct log_field fields[] = {
+                LOG_TEXT("id", record->id),
+                LOG_TEXT("client", client ? client->name : "-"),
+                LOG_TEXT("address", request->address[0] ? request->address : "-"),
+                LOG_TEXT("method", record->method),
+                LOG_TEXT("endpoint", tally_endpoint_name(endpoint_of(request))),
+                LOG_INTEGER("code", answered ? record->status : ends[end].code),
+                LOG_TEXT("error", answered ? record->error : ends[end].error),
+                LOG_TEXT("job", request->job ? request->job->id : NULL),
+                LOG_TEXT("source", record->source),
+                LOG_TEXT("state", record->state),
+                LOG_INTEGER("bytes", record->body_bytes),
+                LOG_MS("duration_ms", now_us - record->began_us),
+                LOG_MS("held_ms", record->held_us),
+        };
+        log_event(level, "request", fields, sizeof fields / sizeof *fields);
+}
+
+void request_log_refusal(const struct request *request)
+{
+        const struct client *client = asker_of(request);
+        const struct log_field id = LOG_TEXT("id", request->record.id);
+        char message[REFUSAL_BYTES_MAX + 256];
+
+        if (!log_enabled(LOG_LEVEL_WARNING) ||
+            !log_limit_take(client ? &known_refusals : &strange_refusals, clock_monotonic_us()))
+                return;
+        (void)snprintf(message, sizeof message, "request from %s%s%s refused, %s: %s",
+                       request->address, client ? " of " : "", client ? client->name : "",
+                       request->refusal.code,
+                       request->revoked ? "its token was taken away, or has expired"
+                                        : request->refusal.message);
+        log_event(LOG_LEVEL_WARNING, message, &id, 1);
+}

@@ -1,0 +1,58 @@
+/*
+ * request_log: the id of each request, and its line in the log when it is over.
+ *
+ * Everything in the line comes from a fixed table, from the configuration or is made here: no path,
+ * no field of the header, no body. What a peer could flood is limited: known clients among
+ * themselves, and those who are refused before they are known.
+ *
+ * docs/logs.md says what each field means. Thread: the server's loop.
+ */
+#ifndef SOLVEGATE_HTTP_REQUEST_LOG_H
+#define SOLVEGATE_HTTP_REQUEST_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct request;
+
+#define REQUEST_ID_CHARS 16
+
+/* What the line tells of a request that the request itself does not know. */
+struct request_record {
+        char id[REQUEST_ID_CHARS + 1]; /* also X-Request-Id */
+        const char *method;            /* static; "-" until the header was read */
+        int64_t began_us;              /* monotonic: when its first line had come */
+        int64_t held_us;
+        int64_t hold_began_us; /* valid while held */
+        int64_t body_bytes;
+        unsigned status;    /* of the answer; 0: none yet */
+        const char *error;  /* the slug in the answer; static; or NULL */
+        const char *state;  /* of the job in the answer; likewise */
+        const char *source; /* of the result in the answer; likewise */
+        bool cut;           /* the answer went past libmicrohttpd, which knows of none */
+};
+
+/* How a request ended. */
+enum request_end {
+        REQUEST_ANSWERED,
+        REQUEST_CLIENT_GONE, /* before it had the answer */
+        REQUEST_MALFORMED,   /* libmicrohttpd could not read it, and has said so by itself */
+        REQUEST_CLOSED,      /* solvegate closed the connection while it was still coming */
+};
+
+/* Gives it an id. */
+void request_log_begin(struct request *request, int64_t began_us);
+
+/* The method, as it is told; one that is not known is "other". */
+const char *request_log_method(const char *method);
+
+/* An answer with this status is on its way: it is counted in the tally. */
+void request_log_answer(struct request *request, unsigned status);
+
+/* The line. */
+void request_log_end(const struct request *request, enum request_end end);
+
+/* What a refused request did wrong, for who runs solvegate. */
+void request_log_refusal(const struct request *request);
+
+#endif
