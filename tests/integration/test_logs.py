@@ -1,0 +1,348 @@
+"""The log: one line for each finished request, whatever became of it, in each format; limits for
+what a peer could flood; counters that equal what was sent; and nobody waits for the reader."""
+
+import asyncio
+import re
+
+import pytest
+
+from lib import expect
+from lib.build import wait_until
+from lib.clients import Client
+from lib.gateway import LOOPBACK
+from lib.http import Connection, request, request_bytes
+from lib.job import job
+from lib.logs import Log, a_journal
+
+HELD = {"Prefer": "wait=30"}
+NEVER = 60
+ID = re.compile(r"[0-9a-f]{16}")
+
+CI = Client("ci")
+OTHER = Client("other")
+NOBODY = "sgt_" + "n0body" * 6
+
+ALWAYS = {"level", "message", "id", "client", "address", "method", "endpoint", "code", "bytes",
+          "duration_ms", "held_ms"}
+
+
+@pytest.fixture(params=["text", "json", "journal"])
+def form(request):
+    return request.param
+
+
+@pytest.fixture
+def start(simulator, gateway):
+    """A gateway with its log in one format, a simulator of its own, and an operators' address."""
+
+    def run(form="text", level="info", sim=None, journal=None, **settings):
+        sim = sim or simulator(mode="pro", latency=0)
+        if journal:
+            settings["popen"] = journal.popen
+        house = gateway(sim, **{"admin": LOOPBACK, "log": {"level": level, "format": form},
+                                **settings})
+        return Log(house, form, journal)
+
+    return run
+
+
+@pytest.fixture
+def logged(start, form):
+    """The same for each format, with what stands in for the journal where it is needed."""
+    if form != "journal":
+        yield lambda **settings: start(form, **settings)
+        return
+    with a_journal() as journal:
+        journal.read()
+        yield lambda **settings: start(form, journal=journal, **settings)
+
+
+def fields(line, *names):
+    return {name: line[name] for name in names}
+
+
+# ---- one line for each request ----
+
+
+def test_each_finished_request_has_one_line_with_what_it_was(logged):
+    log = logged(clients=[CI])
+    tool = log.house.caller(CI)
+    task = job()
+    first = tool.solve(task, HELD)
+    job_id = expect.solved(first, task)["id"]
+    line = log.of(first)
+    assert set(line) == ALWAYS | {"job", "source", "state"}
+    assert fields(line, "level", "client", "address", "method", "endpoint", "code", "job",
+                  "source", "state", "bytes") == {
+        "level": "info", "client": "ci", "address": "127.0.0.1", "method": "POST",
+        "endpoint": "solve", "code": 200, "job": job_id, "source": "upstream", "state": "solved",
+        "bytes": len(task.body)}
+    assert 0 < line["held_ms"] <= line["duration_ms"]
+    again = tool.solve(task, HELD)
+    assert fields(log.of(again), "source", "held_ms") == {"source": "cache", "held_ms": 0}
+    status = log.of(tool.status(job_id))
+    assert fields(status, "client", "method", "endpoint", "job", "source", "bytes") == {
+        "client": "ci", "method": "GET", "endpoint": "status", "job": job_id,
+        "source": "upstream", "bytes": 0}
+    by_id_alone = log.of(log.house.status(job_id))
+    assert fields(by_id_alone, "client", "job") == {"client": "-", "job": job_id}
+    others = {"/balance": "balance", "/usage": "usage"}
+    for target, endpoint in others.items():
+        line = log.of(tool.get(target))
+        assert (line["endpoint"], set(line)) == (endpoint, ALWAYS)
+    assert len(log.requests()) == 4 + len(others)
+
+
+def test_a_refused_request_has_a_line_with_its_error_and_nothing_of_its_own(logged):
+    log = logged(clients=[CI])
+    house, tool = log.house, log.house.caller(CI)
+    wanted = {
+        (404, "not_found", "other", "-"): tool.get(f"/nowhere/{CI.token}?{CI.token}"),
+        (404, "unknown_id", "status", "ci"): tool.status(CI.token),
+        (401, "unauthorized", "usage", "-"): house.get("/usage", {"apikey": NOBODY}),
+        (403, "site_not_allowed", "solve", "ci"): tool.solve(job(site="secret-site.example")),
+        (403, "forbidden_host", "usage", "-"): tool.get("/usage", {"Host": "secret.example"}),
+        (405, "method_not_allowed", "solve", "-"): tool.get("/solve"),
+        (400, "bad_json", "solve", "ci"): tool.solve(job().with_body(b'{"secret')),
+    }
+    for (code, error, endpoint, client), answer in wanted.items():
+        expect.error(answer, code, error)
+        line = log.of(answer)
+        assert fields(line, "code", "error", "endpoint", "client") == {
+            "code": code, "error": error, "endpoint": endpoint, "client": client}, line
+        assert "secret" not in str(line) and CI.token not in str(line), line
+    strange = log.of(house.request("BREW", "/solve"))
+    assert strange["method"] == "other"
+    text = str(log.entries())
+    assert NOBODY not in text and CI.token not in text and CI.sha256 not in text
+
+
+def test_a_failed_job_is_told_with_its_error_though_the_code_is_200(start, simulator):
+    log = start(sim=simulator(mode="pro", latency=0, faults=["solve:status=400"]))
+    answer = log.house.solve(job(), HELD)
+    code = answer.object()["code"]
+    assert fields(log.of(answer), "code", "error", "state") == {
+        "code": 200, "error": code, "state": "failed"}
+
+
+def test_a_cancelled_job_is_told_as_such(start, simulator):
+    log = start(sim=simulator(latency=NEVER), upstream={"max_in_flight": 1})
+    house = log.house
+    house.submit(job(seed=1))
+    waits = house.submit(job(seed=2))
+    answer = house.request("DELETE", f"/api/status?id={waits}")
+    assert fields(log.of(answer), "method", "endpoint", "code", "error", "job", "state") == {
+        "method": "DELETE", "endpoint": "status", "code": 200, "error": "cancelled", "job": waits,
+        "state": "cancelled"}
+
+
+async def test_a_held_client_that_goes_away_is_told_as_499(start, simulator):
+    sim = simulator(latency=NEVER)
+    log = start(sim=sim)
+    task = job()
+    async with await Connection.open(log.house.url) as connection:
+        head = (f"POST /api/solve HTTP/1.1\r\nHost: {log.house.host}\r\nPrefer: wait=60\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(task.body)}\r\n\r\n")
+        await connection.send(head.encode() + task.body)
+        await asyncio.to_thread(wait_until, lambda: sim.requests("solve"))
+        await connection.reset()
+    line = await asyncio.to_thread(log.where, code=499)
+    assert fields(line, "error", "endpoint", "bytes") == {
+        "error": "client_gone", "endpoint": "solve", "bytes": len(task.body)}
+    assert 0 < line["held_ms"] <= line["duration_ms"]
+    assert line["job"].startswith("h-")
+    assert 'code="499"' not in str(log.house.metrics())
+
+
+async def test_a_client_that_goes_away_within_its_body_is_told_as_499(start):
+    log = start()
+    async with await Connection.open(log.house.url) as connection:
+        await connection.send(f"POST /api/solve HTTP/1.1\r\nHost: {log.house.host}\r\n"
+                              "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+                              "1234567".encode())
+    line = await asyncio.to_thread(log.where, code=499)
+    assert fields(line, "error", "endpoint", "bytes") == {
+        "error": "client_gone", "endpoint": "solve", "bytes": 7}
+    assert not {"job", "state", "source"} & set(line)
+
+
+async def test_a_request_that_libmicrohttpd_answers_has_a_line(start):
+    log = start()
+    async with await Connection.open(log.house.url) as connection:
+        await connection.send(f"POST /api/solve HTTP/1.1\r\nHost: {log.house.host}\r\n"
+                              "Content-Type: application/json\r\n"
+                              "Transfer-Encoding: chunked\r\n\r\nno chunk\r\n".encode())
+        answer = await connection.answer()
+        assert answer.status == 400
+    line = await asyncio.to_thread(log.where, code=400)
+    assert fields(line, "error", "endpoint") == {"error": "malformed", "endpoint": "solve"}
+
+
+@pytest.mark.parametrize("late", ["header", "body"])
+async def test_what_comes_too_late_has_a_line_and_its_answer_an_id(start, late):
+    log = start(limits={"header_timeout": 0.2, "body_timeout": 0.2})
+    async with await Connection.open(log.house.url) as connection:
+        text = f"POST /api/solve HTTP/1.1\r\nHost: {log.house.host}\r\n"
+        if late == "body":
+            text += "Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        await connection.send(text.encode())
+        answer = await connection.answer()
+    expect.error(answer, 408, "request_timeout")
+    line = await asyncio.to_thread(log.of, answer)
+    wanted = ("POST", "solve", 1) if late == "body" else ("-", "other", 0)
+    assert (line["method"], line["endpoint"], line["bytes"]) == wanted
+    assert fields(line, "code", "error") == {"code": 408, "error": "request_timeout"}
+
+
+def test_what_operators_ask_for_is_told_at_debug_alone(start):
+    quiet, loud = start(), start(level="debug")
+    for log in (quiet, loud):
+        assert request(log.house.admin_url, "GET", "/healthz").header("X-Request-Id") is None
+        log.of(log.house.status("h-x"))
+    assert [line["endpoint"] for line in quiet.requests()] == ["status"]
+    line = loud.where(endpoint="healthz")
+    assert fields(line, "level", "code") == {"level": "debug", "code": 200}
+
+
+def test_at_level_warning_there_is_no_line_of_a_request(start):
+    log = start(level="warning")
+    log.house.get("/nowhere")
+    expect.error(log.house.solve(job(site="elsewhere.example")), 403, "site_not_allowed")
+    refused = wait_until(lambda: [e for e in log.entries() if "refused" in e["message"]])
+    assert not log.requests()
+    assert ID.fullmatch(refused[0]["id"])
+
+
+# ---- ids ----
+
+
+def test_every_answer_has_an_id_of_its_own(start):
+    log = start(clients=[CI], origins=["https://tool.example"], limits={"body_bytes": 3000})
+    house, tool = log.house, log.house.caller(CI)
+    page = {"Origin": "https://tool.example", "Access-Control-Request-Method": "POST"}
+    answers = [tool.solve(job(), HELD), tool.solve(job(images=30)), tool.get("/nowhere"),
+               house.get("/usage"), tool.get("/solve"), house.request("OPTIONS", "/solve", None, page),
+               tool.request("HEAD", "/usage")]
+    answers += [tool.get("/usage", {"X-Request-Id": "0123456789abcdef"}) for _ in range(50)]
+    ids = [answer.header("X-Request-Id") for answer in answers]
+    assert all(ID.fullmatch(value) for value in ids), ids
+    assert len(set(ids)) == len(ids) and "0123456789abcdef" not in ids
+    assert {answer.status for answer in answers} == {200, 204, 401, 404, 405, 413}
+
+
+# ---- limits ----
+
+
+async def get_often(house, target, count, headers=()):
+    """So many requests on one connection, some at a time."""
+    line = request_bytes("GET", target, house.host, headers)
+    statuses = []
+    async with await Connection.open(house.url) as connection:
+        for at in range(0, count, 10):
+            await connection.send(line * min(10, count - at))
+            for _ in range(min(10, count - at)):
+                statuses.append((await connection.answer()).status)
+    return statuses
+
+
+def told(log, what):
+    pattern = re.compile(rf"{what} not logged: (\d+)")
+    matches = (pattern.fullmatch(entry["message"]) for entry in log.entries())
+    return sum(int(match[1]) for match in matches if match)
+
+
+async def test_a_flood_of_refused_requests_is_summed_up_and_hides_no_client(start):
+    flood, known = 1000, 100
+    log = start(clients=[CI, OTHER])
+    refused, served = await asyncio.gather(get_often(log.house, "/nowhere", flood),
+                                           get_often(log.house, "/usage", known, CI.headers))
+    assert refused == [404] * flood and served == [200] * known
+
+    def of(client):
+        return [line for line in log.requests() if line["client"] == client]
+
+    await asyncio.to_thread(wait_until, lambda: len(of("ci")) == known)
+    await asyncio.to_thread(
+        wait_until, lambda: len(of("-")) + told(log, "refused requests") == flood, 10.0,
+        "every refused request has a line or is counted")
+    assert 200 <= len(of("-")) < flood
+    assert not told(log, "requests")
+    samples = log.house.metrics()
+    assert samples['solvegate_http_requests_total{endpoint="other",code="404"}'] == flood
+
+
+async def test_refusals_are_limited_too(start):
+    flood = 600
+    log = start(level="warning")
+    await get_often(log.house, "/usage", flood, {"Host": "evil.example"})
+
+    def lines():
+        return [e for e in log.entries() if "forbidden_host" in e["message"]]
+
+    await asyncio.to_thread(
+        wait_until, lambda: len(lines()) + told(log, "refusals of unknown clients") == flood)
+    assert 200 <= len(lines()) < flood
+
+
+# ---- counters ----
+
+
+def test_the_counters_equal_what_was_sent(start):
+    log = start(clients=[CI])
+    house, tool = log.house, log.house.caller(CI)
+    for number in range(3):
+        tool.solve(job(seed=number), HELD)
+    for _ in range(5):
+        tool.get("/usage")
+        house.get("/usage")
+    tool.get("/nowhere")
+    tool.status("h-x")
+    request(house.admin_url, "GET", "/healthz")
+    request(house.admin_url, "GET", "/nowhere")
+    house.metrics()
+    prefix = "solvegate_http_requests_total"
+    counted = {name.removeprefix(prefix): number for name, number in house.metrics().items()
+               if name.startswith(prefix)}
+    assert counted == {
+        '{endpoint="solve",code="200"}': 3,
+        '{endpoint="usage",code="200"}': 5,
+        '{endpoint="usage",code="401"}': 5,
+        '{endpoint="status",code="404"}': 1,
+        '{endpoint="other",code="404"}': 2,
+        '{endpoint="healthz",code="200"}': 1,
+        '{endpoint="metrics",code="200"}': 1,
+    }
+
+
+# ---- whoever reads ----
+
+
+async def test_a_journal_that_does_not_read_holds_nobody_up(start):
+    with a_journal() as journal:
+        log = start("journal", journal=journal)
+        assert await get_often(log.house, "/nowhere", 150) == [404] * 150
+        served = await get_often(log.house, "/usage", 2000)
+        assert served == [200] * 2000
+        await asyncio.to_thread(journal.read)
+        await asyncio.to_thread(wait_until, lambda: log.requests())
+        await get_often(log.house, "/usage", 1)
+
+        def lost():
+            messages = (re.fullmatch(r"(\d+) lines were lost: .*", entry["message"])
+                        for entry in log.entries())
+            return sum(int(match[1]) for match in messages if match)
+
+        await asyncio.to_thread(
+            wait_until, lambda: lost() > 0 and lost() + len(log.entries()) > 2150)
+        log.house.stop_well()
+
+
+def test_without_a_journal_the_log_goes_on_as_text_and_says_so_once(start):
+    with a_journal(absent=True) as journal:
+        log = start("journal", journal=journal)
+        log.form = "text"
+        for _ in range(3):
+            log.of(log.house.get("/usage"))
+        entries = [e for e in log.entries() if "cannot be reached" in e["message"]]
+        assert len(entries) == 1 and entries[0]["level"] == "warning"
+        log.house.stop_well()
