@@ -76,23 +76,43 @@ static int refuse_at(const struct origin *origin, size_t line, const char *why)
         return -EINVAL;
 }
 
+static int check_name(const char *name, const char *config_file, const struct origin *origin)
+{
+        if (name[0] != '\0' && name[0] != '.' && !strchr(name, '/'))
+                return 0;
+        problem_write(origin->problem, config_file, 0,
+                      "the credential name \"%.80s\" is no file name; write a name without "
+                      "slash and leading dot",
+                      name);
+        return -EINVAL;
+}
+
+/*
+ * A credential of systemd: the file NAME, or credentials_NAME, as it is called where
+ * LoadCredential= names a whole directory under the ID "credentials" (systemd.exec(5)).
+ */
+static int locate_granted(const char *directory, const char *name, struct origin *origin)
+{
+        const size_t size = sizeof origin->path;
+        int len = snprintf(origin->path, size, "%s/%s", directory, name);
+
+        if (len >= 0 && (size_t)len < size && access(origin->path, F_OK) < 0 && errno == ENOENT)
+                len = snprintf(origin->path, size, "%s/credentials_%s", directory, name);
+        return len;
+}
+
 /* Writes the file's path. The name must not lead out of the directory. */
 static int locate(const char *name, const char *config_file, struct origin *origin)
 {
         const char *directory = getenv("CREDENTIALS_DIRECTORY");
         const char *slash = strrchr(config_file, '/');
-        int len;
+        int len, r = check_name(name, config_file, origin);
 
-        if (name[0] == '\0' || name[0] == '.' || strchr(name, '/')) {
-                problem_write(origin->problem, config_file, 0,
-                              "the credential name \"%.80s\" is no file name; write a name without "
-                              "slash and leading dot",
-                              name);
-                return -EINVAL;
-        }
+        if (r < 0)
+                return r;
         origin->granted = directory && directory[0] != '\0';
         if (origin->granted)
-                len = snprintf(origin->path, sizeof origin->path, "%s/%s", directory, name);
+                len = locate_granted(directory, name, origin);
         else
                 len = snprintf(origin->path, sizeof origin->path, "%.*scredentials/%s",
                                slash ? (int)(slash - config_file + 1) : 0, config_file, name);
@@ -132,6 +152,11 @@ static int check_file(const struct origin *origin, const struct stat *status)
 
 static int refuse_open(const struct origin *origin, int error)
 {
+        if (origin->granted && error == ENOENT)
+                return refuse(origin, -error,
+                              "systemd has passed no such credential; put the file into the "
+                              "directory that LoadCredential= names, /etc/solvegate/credentials "
+                              "unless it was changed, and restart");
         if (error == ENOENT || error == ENOTDIR)
                 return refuse(origin, -error,
                               "the credential file does not exist; create it with " EXAMPLE

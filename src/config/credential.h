@@ -3,7 +3,9 @@
  *
  * The file is libconfig text: `uid = "…"; apikey = "…";` (uid may be left out). It is
  * `$CREDENTIALS_DIRECTORY/NAME` when that variable is set, as systemd does (systemd.exec(5),
- * LoadCredential=), else `credentials/NAME` beside the configuration file.
+ * LoadCredential=), or `credentials_NAME` there where that is missing, which is what it is called
+ * when the whole directory was passed as "credentials"; else `credentials/NAME` beside the
+ * configuration file.
  *
  * The values lie in memory that is locked, left out of core dumps and wiped when freed.
  * Immutable after loading, so any thread may read one; never log, answer or format one.

@@ -137,6 +137,24 @@ static void the_directory_that_systemd_names_comes_first(void **state)
         assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 
+static void a_directory_that_systemd_passes_gives_its_files_a_prefix(void **state)
+{
+        struct fixture *fixture = *state;
+        char path[160];
+
+        assert_int_equal(setenv("CREDENTIALS_DIRECTORY", fixture->directory, 1), 0);
+        assert_int_equal(load_named(fixture, "key"), -ENOENT);
+        assert_non_null(strstr(fixture->problem.data, "/credentials_key: systemd has passed no"));
+        (void)snprintf(path, sizeof path, "%s/credentials_key", fixture->directory);
+        write_bytes(path, GOOD, strlen(GOOD), 0440);
+        assert_loaded(fixture, load_named(fixture, "key"));
+        (void)snprintf(path, sizeof path, "%s/key", fixture->directory);
+        write_bytes(path, "apikey = \"first\";", strlen("apikey = \"first\";"), 0440);
+        assert_int_equal(load_named(fixture, "key"), 0);
+        assert_string_equal(credential_apikey(fixture->credential), "first");
+        assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+
 static void the_uid_may_be_left_out_and_the_apikey_may_not(void **state)
 {
         struct fixture *fixture = *state;
@@ -345,6 +363,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
                 TEST(a_file_beside_the_configuration_is_read),
                 TEST(the_directory_that_systemd_names_comes_first),
+                TEST(a_directory_that_systemd_passes_gives_its_files_a_prefix),
                 TEST(the_uid_may_be_left_out_and_the_apikey_may_not),
                 TEST(a_file_that_others_can_read_or_write_is_refused_with_the_command_that_mends_it),
                 TEST(what_is_no_small_regular_file_is_refused_at_once),
