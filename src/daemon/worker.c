@@ -34,16 +34,18 @@ struct worker {
         pthread_t thread;
         bool started;
         const struct worker_news *news; /* valid while reload is on the way */
-        struct told begin, reload, reloaded, kick, abort, finish, stop, finished;
+        struct told begin, reload, reloaded, kick, drain, abort, finish, stop, finished;
 };
 
-static size_t requests(const struct worker *worker)
+/* Whether there are requests, or some may be about to come. */
+static bool any_request(const struct worker *worker)
 {
-        size_t sum = 0;
-
-        for (size_t i = 0; i < worker->setup.listener_count; i++)
-                sum += server_requests(worker->servers[i]);
-        return sum;
+        for (size_t i = 0; i < worker->setup.listener_count; i++) {
+                const struct server *server = worker->servers[i];
+                if (server_requests(server) > 0 || server_expects(server))
+                        return true;
+        }
+        return false;
 }
 
 /* One of the workers asks; from the start on, and by another rhythm after a reload has changed it.
@@ -96,6 +98,14 @@ static void on_kick(struct mail *mail)
         forwarder_kick(((struct told *)mail)->worker->forwarder);
 }
 
+static void on_drain(struct mail *mail)
+{
+        const struct worker *worker = ((struct told *)mail)->worker;
+
+        for (size_t i = 0; i < worker->setup.listener_count; i++)
+                server_drain(worker->servers[i]);
+}
+
 static void on_abort(struct mail *mail)
 {
         forwarder_abort(((struct told *)mail)->worker->forwarder);
@@ -114,7 +124,7 @@ static void on_finish_tick(void *arg)
 
         bool none_held = true;
 
-        if (requests(worker) > 0 && ++worker->finish_ticks < FINISH_TICKS)
+        if (any_request(worker) && ++worker->finish_ticks < FINISH_TICKS)
                 return;
         for (size_t i = 0; i < worker->setup.listener_count; i++)
                 none_held = server_close(worker->servers[i]) && none_held;
@@ -190,6 +200,7 @@ int worker_new(const struct worker_setup *setup, struct worker **ret_worker)
         worker->reload = (struct told){.mail.deliver = on_reload, .worker = worker};
         worker->kick = (struct told){.mail.deliver = on_kick, .worker = worker};
         worker->reloaded = (struct told){.mail.deliver = on_reloaded, .worker = worker};
+        worker->drain = (struct told){.mail.deliver = on_drain, .worker = worker};
         worker->abort = (struct told){.mail.deliver = on_abort, .worker = worker};
         worker->finish = (struct told){.mail.deliver = on_finish, .worker = worker};
         worker->stop = (struct told){.mail.deliver = on_stop, .worker = worker};
@@ -242,6 +253,16 @@ void worker_reload(struct worker *worker, const struct worker_news *news)
 void worker_kick(struct worker *worker)
 {
         loop_post(worker->loop, &worker->kick.mail);
+}
+
+void worker_drain(struct worker *worker)
+{
+        loop_post(worker->loop, &worker->drain.mail);
+}
+
+struct loop *worker_loop(struct worker *worker)
+{
+        return worker->loop;
 }
 
 void worker_abort(struct worker *worker)

@@ -57,6 +57,13 @@ void worker_reload(struct worker *worker, const struct worker_news *news);
  */
 void worker_kick(struct worker *worker);
 
+/* A stop has begun: its servers accept nobody any more where the next process will. Thread: main.
+ * Call it once. */
+void worker_drain(struct worker *worker);
+
+/* Its loop. Thread: any, but mail only: loop_post(). */
+struct loop *worker_loop(struct worker *worker);
+
 /* Ends its jobs under way as outcome_unknown. Thread: main. Call it once. */
 void worker_abort(struct worker *worker);
 

@@ -25,6 +25,7 @@
 #include <utlist.h>
 
 #define TICK_MS           100
+#define BUSY_PAUSE_MS     250 /* a client that asks one thing after the other pauses less */
 #define CUT_REPLY_BYTES   (REFUSAL_BYTES_MAX * 6 + 256) /* every byte of a message escaped */
 #define PHASES_WITH_LIMIT CONNECTION_BUSY
 
@@ -246,6 +247,19 @@ bool connection_any_handshake(struct connection_table *table)
         while (table->handshakes && tls_handshake_is_over(table->handshakes->mhd))
                 end_handshake(table->handshakes);
         return table->handshakes;
+}
+
+bool connection_any_expected(const struct connection_table *table)
+{
+        const struct client_connection *first = table->awaited[CONNECTION_IDLE];
+
+        if (table->awaited[CONNECTION_HEADER])
+                return true;
+        if (!first)
+                return false;
+        /* The last one in the list (utlist: the head's prev) became idle last. */
+        int64_t since_ms = first->prev->deadline_ms - CONNECTION_IDLE_TIMEOUT_MS;
+        return clock_monotonic_ms() - since_ms < BUSY_PAUSE_MS;
 }
 
 static void connection_open(struct server *server, struct MHD_Connection *mhd, void **ret_context)

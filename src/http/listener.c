@@ -7,7 +7,9 @@
 #include "config/config.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,22 +91,42 @@ static int open_all(union address *address, socklen_t len, struct listener *list
         return r;
 }
 
-int listener_open(const struct config_listen *config, int count, struct listener *ret_listener,
-                  struct strbuf *problem)
+static int listener_init(const struct config_listen *config, int count, struct listener *listener)
 {
-        struct listener listener = {
+        *listener = (struct listener){
+                .sockets = calloc((size_t)count, sizeof *listener->sockets),
                 .socket_count = count,
                 .scheme = config->tls.certificate ? "https" : "http",
         };
+        for (int i = 0; listener->sockets && i < count; i++)
+                listener->sockets[i] = -1;
+        return listener->sockets ? 0 : -ENOMEM;
+}
+
+static void write_name(const union address *address, char ret_name[static LISTENER_NAME_BYTES_MAX])
+{
+        bool v6 = address->any.sa_family == AF_INET6;
+        char text[INET6_ADDRSTRLEN] = "";
+
+        (void)inet_ntop(address->any.sa_family,
+                        v6 ? (const void *)&address->v6.sin6_addr
+                           : (const void *)&address->v4.sin_addr,
+                        text, sizeof text);
+        (void)snprintf(ret_name, LISTENER_NAME_BYTES_MAX, "%s%s%s:%d", v6 ? "[" : "", text,
+                       v6 ? "]" : "", ntohs(v6 ? address->v6.sin6_port : address->v4.sin_port));
+}
+
+int listener_open(const struct config_listen *config, int count, struct listener *ret_listener,
+                  struct strbuf *problem)
+{
+        struct listener listener;
         union address address;
         socklen_t len;
+        int r = listener_init(config, count, &listener);
 
-        listener.sockets = calloc((size_t)count, sizeof *listener.sockets);
-        if (!listener.sockets)
-                return -ENOMEM;
-        for (int i = 0; i < count; i++)
-                listener.sockets[i] = -1;
-        int r = address_parse(config->address, config->port, &address, &len);
+        if (r < 0)
+                return r;
+        r = address_parse(config->address, config->port, &address, &len);
         if (r == 0)
                 r = open_all(&address, len, &listener);
         if (r < 0) {
@@ -117,10 +139,76 @@ int listener_open(const struct config_listen *config, int count, struct listener
                 listener_close(&listener);
                 return r;
         }
-        bool v6 = address.any.sa_family == AF_INET6;
-        (void)snprintf(listener.name, sizeof listener.name, "%s%s%s:%d", v6 ? "[" : "",
-                       config->address, v6 ? "]" : "",
-                       ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port));
+        write_name(&address, listener.name);
+        *ret_listener = listener;
+        return 0;
+}
+
+/* ---- sockets of the service manager ---- */
+
+/* Reads where a socket is bound. Returns false unless it is one of IPv4 or IPv6. */
+static bool read_address(int fd, union address *ret)
+{
+        socklen_t len = sizeof *ret;
+
+        *ret = (union address){0};
+        return getsockname(fd, &ret->any, &len) == 0 &&
+               (ret->any.sa_family == AF_INET || ret->any.sa_family == AF_INET6);
+}
+
+bool listener_describe(int fd, char ret_name[static LISTENER_NAME_BYTES_MAX])
+{
+        union address address;
+
+        if (!read_address(fd, &address))
+                return false;
+        write_name(&address, ret_name);
+        return true;
+}
+
+bool listener_is_at(const struct config_listen *config, int fd)
+{
+        union address wanted, address;
+        socklen_t len;
+
+        if (address_parse(config->address, config->port, &wanted, &len) < 0 ||
+            !read_address(fd, &address) || address.any.sa_family != wanted.any.sa_family)
+                return false;
+        if (address.any.sa_family == AF_INET)
+                return address.v4.sin_port == wanted.v4.sin_port &&
+                       address.v4.sin_addr.s_addr == wanted.v4.sin_addr.s_addr;
+        return address.v6.sin6_port == wanted.v6.sin6_port &&
+               IN6_ARE_ADDR_EQUAL(&address.v6.sin6_addr, &wanted.v6.sin6_addr);
+}
+
+/* libmicrohttpd accepts until there is nothing more, and another server may be faster. */
+static int duplicate(int fd, int *ret_fd)
+{
+        int flags = fcntl(fd, F_GETFL);
+
+        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+                return -errno;
+        *ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        return *ret_fd < 0 ? -errno : 0;
+}
+
+int listener_adopt(const struct config_listen *config, int count, const int *fds, int fd_count,
+                   struct listener *ret_listener)
+{
+        struct listener listener;
+        int r = listener_init(config, count, &listener);
+
+        assert(fd_count > 0 && fd_count <= count);
+        if (r < 0)
+                return r;
+        listener.passed = true;
+        (void)listener_describe(fds[0], listener.name);
+        for (int i = 0; r == 0 && i < count; i++)
+                r = duplicate(fds[i % fd_count], &listener.sockets[i]);
+        if (r < 0) {
+                listener_close(&listener);
+                return r;
+        }
         *ret_listener = listener;
         return 0;
 }

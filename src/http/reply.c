@@ -82,6 +82,8 @@ static enum MHD_Result queue_as(struct request *request, unsigned status, const 
         if (content_type)
                 (void)MHD_add_response_header(response, "Content-Type", content_type);
         (void)MHD_add_response_header(response, "Cache-Control", "no-store");
+        if (request->server->draining)
+                (void)MHD_add_response_header(response, "Connection", "close");
         origin_add_fields(request, response);
         add_limits(request, response);
         if (request->preference_applied[0])

@@ -284,6 +284,29 @@ void server_reload(struct server *server, struct policy *policy, struct tls_iden
         request_revoke_all(server);
 }
 
+/* The socket of a listener that was passed is to live on: libmicrohttpd must not end it, which it
+ * may do by shutdown(2). */
+static void stop_accepting(struct server *server)
+{
+        MHD_socket socket = MHD_quiesce_daemon(server->daemon);
+
+        if (socket != MHD_INVALID_SOCKET)
+                (void)close(socket);
+}
+
+void server_drain(struct server *server)
+{
+        if (!server->listener->passed || server->draining)
+                return;
+        server->draining = true;
+        stop_accepting(server);
+}
+
+bool server_expects(const struct server *server)
+{
+        return server->draining && connection_any_expected(server->connections);
+}
+
 void server_finish(struct server *server)
 {
         server->finishing = true;
@@ -310,6 +333,8 @@ void server_free(struct server *server)
                 turn(server);
                 turn_stop(server->turn);
         }
+        if (server->daemon && server->listener->passed && !server->draining)
+                stop_accepting(server);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon);
         connection_table_free(server->connections);

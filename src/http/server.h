@@ -27,9 +27,14 @@ struct tls_identity;
 
 #define LISTENER_NAME_BYTES_MAX 64
 
-/* One address that is listened on, with a socket for each worker (SO_REUSEPORT, socket(7)). */
+/*
+ * One address that is listened on, with a socket for each worker: sockets of their own
+ * (SO_REUSEPORT, socket(7)), or duplicates of those that the service manager has passed. A passed
+ * socket lives on in the service manager: who comes while nobody accepts waits in its backlog.
+ */
 struct listener {
         int *sockets; /* one for each worker; -1 once a server owns it */
+        bool passed;  /* they are the service manager's */
         int socket_count;
         const char *scheme;                 /* "http" or "https" */
         char name[LISTENER_NAME_BYTES_MAX]; /* "127.0.0.1:8118", "[::1]:8118" */
@@ -58,6 +63,20 @@ enum server_kind {
 int listener_open(const struct config_listen *config, int count, struct listener *ret_listener,
                   struct strbuf *problem);
 
+/*
+ * Makes one of count duplicates of fd_count passed sockets, 1 to count, each of which is used. fds
+ * stay the caller's. Returns 0 or -errno.
+ */
+int listener_adopt(const struct config_listen *config, int count, const int *fds, int fd_count,
+                   struct listener *ret_listener);
+
+/* Tells whether a socket is bound to exactly this address and port. */
+bool listener_is_at(const struct config_listen *config, int fd);
+
+/* Writes where a socket is bound, as in listener.name. Returns false unless it is one of IPv4 or
+ * IPv6. */
+bool listener_describe(int fd, char ret_name[static LISTENER_NAME_BYTES_MAX]);
+
 /* Closes the sockets that no server owns. */
 void listener_close(struct listener *listener);
 
@@ -84,6 +103,19 @@ int server_new(const struct server_setup *setup, struct server **ret_server);
  * was. Thread: the loop's.
  */
 void server_reload(struct server *server, struct policy *policy, struct tls_identity *identity);
+
+/*
+ * A stop has begun. Where the socket was passed nobody is accepted any more, which the next process
+ * will do, and every answer ends its connection. Thread: the loop's.
+ */
+void server_drain(struct server *server);
+
+/*
+ * Whether a request may be about to come that nobody else would answer: after server_drain() of a
+ * passed socket, on a connection that was accepted and has brought none yet, or brought one just
+ * now. Thread: the loop's.
+ */
+bool server_expects(const struct server *server);
 
 /*
  * The end, in two steps. server_finish(): what is held for an answer is answered with what there

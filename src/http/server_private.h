@@ -49,6 +49,7 @@ struct server {
         struct connection_table *connections;
         size_t requests;
         struct request *held;        /* requests whose connection is suspended */
+        bool draining;               /* nobody is accepted any more, and each answer is the last */
         bool finishing;              /* no request is held for an answer any more */
         bool closed;                 /* every request is refused */
         unsigned inactivity_s;       /* libmicrohttpd's own time-out; the deadlines come first */
@@ -222,6 +223,10 @@ bool connection_was_reset(const struct client_connection *connection);
 /* A request line has come (MHD_OPTION_URI_LOG_CALLBACK): the rest of the header has its own time.
  */
 void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connection *mhd);
+
+/* Whether a first request is awaited on any, or one has ended so short a time ago that the next may
+ * be on its way. */
+bool connection_any_expected(const struct connection_table *table);
 
 /* Whether a TLS handshake is under way on any. */
 bool connection_any_handshake(struct connection_table *table);
