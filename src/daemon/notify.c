@@ -1,0 +1,125 @@
+/*
+ * notify: see notify.h.
+ *
+ * sd_notify(3) waits while the service manager's queue is full; what is told here is a few lines a
+ * second at most.
+ */
+#include "daemon/notify.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#define STATUS_PAUSE_MS 1000
+#define BEAT_MAX_MS     10000
+
+/* In microseconds, from when it is told. A store as large as its ceilings is read back in far less
+ * than ten minutes. From beat to beat a stop gets 30 s, and what comes after the last one is short.
+ */
+#define START_TIME "EXTEND_TIMEOUT_USEC=600000000\n"
+#define STOP_TIME  "EXTEND_TIMEOUT_USEC=30000000\n"
+
+void notify_init(struct notify *notify)
+{
+        const char *socket = getenv("NOTIFY_SOCKET");
+        uint64_t watchdog_us = 0;
+
+        *notify = (struct notify){.enabled = socket && socket[0] != '\0'};
+        if (sd_watchdog_enabled(1, &watchdog_us) > 0 && notify->enabled)
+                notify->watchdog_ms = (int64_t)(watchdog_us / 1000);
+}
+
+static void tell(struct notify *notify, const char *text)
+{
+        if (!notify->enabled)
+                return;
+        int r = sd_notify(0, text);
+        if (r < 0 && !notify->troubled)
+                log_warning("cannot tell the service manager ($NOTIFY_SOCKET): %s", strerror(-r));
+        notify->troubled = r < 0;
+}
+
+/* With the line on what it does now; text ends with a newline or is empty. */
+static void tell_with(struct notify *notify, const char *text, const char *status)
+{
+        char message[NOTIFY_STATUS_BYTES_MAX + 128];
+
+        (void)snprintf(notify->status, sizeof notify->status, "%s", status);
+        for (char *c = notify->status; *c; c++) {
+                if (*c == '\n')
+                        *c = ' '; /* where another assignment would begin */
+        }
+        notify->told_ms = clock_monotonic_ms();
+        (void)snprintf(message, sizeof message, "%sSTATUS=%s", text, notify->status);
+        tell(notify, message);
+}
+
+void notify_starting(struct notify *notify)
+{
+        tell_with(notify, START_TIME, "starting: reading what is stored");
+}
+
+void notify_failed(struct notify *notify, const char *problem)
+{
+        char status[NOTIFY_STATUS_BYTES_MAX];
+
+        (void)snprintf(status, sizeof status, "cannot start: %s", problem);
+        tell_with(notify, "", status);
+}
+
+void notify_ready(struct notify *notify, const char *status)
+{
+        notify->state = NOTIFY_READY;
+        tell_with(notify, "READY=1\n", status);
+}
+
+void notify_status(struct notify *notify, const char *status)
+{
+        if (strncmp(status, notify->status, sizeof notify->status - 1) == 0 ||
+            clock_monotonic_ms() - notify->told_ms < STATUS_PAUSE_MS)
+                return;
+        tell_with(notify, "", status);
+}
+
+void notify_reloading(struct notify *notify)
+{
+        if (notify->state != NOTIFY_READY)
+                return;
+        notify->state = NOTIFY_RELOADING;
+        tell_with(notify, "RELOADING=1\n", "reloading");
+}
+
+void notify_reloaded(struct notify *notify, const char *status)
+{
+        if (notify->state == NOTIFY_RELOADING)
+                notify_ready(notify, status);
+}
+
+void notify_stopping(struct notify *notify, const char *status)
+{
+        notify->state = NOTIFY_STOPPING;
+        tell_with(notify, "STOPPING=1\n" STOP_TIME, status);
+}
+
+void notify_alive(struct notify *notify)
+{
+        char text[64];
+
+        (void)snprintf(text, sizeof text, "%s%s", notify->watchdog_ms > 0 ? "WATCHDOG=1\n" : "",
+                       notify->state == NOTIFY_STOPPING ? STOP_TIME : "");
+        if (text[0])
+                tell(notify, text);
+}
+
+int64_t notify_beat_ms(const struct notify *notify)
+{
+        int64_t beat_ms = notify->watchdog_ms > 0 ? notify->watchdog_ms / 3 : BEAT_MAX_MS;
+
+        if (beat_ms > BEAT_MAX_MS)
+                return BEAT_MAX_MS;
+        return beat_ms > 0 ? beat_ms : 1;
+}
