@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
+#include "daemon/activation.h"
 #include "daemon/credentials.h"
 #include "daemon/identities.h"
+#include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/process.h"
 #include "daemon/service.h"
@@ -15,6 +17,17 @@
 #include <stdlib.h>
 
 #define PROBLEM_BYTES_MAX 4096
+
+/* Where the service manager shows it, and where a person reads it. */
+static void tell_problem(const struct strbuf *problem)
+{
+        const char *text = problem->data ? problem->data : "solvegate: no memory";
+        struct notify notify;
+
+        (void)fprintf(stderr, "%s\n", text);
+        notify_init(&notify);
+        notify_failed(&notify, text);
+}
 
 static int check_done(const struct config *config, struct tls_identity *const *identities)
 {
@@ -28,6 +41,7 @@ int main(int argc, char **argv)
         struct credential **credentials = NULL;
         struct tls_identity **identities = NULL;
         struct config *config = NULL;
+        struct activation activation = {0};
         struct options options;
         struct strbuf problem;
         int status;
@@ -42,15 +56,18 @@ int main(int argc, char **argv)
                 r = identities_load(config, &identities, &problem);
         if (r == 0)
                 r = credentials_load(config, &credentials, &problem);
+        if (r == 0 && !options.check_only)
+                r = activation_take(config, &activation, &problem);
         if (r < 0) {
-                (void)fprintf(stderr, "%s\n", problem.data ? problem.data : "solvegate: no memory");
+                tell_problem(&problem);
                 status = EXIT_USAGE;
         } else if (options.check_only) {
                 status = check_done(config, identities);
         } else {
                 log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
-                status = service_run(config, credentials, identities);
+                status = service_run(config, credentials, identities, &activation);
         }
+        activation_done(&activation);
         if (config) {
                 credentials_free(credentials, config->upstreams_count);
                 identities_free(identities, config->listen_count);

@@ -4,7 +4,10 @@
  * Stopping goes in steps, each on the main loop: a signal closes the scheduler, and what was not
  * sent yet is left to the store, or cancelled without one; when nothing is under way, or
  * limits.drain_timeout has ended what is, every worker answers the requests it still has; when all
- * have, and the store has answered, they are stopped and freed.
+ * have, and the store has answered, they are stopped and freed. On a socket that was passed nobody
+ * is accepted from the signal on.
+ *
+ * The service manager is told of each step (notify), and that every loop turns (heartbeat).
  */
 #include "daemon/service.h"
 
@@ -15,6 +18,10 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/credential.h"
+#include "daemon/activation.h"
+#include "daemon/heartbeat.h"
+#include "daemon/notify.h"
+#include "daemon/notify_status.h"
 #include "daemon/process.h"
 #include "daemon/reload.h"
 #include "daemon/warnings.h"
@@ -37,6 +44,7 @@
 #include <uv.h>
 
 #define STORE_TICK_MS     5
+#define STATUS_TICK_MS    1000
 #define TICK_MS           200 /* how exactly a deadline in the queue is kept */
 #define PROBLEM_BYTES_MAX 1024
 
@@ -49,6 +57,9 @@ static const int signal_numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
 struct service {
         const struct config *config;      /* of the start; gateway_config() has the one in force */
         struct tls_identity **identities; /* of the listeners, in force */
+        const struct activation *activation;
+        struct notify notify;
+        struct heartbeat *heartbeat; /* NULL: there is nobody to tell */
         struct gateway *gateway;
         struct loop *loop;
         struct server_shared shared;
@@ -64,6 +75,7 @@ struct service {
         int finished; /* how many workers have */
         struct reload *reload;
         struct loop_timer *tick;
+        struct loop_timer *status_timer;
         struct loop_timer *drain_timer;
         struct loop_timer *store_timer;
         struct mail idle;
@@ -75,6 +87,46 @@ struct service {
 static struct service *service_of_idle(struct mail *mail)
 {
         return (struct service *)((char *)mail - offsetof(struct service, idle));
+}
+
+/* ---- what the service manager is told ---- */
+
+static void on_status_tick(void *arg)
+{
+        struct service *service = arg;
+        char status[NOTIFY_STATUS_BYTES_MAX];
+
+        notify_status_write(service->gateway, service->draining, status);
+        notify_status(&service->notify, status);
+}
+
+static void on_alive(void *arg)
+{
+        struct service *service = arg;
+
+        notify_alive(&service->notify);
+}
+
+/* It hears a beat as long as the loops run, thus also while they drain. */
+static int start_telling(struct service *service)
+{
+        const struct heartbeat_setup setup = {
+                .main_loop = service->loop,
+                .alive = on_alive,
+                .arg = service,
+                .beat_ms = notify_beat_ms(&service->notify),
+        };
+
+        if (!service->notify.enabled)
+                return 0;
+        int r = heartbeat_new(&setup, (size_t)service->worker_count, &service->heartbeat);
+        if (r < 0)
+                return r;
+        for (int i = 0; i < service->worker_count; i++)
+                heartbeat_add(service->heartbeat, worker_loop(service->workers[i]));
+        heartbeat_start(service->heartbeat);
+        loop_timer_start(service->status_timer, STATUS_TICK_MS, STATUS_TICK_MS);
+        return 0;
 }
 
 /* ---- stopping ---- */
@@ -120,6 +172,8 @@ static void on_drain_timeout(void *arg)
 
 static void on_stop_signal(struct service *service, int number)
 {
+        char status[NOTIFY_STATUS_BYTES_MAX];
+
         if (service->draining) {
                 log_warning("SIG%s again: exiting at once", sigabbrev_np(number));
                 _exit(EXIT_FAILURE);
@@ -127,6 +181,10 @@ static void on_stop_signal(struct service *service, int number)
         log_info("SIG%s: draining: no more jobs are taken or sent, those under way are finished",
                  sigabbrev_np(number));
         service->draining = true;
+        notify_status_write(service->gateway, true, status);
+        notify_stopping(&service->notify, status);
+        for (int i = 0; i < service->worker_count; i++)
+                worker_drain(service->workers[i]);
         loop_timer_start(service->drain_timer,
                          gateway_config(service->gateway)->limits.drain_timeout_ms, 0);
         gateway_drain(service->gateway, service->loop, &service->idle);
@@ -134,14 +192,25 @@ static void on_stop_signal(struct service *service, int number)
 
 /* ---- reloading ---- */
 
-static void on_reload_signal(const struct service *service)
+static void on_reload_signal(struct service *service)
 {
         if (service->draining) {
                 log_info("SIGHUP ignored: solvegate is stopping");
                 process_defer_reload(); /* a flood of them would keep the loop from stopping */
         } else {
+                notify_reloading(&service->notify);
                 reload_begin(service->reload);
         }
+}
+
+static void on_reload_ended(const struct reload_report *report, void *arg)
+{
+        struct service *service = arg;
+        char status[NOTIFY_STATUS_BYTES_MAX];
+
+        (void)report; /* it was logged */
+        notify_status_write(service->gateway, service->draining, status);
+        notify_reloaded(&service->notify, status);
 }
 
 static void on_worker_reloaded(void *arg)
@@ -196,6 +265,18 @@ static int open_signals(struct service *service)
         return 0;
 }
 
+static int open_listener(struct service *service, size_t i, struct strbuf *problem)
+{
+        const struct config *config = service->config;
+        int passed[ACTIVATION_SOCKETS_MAX];
+        int count = activation_find(service->activation, &config->listen[i], passed);
+
+        if (count > 0)
+                return listener_adopt(&config->listen[i], config->workers, passed, count,
+                                      &service->listeners[i]);
+        return listener_open(&config->listen[i], config->workers, &service->listeners[i], problem);
+}
+
 static int open_listeners(struct service *service, struct strbuf *problem)
 {
         const struct config *config = service->config;
@@ -205,8 +286,7 @@ static int open_listeners(struct service *service, struct strbuf *problem)
         if (!service->listeners)
                 return -ENOMEM;
         for (size_t i = 0; r == 0 && i < config->listen_count; i++) {
-                r = listener_open(&config->listen[i], config->workers, &service->listeners[i],
-                                  problem);
+                r = open_listener(service, i, problem);
                 if (r == 0)
                         service->listener_count++;
         }
@@ -274,6 +354,8 @@ static int make_reload(struct service *service)
                 .shared = &service->shared,
                 .admin = service->admin,
                 .identities = service->identities,
+                .ended = on_reload_ended,
+                .ended_arg = service,
         };
 
         return reload_new(&setup, &service->reload);
@@ -311,6 +393,8 @@ static int service_open(struct service *service, struct strbuf *problem)
         if (r == 0)
                 r = loop_timer_new(service->loop, on_tick, service, &service->tick);
         if (r == 0)
+                r = loop_timer_new(service->loop, on_status_tick, service, &service->status_timer);
+        if (r == 0)
                 r = loop_timer_new(service->loop, on_drain_timeout, service, &service->drain_timer);
         if (r == 0)
                 r = loop_timer_new(service->loop, on_store_tick, service, &service->store_timer);
@@ -325,6 +409,8 @@ static int service_open(struct service *service, struct strbuf *problem)
         if (r == 0)
                 r = make_reload(service);
         if (r == 0)
+                r = start_telling(service);
+        if (r == 0)
                 r = start_workers(service);
         return r;
 }
@@ -334,6 +420,7 @@ static void service_close(struct service *service)
         for (int i = 0; i < service->worker_count; i++)
                 worker_free(service->workers[i]);
         free(service->workers);
+        heartbeat_free(service->heartbeat);
         for (size_t i = 0; i < service->listener_count; i++)
                 listener_close(&service->listeners[i]);
         free(service->listeners);
@@ -346,6 +433,7 @@ static void service_close(struct service *service)
         loop_timer_free(service->drain_timer);
         loop_timer_free(service->store_timer);
         loop_timer_free(service->tick);
+        loop_timer_free(service->status_timer);
         loop_free(service->loop);
         gateway_free(service->gateway);
         reload_free(service->reload); /* with the configuration that all before went by */
@@ -370,20 +458,25 @@ static void tell_listener(const struct listener *listener)
 
 /* One line for each listener, in a form that scripts may wait for; that for operators is the last.
  */
-static void tell_ready(const struct service *service)
+static void tell_ready(struct service *service)
 {
+        char status[NOTIFY_STATUS_BYTES_MAX];
+
         for (size_t i = 0; i < service->listener_count; i++)
                 tell_listener(&service->listeners[i]);
         if (service->admin)
                 tell_listener(&service->admin_listener);
+        notify_status_write(service->gateway, false, status);
+        notify_ready(&service->notify, status);
 }
 
 int service_run(const struct config *config, struct credential **credentials,
-                struct tls_identity **identities)
+                struct tls_identity **identities, const struct activation *activation)
 {
         struct service service = {
                 .config = config,
                 .identities = identities,
+                .activation = activation,
                 .shared.connections_max = config->limits.connections,
                 .admin_shared.connections_max = ADMIN_CONNECTIONS_MAX,
                 .idle.deliver = on_idle,
@@ -392,6 +485,8 @@ int service_run(const struct config *config, struct credential **credentials,
 
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         (void)signal(SIGPIPE, SIG_IGN);
+        notify_init(&service.notify);
+        notify_starting(&service.notify);
         tell_start(config, identities, process_raise_file_limit());
         int r = gateway_new(config, credentials, &problem, &service.gateway);
         if (r == 0)
@@ -403,12 +498,16 @@ int service_run(const struct config *config, struct credential **credentials,
                 tell_ready(&service);
                 loop_run(service.loop);
                 log_limits_tell(INT64_MAX);
+                notify_alive(&service.notify); /* what is left takes a moment */
                 log_info("stopped");
         }
         service_close(&service);
         transfer_global_done();
-        if (r < 0)
-                log_error("cannot start: %s", problem.len > 0 ? problem.data : strerror(-r));
+        if (r < 0) {
+                const char *text = problem.len > 0 ? problem.data : strerror(-r);
+                log_error("cannot start: %s", text);
+                notify_failed(&service.notify, text);
+        }
         strbuf_done(&problem);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -4,6 +4,7 @@
 #ifndef SOLVEGATE_DAEMON_SERVICE_H
 #define SOLVEGATE_DAEMON_SERVICE_H
 
+struct activation;
 struct config;
 struct credential;
 struct tls_identity;
@@ -12,10 +13,11 @@ struct tls_identity;
  * Runs until a signal stops it. credentials has one for each upstream; those that are taken over
  * become NULL. The configuration is in force until a reload replaces it, and outlives the service.
  * identities has one for each listener, NULL for plain HTTP: a reload replaces the references in
- * it, and the caller drops them afterwards. Returns the exit status of the process: 0 after a clean
+ * it, and the caller drops them afterwards. activation has the sockets that were passed, which stay
+ * the caller's. Returns the exit status of the process: 0 after a clean
  * stop, 1 after a failure, which it has logged. Thread: main, before there is any other.
  */
 int service_run(const struct config *config, struct credential **credentials,
-                struct tls_identity **identities);
+                struct tls_identity **identities, const struct activation *activation);
 
 #endif
