@@ -157,6 +157,34 @@ static int resolve_state_directory(const struct config_source *source, const con
         return r;
 }
 
+/* The socket's directory, when a service manager has made one for it; likewise. */
+static int take_runtime_directory(struct config *config)
+{
+        const char *granted = getenv("RUNTIME_DIRECTORY");
+        size_t len = granted ? strcspn(granted, ":") : 0;
+        char *path = NULL;
+
+        if (len == 0)
+                return 0;
+        if (asprintf(&path, "%.*s/admin.sock", (int)len, granted) < 0)
+                return -ENOMEM;
+        free(config->admin.socket);
+        config->admin.socket = path;
+        return 0;
+}
+
+static int resolve_socket(const struct config_source *source, const config_t *tree,
+                          struct config *config)
+{
+        const config_setting_t *setting = config_lookup(tree, "admin.socket");
+        int r = setting ? 0 : take_runtime_directory(config);
+
+        config->admin.socket_named = setting != NULL;
+        if (r == 0)
+                r = resolve_path(source, setting, "admin.socket", &config->admin.socket);
+        return r;
+}
+
 static int resolve_tls(const struct config_source *source, const config_t *tree,
                        struct config *config)
 {
@@ -198,6 +226,8 @@ static int resolve_paths(const struct config_source *source, const config_t *tre
 {
         int r = resolve_state_directory(source, tree, config);
 
+        if (r == 0)
+                r = resolve_socket(source, tree, config);
         if (r == 0)
                 r = resolve_tls(source, tree, config);
         if (r == 0)

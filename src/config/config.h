@@ -56,6 +56,8 @@ struct config_sites {
 
 #define CONFIG_CONNECTIONS_MAX 1000000 /* the most that limits.connections may be */
 
+#define CONFIG_SOCKET_BYTES_MAX 107 /* of sockaddr_un.sun_path, without its NUL */
+
 #define CONFIG_CLIENT_LOCAL "local" /* everyone, as long as there are no clients */
 
 /* How to mend a token_sha256 that is none. */
@@ -97,8 +99,12 @@ struct config {
         struct config_strings server_names;
         struct config_strings origins; /* of web pages, as browsers write them */
         struct {
-                char *address; /* of the loopback interface, or NULL: no admin listener */
-                int port;      /* 0: the kernel chooses; valid with address */
+                char *socket;       /* absolute */
+                bool socket_named;  /* it must be there: the file names it */
+                char *socket_mode;  /* octal digits */
+                char *socket_group; /* or NULL: the process's own */
+                char *address;      /* of the loopback interface, or NULL: no admin listener */
+                int port;           /* 0: the kernel chooses; valid with address */
         } admin;
         int workers;
         char *state_directory; /* absolute; it need not exist */

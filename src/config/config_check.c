@@ -164,13 +164,41 @@ static int check_admin_address(const struct check *check)
                       address);
 }
 
+static int check_admin_socket(const struct check *check)
+{
+        const char *path = check->config->admin.socket, *mode = check->config->admin.socket_mode;
+
+        if (check->config->admin.socket_named && strlen(path) > CONFIG_SOCKET_BYTES_MAX)
+                return REFUSE(check, line_of(check, "admin.socket"),
+                              "admin.socket \"%.200s\" has %zu bytes, and %d are all that the "
+                              "kernel takes; choose a shorter path",
+                              path, strlen(path), CONFIG_SOCKET_BYTES_MAX);
+        if (path[strlen(path) - 1] == '/')
+                return REFUSE(check, line_of(check, "admin.socket"),
+                              "admin.socket \"%.120s\" ends with a slash; name a file in that "
+                              "directory",
+                              path);
+        if (strlen(mode) < 3 || mode[strspn(mode, "01234567")] != '\0' ||
+            (strlen(mode) == 4 && mode[0] != '0'))
+                return REFUSE(check, line_of(check, "admin.socket_mode"),
+                              "admin.socket_mode \"%.80s\" is no mode; write it in octal digits, "
+                              "such as \"0600\" or \"0660\"",
+                              mode);
+        return 0;
+}
+
 static int check_admin(const struct check *check)
 {
         const struct config *config = check->config;
+        int r = check_admin_socket(check);
 
-        if (!config->admin.address)
-                return 0;
-        int r = check_admin_address(check);
+        if (r == 0 && !config->admin.address && config_lookup(check->tree, "admin.port"))
+                return REFUSE(check, line_of(check, "admin.port"),
+                              "admin.port belongs to admin.address, which is not there; add "
+                              "address = \"127.0.0.1\";, or remove the port");
+        if (r < 0 || !config->admin.address)
+                return r;
+        r = check_admin_address(check);
         for (size_t i = 0; i < config->listen_count && config->admin.port != 0 && r == 0; i++) {
                 if (config->listen[i].port == config->admin.port &&
                     config_url_same_address(config->listen[i].address, config->admin.address))

@@ -113,8 +113,15 @@ static const struct config_key listen_keys[] = {
 };
 
 static const struct config_key admin_keys[] = {
-        TEXT("address", offsetof(struct config, admin.address), "\"127.0.0.1\"", NULL, 64,
-             "An address of the loopback interface for operators, as a number."),
+        TEXT("socket", offsetof(struct config, admin.socket), "\"/run/solvegate/admin.sock\"", NULL,
+             CONFIG_SOCKET_BYTES_MAX,
+             "The unix socket of solvegatectl; $RUNTIME_DIRECTORY comes before the default."),
+        TEXT("socket_mode", offsetof(struct config, admin.socket_mode), "\"0600\"", NULL, 4,
+             "Its mode, in octal: who may write to it may do all that solvegatectl does."),
+        TEXT("socket_group", offsetof(struct config, admin.socket_group), "", "\"adm\"", 64,
+             "Its group, by name; without it the daemon's own."),
+        TEXT("address", offsetof(struct config, admin.address), "", "\"127.0.0.1\"", 64,
+             "An address of the loopback interface for metrics and health, as a number."),
         NUMBER(CONFIG_INT, "port", offsetof(struct config, admin.port), "8119", 0, 65535,
                "Its TCP port; 0 lets the kernel choose one."),
         END,
@@ -326,8 +333,7 @@ const struct config_key config_keys[] = {
               "always pass."),
         TEXTS("origins", offsetof(struct config, origins), "[ \"https://tools.example.com\" ]",
               1000, true, "The origins of web pages that may call, as browsers write them."),
-        OPTION("admin", admin_keys, "{ address = \"127.0.0.1\"; port = 8119; }", false,
-               "Where operators connect; without it nowhere."),
+        GROUP("admin", admin_keys, false, "Where operators connect."),
         NUMBER(CONFIG_INT, "workers", offsetof(struct config, workers), "2", 1, 64,
                "How many threads forward jobs and answer tools."),
         TEXT("state_directory", offsetof(struct config, state_directory), "\"/var/lib/solvegate\"",

@@ -283,6 +283,8 @@ static void tell(struct reload *reload)
         reload->news = (struct worker_news){reload->policy, setup->identities};
         if (setup->admin)
                 server_reload(setup->admin, reload->policy, NULL);
+        if (setup->control)
+                server_reload(setup->control, reload->policy, NULL);
         for (int i = 0; i < setup->worker_count; i++)
                 worker_reload(setup->workers[i], &reload->news);
 }

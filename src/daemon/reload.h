@@ -39,6 +39,7 @@ struct reload_setup {
         int worker_count;
         struct server_shared *shared;     /* of the workers' servers */
         struct server *admin;             /* on the main loop, or NULL */
+        struct server *control;           /* likewise: the admin socket's */
         struct tls_identity **identities; /* of the listeners, in force, in order: a reload replaces
                                              the references in here */
         /* Called on main at the end of each reload, of one that fails too; that is before

@@ -28,6 +28,7 @@
 #include "daemon/worker.h"
 #include "engine/gateway.h"
 #include "engine/scheduler.h"
+#include "http/local_socket.h"
 #include "http/server.h"
 #include "http/tally.h"
 #include "upstream/transfer.h"
@@ -69,7 +70,11 @@ struct service {
         struct server_shared admin_shared;
         struct listener admin_listener; /* valid with config->admin.address */
         struct server *admin;           /* for operators, on the main loop; NULL: none */
-        struct worker **workers;        /* worker_count were made */
+        struct server_shared control_shared;
+        struct listener control_listener;
+        struct local_socket control_socket;
+        struct server *control;  /* the admin socket's, likewise */
+        struct worker **workers; /* worker_count were made */
         int worker_count;
         int workers_started;
         int finished; /* how many workers have */
@@ -316,6 +321,45 @@ static int open_admin(struct service *service, struct strbuf *problem)
         return r < 0 ? r : server_new(&setup, &service->admin);
 }
 
+/* The file's path, mode and group are the configuration's; it is there before anything is ready. */
+static int open_socket(struct service *service, struct strbuf *problem)
+{
+        const struct config *config = service->config;
+
+        int r = local_socket_open(config->admin.socket, config->admin.socket_mode,
+                                  config->admin.socket_group, &service->control_socket,
+                                  &service->control_listener, problem);
+        if (r == 0 || config->admin.socket_named)
+                return r;
+        /* Nobody has asked for it: a trial by another user than the service's has none. */
+        log_info("without an admin socket: %s (admin.socket)", problem->data);
+        strbuf_done(problem);
+        strbuf_init(problem, PROBLEM_BYTES_MAX);
+        return 0;
+}
+
+static int open_control(struct service *service, struct strbuf *problem)
+{
+        const struct config *config = service->config;
+        const struct server_setup setup = {
+                .kind = SERVER_FOR_CONTROL,
+                .gateway = service->gateway,
+                .loop = service->loop,
+                .shared = &service->control_shared,
+                .tally = service->tally,
+                .listener = &service->control_listener,
+                .policy = gateway_policy(service->gateway),
+        };
+        int r = open_socket(service, problem);
+
+        if (r < 0 || !service->control_socket.path)
+                return r;
+        log_info("admin socket %s: mode=%s group=%s", config->admin.socket,
+                 config->admin.socket_mode,
+                 config->admin.socket_group ? config->admin.socket_group : "own");
+        return server_new(&setup, &service->control);
+}
+
 static int make_workers(struct service *service)
 {
         int r = 0;
@@ -353,6 +397,7 @@ static int make_reload(struct service *service)
                 .worker_count = service->worker_count,
                 .shared = &service->shared,
                 .admin = service->admin,
+                .control = service->control,
                 .identities = service->identities,
                 .ended = on_reload_ended,
                 .ended_arg = service,
@@ -405,6 +450,8 @@ static int service_open(struct service *service, struct strbuf *problem)
         if (r == 0)
                 r = open_admin(service, problem);
         if (r == 0)
+                r = open_control(service, problem);
+        if (r == 0)
                 r = make_workers(service);
         if (r == 0)
                 r = make_reload(service);
@@ -426,6 +473,9 @@ static void service_close(struct service *service)
         free(service->listeners);
         server_free(service->admin);
         listener_close(&service->admin_listener);
+        server_free(service->control);
+        listener_close(&service->control_listener);
+        local_socket_remove(&service->control_socket);
         tally_free(service->tally);
         process_defer_reload();
         for (int i = 0; i < service->signal_count; i++)
@@ -479,6 +529,7 @@ int service_run(const struct config *config, struct credential **credentials,
                 .activation = activation,
                 .shared.connections_max = config->limits.connections,
                 .admin_shared.connections_max = ADMIN_CONNECTIONS_MAX,
+                .control_shared.connections_max = ADMIN_CONNECTIONS_MAX,
                 .idle.deliver = on_idle,
         };
         struct strbuf problem;

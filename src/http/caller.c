@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* RFC 6750, 3: a challenge says that a token was wrong only where one was shown. */
 static const char challenge[] = "Bearer realm=\"solvegate\"";
@@ -33,7 +34,9 @@ void caller_address(const struct sockaddr *address, char ret_text[static JOB_ADD
         ret_text[0] = '\0';
         if (!address)
                 return;
-        if (address->sa_family == AF_INET) {
+        if (address->sa_family == AF_UNIX) {
+                (void)strcpy(ret_text, "unix");
+        } else if (address->sa_family == AF_INET) {
                 memcpy(&v4, address, sizeof v4);
                 (void)inet_ntop(AF_INET, &v4.sin_addr, ret_text, JOB_ADDRESS_CHARS);
         } else if (address->sa_family == AF_INET6) {

@@ -16,8 +16,8 @@
 struct request;
 struct sockaddr;
 
-/* Writes an address in numbers; an IPv4 address that is mapped into IPv6 as the former. "": none.
- */
+/* Writes an address in numbers; an IPv4 address that is mapped into IPv6 as the former;
+ * "unix" for who came by a unix socket. "": none. */
 void caller_address(const struct sockaddr *address, char ret_text[static JOB_ADDRESS_CHARS]);
 
 /*

@@ -119,6 +119,9 @@ static void check_host(struct request *request, const char *version)
                                "the Host field is missing or is no host and port");
                 return;
         }
+        /* No page of a browser reaches a unix socket, and who may has the right to. */
+        if (request->server->kind == SERVER_FOR_CONTROL)
+                return;
         if (!host_is_ours(request->server->policy, host))
                 request_refuse(request, 403, "forbidden_host",
                                "solvegate is not called \"%s\"; use its address, or add the name "

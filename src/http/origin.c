@@ -57,7 +57,7 @@ static bool may_call(const struct request *request, const struct seen *seen)
 {
         if (seen->several)
                 return false;
-        if (request->server->kind == SERVER_FOR_OPERATORS)
+        if (request->server->kind != SERVER_FOR_TOOLS)
                 return is_own(request, seen->origin);
         return policy_allows_origin(request->server->policy, seen->origin);
 }
@@ -69,7 +69,7 @@ static void refuse(struct request *request, const struct seen *seen)
         if (seen->several)
                 request_refuse(request, 403, "forbidden_origin",
                                "the Origin field stands there more than once; send it once");
-        else if (request->server->kind == SERVER_FOR_OPERATORS)
+        else if (request->server->kind != SERVER_FOR_TOOLS)
                 request_refuse(request, 403, "forbidden_origin",
                                "only pages that came from this address may call it");
         else if (strcmp(seen->origin, "null") == 0)
@@ -95,7 +95,7 @@ void origin_check(struct request *request, const char *method)
                 refuse(request, &seen);
                 return;
         }
-        if (request->server->kind == SERVER_FOR_OPERATORS)
+        if (request->server->kind != SERVER_FOR_TOOLS)
                 return; /* to its own pages a browser shows every answer */
         request->origin = seen.origin;
         request->preflight = strcmp(method, "OPTIONS") == 0 &&

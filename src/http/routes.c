@@ -22,6 +22,12 @@ static const struct route operator_routes[] = {
         {"/readyz", "", false, CALLER_ANYBODY, ready_handle, NULL, TALLY_READYZ},
 };
 
+static const struct route control_routes[] = {
+        {"/metrics", "", false, CALLER_ANYBODY, metrics_handle, NULL, TALLY_METRICS},
+        {"/healthz", "", false, CALLER_ANYBODY, health_handle, NULL, TALLY_HEALTHZ},
+        {"/readyz", "", false, CALLER_ANYBODY, ready_handle, NULL, TALLY_READYZ},
+};
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const struct {
@@ -33,6 +39,8 @@ static const struct {
                               "/api/solve, /api/status?id=ID, /api/account/balance or /api/usage"},
         [SERVER_FOR_OPERATORS] = {operator_routes, COUNT(operator_routes),
                                   "/metrics, /healthz or /readyz"},
+        [SERVER_FOR_CONTROL] = {control_routes, COUNT(control_routes),
+                                "/control/status or another address of docs/control.md"},
 };
 
 const char *route_advice(enum server_kind kind)

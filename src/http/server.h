@@ -52,7 +52,8 @@ struct server_shared {
 /* Whom a server is for: which routes it has. */
 enum server_kind {
         SERVER_FOR_TOOLS,
-        SERVER_FOR_OPERATORS, /* needs no forwarder */
+        SERVER_FOR_OPERATORS, /* metrics and health; needs no forwarder */
+        SERVER_FOR_CONTROL,   /* the admin socket: these, and the control API; likewise */
 };
 
 /*

@@ -201,8 +201,12 @@ MISTAKES = [
      'admin.address "localhost" is no', "127.0.0.1"),
     ("an admin address of another interface", UPSTREAM + 'admin = {\naddress = "0.0.0.0"; };', 3,
      "not of the loopback", "127.0.0.1"),
-    ("an admin port that a listener has", UPSTREAM + "admin = { port = 8118; };", 2, "listen[0]",
-     "a port of its own"),
+    ("an admin port that a listener has", UPSTREAM
+     + 'admin = { address = "127.0.0.1"; port = 8118; };', 2, "listen[0]", "a port of its own"),
+    ("an admin port without an address", UPSTREAM + "admin = { port = 8119; };", 2,
+     "belongs to admin.address", "remove the port"),
+    ("a mode of the admin socket that is none", UPSTREAM + 'admin = { socket_mode = "rw"; };', 2,
+     'socket_mode "rw"', "0600"),
     ("a body larger than the queue", UPSTREAM + "limits = {\nqueue_bytes = 2048;\n};", 3,
      "body_bytes (8388608)", "raise queue_bytes"),
 ]

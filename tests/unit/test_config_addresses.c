@@ -5,18 +5,67 @@
 #include "config_fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-static void there_is_an_admin_address_only_where_the_group_stands(void **state)
+static void there_is_an_admin_address_only_where_it_is_written(void **state)
 {
         struct fixture *fixture = *state;
 
         assert_loads(fixture, UPSTREAM "admin = { };\n");
+        assert_null(fixture->config->admin.address);
+        assert_loads(fixture, UPSTREAM "admin = { address = \"127.0.0.1\"; };\n");
         assert_string_equal(fixture->config->admin.address, "127.0.0.1");
         assert_int_equal(fixture->config->admin.port, 8119);
-        assert_refuses(fixture, UPSTREAM "admin = 8119;\n", 2, "admin is a whole number",
-                       "admin = { address = \"127.0.0.1\"; port = 8119; };");
-        assert_refuses(fixture, UPSTREAM "admin = {\n socket = \"/run/x\";\n};\n", 3,
-                       "\"socket\" in admin", "nearest");
+        assert_refuses(fixture, UPSTREAM "admin = 8119;\n", 2, "admin is a whole number", "{ }");
+        assert_refuses(fixture, UPSTREAM "admin = {\n port = 8119;\n};\n", 3,
+                       "belongs to admin.address", "address = \"127.0.0.1\";");
+}
+
+static void the_admin_socket_is_where_the_file_or_the_service_manager_says(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(unsetenv("RUNTIME_DIRECTORY"), 0);
+        assert_loads(fixture, UPSTREAM);
+        assert_string_equal(fixture->config->admin.socket, "/run/solvegate/admin.sock");
+        assert_string_equal(fixture->config->admin.socket_mode, "0600");
+        assert_null(fixture->config->admin.socket_group);
+        assert_false(fixture->config->admin.socket_named);
+        assert_int_equal(setenv("RUNTIME_DIRECTORY", "/run/a:/run/b", 1), 0);
+        assert_loads(fixture, UPSTREAM);
+        assert_string_equal(fixture->config->admin.socket, "/run/a/admin.sock");
+        assert_false(fixture->config->admin.socket_named);
+        assert_loads(fixture,
+                     UPSTREAM "admin = { socket = \"/run/x\"; socket_group = \"adm\"; };\n");
+        assert_string_equal(fixture->config->admin.socket, "/run/x");
+        assert_string_equal(fixture->config->admin.socket_group, "adm");
+        assert_true(fixture->config->admin.socket_named);
+        assert_int_equal(unsetenv("RUNTIME_DIRECTORY"), 0);
+}
+
+static void a_socket_that_cannot_be_made_is_refused(void **state)
+{
+        static const char *const bad[] = {"600 ", "0x60", "1600", "60", "rw-"};
+        struct fixture *fixture = *state;
+        char text[512], path[160];
+
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+                (void)snprintf(text, sizeof text, UPSTREAM "admin = {\n socket_mode = \"%s\"; };\n",
+                               bad[i]);
+                assert_refuses(fixture, text, 3, "is no mode", "0600");
+        }
+        assert_loads(fixture, UPSTREAM "admin = { socket_mode = \"660\"; };\n");
+        assert_refuses(fixture, UPSTREAM "admin = { socket = \"/run/x/\"; };\n", 2, "slash",
+                       "name a file");
+        /* Short as it is written, and too long once it is absolute. */
+        memset(path, 'x', 107);
+        path[107] = '\0';
+        (void)snprintf(text, sizeof text, UPSTREAM "admin = { socket = \"%s\"; };\n", path);
+        assert_refuses(fixture, text, 2, "107", "shorter");
+        path[0] = '/';
+        (void)snprintf(text, sizeof text, UPSTREAM "admin = { socket = \"%s\"; };\n", path);
+        assert_loads(fixture, text);
 }
 
 static void an_admin_address_is_of_loopback_and_not_that_of_a_listener(void **state)
@@ -27,14 +76,15 @@ static void an_admin_address_is_of_loopback_and_not_that_of_a_listener(void **st
                        "not of the loopback", "127.0.0.1");
         assert_refuses(fixture, UPSTREAM "admin = { address = \"localhost\"; };\n", 2,
                        "is no IPv4 or IPv6 address", "without brackets");
-        assert_refuses(fixture, UPSTREAM "\nadmin = { port = 8118; };\n", 3, "listen[0]",
-                       "a port of its own");
+        assert_refuses(fixture, UPSTREAM "\nadmin = { address = \"127.0.0.1\"; port = 8118; };\n",
+                       3, "listen[0]", "a port of its own");
         assert_refuses(fixture,
                        UPSTREAM "listen = ( { }, { address = \"::1\"; } );\n"
                                 "admin = { address = \"0::1\"; port = 8118; };\n",
                        3, "listen[1]", "a port of its own");
         assert_loads(fixture, UPSTREAM "admin = { address = \"::1\"; port = 8118; };\n");
-        assert_loads(fixture, UPSTREAM "listen = ( { port = 0; } ); admin = { port = 0; };\n");
+        assert_loads(fixture, UPSTREAM "listen = ( { port = 0; } ); "
+                                       "admin = { address = \"127.0.0.1\"; port = 0; };\n");
 }
 
 static void addresses_and_urls_that_would_expose_the_key_are_refused(void **state)
@@ -188,7 +238,9 @@ static void certificate_and_key_are_files_that_count_from_the_configuration(void
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
-                ON_DIRECTORY(there_is_an_admin_address_only_where_the_group_stands),
+                ON_DIRECTORY(there_is_an_admin_address_only_where_it_is_written),
+                ON_DIRECTORY(the_admin_socket_is_where_the_file_or_the_service_manager_says),
+                ON_DIRECTORY(a_socket_that_cannot_be_made_is_refused),
                 ON_DIRECTORY(an_admin_address_is_of_loopback_and_not_that_of_a_listener),
                 ON_DIRECTORY(addresses_and_urls_that_would_expose_the_key_are_refused),
                 ON_DIRECTORY(http_is_allowed_towards_loopback),

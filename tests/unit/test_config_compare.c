@@ -55,7 +55,7 @@ static void what_is_equal_or_reloads_takes_no_restart(void **state)
         struct fixture *fixture = *state;
 
         assert_restarts(fixture, UPSTREAM, UPSTREAM, "");
-        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM "admin = { port = 8119; };", "");
+        assert_restarts(fixture, UPSTREAM, UPSTREAM "admin = { socket_mode = \"0600\"; };", "");
         assert_restarts(fixture, UPSTREAM,
                         UPSTREAM TWO "rate = 1.0; } );\n"
                                      "sites = { allow = ( \"a\", { site = \"b\"; } ); };\n"
@@ -78,10 +78,12 @@ static void each_key_that_takes_a_restart_is_told_by_its_path(void **state)
                         UPSTREAM "listen = ( { }, { port = 1; } );", "listen[1].port ");
         assert_restarts(fixture, UPSTREAM "listen = ( { }, { port = 0; } );",
                         UPSTREAM "listen = ( { port = 1; } );", "listen ");
-        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM "admin = { port = 0; };",
-                        "admin.port ");
-        assert_restarts(fixture, UPSTREAM "admin = { };", UPSTREAM, "admin ");
-        assert_restarts(fixture, UPSTREAM, UPSTREAM "admin = { };", "admin ");
+        assert_restarts(fixture, UPSTREAM,
+                        UPSTREAM
+                        "admin = { address = \"::1\"; port = 0; socket_mode = \"0660\"; };",
+                        "admin.socket_mode admin.address admin.port ");
+        assert_restarts(fixture, UPSTREAM "admin = { socket = \"/run/x\"; };", UPSTREAM,
+                        "admin.socket ");
 }
 
 static void tls_is_reloaded_where_it_was_and_its_coming_and_going_are_told(void **state)

@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import tempfile
 import urllib.parse
+from pathlib import Path
 
 from . import canary, http, libconfig
 from .build import BUILD, wait_until
@@ -36,8 +38,8 @@ LOOPBACK = {"address": "127.0.0.1", "port": 0}
 def configuration(listen, upstreams, sites=(SITE,), workers=2, server_names=(), origins=(),
                   clients=(), durability="none", state_directory="state", admin=None, **sections):
     """The settings of a test's gateway: fast polls, a short drain, everything logged, and no jobs
-    on disk unless durability is "full". state_directory is beside the configuration. admin is the
-    address for operators, if any. clients are those of lib.clients."""
+    on disk unless durability is "full". state_directory is beside the configuration. admin is where
+    operators connect; a key with None is left out. clients are those of lib.clients."""
     unknown = set(sections) - set(_SECTIONS)
     assert not unknown, f"no such section: {unknown}"
     defaults = {
@@ -146,11 +148,14 @@ class Gateway(Process, Calls):
         home.mkdir()
         write_credential(home, "account", credential or STORED_CREDENTIAL)
         self.home = home
+        # pytest's own directories are too deep for the 107 bytes of a socket's path.
+        self._socket_home = tempfile.TemporaryDirectory(prefix="solvegate-")
+        self.socket = Path(self._socket_home.name) / "admin.sock"
         self.config = home / "solvegate.conf"
         self.settings = {"listen": listen, "upstreams": upstreams}
         self.configure(**settings)
         inherited = {n: v for n, v in os.environ.items() if n != "CREDENTIALS_DIRECTORY"}
-        listeners = len(listen) + (1 if settings.get("admin") else 0)
+        listeners = len(listen) + (1 if "address" in (settings.get("admin") or {}) else 0)
         super().__init__([BUILD / "solvegate", "-c", self.config], home / "log", listeners,
                          cwd=home, env={**inherited, **(environment or {})}, **(popen or {}))
         self.wait_ready()
@@ -162,7 +167,9 @@ class Gateway(Process, Calls):
         clients = self.settings.get("clients", ())
         self.secrets += tuple(text for c in clients for text in (c.token, c.sha256)
                               if text not in self.secrets)
-        self.config.write_text(libconfig.dumps(configuration(**self.settings)))
+        admin = {"socket": str(self.socket), **(self.settings.get("admin") or {})}
+        admin = {name: value for name, value in admin.items() if value is not None}
+        self.config.write_text(libconfig.dumps(configuration(**{**self.settings, "admin": admin})))
 
     def reload(self, **changes):
         """SIGHUP with a configuration that is good, and waits until it is in force. Returns what
@@ -207,6 +214,10 @@ class Gateway(Process, Calls):
 
     def request(self, method, target, body=None, headers=None, timeout=http.TIMEOUT):
         return http.request(self.url, method, target, body, headers, timeout)
+
+    def operate(self, method, target, body=None, headers=None, timeout=http.TIMEOUT):
+        """One request on the admin socket."""
+        return http.request(f"unix:{self.socket}", method, target, body, headers, timeout)
 
     def metrics(self):
         """Each sample on the admin address, as {name with labels: number}."""

@@ -78,8 +78,23 @@ def get_url(url, headers=None):
     return request(url, "GET", f"{parts.path}?{parts.query}", None, headers)
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """To a unix socket. Its requests name localhost as the Host, like curl's."""
+
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
 def open_blocking(url, timeout=TIMEOUT):
-    """A kept connection for exchange(). TLS certificates are not looked at."""
+    """A kept connection for exchange(), to unix:PATH too. TLS certificates are not looked at."""
+    if url.startswith("unix:"):
+        return UnixConnection(url.removeprefix("unix:"), patience(timeout))
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "https":
         context = ssl._create_unverified_context()

@@ -1,0 +1,198 @@
+/*
+ * local_socket: see local_socket.h.
+ */
+#include "http/local_socket.h"
+
+#include "base/strbuf.h"
+#include "http/server.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG           64
+#define GROUP_BYTES       1024
+#define GROUP_BYTES_MAX   (1024 * 1024)
+#define MODE_BEFORE_CHECK 0600 /* until owner and mode are as they are to be */
+
+static int address_of(const char *path, struct sockaddr_un *ret_address)
+{
+        *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+        if (strlen(path) >= sizeof ret_address->sun_path)
+                return -ENAMETOOLONG;
+        memcpy(ret_address->sun_path, path, strlen(path) + 1);
+        return 0;
+}
+
+/* Whether somebody listens there. Returns 0 when nobody does, or -errno. */
+static int probe(const struct sockaddr_un *address)
+{
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+                return -errno;
+        int r = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
+        (void)close(fd);
+        if (r == 0 || r == -EAGAIN) /* it answers, or is too busy to */
+                return -EADDRINUSE;
+        return r == -ECONNREFUSED ? 0 : r;
+}
+
+/* A file that is in the way is removed, where it is a socket that nobody answers. */
+static int clear_path(const struct sockaddr_un *address)
+{
+        struct stat status;
+
+        if (lstat(address->sun_path, &status) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (!S_ISSOCK(status.st_mode))
+                return -EEXIST;
+        int r = probe(address);
+        if (r == 0 && unlink(address->sun_path) < 0 && errno != ENOENT)
+                r = -errno;
+        return r;
+}
+
+/* Returns 0, -ESRCH where no group is called so, or -errno. */
+static int find_group(const char *name, gid_t *ret_group)
+{
+        size_t bytes = GROUP_BYTES;
+        int r = ERANGE;
+
+        while (r == ERANGE && bytes <= GROUP_BYTES_MAX) {
+                struct group group, *found = NULL;
+                char *buffer = malloc(bytes);
+                if (!buffer)
+                        return -ENOMEM;
+                r = getgrnam_r(name, &group, buffer, bytes, &found);
+                if (r == 0 && found)
+                        *ret_group = found->gr_gid;
+                else if (r == 0)
+                        r = ESRCH;
+                free(buffer);
+                bytes *= 2;
+        }
+        return -r;
+}
+
+/* The owner's group comes before the mode, which chown(2) may clear bits of. */
+static int set_access(const char *path, const char *mode, const char *group)
+{
+        gid_t gid = (gid_t)-1;
+        int r = group ? find_group(group, &gid) : 0;
+
+        if (r == 0 && group && lchown(path, (uid_t)-1, gid) < 0)
+                r = -errno;
+        if (r == 0 && chmod(path, (mode_t)strtoul(mode, NULL, 8)) < 0)
+                r = -errno;
+        return r;
+}
+
+/* Nobody can connect before listen(2), whatever the mode is until then. */
+static int open_at(int fd, const struct sockaddr_un *address, const char *mode, const char *group,
+                   struct local_socket *socket)
+{
+        struct stat status;
+
+        /* The file gets the descriptor's mode (unix(7)), less the umask. */
+        if (fchmod(fd, MODE_BEFORE_CHECK) < 0 ||
+            bind(fd, (const struct sockaddr *)address, sizeof *address) < 0)
+                return -errno;
+        if (lstat(address->sun_path, &status) < 0) {
+                int r = -errno;
+                (void)unlink(address->sun_path);
+                return r;
+        }
+        socket->device = status.st_dev;
+        socket->inode = status.st_ino;
+        socket->path = strdup(address->sun_path);
+        int r = socket->path ? set_access(address->sun_path, mode, group) : -ENOMEM;
+        if (r == 0 && listen(fd, BACKLOG) < 0)
+                r = -errno;
+        if (r < 0)
+                (void)unlink(address->sun_path);
+        return r;
+}
+
+/* What to do about it. */
+static const char *cure(int error)
+{
+        switch (error) {
+        case -EADDRINUSE:
+                return "a solvegate answers there already; stop it, or name another path";
+        case -EEXIST:
+                return "what stands there is no socket; remove it, or name another path";
+        case -ENOENT:
+                return "make its directory, or name another path";
+        case -EACCES:
+        case -EROFS:
+                return "give this user write permission on its directory, or name another path";
+        case -ESRCH:
+        case -EPERM:
+                return "name a group of this machine that the user of solvegate is in";
+        case -ENAMETOOLONG:
+                return "name a shorter path";
+        default:
+                return "name another path";
+        }
+}
+
+static int fill_listener(int fd, struct listener *ret_listener)
+{
+        struct listener listener = {.socket_count = 1, .scheme = "http"};
+
+        listener.sockets = malloc(sizeof *listener.sockets);
+        if (!listener.sockets)
+                return -ENOMEM;
+        listener.sockets[0] = fd;
+        (void)snprintf(listener.name, sizeof listener.name, "localhost");
+        *ret_listener = listener;
+        return 0;
+}
+
+int local_socket_open(const char *path, const char *mode, const char *group,
+                      struct local_socket *ret_socket, struct listener *ret_listener,
+                      struct strbuf *problem)
+{
+        struct local_socket made = {0};
+        struct sockaddr_un address;
+        int fd = -1;
+        int r = address_of(path, &address);
+
+        if (r == 0)
+                r = clear_path(&address);
+        if (r == 0) {
+                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+                r = fd < 0 ? -errno : open_at(fd, &address, mode, group, &made);
+        }
+        if (r == 0)
+                r = fill_listener(fd, ret_listener);
+        if (r < 0) {
+                const char *why =
+                        r == -ESRCH ? "no group has the name of admin.socket_group" : strerror(-r);
+                (void)strbuf_printf(problem, "cannot listen on admin.socket %s: %s; %s", path, why,
+                                    cure(r));
+                if (fd >= 0)
+                        (void)close(fd);
+                local_socket_remove(&made);
+                return r;
+        }
+        *ret_socket = made;
+        return 0;
+}
+
+void local_socket_remove(struct local_socket *socket)
+{
+        struct stat status;
+
+        if (socket->path && lstat(socket->path, &status) == 0 && status.st_dev == socket->device &&
+            status.st_ino == socket->inode)
+                (void)unlink(socket->path);
+        free(socket->path);
+        socket->path = NULL;
+}

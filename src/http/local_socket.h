@@ -1,0 +1,35 @@
+/*
+ * local_socket: the unix socket that operators connect to (unix(7)). The file's mode and owner are
+ * the check of who they are, so nobody can connect before they are right.
+ *
+ * Thread: main.
+ */
+#ifndef SOLVEGATE_HTTP_LOCAL_SOCKET_H
+#define SOLVEGATE_HTTP_LOCAL_SOCKET_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+struct listener;
+struct strbuf;
+
+struct local_socket {
+        char *path; /* NULL: there is none */
+        dev_t device;
+        ino_t inode; /* of the file that was made: another one in its place is left alone */
+};
+
+/*
+ * Makes the file and listens. mode is in octal digits, group a name or NULL. What a process that
+ * ended has left there is replaced; a socket that somebody answers, or another kind of file, is
+ * left alone: -EADDRINUSE, -EEXIST. On failure returns -errno and writes one line to problem. The
+ * caller frees with local_socket_remove() and listener_close().
+ */
+int local_socket_open(const char *path, const char *mode, const char *group,
+                      struct local_socket *ret_socket, struct listener *ret_listener,
+                      struct strbuf *problem);
+
+/* Removes the file, if it is still the one that was made. Takes a zeroed one. */
+void local_socket_remove(struct local_socket *socket);
+
+#endif
