@@ -11,6 +11,7 @@
 #ifndef SOLVEGATE_BASE_METRICS_H
 #define SOLVEGATE_BASE_METRICS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct strbuf;
@@ -21,6 +22,7 @@ struct strbuf;
 enum metric_type {
         METRIC_COUNTER, /* only grows, but for a restart; its name ends in _total */
         METRIC_GAUGE,
+        METRIC_HISTOGRAM,
 };
 
 struct metric {
@@ -39,5 +41,34 @@ void metrics_begin(struct strbuf *text, const struct metric *metric);
  */
 void metrics_sample(struct strbuf *text, const struct metric *metric, const char *const *values,
                     int64_t number);
+
+/* The same of a number with a fraction, which is finite. */
+void metrics_sample_real(struct strbuf *text, const struct metric *metric,
+                         const char *const *values, double number);
+
+/* ---- histograms ---- */
+
+#define METRIC_BUCKETS_MAX 16
+
+/* The upper bounds of the buckets, rising; the last bucket, without one, is not among them. */
+struct metric_buckets {
+        const double *bounds;
+        size_t count; /* up to METRIC_BUCKETS_MAX */
+};
+
+/* What was observed. Zeroed, it is nothing. Not locked. */
+struct metric_histogram {
+        int64_t counts[METRIC_BUCKETS_MAX + 1]; /* in each bucket alone; beyond the last bound,
+                                                   behind it */
+        double sum;
+};
+
+void metric_observe(struct metric_histogram *histogram, const struct metric_buckets *buckets,
+                    double value);
+
+/* Begins a metric without labels, and writes all its samples. */
+void metrics_histogram(struct strbuf *text, const struct metric *metric,
+                       const struct metric_buckets *buckets,
+                       const struct metric_histogram *histogram);
 
 #endif
