@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "engine/scheduler.h"
 #include "upstream/account.h"
+#include "upstream/allowance.h"
 #include "upstream/exchange.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@ struct balance {
         pthread_mutex_t mutex;
         char *members; /* guarded by mutex: of the last good answer; NULL before it */
         size_t members_len;
+        bool tells_left;    /* guarded by mutex: it says how much is left */
+        double left;        /* guarded by mutex; valid with tells_left */
         int64_t members_ms; /* guarded by mutex: when it came (monotonic) */
         int64_t again_ms;   /* guarded by mutex: not asked before this moment */
         bool closed;        /* guarded by mutex */
@@ -71,6 +74,7 @@ static void forget_locked(struct balance *balance)
 {
         free(balance->members);
         balance->members = NULL;
+        balance->tells_left = false;
         balance->again_ms = 0;
         (void)snprintf(balance->problem, sizeof balance->problem,
                        "it has not answered yet; ask again");
@@ -125,6 +129,8 @@ static void settle(struct balance *balance, struct answer *answer)
                 balance->members = answer->members;
                 balance->members_len = answer->members_len;
                 answer->members = NULL;
+                balance->tells_left =
+                        allowance_left(balance->members, balance->members_len, &balance->left);
                 balance->members_ms = now_ms;
                 balance->again_ms = now_ms + BALANCE_FRESH_MS;
         } else {
@@ -222,6 +228,29 @@ int balance_read(struct balance *balance, struct strbuf *ret_text, int64_t *ret_
         }
         (void)pthread_mutex_unlock(&balance->mutex);
         return r;
+}
+
+bool balances_figures(struct balances *balances, size_t index, struct balance_figures *ret_figures,
+                      struct strbuf *ret_text)
+{
+        if (index >= accounts_count(balances->accounts))
+                return false;
+        struct balance *balance = balances->items[index];
+        (void)pthread_mutex_lock(&balance->mutex);
+        *ret_figures = (struct balance_figures){
+                .upstream = balance->account->name,
+                .known = balance->members != NULL,
+                .tells_left = balance->tells_left,
+                .left = balance->left,
+        };
+        if (balance->members)
+                ret_figures->age_ms = clock_monotonic_ms() - balance->members_ms;
+        if (ret_text && balance->members)
+                (void)strbuf_append(ret_text, balance->members, balance->members_len);
+        else if (ret_text)
+                (void)strbuf_puts(ret_text, balance->problem);
+        (void)pthread_mutex_unlock(&balance->mutex);
+        return true;
 }
 
 static void balance_close(struct balance *balance, struct transfers *transfers)

@@ -67,4 +67,20 @@ bool balance_unwait(struct balance *balance, struct waiter *waiter);
  */
 int balance_read(struct balance *balance, struct strbuf *ret_text, int64_t *ret_age_ms);
 
+/* What is known of one, for operators. */
+struct balance_figures {
+        const char *upstream; /* the account's name */
+        bool known;           /* there was an answer */
+        int64_t age_ms;       /* of it; valid with known */
+        bool tells_left;      /* it says how much is left; only with known */
+        double left;          /* valid with tells_left: solves, or money */
+};
+
+/*
+ * The balance with this index, from 0 on, in the order of the accounts: appends to ret_text, unless
+ * that is NULL, as balance_read() does. Returns false behind the last. Thread: any.
+ */
+bool balances_figures(struct balances *balances, size_t index, struct balance_figures *ret_figures,
+                      struct strbuf *ret_text);
+
 #endif

@@ -13,10 +13,12 @@
 #define SOLVEGATE_UPSTREAM_ACCOUNT_H
 
 #include "upstream/breaker.h"
+#include "upstream/protocol.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct config_upstream;
 struct credential;
@@ -59,6 +61,15 @@ bool account_terms_same_jobs(const struct account_terms *a, const struct account
 
 /* ---- accounts ---- */
 
+/* How a question ended: as its answer was judged, or broken off. */
+#define ACCOUNT_RESULTS    (ANSWER_UNCLEAR + 2)
+#define ACCOUNT_BROKEN_OFF (ANSWER_UNCLEAR + 1)
+
+/* How many there were, since the start. */
+struct account_requests {
+        int64_t counts[UPSTREAM_BALANCE + 1][ACCOUNT_RESULTS];
+};
+
 struct account {
         char *name; /* immutable */
 
@@ -70,6 +81,8 @@ struct account {
         unsigned health;        /* how often its breaker began anew */
         int in_flight;          /* jobs sent and not final */
         struct breaker breaker; /* counts since then */
+
+        _Atomic int64_t requests[UPSTREAM_BALANCE + 1][ACCOUNT_RESULTS]; /* see account_count() */
 };
 
 /* Without terms, and retired. Returns 0 or -ENOMEM. */
@@ -100,5 +113,24 @@ void accounts_add(struct accounts *accounts, struct account *account);
 
 /* Frees all. */
 void accounts_done(struct accounts *accounts);
+
+/* Counts a question that has ended. Thread: any. */
+static inline void account_count(struct account *account, enum upstream_endpoint endpoint,
+                                 int result)
+{
+        (void)atomic_fetch_add_explicit(&account->requests[endpoint][result], 1,
+                                        memory_order_relaxed);
+}
+
+/* What there is by now. Thread: any. */
+static inline void account_read_requests(const struct account *account,
+                                         struct account_requests *ret_requests)
+{
+        for (int endpoint = 0; endpoint <= UPSTREAM_BALANCE; endpoint++) {
+                for (int result = 0; result < ACCOUNT_RESULTS; result++)
+                        ret_requests->counts[endpoint][result] = atomic_load_explicit(
+                                &account->requests[endpoint][result], memory_order_relaxed);
+        }
+}
 
 #endif

@@ -61,6 +61,7 @@ static void on_transfer_done(struct transfer_result *result, void *arg)
         struct answer answer;
 
         read_result(exchange, result, &answer);
+        account_count(exchange->account, exchange->endpoint, (int)answer.kind);
         exchange_free(exchange);
         done(&answer, done_arg);
 }
@@ -126,6 +127,8 @@ bool exchange_cancel(struct exchange *exchange)
         if (!exchange)
                 return false;
         enum transfer_end end = transfer_cancel(exchange->transfer);
+        if (end != TRANSFER_NOT_SENT)
+                account_count(exchange->account, exchange->endpoint, ACCOUNT_BROKEN_OFF);
         exchange_free(exchange);
         return end != TRANSFER_NOT_SENT;
 }
