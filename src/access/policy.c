@@ -33,6 +33,7 @@ struct rule {
         int64_t until_ms;           /* wall clock: the token is good before this moment */
         struct client *client;      /* a key too */
         struct sites *sites;        /* NULL: all that the global list allows */
+        size_t sites_count;         /* valid with sites: its entries */
         unsigned char sites_digest[DIGEST_BYTES]; /* of that list; zeros without one */
         int weight, max_in_flight;
         struct quota_limits limits;
@@ -158,6 +159,7 @@ static int rule_fill(struct rule *rule, const struct config_client *from, struct
                 return -ENOMEM;
         if (from->sites.allow.count == 0)
                 return 0;
+        rule->sites_count = from->sites.allow.count;
         r = sites_new(from->sites.allow.items, from->sites.allow.count, &rule->sites);
         return r < 0 ? r : digest_sites(&from->sites.allow, rule->sites_digest);
 }
@@ -305,6 +307,26 @@ bool policy_allows_name(const struct policy *policy, const char *name)
                         return true;
         }
         return false;
+}
+
+bool policy_rule(const struct policy *policy, size_t index, struct policy_rule *ret_rule)
+{
+        if (policy->everyone && index == 0) {
+                *ret_rule = (struct policy_rule){.client = policy->everyone, .weight = 1};
+                return true;
+        }
+        if (index >= policy->rules_count)
+                return false;
+        const struct rule *rule = &policy->rules[index];
+        *ret_rule = (struct policy_rule){
+                .client = rule->client,
+                .weight = rule->weight,
+                .max_in_flight = rule->max_in_flight,
+                .has_sites = rule->sites != NULL,
+                .sites_count = rule->sites_count,
+                .until_ms = rule->until_ms,
+        };
+        return true;
 }
 
 static bool same_limits(const struct rule *a, const struct rule *b)

@@ -11,6 +11,7 @@
 #include "access/token.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct client;
@@ -59,6 +60,22 @@ bool policy_allows_origin(const struct policy *policy, const char *origin);
 
 /* Whether a host name, without port and dot at its end, is one of server_names. */
 bool policy_allows_name(const struct policy *policy, const char *name);
+
+/* What a policy says of a client, for operators. */
+struct policy_rule {
+        struct client *client;
+        int weight;
+        int max_in_flight;  /* 0: no limit */
+        bool has_sites;     /* it has a list of its own: */
+        size_t sites_count; /* so many entries */
+        int64_t until_ms;   /* wall clock: its token is good before this moment; 0: for ever */
+};
+
+/*
+ * The client with this index, from 0 on, in the order of the configuration; where each is the same
+ * one, that. Returns false behind the last.
+ */
+bool policy_rule(const struct policy *policy, size_t index, struct policy_rule *ret_rule);
 
 /* What a policy may change for a client. */
 enum policy_change {
