@@ -116,6 +116,8 @@ void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
                         count_waiting_locked(scheduler, job, true);
         }
         purchase->place = place;
+        if (place == PURCHASE_WAITS)
+                purchase->account = NULL;
 }
 
 void entry_move_locked(struct scheduler *scheduler, struct purchase *purchase, enum job_state state)
@@ -131,8 +133,12 @@ static void count_end_locked(struct scheduler *scheduler, const struct job *job,
                              const struct outcome *outcome)
 {
         scheduler->ended[outcome->error]++;
-        if (outcome->state == JOB_SOLVED)
-                scheduler->solved[job->source]++;
+        if (outcome->state != JOB_SOLVED)
+                return;
+        scheduler->solved[job->source]++;
+        if (job->source != JOB_FROM_CACHE)
+                metric_observe(&scheduler->solve_s, &scheduler_solve_buckets,
+                               (double)(clock_monotonic_ms() - job->created_ms) / 1e3);
 }
 
 void entry_finish_now_locked(struct scheduler *scheduler, struct job *job, struct outcome *outcome)

@@ -46,7 +46,8 @@ enum entry_cancel {
 };
 
 /* Cancels a job that was not sent. What it waits for is told on this loop. Thread: the loop's. */
-enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job);
+enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                               const char *by);
 
 /*
  * Forgets a job whose id has not left, since it could not be stored. Returns false for one that is

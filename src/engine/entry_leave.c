@@ -23,6 +23,7 @@
 #include <utlist.h>
 
 #define MESSAGE_BYTES_MAX 1024
+#define CANCEL_BYTES_MAX  64
 #define JUDGE_BATCH       512 /* jobs that are looked at while the mutex is held */
 
 /* A job that ended by itself, on its way to the store. */
@@ -198,14 +199,16 @@ static void end_locked(struct scheduler *scheduler, struct loop *loop, struct jo
         purchase_unref(purchase);
 }
 
-enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job)
+enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                               const char *by)
 {
+        char why[CANCEL_BYTES_MAX];
         enum entry_cancel result = ENTRY_SENT;
 
+        (void)snprintf(why, sizeof why, "cancelled by %s", by);
         (void)pthread_mutex_lock(&scheduler->mutex);
         if (job->attached && job->purchase->place == PURCHASE_WAITS) {
-                end_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
-                           "cancelled by its owner");
+                end_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR, why);
                 result = ENTRY_CANCELLED;
         } else if (job->cancelled ||
                    results_state(scheduler->setup.results, job) == JOB_CANCELLED) {

@@ -328,6 +328,16 @@ struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct l
         };
 }
 
+bool gateway_store_well(const struct gateway *gateway)
+{
+        return !gateway->store || store_healthy(gateway->store);
+}
+
+bool gateway_audit_well(const struct gateway *gateway)
+{
+        return audit_healthy(gateway->audit);
+}
+
 int64_t gateway_body_bytes(const struct gateway *gateway)
 {
         return atomic_load(&gateway->bodies.bytes);

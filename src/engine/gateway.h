@@ -185,6 +185,10 @@ void gateway_give_up(struct gateway *gateway);
 /* What a forwarder on this loop needs. */
 struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct loop *loop);
 
+/* Whether what is promised can be written: to the store, and to the audit. Thread: any. */
+bool gateway_store_well(const struct gateway *gateway);
+bool gateway_audit_well(const struct gateway *gateway);
+
 /* How many bytes the bodies in memory take now. Thread: any. */
 int64_t gateway_body_bytes(const struct gateway *gateway);
 

@@ -41,6 +41,11 @@ static enum gateway_verdict busy_verdict(const struct gateway *gateway, int erro
                            "solvegate is being stopped and takes no more jobs; send it again when "
                            "it is back",
                            message);
+        case -EBUSY:
+                return say(GATEWAY_DRAINING,
+                           "solvegate takes no jobs at the moment, by its operator's order; send "
+                           "it again later",
+                           message);
         case -EHOSTUNREACH:
                 return say(GATEWAY_NO_UPSTREAM,
                            "every upstream refuses its account (wrong key, no balance, or the plan "

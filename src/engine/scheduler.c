@@ -105,6 +105,8 @@ int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct
 
         if (scheduler->draining)
                 return -ESHUTDOWN;
+        if (scheduler->drained)
+                return -EBUSY;
         if (!has_room(scheduler, client, scheduler->due_count, scheduler->unfinished_max))
                 return -ENOBUFS;
         if (setup->store && !store_healthy(setup->store))
@@ -185,6 +187,7 @@ static void occupy_locked(struct scheduler *scheduler, struct account *account,
 {
         account->in_flight++;
         scheduler->flying++;
+        purchase->account = account->name;
         entry_place_locked(scheduler, purchase, PURCHASE_FLIES);
 }
 
@@ -438,6 +441,13 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler)
         loop_post(scheduler->idle_loop, idle);
 }
 
+static enum scheduler_mode mode_locked(const struct scheduler *scheduler)
+{
+        if (scheduler->draining)
+                return SCHEDULER_STOPPING;
+        return scheduler->drained ? SCHEDULER_DRAINED : SCHEDULER_TAKING;
+}
+
 void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle)
 {
         struct job *job;
@@ -453,6 +463,23 @@ void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail
         }
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+enum scheduler_mode scheduler_mode(struct scheduler *scheduler)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        enum scheduler_mode mode = mode_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return mode;
+}
+
+enum scheduler_mode scheduler_set_drained(struct scheduler *scheduler, bool drained)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        scheduler->drained = drained;
+        enum scheduler_mode mode = mode_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return mode;
 }
 
 bool scheduler_writes(struct scheduler *scheduler)

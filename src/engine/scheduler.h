@@ -16,7 +16,9 @@
 #ifndef SOLVEGATE_ENGINE_SCHEDULER_H
 #define SOLVEGATE_ENGINE_SCHEDULER_H
 
+#include "base/metrics.h"
 #include "job/job.h"
+#include "upstream/account.h"
 #include "upstream/breaker.h"
 
 #include <stdbool.h>
@@ -61,8 +63,8 @@ void scheduler_free(struct scheduler *scheduler);
 
 /*
  * Tells whether a job of this client (NULL: anybody's) would be taken now: 0, -ENOBUFS (queue
- * full), -ESHUTDOWN (draining), -EIO (nothing can be stored), -EROFS (nothing can be audited) or
- * -EHOSTUNREACH (every account is refused upstream).
+ * full), -ESHUTDOWN (draining), -EBUSY (an operator has said so), -EIO (nothing can be stored),
+ * -EROFS (nothing can be audited) or -EHOSTUNREACH (every account is refused upstream).
  */
 int scheduler_check(struct scheduler *scheduler, const struct client *client);
 
@@ -202,6 +204,18 @@ int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase
  */
 void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle);
 
+/* Whether jobs are taken. */
+enum scheduler_mode {
+        SCHEDULER_TAKING,
+        SCHEDULER_DRAINED,  /* none, by an operator's order; those it has go on */
+        SCHEDULER_STOPPING, /* none, and none is sent, for ever: scheduler_drain() */
+};
+
+enum scheduler_mode scheduler_mode(struct scheduler *scheduler);
+
+/* An operator's order: takes no more jobs, or takes them again. Returns the mode from then on. */
+enum scheduler_mode scheduler_set_drained(struct scheduler *scheduler, bool drained);
+
 /* Whether a record of a job or a purchase is on its way to the store. */
 bool scheduler_writes(struct scheduler *scheduler);
 
@@ -215,17 +229,29 @@ struct scheduler_figures {
         int64_t solved[SCHEDULER_SOURCES]; /* jobs by enum job_source */
         int64_t ended[SCHEDULER_ENDS];     /* jobs by enum job_error; those without one are
                                               solved */
+        struct metric_histogram solve_s;   /* from taking a job to its solution; of those from the
+                                              cache there is none */
 };
 
+/* The bounds of solve_s, in seconds. */
+extern const struct metric_buckets scheduler_solve_buckets;
+
 void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret_figures);
+
+#define SCHEDULER_URL_BYTES_MAX 512 /* as the table of keys bounds it */
 
 /* The same of one account. */
 struct scheduler_account {
         const char *name; /* lives as long as the process */
+        char url[SCHEDULER_URL_BYTES_MAX + 1];
+        int api;
+        int priority;
+        int max_in_flight;
         int in_flight;
-        bool open; /* its breaker: it gets probes only */
-        bool out;  /* open because the account is refused */
-        bool retired;
+        bool open;    /* its breaker: it gets probes only */
+        bool out;     /* open because the account is refused */
+        bool retired; /* it is not in the configuration any more */
+        struct account_requests requests;
 };
 
 /*
@@ -234,5 +260,41 @@ struct scheduler_account {
  */
 bool scheduler_account(struct scheduler *scheduler, size_t index,
                        struct scheduler_account *ret_account);
+
+/* A job as it is at one moment. */
+struct scheduler_job {
+        struct job *job; /* a reference */
+        enum job_state state;
+        const char *upstream; /* which account has it, or had; NULL: none, or it is not known any
+                                 more. Lives as long as the scheduler */
+        int attempts;         /* how often its purchase was sent */
+        char *trouble;        /* why the last try was turned away; owned; or NULL */
+};
+
+void scheduler_describe(struct scheduler *scheduler, struct job *job,
+                        struct scheduler_job *ret_job);
+void scheduler_job_done(struct scheduler_job *job);
+
+/* Which jobs are listed. */
+struct scheduler_choice {
+        const char *client; /* this client's, by name; NULL: everybody's */
+        bool any_state;
+        enum job_state state; /* valid without any_state */
+        size_t limit;         /* no more than so many; above 0 */
+};
+
+struct scheduler_list {
+        struct scheduler_job *jobs; /* the oldest at the head */
+        size_t count;
+        size_t total; /* how many there are, whatever the limit */
+};
+
+/*
+ * Lists jobs that are not final: those that are due first, where there are more than the limit. The
+ * caller frees with scheduler_list_done(). Returns 0 or -ENOMEM.
+ */
+int scheduler_jobs(struct scheduler *scheduler, const struct scheduler_choice *choice,
+                   struct scheduler_list *ret_list);
+void scheduler_list_done(struct scheduler_list *list);
 
 #endif

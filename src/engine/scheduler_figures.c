@@ -8,6 +8,7 @@
 #include "engine/scheduler_private.h"
 #include "upstream/account.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- clients ---- */
@@ -40,6 +41,14 @@ void scheduler_usage(struct scheduler *scheduler, struct client *client,
 
 /* ---- figures ---- */
 
+/* What tools wait for is between a few tenths of a second and limits.job_deadline. */
+static const double solve_bounds_s[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300};
+
+const struct metric_buckets scheduler_solve_buckets = {
+        solve_bounds_s,
+        sizeof solve_bounds_s / sizeof *solve_bounds_s,
+};
+
 void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret_figures)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
@@ -47,6 +56,7 @@ void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *re
         ret_figures->queued_jobs = scheduler->waiting_jobs;
         memcpy(ret_figures->solved, scheduler->solved, sizeof scheduler->solved);
         memcpy(ret_figures->ended, scheduler->ended, sizeof scheduler->ended);
+        ret_figures->solve_s = scheduler->solve_s;
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
@@ -66,14 +76,21 @@ bool scheduler_account(struct scheduler *scheduler, size_t index,
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         const struct account *account = shown_locked(scheduler->setup.accounts, index);
-        if (account)
+        if (account) {
+                const struct account_terms *terms = account->terms;
                 *ret_account = (struct scheduler_account){
                         .name = account->name,
+                        .api = terms->api,
+                        .priority = terms->priority,
+                        .max_in_flight = terms->max_in_flight,
                         .in_flight = account->in_flight,
                         .open = account->breaker.open,
                         .out = account->breaker.out,
                         .retired = account->retired,
                 };
+                (void)snprintf(ret_account->url, sizeof ret_account->url, "%s", terms->url);
+                account_read_requests(account, &ret_account->requests);
+        }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return account;
 }

@@ -36,6 +36,8 @@ struct scheduler {
         size_t records;                    /* whose callback is still to come */
         int64_t solved[SCHEDULER_SOURCES]; /* see struct scheduler_figures */
         int64_t ended[SCHEDULER_ENDS];
+        struct metric_histogram solve_s;
+        bool drained; /* an operator has said so */
         bool draining;
         struct loop *idle_loop; /* valid while draining */
         struct mail *idle;      /* NULL once posted */

@@ -61,8 +61,9 @@ static void cancel(struct request *request)
         struct server *server = request->server;
 
         find(request);
-        if (request->refusal.status == 0 && entry_cancel(gateway_scheduler(server->gateway),
-                                                         server->loop, request->job) == ENTRY_SENT)
+        if (request->refusal.status == 0 &&
+            entry_cancel(gateway_scheduler(server->gateway), server->loop, request->job,
+                         "its owner") == ENTRY_SENT)
                 request_refuse(request, 409, "already_sent",
                                "the job was sent already, or has ended, and cannot be taken back; "
                                "ask for its status");

@@ -63,6 +63,8 @@ struct purchase {
         bool doubtful;         /* an earlier try may have been charged */
         bool recorded;         /* a record of it was given to the store */
         bool charged;          /* the upstream has taken it, and charges for it */
+        const char *account;   /* the name of the one that has it, or had it last; or NULL. Lives
+                                  as long as the scheduler */
         char *trouble;         /* why the last try was turned away, for the client; or NULL */
         struct body *body;     /* NULL: on disk only, or not needed any more */
         bool body_stored;      /* the store has the body */

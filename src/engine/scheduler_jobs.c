@@ -1,0 +1,140 @@
+/*
+ * scheduler_jobs: the jobs that are not final, listed for operators; see scheduler.h.
+ *
+ * The mutex is held for one batch at a time, so a long list holds nobody up. Between two, jobs may
+ * come, move on and end: the list is of jobs that were there when they were looked at.
+ */
+#include "engine/scheduler.h"
+
+#include "engine/scheduler_private.h"
+#include "job/job.h"
+#include "job/purchase.h"
+#include "job/results.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define LOOK_BATCH 512 /* jobs that are looked at while the mutex is held */
+
+static void describe_locked(struct scheduler *scheduler, struct job *job,
+                            struct scheduler_job *ret_job)
+{
+        const struct purchase *purchase = job->purchase;
+
+        *ret_job = (struct scheduler_job){
+                .job = job_ref(job),
+                .state = results_state(scheduler->setup.results, job),
+        };
+        if (!purchase)
+                return;
+        ret_job->upstream = purchase->account;
+        ret_job->attempts = purchase->attempts;
+        /* Without memory it is told less of. */
+        ret_job->trouble = purchase->trouble ? strdup(purchase->trouble) : NULL;
+}
+
+void scheduler_job_done(struct scheduler_job *job)
+{
+        free(job->trouble);
+        job_unref(job->job);
+}
+
+void scheduler_describe(struct scheduler *scheduler, struct job *job, struct scheduler_job *ret_job)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        describe_locked(scheduler, job, ret_job);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+static bool fits(const struct job *job, const struct scheduler_choice *choice)
+{
+        if (choice->client && strcmp(job->client, choice->client) != 0)
+                return false;
+        return !choice->any_state ? job->purchase->state == choice->state : true;
+}
+
+/* Jobs are listed by deadline, and those of one deadline as they came. */
+static bool stands_behind(const struct job *job, const struct job *last)
+{
+        if (job->deadline_ms != last->deadline_ms)
+                return job->deadline_ms > last->deadline_ms;
+        return job->arrival > last->arrival;
+}
+
+/* The first one that was not looked at; last was, and may have ended since. */
+static struct job *resume_locked(const struct scheduler *scheduler, const struct job *last)
+{
+        struct job *job;
+
+        if (!last)
+                return scheduler->due;
+        if (last->attached)
+                return last->due_next;
+        DL_FOREACH2 (scheduler->due, job, due_next) {
+                if (stands_behind(job, last))
+                        return job;
+        }
+        return NULL;
+}
+
+/* Looks at a batch. *last is a reference to the last one looked at. Returns whether there is more.
+ */
+static bool look_locked(struct scheduler *scheduler, const struct scheduler_choice *choice,
+                        struct scheduler_list *list, struct job **last)
+{
+        struct job *job = resume_locked(scheduler, *last), *seen = NULL;
+
+        for (int i = 0; job && i < LOOK_BATCH; i++, job = job->due_next) {
+                seen = job;
+                if (!fits(job, choice))
+                        continue;
+                if (list->count < choice->limit)
+                        describe_locked(scheduler, job, &list->jobs[list->count++]);
+                list->total++;
+        }
+        if (seen) {
+                job_unref(*last);
+                *last = job_ref(seen);
+        }
+        if (choice->client || !choice->any_state || list->count < choice->limit)
+                return job != NULL;
+        list->total = scheduler->due_count; /* all of them, without looking */
+        return false;
+}
+
+static int by_age(const void *a, const void *b)
+{
+        const struct job *one = ((const struct scheduler_job *)a)->job;
+        const struct job *other = ((const struct scheduler_job *)b)->job;
+
+        return (one->created_ms > other->created_ms) - (one->created_ms < other->created_ms);
+}
+
+int scheduler_jobs(struct scheduler *scheduler, const struct scheduler_choice *choice,
+                   struct scheduler_list *ret_list)
+{
+        struct scheduler_list list = {.jobs = calloc(choice->limit, sizeof *list.jobs)};
+        struct job *last = NULL;
+        bool more = true;
+
+        if (!list.jobs)
+                return -ENOMEM;
+        while (more) {
+                (void)pthread_mutex_lock(&scheduler->mutex);
+                more = look_locked(scheduler, choice, &list, &last);
+                (void)pthread_mutex_unlock(&scheduler->mutex);
+        }
+        job_unref(last);
+        qsort(list.jobs, list.count, sizeof *list.jobs, by_age);
+        *ret_list = list;
+        return 0;
+}
+
+void scheduler_list_done(struct scheduler_list *list)
+{
+        for (size_t i = 0; i < list->count; i++)
+                scheduler_job_done(&list->jobs[i]);
+        free(list->jobs);
+}
