@@ -140,6 +140,11 @@ static void report(struct reload *reload, bool ok)
                 reload->setup.ended(&reload->report, reload->setup.ended_arg);
 }
 
+bool reload_is_under_way(const struct reload *reload)
+{
+        return reload->state == RELOAD_TELLING && reload->reading.loaded;
+}
+
 const struct reload_report *reload_last(const struct reload *reload)
 {
         return reload->reported ? &reload->report : NULL;

@@ -65,6 +65,11 @@ void reload_begin(struct reload *reload);
 /* How the last one ended; NULL: there was none. The report lives until the next one has ended. */
 const struct reload_report *reload_last(const struct reload *reload);
 
+/*
+ * Whether a reload was begun and has not ended: what is asked for now is done by the one after it.
+ */
+bool reload_is_under_way(const struct reload *reload);
+
 /* To be called now and then: at the end of each day (UTC) what ends with it is out, as by a reload.
  */
 void reload_tick(struct reload *reload);
