@@ -22,6 +22,7 @@
 #include "daemon/heartbeat.h"
 #include "daemon/notify.h"
 #include "daemon/notify_status.h"
+#include "daemon/operator.h"
 #include "daemon/process.h"
 #include "daemon/reload.h"
 #include "daemon/warnings.h"
@@ -73,8 +74,9 @@ struct service {
         struct server_shared control_shared;
         struct listener control_listener;
         struct local_socket control_socket;
-        struct server *control;  /* the admin socket's, likewise */
-        struct worker **workers; /* worker_count were made */
+        struct server *control;          /* the admin socket's, likewise */
+        struct operator_state operators; /* what both are served with */
+        struct worker **workers;         /* worker_count were made */
         int worker_count;
         int workers_started;
         int finished; /* how many workers have */
@@ -143,6 +145,8 @@ static void on_idle(struct mail *mail)
         loop_timer_stop(service->drain_timer);
         loop_timer_stop(service->tick); /* from here on it could only begin what nobody ends */
         gateway_give_up(service->gateway);
+        if (service->control)
+                server_finish(service->control);
         for (int i = 0; i < service->worker_count; i++)
                 worker_finish(service->workers[i]);
 }
@@ -161,7 +165,10 @@ static void on_store_tick(void *arg)
         struct service *service = arg;
 
         gateway_give_up(service->gateway);
-        if (!scheduler_writes(gateway_scheduler(service->gateway)))
+        if (scheduler_writes(gateway_scheduler(service->gateway)))
+                return;
+        /* An operator who has cancelled a job is told so as soon as that is written. */
+        if (!service->control || server_close(service->control))
                 loop_stop(service->loop);
 }
 
@@ -186,6 +193,7 @@ static void on_stop_signal(struct service *service, int number)
         log_info("SIG%s: draining: no more jobs are taken or sent, those under way are finished",
                  sigabbrev_np(number));
         service->draining = true;
+        service->operators.reload = NULL;
         notify_status_write(service->gateway, true, status);
         notify_stopping(&service->notify, status);
         for (int i = 0; i < service->worker_count; i++)
@@ -213,7 +221,7 @@ static void on_reload_ended(const struct reload_report *report, void *arg)
         struct service *service = arg;
         char status[NOTIFY_STATUS_BYTES_MAX];
 
-        (void)report; /* it was logged */
+        operator_reload_ended(report, &service->operators);
         notify_status_write(service->gateway, service->draining, status);
         notify_reloaded(&service->notify, status);
 }
@@ -295,6 +303,8 @@ static int open_listeners(struct service *service, struct strbuf *problem)
                 if (r == 0)
                         service->listener_count++;
         }
+        service->operators.view.listeners = service->listeners;
+        service->operators.view.listener_count = service->listener_count;
         return r;
 }
 
@@ -312,6 +322,7 @@ static int open_admin(struct service *service, struct strbuf *problem)
                 .shared = &service->admin_shared,
                 .tally = service->tally,
                 .listener = &service->admin_listener,
+                .hooks = &service->operators.hooks,
                 .policy = gateway_policy(service->gateway),
         };
 
@@ -348,6 +359,7 @@ static int open_control(struct service *service, struct strbuf *problem)
                 .shared = &service->control_shared,
                 .tally = service->tally,
                 .listener = &service->control_listener,
+                .hooks = &service->operators.hooks,
                 .policy = gateway_policy(service->gateway),
         };
         int r = open_socket(service, problem);
@@ -402,8 +414,11 @@ static int make_reload(struct service *service)
                 .ended = on_reload_ended,
                 .ended_arg = service,
         };
+        int r = reload_new(&setup, &service->reload);
 
-        return reload_new(&setup, &service->reload);
+        if (r == 0)
+                service->operators.reload = service->reload;
+        return r;
 }
 
 /* Signals go to the main thread alone: the others, and those of libraries, inherit a full mask. */
@@ -534,6 +549,7 @@ int service_run(const struct config *config, struct credential **credentials,
         };
         struct strbuf problem;
 
+        operator_init(&service.operators, &service.shared);
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         (void)signal(SIGPIPE, SIG_IGN);
         notify_init(&service.notify);

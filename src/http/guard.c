@@ -223,7 +223,8 @@ void guard_check(struct request *request, const char *path, const char *method, 
         origin_check(request, method);
         check_route(request, path, method);
         caller_check(request);
-        if (request->refusal.status == 0 && request->route->takes_body && !request->preflight)
+        if (request->refusal.status == 0 && request->route->kind == ROUTE_SOLVES &&
+            !request->preflight)
                 check_body(request);
 }
 

@@ -284,7 +284,7 @@ static void add_cache_status(const struct request *request, struct MHD_Response 
         };
         const char *value = values[request->job->source];
 
-        if (request->route->takes_body && value)
+        if (request->route->kind == ROUTE_SOLVES && value)
                 (void)MHD_add_response_header(response, "Cache-Status", value);
 }
 

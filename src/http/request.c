@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#define ORDER_BYTES_MAX 65536 /* of a body that does not matter */
+
 const char *request_field(const struct request *request, const char *name)
 {
         return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
@@ -228,6 +230,9 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
                         return MHD_YES;
                 verdict_refuse(request, gateway_body_verdict(request->server->gateway, r, message),
                                message);
+        } else if (request->route && request->route->kind == ROUTE_ORDERS) {
+                if (request->discarded_bytes > ORDER_BYTES_MAX)
+                        request_refuse(request, 413, "too_large", "no body is needed here");
         } else if (request->refusal.status == 0) {
                 request_refuse(request, 400, "bad_request", "a body is taken with POST only");
         }

@@ -3,29 +3,52 @@
  */
 #include "http/routes.h"
 
+#include "http/control.h"
+
 #include <string.h>
 
 static const struct route tool_routes[] = {
-        {"/api/status", "/api", false, CALLER_CHECKED, status_handle, status_cancel, TALLY_STATUS},
-        {"/api/solve", "/api", true, CALLER_NEEDED, solve_handle, NULL, TALLY_SOLVE},
-        {"/api/account/balance", "/api", false, CALLER_NEEDED, balance_handle, NULL, TALLY_BALANCE},
-        {"/api/usage", "/api", false, CALLER_NEEDED, usage_handle, NULL, TALLY_USAGE},
-        {"/status", "", false, CALLER_CHECKED, status_handle, status_cancel, TALLY_STATUS},
-        {"/solve", "", true, CALLER_NEEDED, solve_handle, NULL, TALLY_SOLVE},
-        {"/balance", "", false, CALLER_NEEDED, balance_handle, NULL, TALLY_BALANCE},
-        {"/usage", "", false, CALLER_NEEDED, usage_handle, NULL, TALLY_USAGE},
+        {"/api/status", "/api", ROUTE_ASKS, CALLER_CHECKED, status_handle, status_cancel,
+         TALLY_STATUS},
+        {"/api/solve", "/api", ROUTE_SOLVES, CALLER_NEEDED, solve_handle, NULL, TALLY_SOLVE},
+        {"/api/account/balance", "/api", ROUTE_ASKS, CALLER_NEEDED, balance_handle, NULL,
+         TALLY_BALANCE},
+        {"/api/usage", "/api", ROUTE_ASKS, CALLER_NEEDED, usage_handle, NULL, TALLY_USAGE},
+        {"/status", "", ROUTE_ASKS, CALLER_CHECKED, status_handle, status_cancel, TALLY_STATUS},
+        {"/solve", "", ROUTE_SOLVES, CALLER_NEEDED, solve_handle, NULL, TALLY_SOLVE},
+        {"/balance", "", ROUTE_ASKS, CALLER_NEEDED, balance_handle, NULL, TALLY_BALANCE},
+        {"/usage", "", ROUTE_ASKS, CALLER_NEEDED, usage_handle, NULL, TALLY_USAGE},
 };
 
 static const struct route operator_routes[] = {
-        {"/metrics", "", false, CALLER_ANYBODY, metrics_handle, NULL, TALLY_METRICS},
-        {"/healthz", "", false, CALLER_ANYBODY, health_handle, NULL, TALLY_HEALTHZ},
-        {"/readyz", "", false, CALLER_ANYBODY, ready_handle, NULL, TALLY_READYZ},
+        {"/metrics", "", ROUTE_ASKS, CALLER_ANYBODY, metrics_handle, NULL, TALLY_METRICS},
+        {"/healthz", "", ROUTE_ASKS, CALLER_ANYBODY, health_handle, NULL, TALLY_HEALTHZ},
+        {"/readyz", "", ROUTE_ASKS, CALLER_ANYBODY, ready_handle, NULL, TALLY_READYZ},
 };
 
 static const struct route control_routes[] = {
-        {"/metrics", "", false, CALLER_ANYBODY, metrics_handle, NULL, TALLY_METRICS},
-        {"/healthz", "", false, CALLER_ANYBODY, health_handle, NULL, TALLY_HEALTHZ},
-        {"/readyz", "", false, CALLER_ANYBODY, ready_handle, NULL, TALLY_READYZ},
+        {"/metrics", "", ROUTE_ASKS, CALLER_ANYBODY, metrics_handle, NULL, TALLY_METRICS},
+        {"/healthz", "", ROUTE_ASKS, CALLER_ANYBODY, health_handle, NULL, TALLY_HEALTHZ},
+        {"/readyz", "", ROUTE_ASKS, CALLER_ANYBODY, ready_handle, NULL, TALLY_READYZ},
+        {"/control/status", "", ROUTE_ASKS, CALLER_ANYBODY, control_status_handle, NULL,
+         TALLY_CONTROL},
+        {"/control/jobs", "", ROUTE_ASKS, CALLER_ANYBODY, control_jobs_handle, NULL, TALLY_CONTROL},
+        {"/control/job", "", ROUTE_ASKS, CALLER_ANYBODY, control_job_handle, control_job_cancel,
+         TALLY_CONTROL},
+        {"/control/clients", "", ROUTE_ASKS, CALLER_ANYBODY, control_clients_handle, NULL,
+         TALLY_CONTROL},
+        {"/control/usage", "", ROUTE_ASKS, CALLER_ANYBODY, control_usage_handle, NULL,
+         TALLY_CONTROL},
+        {"/control/upstreams", "", ROUTE_ASKS, CALLER_ANYBODY, control_upstreams_handle, NULL,
+         TALLY_CONTROL},
+        {"/control/balance", "", ROUTE_ASKS, CALLER_ANYBODY, control_balance_handle, NULL,
+         TALLY_CONTROL},
+        {"/control/drain", "", ROUTE_ORDERS, CALLER_ANYBODY, control_drain_handle, NULL,
+         TALLY_CONTROL},
+        {"/control/resume", "", ROUTE_ORDERS, CALLER_ANYBODY, control_resume_handle, NULL,
+         TALLY_CONTROL},
+        {"/control/reload", "", ROUTE_ORDERS, CALLER_ANYBODY, control_reload_handle, NULL,
+         TALLY_CONTROL},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -67,14 +90,14 @@ const struct route *route_find(enum server_kind kind, const char *path)
 
 const char *route_allow(const struct route *route)
 {
-        if (route->takes_body)
+        if (route->kind != ROUTE_ASKS)
                 return "POST";
         return route->cancel ? "GET, HEAD, DELETE" : "GET, HEAD";
 }
 
 bool route_allows(const struct route *route, const char *method)
 {
-        if (route->takes_body)
+        if (route->kind != ROUTE_ASKS)
                 return strcmp(method, "POST") == 0;
         if (strcmp(method, "DELETE") == 0)
                 return route->cancel;

@@ -19,10 +19,17 @@ enum route_caller {
         CALLER_NEEDED,  /* a token is needed */
 };
 
+/* What is done there, and so by which methods. */
+enum route_kind {
+        ROUTE_ASKS,   /* GET and HEAD */
+        ROUTE_SOLVES, /* POST, with a job as the body */
+        ROUTE_ORDERS, /* POST; a body does not matter */
+};
+
 struct route {
         const char *path;
         const char *family; /* what stands before `/status` in the addresses it gives out */
-        bool takes_body;    /* POST, else GET and HEAD */
+        enum route_kind kind;
         enum route_caller caller;
         /*
          * Called when the request is whole, and again after it was held. Queues a reply, or holds

@@ -248,6 +248,7 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         server->loop = setup->loop;
         server->shared = setup->shared;
         server->listener = setup->listener;
+        server->hooks = setup->hooks;
         server->policy = policy_ref(setup->policy);
         server->identity = setup->identity ? tls_identity_ref(setup->identity) : NULL;
         server->inactivity_s = inactivity_s(gateway_config(setup->gateway));

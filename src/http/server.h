@@ -19,6 +19,7 @@ struct config_listen;
 struct forwarder;
 struct gateway;
 struct loop;
+struct operator_hooks;
 struct policy;
 struct server;
 struct strbuf;
@@ -91,7 +92,8 @@ struct server_setup {
         struct listener *listener;
         int socket_index;      /* which of the listener's sockets; the server takes it over */
         struct policy *policy; /* the server takes a reference */
-        struct tls_identity *identity; /* likewise; NULL: plain HTTP */
+        struct tls_identity *identity;      /* likewise; NULL: plain HTTP */
+        const struct operator_hooks *hooks; /* what operators are served with; NULL for tools */
 };
 
 /* What is passed must outlive the server. Returns 0 or -errno. */

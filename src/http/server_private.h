@@ -41,9 +41,10 @@ struct server {
         struct tally *tally;
         struct tally_part *tally_part; /* its own */
         const struct listener *listener;
-        struct policy *policy;         /* a reference */
-        unsigned reloads;              /* how often the policy was replaced */
-        struct tls_identity *identity; /* a reference, or NULL: plain HTTP */
+        struct policy *policy;              /* a reference */
+        unsigned reloads;                   /* how often the policy was replaced */
+        struct tls_identity *identity;      /* a reference, or NULL: plain HTTP */
+        const struct operator_hooks *hooks; /* NULL for tools */
         struct MHD_Daemon *daemon;
         struct server_turn *turn; /* the handles that drive the daemon */
         struct connection_table *connections;
@@ -120,6 +121,7 @@ struct request {
         unsigned waited; /* a bit for each enum hold_for it was held for: it is
                             not held for that again */
         char preference_applied[PREFERENCE_BYTES_MAX]; /* "": none */
+        int64_t reload_number; /* of the reload that it has asked for; 0: none */
 };
 
 /* ---- request.c: the life of a request ---- */

@@ -14,6 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *job_source_name(enum job_source source)
+{
+        static const char *const names[] = {
+                [JOB_FROM_UPSTREAM] = "upstream",
+                [JOB_FROM_COLLAPSED] = "collapsed",
+                [JOB_FROM_CACHE] = "cache",
+        };
+
+        return names[source];
+}
+
 int64_t job_wall_of(int64_t monotonic_ms)
 {
         return clock_wall_ms() + (monotonic_ms - clock_monotonic_ms());

@@ -37,6 +37,9 @@ enum job_source {
         JOB_FROM_CACHE,     /* an identical one had been solved */
 };
 
+/* `upstream`, `collapsed`, `cache`. */
+const char *job_source_name(enum job_source source);
+
 /* Whether the job would survive a crash, so that its id may leave. */
 enum job_kept {
         JOB_NOT_KEPT,

@@ -144,3 +144,46 @@ void accounts_done(struct accounts *accounts)
                 account_free(accounts->items[i]);
         atomic_store_explicit(&accounts->count, 0, memory_order_relaxed);
 }
+
+/* ---- their questions ---- */
+
+const char *account_endpoint_name(int endpoint)
+{
+        static const char *const names[ACCOUNT_ENDPOINTS] = {
+                [UPSTREAM_SOLVE] = "solve",
+                [UPSTREAM_STATUS] = "status",
+                [UPSTREAM_BALANCE] = "balance",
+        };
+
+        return names[endpoint];
+}
+
+const char *account_result_name(int result)
+{
+        static const char *const names[ACCOUNT_RESULTS] = {
+                [ANSWER_FINAL] = "final",
+                [ANSWER_PENDING] = "pending",
+                [ANSWER_REJECTED] = "rejected",
+                [ANSWER_TRY_LATER] = "try_later",
+                [ANSWER_NOT_SENT] = "not_sent",
+                [ANSWER_UNCLEAR] = "unclear",
+                [ACCOUNT_BROKEN_OFF] = "broken_off",
+        };
+
+        return names[result];
+}
+
+void account_count(struct account *account, enum upstream_endpoint endpoint, int result)
+{
+        (void)atomic_fetch_add_explicit(&account->requests[endpoint][result], 1,
+                                        memory_order_relaxed);
+}
+
+void account_read_requests(const struct account *account, struct account_requests *ret_requests)
+{
+        for (int endpoint = 0; endpoint < ACCOUNT_ENDPOINTS; endpoint++) {
+                for (int result = 0; result < ACCOUNT_RESULTS; result++)
+                        ret_requests->counts[endpoint][result] = atomic_load_explicit(
+                                &account->requests[endpoint][result], memory_order_relaxed);
+        }
+}

@@ -65,9 +65,11 @@ bool account_terms_same_jobs(const struct account_terms *a, const struct account
 #define ACCOUNT_RESULTS    (ANSWER_UNCLEAR + 2)
 #define ACCOUNT_BROKEN_OFF (ANSWER_UNCLEAR + 1)
 
+#define ACCOUNT_ENDPOINTS (UPSTREAM_BALANCE + 1)
+
 /* How many there were, since the start. */
 struct account_requests {
-        int64_t counts[UPSTREAM_BALANCE + 1][ACCOUNT_RESULTS];
+        int64_t counts[ACCOUNT_ENDPOINTS][ACCOUNT_RESULTS];
 };
 
 struct account {
@@ -82,7 +84,7 @@ struct account {
         int in_flight;          /* jobs sent and not final */
         struct breaker breaker; /* counts since then */
 
-        _Atomic int64_t requests[UPSTREAM_BALANCE + 1][ACCOUNT_RESULTS]; /* see account_count() */
+        _Atomic int64_t requests[ACCOUNT_ENDPOINTS][ACCOUNT_RESULTS]; /* see account_count() */
 };
 
 /* Without terms, and retired. Returns 0 or -ENOMEM. */
@@ -114,23 +116,14 @@ void accounts_add(struct accounts *accounts, struct account *account);
 /* Frees all. */
 void accounts_done(struct accounts *accounts);
 
+/* What they are called in metrics, in their order. */
+const char *account_endpoint_name(int endpoint);
+const char *account_result_name(int result);
+
 /* Counts a question that has ended. Thread: any. */
-static inline void account_count(struct account *account, enum upstream_endpoint endpoint,
-                                 int result)
-{
-        (void)atomic_fetch_add_explicit(&account->requests[endpoint][result], 1,
-                                        memory_order_relaxed);
-}
+void account_count(struct account *account, enum upstream_endpoint endpoint, int result);
 
 /* What there is by now. Thread: any. */
-static inline void account_read_requests(const struct account *account,
-                                         struct account_requests *ret_requests)
-{
-        for (int endpoint = 0; endpoint <= UPSTREAM_BALANCE; endpoint++) {
-                for (int result = 0; result < ACCOUNT_RESULTS; result++)
-                        ret_requests->counts[endpoint][result] = atomic_load_explicit(
-                                &account->requests[endpoint][result], memory_order_relaxed);
-        }
-}
+void account_read_requests(const struct account *account, struct account_requests *ret_requests);
 
 #endif

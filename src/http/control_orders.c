@@ -1,0 +1,103 @@
+/*
+ * control_orders: POST /control/drain, /control/resume and /control/reload.
+ */
+#include "base/json_text.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "engine/gateway.h"
+#include "engine/scheduler.h"
+#include "http/control.h"
+#include "http/operator.h"
+#include "http/reply.h"
+#include "http/server_private.h"
+
+#define RELOAD_HOLD_MS 60000 /* the workers have long confirmed, or never will */
+
+/* ---- drain and resume ---- */
+
+static enum MHD_Result set_drained(struct request *request, bool drained)
+{
+        struct scheduler *scheduler = gateway_scheduler(request->server->gateway);
+        enum scheduler_mode before = scheduler_mode(scheduler);
+        struct strbuf json;
+
+        enum scheduler_mode mode = scheduler_set_drained(scheduler, drained);
+        if (mode != before)
+                log_info(mode == SCHEDULER_DRAINED
+                                 ? "by the operator's order no more jobs are taken; those that "
+                                   "wait or are under way go on"
+                                 : "by the operator's order jobs are taken again");
+        strbuf_init(&json, CONTROL_BYTES_MAX);
+        json_open_object(&json, NULL);
+        json_add_text(&json, "state", control_state(request));
+        json_close_object(&json);
+        return reply_json(request, &json, -1);
+}
+
+enum MHD_Result control_drain_handle(struct request *request)
+{
+        return set_drained(request, true);
+}
+
+enum MHD_Result control_resume_handle(struct request *request)
+{
+        return set_drained(request, false);
+}
+
+/* ---- reload ---- */
+
+static bool arm(struct request *request)
+{
+        const struct operator_hooks *hooks = request->server->hooks;
+
+        return hooks->reload(hooks->arg, &request->waiter, &request->reload_number);
+}
+
+static bool disarm(struct request *request)
+{
+        const struct operator_hooks *hooks = request->server->hooks;
+
+        return hooks->unwait(hooks->arg, &request->waiter, request->reload_number);
+}
+
+static enum MHD_Result reply_reloaded(struct request *request, const struct operator_reload *reload)
+{
+        struct strbuf json;
+
+        strbuf_init(&json, CONTROL_BYTES_MAX);
+        json_open_object(&json, NULL);
+        json_add_bool(&json, "ok", true);
+        json_add_text(&json, "message", reload->message);
+        json_add_text(&json, "restart_needed", reload->restart);
+        json_close_object(&json);
+        return reply_json(request, &json, -1);
+}
+
+enum MHD_Result control_reload_handle(struct request *request)
+{
+        const struct operator_hooks *hooks = request->server->hooks;
+        const struct hold hold = {.what = HOLD_FOR_ANSWER,
+                                  .level = WAITER_FINAL,
+                                  .hold_ms = RELOAD_HOLD_MS,
+                                  .arm = arm,
+                                  .disarm = disarm};
+        struct operator_view view;
+
+        if (request_hold(request, &hold))
+                return MHD_YES;
+        hooks->view(hooks->arg, &view);
+        if (request->reload_number == 0 && request->server->finishing)
+                request_refuse(request, 503, "draining", "solvegate is being stopped");
+        else if (request->reload_number == 0)
+                request_refuse(request, 503, "not_reloaded",
+                               "nothing was reloaded: solvegate is being stopped, has no memory, "
+                               "or nobody waits for the answer");
+        else if (view.reloads < request->reload_number)
+                request_refuse(request, 503, "not_reloaded",
+                               "the reload has not ended yet; /control/status says when it has");
+        else if (!view.reload.ok)
+                request_refuse(request, 422, "not_reloaded", "%s", view.reload.message);
+        if (request->refusal.status != 0)
+                return reply_refusal(request);
+        return reply_reloaded(request, &view.reload);
+}

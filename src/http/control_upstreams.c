@@ -1,0 +1,130 @@
+/*
+ * control_upstreams: GET /control/upstreams, how each account does; GET /control/balance, what it
+ * says of itself.
+ */
+#include "base/json_text.h"
+#include "base/strbuf.h"
+#include "engine/balance.h"
+#include "engine/gateway.h"
+#include "engine/scheduler.h"
+#include "http/control.h"
+#include "http/reply.h"
+#include "http/server_private.h"
+#include "upstream/account.h"
+
+#include <string.h>
+
+#define BALANCE_BYTES_MAX (2 * 1024 * 1024)
+
+static const char *state_of(const struct scheduler_account *account)
+{
+        if (account->retired)
+                return "retired";
+        if (account->out)
+                return "refused";
+        return account->open ? "failing" : "up";
+}
+
+static void add_requests(const struct account_requests *requests, struct strbuf *json)
+{
+        json_open_object(json, "requests");
+        for (int endpoint = 0; endpoint < ACCOUNT_ENDPOINTS; endpoint++) {
+                json_open_object(json, account_endpoint_name(endpoint));
+                for (int result = 0; result < ACCOUNT_RESULTS; result++)
+                        json_add_integer(json, account_result_name(result),
+                                         requests->counts[endpoint][result]);
+                json_close_object(json);
+        }
+        json_close_object(json);
+}
+
+/* The number that its last answer about itself comes to; null where there was none. */
+static void add_left(struct balances *balances, const char *upstream, struct strbuf *json)
+{
+        struct balance_figures figures;
+
+        for (size_t i = 0; balances_figures(balances, i, &figures, NULL); i++) {
+                if (figures.tells_left && strcmp(figures.upstream, upstream) == 0) {
+                        json_add_number(json, "balance", figures.left);
+                        return;
+                }
+        }
+        json_add_null(json, "balance");
+}
+
+static void add_upstream(const struct request *request, const struct scheduler_account *account,
+                         struct strbuf *json)
+{
+        json_open_object(json, NULL);
+        json_add_text(json, "name", account->name);
+        json_add_text(json, "url", account->url);
+        json_add_integer(json, "api", account->api);
+        json_add_integer(json, "priority", account->priority);
+        json_add_integer(json, "max_in_flight", account->max_in_flight);
+        json_add_integer(json, "in_flight", account->in_flight);
+        json_add_text(json, "state", state_of(account));
+        add_requests(&account->requests, json);
+        add_left(gateway_balances(request->server->gateway), account->name, json);
+        json_close_object(json);
+}
+
+void control_add_upstreams(const struct request *request, struct strbuf *json)
+{
+        struct scheduler *scheduler = gateway_scheduler(request->server->gateway);
+        struct scheduler_account account;
+
+        json_open_array(json, "upstreams");
+        for (size_t i = 0; scheduler_account(scheduler, i, &account); i++)
+                add_upstream(request, &account, json);
+        json_close_array(json);
+}
+
+enum MHD_Result control_upstreams_handle(struct request *request)
+{
+        struct strbuf json;
+
+        strbuf_init(&json, CONTROL_BYTES_MAX);
+        json_open_object(&json, NULL);
+        control_add_upstreams(request, &json);
+        json_close_object(&json);
+        return reply_json(request, &json, -1);
+}
+
+/* text is the members of the last answer, or what went wrong. */
+static void add_balance(const struct balance_figures *figures, const struct strbuf *text,
+                        struct strbuf *json)
+{
+        json_open_object(json, NULL);
+        json_add_text(json, "upstream", figures->upstream);
+        if (figures->known) {
+                json_add_seconds(json, "age", figures->age_ms);
+                json_add_object_of(json, "balance", text->len > 0 ? text->data : "", text->len);
+        } else {
+                json_add_null(json, "age");
+                json_add_null(json, "balance");
+        }
+        json_add_text(json, "message", figures->known || !text->data ? "" : text->data);
+        json_close_object(json);
+}
+
+enum MHD_Result control_balance_handle(struct request *request)
+{
+        struct balances *balances = gateway_balances(request->server->gateway);
+        struct balance_figures figures;
+        struct strbuf json, text;
+        bool more = true;
+
+        strbuf_init(&json, CONTROL_BYTES_MAX);
+        json_open_object(&json, NULL);
+        json_open_array(&json, "balances");
+        for (size_t i = 0; more; i++) {
+                strbuf_init(&text, BALANCE_BYTES_MAX);
+                more = balances_figures(balances, i, &figures, &text);
+                if (more)
+                        add_balance(&figures, &text, &json);
+                strbuf_done(&text);
+        }
+        json_close_array(&json);
+        json_close_object(&json);
+        return reply_json(request, &json, -1);
+}

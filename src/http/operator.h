@@ -1,0 +1,49 @@
+/*
+ * operator: what the handlers for operators ask of the daemon around them, which is on a floor
+ * above: its listeners, its reloads. All of it is on the main loop.
+ */
+#ifndef SOLVEGATE_HTTP_OPERATOR_H
+#define SOLVEGATE_HTTP_OPERATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct listener;
+struct server_shared;
+struct waiter;
+
+/* How the last reload went. The texts stay until the next one has ended. */
+struct operator_reload {
+        int64_t at_wall_ms; /* when it ended; 0: there was none */
+        bool ok;
+        const char *message; /* what is wrong, or what is in force now; never NULL */
+        const char *restart; /* the keys that take a restart, with ", " between; never NULL */
+};
+
+/* The daemon at one moment. */
+struct operator_view {
+        int64_t started_wall_ms;
+        int64_t started_ms;     /* monotonic */
+        int64_t loaded_wall_ms; /* when the configuration that is in force was read */
+        struct operator_reload reload;
+        int64_t reloads;                  /* how many have ended */
+        const struct listener *listeners; /* of tools */
+        size_t listener_count;
+        const struct server_shared *connections; /* of tools */
+};
+
+struct operator_hooks {
+        void *arg;
+        void (*view)(void *arg, struct operator_view *ret_view);
+        /*
+         * Has the configuration read again, and arms the waiter until that is over, whether it
+         * succeeds or not. *ret_number is what view's reloads will have come to by then. Returns
+         * false, and does nothing, when solvegate is being stopped.
+         */
+        bool (*reload)(void *arg, struct waiter *waiter, int64_t *ret_number);
+        /* Disarms a waiter of the reload with this number. False: its mail is on the way. */
+        bool (*unwait)(void *arg, struct waiter *waiter, int64_t number);
+};
+
+#endif
