@@ -17,7 +17,7 @@
 struct strbuf;
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4"
-#define METRIC_LABELS_MAX    2
+#define METRIC_LABELS_MAX    3
 
 enum metric_type {
         METRIC_COUNTER, /* only grows, but for a restart; its name ends in _total */
