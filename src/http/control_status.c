@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "base/json_text.h"
+#include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "engine/gateway.h"
@@ -117,7 +118,8 @@ static void add_ends(const struct scheduler_figures *figures, struct strbuf *jso
         json_close_object(json);
 }
 
-static void add_disk(const struct gateway *gateway, struct strbuf *json)
+/* What solvegate writes, and whether it can. */
+static void add_written(const struct gateway *gateway, struct strbuf *json)
 {
         const struct config *config = gateway_config(gateway);
 
@@ -129,6 +131,9 @@ static void add_disk(const struct gateway *gateway, struct strbuf *json)
         json_open_object(json, "audit");
         json_add_text(json, "file", config->audit.file);
         json_add_bool(json, "well", gateway_audit_well(gateway));
+        json_close_object(json);
+        json_open_object(json, "log");
+        json_add_integer(json, "lost", log_lost());
         json_close_object(json);
 }
 
@@ -148,7 +153,7 @@ enum MHD_Result control_status_handle(struct request *request)
         add_configuration(gateway_config(gateway), &view, &json);
         add_load(gateway, &view, &figures, &json);
         add_ends(&figures, &json);
-        add_disk(gateway, &json);
+        add_written(gateway, &json);
         control_add_upstreams(request, &json);
         json_close_object(&json);
         return reply_json(request, &json, -1);

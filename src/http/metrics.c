@@ -4,6 +4,7 @@
  * docs/metrics.md says what each metric means. Labels have values of the configuration, of the
  * ledger, or of a fixed table; none comes from a request.
  */
+#include "base/log.h"
 #include "base/metrics.h"
 
 #include "base/strbuf.h"
@@ -44,6 +45,12 @@ static void write_process(struct strbuf *text, const struct operator_view *view)
                 "Connections of tools that are open; limits.connections bounds them.",
                 {NULL},
         };
+        static const struct metric lost = {
+                "solvegate_log_lines_lost_total",
+                METRIC_COUNTER,
+                "Lines of the log that were lost, because who reads it was too slow.",
+                {NULL},
+        };
         static const char *const version = SOLVEGATE_VERSION;
 
         metrics_begin(text, &build);
@@ -51,6 +58,7 @@ static void write_process(struct strbuf *text, const struct operator_view *view)
         metrics_begin(text, &started);
         metrics_sample_real(text, &started, NULL, (double)view->started_wall_ms / 1e3);
         write_number(text, &connections, atomic_load(&view->connections->connections));
+        write_number(text, &lost, log_lost());
 }
 
 /* Before the first reload they tell of the start, which has read the file, too. */
