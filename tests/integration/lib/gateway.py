@@ -26,7 +26,7 @@ STORED_CREDENTIAL = {"uid": canary.STORED_UID, "apikey": canary.STORED_APIKEY}
 
 def write_credential(directory, name, values):
     folder = directory / "credentials"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     path = folder / name
     path.touch(mode=0o600)
     path.write_text(libconfig.dumps(values))
@@ -170,6 +170,11 @@ class Gateway(Process, Calls):
         admin = {"socket": str(self.socket), **(self.settings.get("admin") or {})}
         admin = {name: value for name, value in admin.items() if value is not None}
         self.config.write_text(libconfig.dumps(configuration(**{**self.settings, "admin": admin})))
+
+    def write_credential(self, apikey, name="account", uid=canary.STORED_UID):
+        """Another key in the file of a credential. The daemon does not know yet."""
+        self.secrets += (apikey,)
+        write_credential(self.home, name, {"uid": uid, "apikey": apikey})
 
     def reload(self, **changes):
         """SIGHUP with a configuration that is good, and waits until it is in force. Returns what

@@ -1,0 +1,122 @@
+"""An upstream that queues every job until the test says so, and remembers which key each request
+showed: for what becomes of jobs and credentials while the gateway is reloaded.
+
+    with Vendor() as vendor:
+        house = gateway(upstream=vendor.entry)
+        ...
+        vendor.refuse(old_key)
+        assert vendor.keys("status")[-1] == new_key
+        vendor.finish()
+"""
+
+import http.server
+import json
+import threading
+
+from .build import wait_until
+
+SOLVED = {"status": "solved", "solution": []}
+
+
+class Vendor:
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._requests = []  # guarded by _changed, like the rest: (endpoint, key)
+        self._refused = set()
+        self._answering = True
+        self._final = False
+        self._jobs = 0
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.vendor = self
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.entry = {"url": self.url, "api": 1}
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.answer()
+        self.finish()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def refuse(self, *keys):
+        """From now on these are no keys, and all others are."""
+        with self._changed:
+            self._refused = set(keys)
+
+    def hesitate(self):
+        """No job is answered any more until answer()."""
+        with self._changed:
+            self._answering = False
+
+    def answer(self):
+        with self._changed:
+            self._answering = True
+            self._changed.notify_all()
+
+    def finish(self):
+        """All jobs are solved from now on."""
+        with self._changed:
+            self._final = True
+
+    def keys(self, endpoint):
+        """Those that came, in order."""
+        with self._changed:
+            return [key for name, key in self._requests if name == endpoint]
+
+    def wait_for(self, endpoint, count):
+        """Waits until so many requests have come in all. Returns their keys."""
+        wait_until(lambda: len(self.keys(endpoint)) >= count, 20.0,
+                   f"{count} requests of {endpoint}", 0.005)
+        return self.keys(endpoint)
+
+    def take(self, endpoint, key):
+        with self._changed:
+            self._requests.append((endpoint, key))
+            if endpoint == "solve":
+                self._changed.wait_for(lambda: self._answering)
+            if key in self._refused:
+                return 401, {"status": "Unauthorized", "message": "Invalid APIKEY"}
+            if endpoint == "balance":
+                return 200, {"plan id": key[-4:], "plan type": "paid", "planlimit": 1000,
+                             "status": "active", "used": 1}
+            if self._final:
+                return 200, SOLVED
+            if endpoint == "status":
+                return 200, {"status": "in queue"}
+            self._jobs += 1
+            return 200, {"status": "new", "id": f"h-vendor-{self._jobs}", "target": "",
+                         "createdat": 1}
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 100
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._take("solve")
+
+    def do_GET(self):
+        self._take("balance" if "balance" in self.path else "status")
+
+    def _take(self, endpoint):
+        status, value = self.server.vendor.take(endpoint, self.headers["apikey"])
+        text = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
