@@ -49,6 +49,30 @@ static void a_body_that_does_not_fit_the_pool_is_refused_and_costs_nothing(void 
         assert_int_equal(pool.bytes, 0);
 }
 
+static void other_ceilings_are_for_what_comes_later(void **state)
+{
+        struct body_pool pool = POOL(1000, 100);
+        struct body *known, *chunked, *next;
+        char bytes[100] = {0};
+
+        (void)state;
+        assert_int_equal(body_new(&pool, NULL, 100, &known), 0);
+        assert_int_equal(body_new(&pool, NULL, BODY_LENGTH_UNKNOWN, &chunked), 0);
+        assert_int_equal(body_append(chunked, bytes, 60), 0);
+        pool.body_max_bytes = 50;
+        pool.max_bytes = 150;
+        assert_int_equal(body_append(known, bytes, 100), 0); /* it was counted */
+        assert_int_equal(body_append(chunked, bytes, 50), -EMSGSIZE);
+        assert_int_equal(body_new(&pool, NULL, 60, &next), -EMSGSIZE);
+        assert_int_equal(body_new(&pool, NULL, 40, &next), -ENOBUFS);
+        pool.max_bytes = 1000;
+        assert_int_equal(body_new(&pool, NULL, 50, &next), 0);
+        body_unref(known);
+        body_unref(chunked);
+        body_unref(next);
+        assert_int_equal(pool.bytes, 0);
+}
+
 static void a_body_longer_than_one_may_be_is_refused(void **state)
 {
         struct body_pool pool = POOL(1000, 100);
@@ -227,6 +251,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_known_length_is_counted_before_the_first_byte),
                 cmocka_unit_test(a_body_that_does_not_fit_the_pool_is_refused_and_costs_nothing),
+                cmocka_unit_test(other_ceilings_are_for_what_comes_later),
                 cmocka_unit_test(a_body_longer_than_one_may_be_is_refused),
                 cmocka_unit_test(a_chunked_body_grows_up_to_the_limit_and_keeps_its_bytes),
                 cmocka_unit_test(a_chunked_body_stops_when_the_pool_is_full),

@@ -165,6 +165,29 @@ static void the_uid_may_be_left_out_and_the_apikey_may_not(void **state)
         assert_refused(fixture, load(fixture, "", 0600), "no apikey");
 }
 
+static void two_are_equal_in_both_values_or_not_at_all(void **state)
+{
+        static const char *const others[] = {
+                "uid = \"" UID "\"; apikey = \"" APIKEY "x\";",
+                "uid = \"u\"; apikey = \"" APIKEY "\";",
+                "apikey = \"" APIKEY "\";",
+        };
+        struct fixture *fixture = *state;
+
+        assert_loaded(fixture, load(fixture, GOOD, 0600));
+        struct credential *first = fixture->credential;
+        fixture->credential = NULL;
+        assert_loaded(fixture, load(fixture, GOOD, 0600));
+        assert_true(credential_equal(first, fixture->credential));
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+                assert_int_equal(load(fixture, others[i], 0600), 0);
+                assert_false(credential_equal(first, fixture->credential));
+        }
+        assert_false(credential_equal(first, NULL));
+        assert_true(credential_equal(NULL, NULL));
+        credential_free(first);
+}
+
 static void a_file_that_others_can_read_or_write_is_refused_with_the_command_that_mends_it(
         void **state)
 {
@@ -365,6 +388,7 @@ int main(void)
                 TEST(the_directory_that_systemd_names_comes_first),
                 TEST(a_directory_that_systemd_passes_gives_its_files_a_prefix),
                 TEST(the_uid_may_be_left_out_and_the_apikey_may_not),
+                TEST(two_are_equal_in_both_values_or_not_at_all),
                 TEST(a_file_that_others_can_read_or_write_is_refused_with_the_command_that_mends_it),
                 TEST(what_is_no_small_regular_file_is_refused_at_once),
                 TEST(a_symbolic_link_is_followed),

@@ -259,6 +259,50 @@ static void who_wants_to_know_is_told_which_jobs_are_forgotten(void **state)
         assert_int_equal(forgotten.count, 2); /* the end forgets nothing */
 }
 
+static void other_ceilings_hold_for_what_is_there_already(void **state)
+{
+        struct results *results = open_results(5 * TTL_MS, LARGE);
+        struct job *old = add_new(results), *new = add_new(results);
+
+        (void)state;
+        solve(results, old, 10);
+        results_limit(results, 0, LARGE);
+        assert_false(is_found(results, old));
+        results_limit(results, 5 * TTL_MS, LARGE);
+        assert_true(is_found(results, old)); /* until it is swept */
+        solve(results, new, 10);
+        results_sweep(results, clock_monotonic_ms() + 4 * TTL_MS);
+        assert_true(is_found(results, new));
+        results_limit(results, 5 * TTL_MS, (int64_t) new->counted_bytes);
+        results_sweep(results, clock_monotonic_ms());
+        assert_false(is_found(results, old));
+        assert_true(is_found(results, new));
+        results_limit(results, TTL_MS, LARGE);
+        results_sweep(results, clock_monotonic_ms() + 2 * TTL_MS);
+        assert_false(is_found(results, new));
+        job_unref(old);
+        job_unref(new);
+        results_free(results);
+}
+
+static void more_than_go_at_once_go_in_one_sweep(void **state)
+{
+        struct results *results = open_results(TTL_MS, LARGE);
+        struct job *jobs[2500];
+
+        (void)state;
+        for (size_t i = 0; i < 2500; i++) {
+                jobs[i] = add_new(results);
+                solve(results, jobs[i], 10);
+        }
+        results_sweep(results, clock_monotonic_ms() + 5 * TTL_MS);
+        for (size_t i = 0; i < 2500; i++) {
+                assert_false(is_found(results, jobs[i]));
+                job_unref(jobs[i]);
+        }
+        results_free(results);
+}
+
 /* ---- by key ---- */
 
 static void a_key_leads_to_the_job_that_came_first_until_that_expires(void **state)
@@ -499,6 +543,8 @@ int main(void)
                 cmocka_unit_test(a_job_that_was_taken_out_is_unknown),
                 cmocka_unit_test(over_the_ceiling_the_oldest_final_jobs_go_first),
                 cmocka_unit_test(who_wants_to_know_is_told_which_jobs_are_forgotten),
+                cmocka_unit_test(other_ceilings_hold_for_what_is_there_already),
+                cmocka_unit_test(more_than_go_at_once_go_in_one_sweep),
                 cmocka_unit_test(a_key_leads_to_the_job_that_came_first_until_that_expires),
                 cmocka_unit_test(a_key_is_its_owners_alone),
                 cmocka_unit_test(a_solved_job_answers_for_its_identity_until_it_expires),

@@ -1,0 +1,96 @@
+/*
+ * Accounts by their names, and in what their terms differ.
+ */
+#include "upstream/account.h"
+
+#include "config/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static char url[] = "https://up", other_url[] = "https://other", name[] = "c", other[] = "d";
+
+static const struct config_upstream usual = {
+        .name = name,
+        .url = url,
+        .api = 1,
+        .credential = name,
+        .max_in_flight = 2,
+};
+
+static struct account_terms *terms_of(const struct config_upstream *config)
+{
+        struct account_terms *terms;
+
+        assert_int_equal(account_terms_new(config, NULL, &terms), 0);
+        return terms;
+}
+
+static void assert_differ(struct config_upstream changed, unsigned wanted, bool same_jobs)
+{
+        struct account_terms *a = terms_of(&usual), *b = terms_of(&changed);
+
+        assert_int_equal(account_terms_compare(a, b), wanted);
+        assert_int_equal(account_terms_compare(b, a), wanted);
+        assert_int_equal(account_terms_same_jobs(a, b), same_jobs);
+        account_terms_unref(a);
+        account_terms_unref(b);
+}
+
+static void terms_differ_in_what_was_changed(void **state)
+{
+        struct config_upstream changed = usual;
+
+        (void)state;
+        assert_differ(usual, 0, true);
+        changed.credential = other;
+        assert_differ(changed, ACCOUNT_CREDENTIAL, true);
+        changed = usual;
+        changed.ca = other;
+        assert_differ(changed, ACCOUNT_PLACE, true);
+        changed.api = 2;
+        assert_differ(changed, ACCOUNT_PLACE, false);
+        changed = usual;
+        changed.url = other_url;
+        changed.priority = 1;
+        assert_differ(changed, ACCOUNT_PLACE | ACCOUNT_LIMITS, false);
+        changed = usual;
+        changed.max_in_flight = 3;
+        assert_differ(changed, ACCOUNT_LIMITS, true);
+}
+
+static void accounts_are_found_by_name_and_fill_up(void **state)
+{
+        static struct accounts accounts;
+        char text[16];
+
+        (void)state;
+        assert_null(accounts_find(&accounts, "u-0"));
+        for (int i = 0; i < ACCOUNTS_EVER_MAX; i++) {
+                struct account *account;
+                (void)snprintf(text, sizeof text, "u-%d", i);
+                assert_int_equal(account_new(text, &account), 0);
+                assert_true(account->retired && account->gone);
+                accounts_add(&accounts, account);
+                assert_ptr_equal(accounts_find(&accounts, text), account);
+        }
+        assert_int_equal(accounts_count(&accounts), ACCOUNTS_EVER_MAX);
+        assert_string_equal(accounts_find(&accounts, "u-7")->name, "u-7");
+        assert_null(accounts_find(&accounts, "u-"));
+        accounts_done(&accounts);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(terms_differ_in_what_was_changed),
+                cmocka_unit_test(accounts_are_found_by_name_and_fill_up),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
