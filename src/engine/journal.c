@@ -87,25 +87,12 @@ static void note_kept_locked(const struct store_record *record, bool kept)
 static char *describe_charge_locked(const struct journal *about, enum store_charge charge,
                                     const char *outcome)
 {
-        const struct purchase *purchase = about->purchase;
-        const struct job *payer = payment_payer_locked(purchase);
         bool charged = charge == STORE_CHARGE_CHARGED ||
-                       (charge == STORE_CHARGE_NONE && purchase->charged);
+                       (charge == STORE_CHARGE_NONE && about->purchase->charged);
 
         if (!about->scheduler->setup.audit || (!charged && charge != STORE_CHARGE_UNKNOWN))
                 return NULL;
-        const struct audit_event event = {
-                .wall_ms = clock_wall_ms(),
-                .event = "charged",
-                .client = payer ? payer->client : NULL,
-                .address = payer ? payer->address : NULL,
-                .site = purchase->host,
-                .job = payer ? payer->id : NULL,
-                .upstream = about->account->name,
-                .outcome = outcome,
-                .charge = charged ? AUDIT_CHARGED : AUDIT_UNKNOWN,
-        };
-        return audit_describe(&event);
+        return payment_describe_locked(about->purchase, about->account->name, charged, outcome);
 }
 
 /* Without a store it goes straight to the file; with one, but without memory for a record, nowhere.

@@ -3,7 +3,9 @@
  */
 #include "engine/payment.h"
 
+#include "access/audit.h"
 #include "access/clients.h"
+#include "base/clock.h"
 #include "job/job.h"
 #include "job/purchase.h"
 
@@ -80,6 +82,20 @@ static struct job *job_of(const struct purchase *purchase, const struct client *
         return NULL;
 }
 
+struct client *payment_find_locked(struct purchase *purchase)
+{
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                struct client *client = client_of(job->flow);
+                if (quota_reserve_again(&client->quota, quota_now()) != QUOTA_OK)
+                        continue;
+                put_in_front(purchase, job);
+                return client;
+        }
+        return NULL;
+}
+
 bool payment_pass_on_locked(struct purchase *purchase)
 {
         assert(purchase->reservations == 1);
@@ -89,17 +105,13 @@ bool payment_pass_on_locked(struct purchase *purchase)
                 put_in_front(purchase, job);
                 return true;
         }
-        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
-                struct client *client = client_of(job->flow);
-                if (quota_reserve_again(&client->quota, quota_now()) != QUOTA_OK)
-                        continue;
-                payment_release_locked(purchase);
-                purchase->reserved_by = client;
-                purchase->reservations = 1;
-                put_in_front(purchase, job);
-                return true;
-        }
-        return false;
+        struct client *client = payment_find_locked(purchase);
+        if (!client)
+                return false;
+        payment_release_locked(purchase);
+        purchase->reserved_by = client;
+        purchase->reservations = 1;
+        return true;
 }
 
 void payment_fix_locked(struct purchase *purchase, struct job *payer)
@@ -113,4 +125,23 @@ void payment_fix_locked(struct purchase *purchase, struct job *payer)
 const struct job *payment_payer_locked(const struct purchase *purchase)
 {
         return purchase->payer ? purchase->payer : purchase->jobs;
+}
+
+char *payment_describe_locked(const struct purchase *purchase, const char *upstream, bool charged,
+                              const char *outcome)
+{
+        const struct job *payer = payment_payer_locked(purchase);
+        const struct audit_event event = {
+                .wall_ms = clock_wall_ms(),
+                .event = "charged",
+                .client = payer ? payer->client : NULL,
+                .address = payer ? payer->address : NULL,
+                .site = purchase->host,
+                .job = payer ? payer->id : NULL,
+                .upstream = upstream,
+                .outcome = outcome,
+                .charge = charged ? AUDIT_CHARGED : AUDIT_UNKNOWN,
+        };
+
+        return audit_describe(&event);
 }

@@ -6,7 +6,7 @@
  * given back. When the payer leaves a purchase that was not sent, the next job pays whose client
  * has something left.
  *
- * A part of the scheduler, whose mutex is held by the caller.
+ * A part of the scheduler, whose mutex is held by the caller, unless there is no other thread yet.
  */
 #ifndef SOLVEGATE_ENGINE_PAYMENT_H
 #define SOLVEGATE_ENGINE_PAYMENT_H
@@ -36,6 +36,12 @@ void payment_settle_locked(struct purchase *purchase);
 void payment_release_locked(struct purchase *purchase);
 
 /*
+ * Finds the first of its jobs whose client has something left, puts it in front, and reserves with
+ * that client. Returns him, who is not the one to pay yet, or NULL where there is none.
+ */
+struct client *payment_find_locked(struct purchase *purchase);
+
+/*
  * The payer has left, and nothing was sent: finds another one among its jobs, and puts him in
  * front. Returns false when none of their clients has anything left, or there is no job.
  */
@@ -46,5 +52,12 @@ void payment_fix_locked(struct purchase *purchase, struct job *payer);
 
 /* The job that pays: as fixed, else the first. NULL: there is none. */
 const struct job *payment_payer_locked(const struct purchase *purchase);
+
+/*
+ * What the audit says of a charge: taken, or perhaps. upstream may be NULL. The caller frees it;
+ * NULL: no memory.
+ */
+char *payment_describe_locked(const struct purchase *purchase, const char *upstream, bool charged,
+                              const char *outcome);
 
 #endif

@@ -3,7 +3,6 @@
  */
 #include "engine/recover.h"
 
-#include "access/audit.h"
 #include "access/clients.h"
 #include "access/policy.h"
 #include "base/clock.h"
@@ -11,6 +10,7 @@
 #include "config/config.h"
 #include "engine/charges.h"
 #include "engine/entry.h"
+#include "engine/payment.h"
 #include "job/job.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
@@ -54,25 +54,6 @@ static const struct config_upstream *upstream_named(const struct config *config,
         return NULL;
 }
 
-/* What the audit says of a charge that ends here: taken, or perhaps. */
-static char *describe_charge(const struct purchase *purchase, bool charged)
-{
-        const struct job *payer = purchase->payer ? purchase->payer : purchase->jobs;
-        const struct audit_event event = {
-                .wall_ms = clock_wall_ms(),
-                .event = "charged",
-                .client = payer ? payer->client : NULL,
-                .address = payer ? payer->address : NULL,
-                .site = purchase->host,
-                .job = payer ? payer->id : NULL,
-                .upstream = purchase->upstream,
-                .outcome = job_error_code(JOB_OUTCOME_UNKNOWN),
-                .charge = charged ? AUDIT_CHARGED : AUDIT_UNKNOWN,
-        };
-
-        return audit_describe(&event);
-}
-
 /* Writes what was decided about a purchase. was is what it was before. */
 static int write_decision(struct progress *progress, struct purchase *purchase, enum job_state was,
                           struct outcome *outcome, enum store_charge charge)
@@ -82,7 +63,9 @@ static int write_decision(struct progress *progress, struct purchase *purchase, 
         if (!record)
                 return -ENOMEM;
         if (was == JOB_ACCEPTED || charge == STORE_CHARGE_UNKNOWN)
-                record->audit = describe_charge(purchase, was == JOB_ACCEPTED);
+                record->audit =
+                        payment_describe_locked(purchase, purchase->upstream, was == JOB_ACCEPTED,
+                                                job_error_code(JOB_OUTCOME_UNKNOWN));
         record->must = true;
         record->move = STORE_PURCHASE_MOVE;
         record->purchase = purchase_ref(purchase);
@@ -242,21 +225,14 @@ static int decide_sending(struct progress *progress, struct purchase *purchase,
 
 /* ---- what depends on what is left to clients ---- */
 
-/* Puts the first in front whose client has something left. Returns whether there is one. */
+/* Whether there is a client who can pay; what is reserved for that, entry_restore() reserves. */
 static bool find_payer(struct purchase *purchase)
 {
-        struct job *job;
+        struct client *client = payment_find_locked(purchase);
 
-        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
-                struct quota *quota = &client_of(job->flow)->quota;
-                if (quota_reserve_again(quota, quota_now()) != QUOTA_OK)
-                        continue;
-                quota_release(quota); /* entry_restore() reserves */
-                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
-                DL_PREPEND2(purchase->jobs, job, sibling_prev, sibling_next);
-                return true;
-        }
-        return false;
+        if (client)
+                quota_release(&client->quota);
+        return client;
 }
 
 /* It was being sent, and may be once more. */
