@@ -22,7 +22,8 @@ static bool ask_reload(void *arg, struct waiter *waiter, int64_t *ret_number)
         if (!state->reload)
                 return false;
         *ret_number = state->view.reloads + (reload_is_under_way(state->reload) ? 2 : 1);
-        waiters_add_locked(&state->waiters[*ret_number % 2], waiter);
+        if (waiter)
+                waiters_add_locked(&state->waiters[*ret_number % 2], waiter);
         reload_begin(state->reload); /* one that fails ends here */
         return true;
 }

@@ -85,13 +85,13 @@ enum MHD_Result control_reload_handle(struct request *request)
 
         if (request_hold(request, &hold))
                 return MHD_YES;
+        /* Who has closed his side, or cannot be held, has asked for it all the same. */
+        if (request->reload_number == 0)
+                (void)hooks->reload(hooks->arg, NULL, &request->reload_number);
         hooks->view(hooks->arg, &view);
-        if (request->reload_number == 0 && request->server->finishing)
-                request_refuse(request, 503, "draining", "solvegate is being stopped");
-        else if (request->reload_number == 0)
-                request_refuse(request, 503, "not_reloaded",
-                               "nothing was reloaded: solvegate is being stopped, has no memory, "
-                               "or nobody waits for the answer");
+        if (request->reload_number == 0)
+                request_refuse(request, 503, "draining",
+                               "solvegate is being stopped, and reads no configuration any more");
         else if (view.reloads < request->reload_number)
                 request_refuse(request, 503, "not_reloaded",
                                "the reload has not ended yet; /control/status says when it has");

@@ -38,8 +38,8 @@ struct operator_hooks {
         void (*view)(void *arg, struct operator_view *ret_view);
         /*
          * Has the configuration read again, and arms the waiter until that is over, whether it
-         * succeeds or not. *ret_number is what view's reloads will have come to by then. Returns
-         * false, and does nothing, when solvegate is being stopped.
+         * succeeds or not; NULL: nobody waits. *ret_number is what view's reloads will have come to
+         * by then. Returns false, and does nothing, when solvegate is being stopped.
          */
         bool (*reload)(void *arg, struct waiter *waiter, int64_t *ret_number);
         /* Disarms a waiter of the reload with this number. False: its mail is on the way. */

@@ -108,6 +108,43 @@ static void a_page_beyond_its_ceiling_has_failed(void **state)
         strbuf_done(&text);
 }
 
+static void a_number_with_a_fraction_is_written_as_it_is(void **state)
+{
+        static const char *const values[] = {"ci", "pro"};
+        struct strbuf text;
+
+        (void)state;
+        strbuf_init(&text, 256);
+        metrics_sample_real(&text, &plain, NULL, 0.5);
+        metrics_sample_real(&text, &plain, NULL, 1795363545.25);
+        metrics_sample_real(&text, &labelled, values, -3);
+        assert_page(&text, "a_jobs 0.5\na_jobs 1795363545.25\n"
+                           "a_charges_total{client=\"ci\",upstream=\"pro\"} -3\n");
+}
+
+static void a_histogram_s_buckets_count_all_up_to_their_bounds(void **state)
+{
+        static const struct metric metric = {"a_seconds", METRIC_HISTOGRAM, "Time.", {NULL}};
+        static const double bounds[] = {0.25, 1, 10};
+        static const struct metric_buckets buckets = {bounds, 3};
+        struct metric_histogram histogram = {0};
+        struct strbuf text;
+
+        (void)state;
+        metric_observe(&histogram, &buckets, 0.125);
+        metric_observe(&histogram, &buckets, 1); /* a bound is part of its bucket */
+        metric_observe(&histogram, &buckets, 1);
+        metric_observe(&histogram, &buckets, 11);
+        strbuf_init(&text, 512);
+        metrics_histogram(&text, &metric, &buckets, &histogram);
+        assert_page(&text, "# HELP a_seconds Time.\n# TYPE a_seconds histogram\n"
+                           "a_seconds_bucket{le=\"0.25\"} 1\n"
+                           "a_seconds_bucket{le=\"1\"} 3\n"
+                           "a_seconds_bucket{le=\"10\"} 3\n"
+                           "a_seconds_bucket{le=\"+Inf\"} 4\n"
+                           "a_seconds_sum 13.125\na_seconds_count 4\n");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -117,6 +154,8 @@ int main(void)
                 cmocka_unit_test(a_label_s_backslashes_quotes_and_line_feeds_are_escaped),
                 cmocka_unit_test(a_label_in_utf_8_stays_as_it_is_and_other_bytes_are_replaced),
                 cmocka_unit_test(a_help_s_backslashes_and_line_feeds_are_escaped_but_no_quotes),
+                cmocka_unit_test(a_number_with_a_fraction_is_written_as_it_is),
+                cmocka_unit_test(a_histogram_s_buckets_count_all_up_to_their_bounds),
                 cmocka_unit_test(a_page_beyond_its_ceiling_has_failed),
         };
 

@@ -169,7 +169,10 @@ class Gateway(Process, Calls):
                               if text not in self.secrets)
         admin = {"socket": str(self.socket), **(self.settings.get("admin") or {})}
         admin = {name: value for name, value in admin.items() if value is not None}
-        self.config.write_text(libconfig.dumps(configuration(**{**self.settings, "admin": admin})))
+        text = libconfig.dumps(configuration(**{**self.settings, "admin": admin}))
+        new = self.config.with_suffix(".new")
+        new.write_text(text)
+        new.replace(self.config)  # whoever reads it meanwhile reads a whole file
 
     def write_credential(self, apikey, name="account", uid=canary.STORED_UID):
         """Another key in the file of a credential. The daemon does not know yet."""
