@@ -8,7 +8,7 @@ build_packages=(
 )
 demo_packages=(curl python3)
 test_packages=(
-        chromium curl libcmocka-dev nghttp2-proxy openssl procps
+        chromium curl libcmocka-dev nghttp2-proxy openssl procps prometheus
         python3 python3-pytest python3-pytest-xdist valgrind
 )
 

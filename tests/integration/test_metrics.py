@@ -10,19 +10,29 @@ import time
 
 import pytest
 
-from lib import expect
+from lib import expect, operator
 from lib.build import patience, wait_until
+from lib.clients import Client
 from lib.gateway import LOOPBACK, upstream_of
 from lib.http import Connection, request
 from lib.job import job
 from lib.state import ledger
 
 HELD = {"Prefer": "wait=30"}
+CI = Client("ci")
+OTHER = Client("other")
 NEVER = 60
 
 ENDS = {"solved", "upstream_rejected", "upstream_unavailable", "deadline", "cancelled",
         "outcome_unknown"}
 NAMES = {
+    "solvegate_build_info": "gauge",
+    "solvegate_start_time_seconds": "gauge",
+    "solvegate_connections": "gauge",
+    "solvegate_config_last_reload_successful": "gauge",
+    "solvegate_config_last_reload_timestamp_seconds": "gauge",
+    "solvegate_store_well": "gauge",
+    "solvegate_audit_well": "gauge",
     "solvegate_charges_total": "counter",
     "solvegate_charges_unknown_total": "counter",
     "solvegate_queue_jobs": "gauge",
@@ -30,10 +40,14 @@ NAMES = {
     "solvegate_queue_bytes": "gauge",
     "solvegate_jobs_total": "counter",
     "solvegate_results_total": "counter",
+    "solvegate_solve_seconds": "histogram",
     "solvegate_in_flight": "gauge",
     "solvegate_upstream_up": "gauge",
     "solvegate_http_requests_total": "counter",
+    "solvegate_upstream_requests_total": "counter",
+    "solvegate_upstream_balance": "gauge",
 }
+RESULTS = {"final", "pending", "rejected", "try_later", "not_sent", "unclear", "broken_off"}
 OPERATORS = ["/metrics", "/healthz", "/readyz"]
 TOOLS = ["/api/solve", "/solve", "/api/status?id=h-x", "/status?id=h-x", "/api/account/balance",
          "/balance"]
@@ -99,7 +113,8 @@ def test_the_samples_of_a_metric_stand_behind_its_type(start):
         if line.startswith("# TYPE"):
             name = line.split()[2]
         elif not line.startswith("#"):
-            assert re.match(rf"{name}[ {{]", line), line
+            parts = "(_bucket|_sum|_count)" if NAMES[name] == "histogram" else ""
+            assert re.match(rf"{name}{parts}[ {{]", line), line
 
 
 def test_a_counter_whose_labels_are_known_begins_at_zero(start):
@@ -108,14 +123,178 @@ def test_a_counter_whose_labels_are_known_begins_at_zero(start):
     assert results(house) == {"upstream": 0, "cache": 0, "collapsed": 0}
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
-def test_promtool_finds_nothing_wrong(start):
-    house = start()
-    expect.solved(house.solve(job(), HELD), job())
+def everything(simulator, gateway):
+    """A gateway on whose page each metric has samples, and two upstreams that have seen trouble."""
+    sims = [simulator(mode=mode, api=api, latency=0.02, name=f"s{api}")
+            for mode, api in (("free", 1), ("pro", 2))]
+    house = gateway(sims[0], admin=LOOPBACK, clients=[CI, OTHER], poll={"balance": 0.1},
+                    retry={"base": 0.02, "cap": 0.05}, upstreams=[
+                        {"name": f"u{n}", "priority": n, **upstream_of(sim)}
+                        for n, sim in enumerate(sims)])
+    for client in (CI, OTHER):
+        for seed in range(2):
+            task = job(seed=seed)
+            expect.solved(house.solve(task, {**HELD, **client.headers}), task)
+    sims[0].fault("solve:code=3")
+    task = job(seed="elsewhere")
+    expect.solved(house.solve(task, {**HELD, **CI.headers}), task)
+    sims[1].fault("solve:code=12")
+    expect.failed(house.solve(job(seed="not"), {**HELD, **CI.headers}), "upstream_rejected")
+    house.reload()
+    wait_until(lambda: len(labelled(house, "solvegate_upstream_balance", "upstream")) == 2)
+    return house
+
+
+def test_promtool_finds_nothing_wrong_with_a_page_that_has_everything(simulator, gateway):
+    assert shutil.which("promtool"), "promtool is missing: scripts/packages.bash names its package"
+    house = everything(simulator, gateway)
     page = ask(house, "GET", "/metrics").body
+    for name in NAMES:
+        if name != "solvegate_charges_unknown_total":
+            assert re.search(rf"^{name}(_count)?[ {{]", page.decode(), re.MULTILINE), name
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True,
                           timeout=patience(20), check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_no_label_has_a_value_of_a_request(simulator, gateway):
+    house = everything(simulator, gateway)
+    strange = "x-strange-x"
+    for path in (f"/{strange}", f"/api/status?id={strange}", f"/api/solve?{strange}"):
+        house.get(path)
+        ask(house, "GET", path)
+        house.operate("GET", path)
+    house.request(strange.upper(), "/api/solve")
+    house.solve(job(site=f"{strange}.example"), {"apikey": strange})
+    house.solve(job(site=f"{strange}.example", target=strange),
+                {**CI.headers, "Idempotency-Key": strange, "User-Agent": strange})
+    house.operate("GET", f"/control/jobs?client={strange}")
+    house.operate("GET", f"/control/job?id={strange}")
+    page = ask(house, "GET", "/metrics").body.decode()
+    assert strange not in page.lower()
+    known = {
+        "version": None,
+        "le": None,
+        "client": {"ci", "other"},
+        "upstream": {"u0", "u1"},
+        "outcome": ENDS,
+        "source": {"upstream", "cache", "collapsed"},
+        "endpoint": None,  # those of tools, and those of upstreams
+        "code": None,
+        "result": RESULTS,
+    }
+    for name, value in re.findall(r'([a-z_]+)="([^"]*)"', page):
+        assert known[name] is None or value in known[name], (name, value)
+
+
+def test_both_doors_of_operators_show_the_same_page(simulator, gateway):
+    house = everything(simulator, gateway)
+
+    def shape(text):
+        return [line.rsplit(" ", 1)[0] for line in text.decode().splitlines()]
+
+    assert shape(house.operate("GET", "/metrics").body) == shape(ask(house, "GET", "/metrics").body)
+
+
+# ---- the process ----
+
+
+def test_the_process_tells_its_version_its_start_and_its_connections(start):
+    before = time.time()
+    house = start()
+    samples = house.metrics()
+    builds = [name for name in samples if name.startswith("solvegate_build_info")]
+    assert len(builds) == 1 and re.search(r'{version="\d+\.\d+\.\d+"}', builds[0])
+    assert samples[builds[0]] == 1
+    assert before - 1 <= samples["solvegate_start_time_seconds"] <= time.time() + 1
+    assert samples["solvegate_store_well"] == samples["solvegate_audit_well"] == 1
+
+
+async def test_connections_of_tools_are_seen(start):
+    house = start()
+    assert house.metrics()["solvegate_connections"] == 0
+    async with await Connection.open(house.url) as connection:
+        await connection.request("GET", "/status?id=h-none")
+        assert house.metrics()["solvegate_connections"] == 1
+    wait_until(lambda: house.metrics()["solvegate_connections"] == 0)
+
+
+def test_the_last_reload_is_seen_good_or_bad(start):
+    house = start()
+
+    def last():
+        samples = house.metrics()
+        return (samples["solvegate_config_last_reload_successful"],
+                samples["solvegate_config_last_reload_timestamp_seconds"])
+
+    good, at_start = last()
+    assert good == 1
+    house.config.write_text("x")
+    house.hang_up("not reloaded")
+    bad, at_failure = last()
+    assert bad == 0 and at_failure > at_start
+    house.reload()
+    good, at_end = last()
+    assert good == 1 and at_end > at_failure
+
+
+# ---- upstreams ----
+
+
+def test_requests_to_upstreams_are_counted_by_how_they_ended(simulator, start):
+    sim = simulator(mode="free", latency=0.05)
+    house = start(sim, retry={"base": 0.02, "cap": 0.05}, poll={"balance": 1000.0, "first": 0.02})
+    sim.fault("solve:status=503*1")
+    task = job()
+    expect.solved(house.solve(task, HELD), task)
+    samples = house.metrics()
+
+    def count(endpoint, result):
+        return samples["solvegate_upstream_requests_total"
+                       f'{{upstream="main",endpoint="{endpoint}",result="{result}"}}']
+
+    assert (count("solve", "try_later"), count("solve", "pending")) == (1, 1)
+    assert count("status", "final") == 1
+    polls = sum(count("status", result) for result in RESULTS)
+    assert polls == len(sim.requests("status"))
+    assert not any(count("balance", result) for result in RESULTS)
+
+
+@pytest.mark.parametrize("api", [1, 2])
+def test_a_balance_is_seen_once_it_is_known(simulator, start, api):
+    name = 'solvegate_upstream_balance{upstream="main"}'
+    sim = simulator(mode="pro", api=api, latency=0)
+    assert name not in start(sim, poll={"balance": 1000.0}).metrics()
+    house = start(sim, poll={"balance": 0.1})
+    wait_until(lambda: name in house.metrics())
+    told = operator.ask(house, "/control/balance")["balances"][0]["balance"]
+    wanted = told["planlimit"] - told["used"] if api == 1 else told["Balance"]
+    assert house.metrics()[name] == pytest.approx(wanted)
+
+
+# ---- how long it takes ----
+
+
+def test_solutions_are_measured_from_the_job_s_coming_and_those_of_the_cache_are_not(simulator,
+                                                                                   start):
+    house = start(simulator(mode="pro", latency=0.3))
+    task = job()
+    before = time.monotonic()
+    ids = [house.submit(task) for _ in range(2)]
+    for job_id in ids:
+        expect.solved(house.status(job_id, "&wait=20"), task)
+    spent = time.monotonic() - before
+    expect.solved(house.solve(task, HELD), task)  # from the cache
+    house.sim.fault("solve:code=12")
+    expect.failed(house.solve(job(seed=1), HELD), "upstream_rejected")
+    samples = house.metrics()
+    assert samples["solvegate_solve_seconds_count"] == 2
+    assert 0.5 < samples["solvegate_solve_seconds_sum"] <= 2 * spent
+    buckets = labelled(house, "solvegate_solve_seconds_bucket", "le")
+    assert buckets["0.1"] == buckets["0.25"] == 0
+    assert buckets["+Inf"] == buckets["300"] == 2
+    counts = [buckets[bound] for bound in sorted(buckets, key=float)]
+    assert counts == sorted(counts)
 
 
 # ---- charges ----

@@ -234,7 +234,7 @@ class Gateway(Process, Calls):
         lines = [line for line in answer.body.decode().splitlines() if not line.startswith("#")]
         samples = dict(line.rsplit(" ", 1) for line in lines)
         assert len(samples) == len(lines), f"a sample stands twice: {lines}"
-        return {name: int(number) for name, number in samples.items()}
+        return {name: float(n) if "." in n else int(n) for name, n in samples.items()}
 
     def path_of(self, url):
         """The path and query of an address that the gateway gave for itself."""
