@@ -18,8 +18,8 @@
 
 #include "base/metrics.h"
 #include "job/job.h"
-#include "upstream/account.h"
 #include "upstream/breaker.h"
+#include "upstream/request_counts.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -251,7 +251,7 @@ struct scheduler_account {
         bool open;    /* its breaker: it gets probes only */
         bool out;     /* open because the account is refused */
         bool retired; /* it is not in the configuration any more */
-        struct account_requests requests;
+        struct request_figures requests;
 };
 
 /*

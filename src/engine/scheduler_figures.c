@@ -89,7 +89,7 @@ bool scheduler_account(struct scheduler *scheduler, size_t index,
                         .retired = account->retired,
                 };
                 (void)snprintf(ret_account->url, sizeof ret_account->url, "%s", terms->url);
-                account_read_requests(account, &ret_account->requests);
+                request_counts_read(&account->requests, &ret_account->requests);
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return account;

@@ -10,7 +10,7 @@
 #include "http/control.h"
 #include "http/reply.h"
 #include "http/server_private.h"
-#include "upstream/account.h"
+#include "upstream/request_counts.h"
 
 #include <string.h>
 
@@ -25,13 +25,13 @@ static const char *state_of(const struct scheduler_account *account)
         return account->open ? "failing" : "up";
 }
 
-static void add_requests(const struct account_requests *requests, struct strbuf *json)
+static void add_requests(const struct request_figures *requests, struct strbuf *json)
 {
         json_open_object(json, "requests");
-        for (int endpoint = 0; endpoint < ACCOUNT_ENDPOINTS; endpoint++) {
-                json_open_object(json, account_endpoint_name(endpoint));
-                for (int result = 0; result < ACCOUNT_RESULTS; result++)
-                        json_add_integer(json, account_result_name(result),
+        for (int endpoint = 0; endpoint < REQUEST_ENDPOINTS; endpoint++) {
+                json_open_object(json, request_endpoint_name(endpoint));
+                for (int result = 0; result < REQUEST_RESULTS; result++)
+                        json_add_integer(json, request_result_name(result),
                                          requests->counts[endpoint][result]);
                 json_close_object(json);
         }

@@ -4,8 +4,8 @@
  * docs/metrics.md says what each metric means. Labels have values of the configuration, of the
  * ledger, or of a fixed table; none comes from a request.
  */
-#include "base/log.h"
 #include "base/metrics.h"
+#include "base/log.h"
 
 #include "base/strbuf.h"
 #include "engine/balance.h"
@@ -17,7 +17,7 @@
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/tally.h"
-#include "upstream/account.h"
+#include "upstream/request_counts.h"
 
 #define METRICS_BYTES_MAX (16 * 1024 * 1024)
 
@@ -247,12 +247,12 @@ static void write_requests(struct strbuf *text, struct scheduler *scheduler)
 
         metrics_begin(text, &requests);
         for (size_t i = 0; scheduler_account(scheduler, i, &account); i++) {
-                for (int endpoint = 0; endpoint < ACCOUNT_ENDPOINTS; endpoint++) {
-                        for (int result = 0; result < ACCOUNT_RESULTS; result++) {
+                for (int endpoint = 0; endpoint < REQUEST_ENDPOINTS; endpoint++) {
+                        for (int result = 0; result < REQUEST_RESULTS; result++) {
                                 const char *const labels[] = {
                                         account.name,
-                                        account_endpoint_name(endpoint),
-                                        account_result_name(result),
+                                        request_endpoint_name(endpoint),
+                                        request_result_name(result),
                                 };
                                 metrics_sample(text, &requests, labels,
                                                account.requests.counts[endpoint][result]);

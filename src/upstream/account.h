@@ -13,12 +13,11 @@
 #define SOLVEGATE_UPSTREAM_ACCOUNT_H
 
 #include "upstream/breaker.h"
-#include "upstream/protocol.h"
+#include "upstream/request_counts.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct config_upstream;
 struct credential;
@@ -61,17 +60,6 @@ bool account_terms_same_jobs(const struct account_terms *a, const struct account
 
 /* ---- accounts ---- */
 
-/* How a question ended: as its answer was judged, or broken off. */
-#define ACCOUNT_RESULTS    (ANSWER_UNCLEAR + 2)
-#define ACCOUNT_BROKEN_OFF (ANSWER_UNCLEAR + 1)
-
-#define ACCOUNT_ENDPOINTS (UPSTREAM_BALANCE + 1)
-
-/* How many there were, since the start. */
-struct account_requests {
-        int64_t counts[ACCOUNT_ENDPOINTS][ACCOUNT_RESULTS];
-};
-
 struct account {
         char *name; /* immutable */
 
@@ -84,7 +72,7 @@ struct account {
         int in_flight;          /* jobs sent and not final */
         struct breaker breaker; /* counts since then */
 
-        _Atomic int64_t requests[ACCOUNT_ENDPOINTS][ACCOUNT_RESULTS]; /* see account_count() */
+        struct request_counts requests; /* count by themselves */
 };
 
 /* Without terms, and retired. Returns 0 or -ENOMEM. */
@@ -115,15 +103,5 @@ void accounts_add(struct accounts *accounts, struct account *account);
 
 /* Frees all. */
 void accounts_done(struct accounts *accounts);
-
-/* What they are called in metrics, in their order. */
-const char *account_endpoint_name(int endpoint);
-const char *account_result_name(int result);
-
-/* Counts a question that has ended. Thread: any. */
-void account_count(struct account *account, enum upstream_endpoint endpoint, int result);
-
-/* What there is by now. Thread: any. */
-void account_read_requests(const struct account *account, struct account_requests *ret_requests);
 
 #endif

@@ -61,7 +61,7 @@ static void on_transfer_done(struct transfer_result *result, void *arg)
         struct answer answer;
 
         read_result(exchange, result, &answer);
-        account_count(exchange->account, exchange->endpoint, (int)answer.kind);
+        request_counts_add(&exchange->account->requests, exchange->endpoint, (int)answer.kind);
         exchange_free(exchange);
         done(&answer, done_arg);
 }
@@ -128,7 +128,8 @@ bool exchange_cancel(struct exchange *exchange)
                 return false;
         enum transfer_end end = transfer_cancel(exchange->transfer);
         if (end != TRANSFER_NOT_SENT)
-                account_count(exchange->account, exchange->endpoint, ACCOUNT_BROKEN_OFF);
+                request_counts_add(&exchange->account->requests, exchange->endpoint,
+                                   REQUEST_BROKEN_OFF);
         exchange_free(exchange);
         return end != TRANSFER_NOT_SENT;
 }
