@@ -9,7 +9,7 @@ build_packages=(
 demo_packages=(curl python3)
 test_packages=(
         chromium curl libcmocka-dev nghttp2-proxy openssl procps prometheus
-        python3 python3-pytest python3-pytest-xdist valgrind
+        python3 python3-pytest python3-pytest-xdist systemd valgrind
 )
 
 # install_packages NAME...: installs those that are missing, through sudo when not root.

@@ -29,14 +29,14 @@ static void jobs_are_listed_with_what_they_wait_for_the_oldest_first(void **stat
         assert_int_equal(jobs.total, 3);
         assert_ptr_equal(jobs.jobs[0].job, a);
         assert_int_equal(jobs.jobs[0].state, JOB_SENDING);
-        assert_string_equal(jobs.jobs[0].upstream, turn.account->config->name);
+        assert_string_equal(jobs.jobs[0].upstream, turn.account->name);
         assert_int_equal(jobs.jobs[0].attempts, 1);
         assert_ptr_equal(jobs.jobs[1].job, b);
         assert_int_equal(jobs.jobs[1].state, JOB_QUEUED);
         assert_null(jobs.jobs[1].upstream);
         assert_null(jobs.jobs[1].trouble);
         assert_ptr_equal(jobs.jobs[2].job, again);
-        assert_string_equal(jobs.jobs[2].upstream, turn.account->config->name);
+        assert_string_equal(jobs.jobs[2].upstream, turn.account->name);
         scheduler_list_done(&jobs);
         solve_turn(f, &turn);
         jobs = list(f, (struct scheduler_choice){.any_state = true});
@@ -74,7 +74,7 @@ static void a_job_that_has_ended_is_described_with_who_solved_it(void **state)
         solve_turn(f, &turn);
         scheduler_describe(f->scheduler, job, &shown);
         assert_int_equal(shown.state, JOB_SOLVED);
-        assert_string_equal(shown.upstream, f->accounts[0].config->name);
+        assert_string_equal(shown.upstream, f->accounts.items[0]->name);
         scheduler_job_done(&shown);
 }
 
