@@ -11,6 +11,7 @@
 #define SOLVEGATE_ACCESS_CLIENTS_H
 
 #include "access/quota.h"
+#include "base/client_name.h"
 #include "config/config.h"
 #include "job/body.h"
 #include "job/queue.h"
@@ -19,7 +20,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
-#define CLIENT_LOCAL CONFIG_CLIENT_LOCAL
+#define CLIENT_LOCAL CLIENT_NAME_LOCAL
 
 struct client {
         char *name;               /* immutable */

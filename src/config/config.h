@@ -58,8 +58,6 @@ struct config_sites {
 
 #define CONFIG_SOCKET_BYTES_MAX 107 /* of sockaddr_un.sun_path, without its NUL */
 
-#define CONFIG_CLIENT_LOCAL "local" /* everyone, as long as there are no clients */
-
 /* How to mend a token_sha256 that is none. */
 #define CONFIG_TOKEN_CURE                                                                          \
         "write the 64 hexadecimal digits that solvegatectl token new NAME prints, or token hash "  \

@@ -3,7 +3,7 @@
  */
 #include "config/config_check.h"
 
-#include "base/secret.h"
+#include "base/client_name.h"
 #include "config/config.h"
 #include "config/config_source.h"
 #include "config/config_url.h"
@@ -236,26 +236,10 @@ static int check_origins(const struct check *check)
         return 0;
 }
 
-/* A name that is safe as a file name, a metric's label and a word in a log line. */
-static const char *name_problem(const char *name)
-{
-        static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                      "0123456789_.-";
-
-        if (strchr(name, '/'))
-                return "is a path; write only the name of the file";
-        if (name[strspn(name, allowed)] != '\0')
-                return "holds a character that is not allowed; write letters, digits, _ . and -";
-        if (name[0] == '.')
-                return "starts with a dot; write a name that starts otherwise";
-        return NULL;
-}
-
 static int check_upstream_names(const struct check *check, size_t i)
 {
         const struct config_upstream *upstreams = check->config->upstreams;
-        const char *problem = name_problem(upstreams[i].name);
+        const char *problem = plain_name_problem(upstreams[i].name);
 
         if (problem)
                 return REFUSE(check, line_of(check, "upstreams.[%zu].name", i),
@@ -266,7 +250,7 @@ static int check_upstream_names(const struct check *check, size_t i)
                                       "a second upstream is named \"%s\"; give each its own name",
                                       upstreams[i].name);
         }
-        problem = name_problem(upstreams[i].credential);
+        problem = plain_name_problem(upstreams[i].credential);
         if (problem)
                 return REFUSE(check, line_of(check, "upstreams.[%zu].credential", i),
                               "credential \"%.80s\" %s", upstreams[i].credential, problem);
@@ -329,21 +313,11 @@ static int check_sites(const struct check *check)
 static int check_client_name(const struct check *check, size_t i)
 {
         const struct config_client *clients = check->config->clients;
-        const char *problem = name_problem(clients[i].name);
+        const char *problem = client_name_problem(clients[i].name);
 
         if (problem)
                 return REFUSE(check, line_of(check, "clients.[%zu].name", i),
                               "client name \"%.80s\" %s", clients[i].name, problem);
-        if (strcmp(clients[i].name, CONFIG_CLIENT_LOCAL) == 0)
-                return REFUSE(
-                        check, line_of(check, "clients.[%zu].name", i),
-                        "\"%s\" is what everyone is called where there are no clients; choose "
-                        "another name",
-                        clients[i].name);
-        if (strncmp(clients[i].name, SECRET_TOKEN_PREFIX, strlen(SECRET_TOKEN_PREFIX)) == 0)
-                return REFUSE(check, line_of(check, "clients.[%zu].name", i),
-                              "the client's name looks like a token; write a name, and the "
-                              "token's SHA-256 into token_sha256 (solvegatectl token hash)");
         for (size_t j = 0; j < i; j++) {
                 if (strcmp(clients[i].name, clients[j].name) == 0)
                         return REFUSE(check, line_of(check, "clients.[%zu].name", i),

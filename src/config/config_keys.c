@@ -1,6 +1,7 @@
 /*
  * config_keys: the one table of keys. A row here is all that a new setting needs.
  */
+#include "base/client_name.h"
 #include "base/log.h"
 #include "config/config.h"
 
@@ -128,7 +129,7 @@ static const struct config_key admin_keys[] = {
 };
 
 static const struct config_key upstream_keys[] = {
-        TEXT("name", offsetof(struct config_upstream, name), NULL, "\"pro\"", 64,
+        TEXT("name", offsetof(struct config_upstream, name), NULL, "\"pro\"", CLIENT_NAME_BYTES_MAX,
              "What the upstream is called in logs: letters, digits, _ . and -, "
              "unique."),
         TEXT("url", offsetof(struct config_upstream, url), NULL, "\"https://pro.nocaptchaai.com\"",
@@ -172,7 +173,7 @@ static const struct config_key client_sites_keys[] = {
 };
 
 static const struct config_key client_keys[] = {
-        TEXT("name", offsetof(struct config_client, name), NULL, "\"ci\"", 64,
+        TEXT("name", offsetof(struct config_client, name), NULL, "\"ci\"", CLIENT_NAME_BYTES_MAX,
              "What the client is called in logs: letters, digits, _ . and -, unique."),
         {.name = "token_sha256",
          .type = CONFIG_STRING,
