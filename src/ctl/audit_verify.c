@@ -2,6 +2,7 @@
  * audit_verify: `audit verify`. Several files are verified as one chain, in the order given.
  */
 #include "ctl/command.h"
+#include "ctl/complain.h"
 #include "ctl/lines.h"
 #include "ctl/report.h"
 
@@ -26,11 +27,6 @@ struct verifier {
         bool recognised;    /* the current file has a line of an audit */
         int64_t piece_line; /* one that is no record, if the next does not tell of it; 0: none */
 };
-
-static void complain(const char *what, int error)
-{
-        (void)fprintf(stderr, "solvegatectl: %s: %s\n", what, strerror(-error));
-}
 
 static struct report_file *current_file(struct verifier *verifier)
 {
@@ -243,12 +239,11 @@ static int verify_file(struct verifier *verifier, const char *name)
 static void complain_of_file(const struct verifier *verifier, const char *name, int error)
 {
         if (verifier->by_default && (error == -ENOENT || error == -ENOTDIR))
-                (void)fprintf(stderr,
-                              "solvegatectl: %s: %s; name the file: "
-                              "solvegatectl audit verify STATE_DIRECTORY/" FILE_NAME "\n",
-                              name, strerror(-error));
+                (void)complain("%s: %s; name the file: solvegatectl audit verify "
+                               "STATE_DIRECTORY/" FILE_NAME,
+                               name, strerror(-error));
         else
-                complain(name, error);
+                (void)complain("%s: %s", name, strerror(-error));
 }
 
 /* Without one of them, what hangs on it cannot be told: the files behind it are not read. */
@@ -279,22 +274,21 @@ static int verify(int count, char *const *names, bool by_default, bool json)
         audit_chain_init(&verifier.chain);
         verifier.report.files = calloc((size_t)count, sizeof *verifier.report.files);
         if (!verifier.report.files) {
-                complain("audit verify", -ENOMEM);
-                return EXIT_FAILURE;
+                return complain("no memory");
         }
         verify_files(&verifier, count, names);
         bool good = report_is_good(&verifier.report);
         if (json || found_anything(&verifier.report)) {
                 int r = report_print(&verifier.report, json);
                 if (r < 0)
-                        complain("standard output", r);
+                        (void)complain_of_output(-r);
                 good = good && r == 0;
         }
         free(verifier.report.files);
         return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-int audit_command_verify(const struct arguments *arguments)
+int command_audit_verify(const struct arguments *arguments)
 {
         const char *directory = getenv("STATE_DIRECTORY");
         char *name = NULL;

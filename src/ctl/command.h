@@ -7,17 +7,39 @@
 
 #include <stdbool.h>
 
-#define EXIT_USAGE 2 /* wrong usage; 1 is a fault that was found, or a failure */
+/* Besides 0, and 1 for a fault that was found, a refusal or a failure. */
+#define EXIT_USAGE  2 /* wrong usage */
+#define EXIT_ABSENT 3 /* no daemon can be reached */
 
-/* The command line behind the command's name. */
+/* The command line without the command's name. */
 struct arguments {
-        bool json; /* one JSON object on standard output, in place of text */
+        const char *socket; /* of the daemon */
+        bool json;          /* one JSON object on standard output, in place of text */
+
+        /* which jobs; NULL: any */
+        const char *client, *state, *limit;
+
         int count;
         char *const *items;
 };
 
-int token_command_new(const struct arguments *arguments);
-int token_command_hash(const struct arguments *arguments);
-int audit_command_verify(const struct arguments *arguments);
+/* These ask a running daemon. */
+int command_status(const struct arguments *arguments);
+int command_jobs(const struct arguments *arguments);
+int command_job(const struct arguments *arguments);
+int command_cancel(const struct arguments *arguments);
+int command_clients(const struct arguments *arguments);
+int command_usage(const struct arguments *arguments);
+int command_upstreams(const struct arguments *arguments);
+int command_balance(const struct arguments *arguments);
+int command_drain(const struct arguments *arguments);
+int command_resume(const struct arguments *arguments);
+int command_reload(const struct arguments *arguments);
+int command_top(const struct arguments *arguments);
+
+/* These need none. */
+int command_token_new(const struct arguments *arguments);
+int command_token_hash(const struct arguments *arguments);
+int command_audit_verify(const struct arguments *arguments);
 
 #endif

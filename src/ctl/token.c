@@ -2,7 +2,10 @@
  * token: `token new` and `token hash`. A token is written once, past stdio's buffers, and wiped.
  */
 #include "access/token.h"
+#include "base/client_name.h"
+#include "base/secret.h"
 #include "ctl/command.h"
+#include "ctl/complain.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,51 +14,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define NAME_CHARS      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-#define NAME_BYTES_MAX  64
+#define NAME_SHOWN_MAX  80
 #define TOKEN_CHARS_MIN 27 /* of random base64 are 160 bits */
-
-static int complain(const char *text)
-{
-        (void)fprintf(stderr, "solvegatectl: %s\n", text);
-        return EXIT_FAILURE;
-}
-
-static int complain_of_output(int error)
-{
-        (void)fprintf(stderr, "solvegatectl: standard output: %s\n", strerror(error));
-        return EXIT_FAILURE;
-}
-
-static int write_out(const char *text)
-{
-        size_t left = strlen(text);
-
-        while (left > 0) {
-                ssize_t n = write(STDOUT_FILENO, text, left);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return complain_of_output(errno);
-                text += n;
-                left -= (size_t)n;
-        }
-        return EXIT_SUCCESS;
-}
-
-/* What is wrong with the name of a client, or NULL. It is what the configuration takes. */
-static const char *name_problem(const char *name)
-{
-        if (name[0] == '\0')
-                return "the name is empty";
-        if (strlen(name) > NAME_BYTES_MAX)
-                return "the name is too long; write one of at most 64 characters";
-        if (name[strspn(name, NAME_CHARS)] != '\0')
-                return "the name may have letters, digits, _ . and - only";
-        if (name[0] == '.')
-                return "the name starts with a dot; write one that starts otherwise";
-        return NULL;
-}
 
 /* libconfig 1.5 takes no comma behind the last element of a list, so the line has none. */
 static void print_hint(const char *name)
@@ -68,14 +28,17 @@ static void print_hint(const char *name)
                       name);
 }
 
-int token_command_new(const struct arguments *arguments)
+int command_token_new(const struct arguments *arguments)
 {
-        const char *name = arguments->items[0], *problem = name_problem(name);
+        const char *name = arguments->items[0], *problem = client_name_problem(name);
         char token[TOKEN_CHARS + 1] = "", hex[TOKEN_HEX_CHARS + 1], text[1024];
         struct token_digest digest;
 
         if (problem) {
-                (void)complain(problem);
+                char shown[NAME_SHOWN_MAX];
+                (void)snprintf(shown, sizeof shown, "%s", name);
+                secret_mask(shown);
+                (void)complain("the name \"%s\" %s", shown, problem);
                 return EXIT_USAGE;
         }
         int r = token_new(token);
@@ -83,7 +46,7 @@ int token_command_new(const struct arguments *arguments)
                 r = token_digest(token, &digest);
         if (r < 0) {
                 explicit_bzero(token, sizeof token);
-                return complain(strerror(-r));
+                return complain("%s", strerror(-r));
         }
         token_digest_write(&digest, hex);
         if (arguments->json)
@@ -93,7 +56,7 @@ int token_command_new(const struct arguments *arguments)
         else
                 (void)snprintf(text, sizeof text, "%s\n{ name = \"%s\"; token_sha256 = \"%s\"; }\n",
                                token, name, hex);
-        int status = write_out(text);
+        int status = write_out(text, strlen(text));
         explicit_bzero(token, sizeof token);
         explicit_bzero(text, sizeof text);
         if (status == EXIT_SUCCESS && !arguments->json)
@@ -166,10 +129,10 @@ static int print_digest(const struct token_digest *digest, bool json)
 
         token_digest_write(digest, hex);
         (void)snprintf(text, sizeof text, json ? "{\"token_sha256\":\"%s\"}\n" : "%s\n", hex);
-        return write_out(text);
+        return write_out(text, strlen(text));
 }
 
-int token_command_hash(const struct arguments *arguments)
+int command_token_hash(const struct arguments *arguments)
 {
         char line[TOKEN_BYTES_MAX + 3] = ""; /* one byte and a newline too many are seen */
         struct token_digest digest;
@@ -180,7 +143,7 @@ int token_command_hash(const struct arguments *arguments)
 
         explicit_bzero(line, sizeof line);
         if (r < 0)
-                return complain(problem ? problem : strerror(-r));
+                return complain("%s", problem ? problem : strerror(-r));
         if (chars < TOKEN_CHARS_MIN)
                 (void)fprintf(stderr,
                               "solvegatectl: warning: %zu characters can be guessed; take at least "

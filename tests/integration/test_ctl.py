@@ -73,10 +73,12 @@ def test_two_tokens_differ():
     assert len({ctl("token", "new", "ci")[1].split()[0] for _ in range(20)}) == 20
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a/b", ".hidden", 'a"b', "a;b", "ü", "x" * 65])
+@pytest.mark.parametrize("name", ["", "a b", "a/b", ".hidden", 'a"b', "a;b", "ü", "x" * 65,
+                                  "local", "sgt_abc"])
 def test_a_name_that_no_client_can_have_gets_no_token(name):
     status, out, complaint = ctl("token", "new", name)
     assert status == 2 and not out and "name" in complaint
+    assert "sgt_abc" not in complaint
 
 
 @pytest.mark.parametrize("end", ["", "\n"])
@@ -151,7 +153,9 @@ def read_rest(terminal):
 def test_help_names_each_command_and_version_the_program():
     status, out, _ = ctl("--help")
     assert status == 0
-    assert all(name in out for name in ("token new NAME", "token hash", "audit verify [FILE...]"))
+    assert all(name in out for name in (
+        "status", "jobs", "job ID", "cancel ID", "clients", "usage", "upstreams", "balance", "drain",
+        "resume", "reload", "top", "token new NAME", "token hash", "audit verify [FILE...]"))
     assert ctl("-V")[1].startswith("solvegatectl ")
 
 
@@ -170,8 +174,13 @@ def test_a_print_that_fails_is_told(trail, arguments):
 
 
 @pytest.mark.parametrize("arguments", [
-    (), ("token",), ("token", "old"), ("status",), ("audit", "token"), ("token", "new"),
-    ("token", "new", "a", "b"), ("token", "hash", "x"), ("--socket", "/x", "token", "hash"),
+    (), ("token",), ("token", "old"), ("statu",), ("audit", "token"), ("token", "new"),
+    ("token", "new", "a", "b"), ("token", "hash", "x"), ("status", "x"), ("job",), ("cancel",),
+    ("job", "a", "b"), ("top", "x"), ("--socket",), ("--socket", "", "status"), ("--what",),
+    ("--socket", "/" + "x" * 107, "status"), ("--limit", "5", "clients"), ("token", "hash", "-x"),
+    ("--client", "ci", "status"), ("--state", "queued", "top"), ("jobs", "--limit", "0"),
+    ("jobs", "--limit", "1001"), ("jobs", "--limit", "x"), ("jobs", "--limit", "5x"),
+    ("jobs", "--limit", "-1"), ("jobs", "--limit", " 5"), ("jobs", "--limit", "9" * 30),
 ])
 def test_wrong_usage_is_told_with_exit_status_2(arguments):
     status, out, complaint = ctl(*arguments)
@@ -189,8 +198,8 @@ def test_a_command_that_is_not_whole_is_told_as_it_is_written(arguments, usage):
 
 
 def test_an_unknown_command_is_told_with_those_there_are():
-    complaint = ctl("jobs", "list")[2]
-    assert all(word in complaint for word in ("jobs list", "token new", "token hash",
+    complaint = ctl("work", "list")[2]
+    assert all(word in complaint for word in ("work list", "status", "token new", "token hash",
                                               "audit verify"))
 
 

@@ -19,7 +19,7 @@ BESIDE = {"sim": {"base"}, "ctl": {"base", "access"}}
 # A library's header, and how the names of the files begin that may include it.
 ROOMS = {
     "microhttpd.h": ("http/", "sim/"),
-    "curl/": ("upstream/",),
+    "curl/": ("upstream/", "ctl/"),
     "gnutls/": ("http/tls.c",),
     "libconfig.h": ("config/",),
     "sqlite3.h": ("job/store",),

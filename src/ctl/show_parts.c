@@ -1,0 +1,78 @@
+/*
+ * show_parts: what the pages of show.h are made of.
+ */
+#include "ctl/show.h"
+
+#include "base/strbuf.h"
+#include "ctl/field.h"
+#include "ctl/format.h"
+#include "ctl/plain.h"
+#include "ctl/table.h"
+
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LABEL_COLUMNS 13
+
+void show_line(struct strbuf *out, const char *label, const char *format, ...)
+{
+        char *text = NULL;
+        va_list arguments;
+
+        va_start(arguments, format);
+        if (vasprintf(&text, format, arguments) < 0)
+                text = NULL;
+        va_end(arguments);
+        if (text) {
+                (void)strbuf_printf(out, "%-*s", LABEL_COLUMNS, label);
+                (void)plain_append(out, text);
+                (void)strbuf_puts(out, "\n");
+        }
+        out->failed = out->failed || !text;
+        free(text);
+}
+
+void show_number_cell(struct table *table, const struct json_object *object, const char *name)
+{
+        double number;
+
+        if (field_number(object, name, &number))
+                table_add(table, "%s", format_number(number).text);
+        else
+                table_add(table, "-");
+}
+
+void show_duration_cell(struct table *table, const struct json_object *object, const char *name)
+{
+        double seconds;
+
+        if (field_number(object, name, &seconds))
+                table_add(table, "%s", format_duration(seconds).text);
+        else
+                table_add(table, "-");
+}
+
+void show_text_cell(struct table *table, const struct json_object *object, const char *name)
+{
+        const char *text = field_text(object, name);
+
+        table_add(table, "%s", text && text[0] != '\0' ? text : "-");
+}
+
+int64_t show_sum(const struct json_object *object)
+{
+        int64_t sum = 0;
+
+        if (!object)
+                return 0;
+        json_object_object_foreach(object, name, value)
+        {
+                (void)name;
+                if (json_object_is_type(value, json_type_int) &&
+                    __builtin_add_overflow(sum, json_object_get_int64(value), &sum))
+                        return INT64_MAX;
+        }
+        return sum;
+}

@@ -1,0 +1,176 @@
+/*
+ * show_status: the page of `status`. What matters first: whether jobs are taken, what is wrong,
+ * what there is to do; then what runs, and where.
+ */
+#include "base/strbuf.h"
+#include "ctl/field.h"
+#include "ctl/format.h"
+#include "ctl/plain.h"
+#include "ctl/show.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#define COUNTS_BYTES_MAX 8192
+
+static const char *state_words(const char *state)
+{
+        if (strcmp(state, "taking") == 0)
+                return "takes jobs";
+        if (strcmp(state, "drained") == 0)
+                return "is drained: it takes no jobs until solvegatectl resume";
+        if (strcmp(state, "stopping") == 0)
+                return "is stopping: it takes no more jobs";
+        return state;
+}
+
+void show_headline(const struct json_object *status, struct strbuf *out)
+{
+        const char *state = field_text_or(status, "state", "is in an unknown state");
+        const char *message = field_text_or(status, "message", "");
+        bool ready = field_is(status, "ready", true);
+
+        (void)strbuf_puts(out, "solvegate ");
+        (void)plain_append(out, field_text_or(status, "version", "?"));
+        (void)strbuf_puts(out, " ");
+        if (!ready && strcmp(state, "taking") == 0)
+                (void)strbuf_puts(out, "is not ready");
+        else
+                (void)plain_append(out, state_words(state));
+        if (!ready && message[0] != '\0') {
+                (void)strbuf_puts(out, ": ");
+                (void)plain_append(out, message);
+        }
+        (void)strbuf_puts(out, "\n");
+}
+
+static void attend_to_configuration(const struct json_object *status, struct strbuf *out)
+{
+        const struct json_object *configuration = field_object(status, "configuration");
+        const struct json_object *reload = field_object(configuration, "last_reload");
+        const char *restart = field_text_or(configuration, "restart_needed", "");
+
+        if (field_is(reload, "ok", false))
+                show_line(out, "!",
+                          "the reload of %s failed, the configuration before it is in force: %s",
+                          field_text_or(reload, "at", "?"), field_text_or(reload, "message", "?"));
+        if (restart[0] != '\0')
+                show_line(out, "!", "a restart is needed for %s", restart);
+}
+
+static void attend_to_upstreams(const struct json_object *status, struct strbuf *out)
+{
+        for (size_t i = 0; i < field_list_count(status, "upstreams"); i++) {
+                const struct json_object *upstream = field_list_item(status, "upstreams", i);
+                const char *name = field_text_or(upstream, "name", "?");
+                const char *state = field_text_or(upstream, "state", "");
+                if (strcmp(state, "failing") == 0)
+                        show_line(out, "!", "upstream %s fails: only probes are sent to it", name);
+                else if (strcmp(state, "refused") == 0)
+                        show_line(out, "!",
+                                  "upstream %s refuses its account: see to its credential "
+                                  "and its balance",
+                                  name);
+        }
+}
+
+void show_attention(const struct json_object *status, struct strbuf *out)
+{
+        const struct json_object *store = field_object(status, "store");
+        const struct json_object *audit = field_object(status, "audit");
+        double lost = field_amount(field_object(status, "log"), "lost");
+
+        if (field_is(store, "well", false))
+                show_line(out, "!", "the store cannot be written: %s; jobs are refused",
+                          field_text_or(store, "directory", "?"));
+        if (field_is(audit, "well", false))
+                show_line(out, "!", "the audit cannot be written: %s",
+                          field_text_or(audit, "file", "?"));
+        attend_to_upstreams(status, out);
+        attend_to_configuration(status, out);
+        if (lost > 0)
+                show_line(out, "!", "%s lines of the log were lost: who reads it is too slow",
+                          format_number(lost).text);
+}
+
+/* "3 solved, 1 deadline", without what is 0. */
+static void append_counts(const struct json_object *object, struct strbuf *out)
+{
+        if (!object)
+                return;
+        json_object_object_foreach(object, name, value)
+        {
+                double number = json_object_get_double(value);
+                if (!json_object_is_type(value, json_type_int) || number == 0)
+                        continue;
+                (void)strbuf_printf(out, "%s%s %s", out->len > 0 ? ", " : "",
+                                    format_number(number).text, name);
+        }
+}
+
+static void show_counts(const char *label, const struct json_object *object, struct strbuf *out)
+{
+        struct strbuf text;
+
+        strbuf_init(&text, COUNTS_BYTES_MAX);
+        append_counts(object, &text);
+        show_line(out, label, "%s", text.len > 0 ? text.data : "none");
+        strbuf_done(&text);
+}
+
+void show_work(const struct json_object *status, struct strbuf *out)
+{
+        const struct json_object *queue = field_object(status, "queue");
+        const struct json_object *connections = field_object(status, "connections");
+
+        show_line(out, "queue", "%s jobs; %s of %s to buy; bodies %s of %s",
+                  format_number(field_amount(queue, "jobs")).text,
+                  format_number(field_amount(queue, "purchases")).text,
+                  format_number(field_amount(queue, "max")).text,
+                  format_bytes(field_amount(queue, "bytes")).text,
+                  format_bytes(field_amount(queue, "max_bytes")).text);
+        show_line(out, "in flight", "%s", format_number(field_amount(status, "in_flight")).text);
+        show_line(out, "connections", "%s of %s",
+                  format_number(field_amount(connections, "open")).text,
+                  format_number(field_amount(connections, "max")).text);
+        show_counts("ended", field_object(status, "jobs"), out);
+        show_counts("solved by", field_object(status, "results"), out);
+}
+
+static void show_process(const struct json_object *status, struct strbuf *out)
+{
+        const struct json_object *configuration = field_object(status, "configuration");
+        const struct json_object *reload = field_object(configuration, "last_reload");
+        const struct json_object *store = field_object(status, "store");
+
+        show_line(out, "running", "%s, since %s, process %s",
+                  format_duration(field_amount(status, "uptime")).text,
+                  field_text_or(status, "started", "?"),
+                  format_number(field_amount(status, "pid")).text);
+        for (size_t i = 0; i < field_list_count(status, "listeners"); i++) {
+                struct json_object *url = field_list_item(status, "listeners", i);
+                if (json_object_is_type(url, json_type_string))
+                        show_line(out, i == 0 ? "listening" : "", "%s",
+                                  json_object_get_string(url));
+        }
+        show_line(out, "configured", "%s, of %s", field_text_or(configuration, "file", "?"),
+                  field_text_or(configuration, "loaded", "?"));
+        if (field_is(reload, "ok", true))
+                show_line(out, "reloaded", "%s: %s", field_text_or(reload, "at", "?"),
+                          field_text_or(reload, "message", "?"));
+        show_line(out, "store", "%s, durability %s", field_text_or(store, "directory", "none"),
+                  field_text_or(store, "durability", "?"));
+        show_line(out, "audit", "%s", field_text_or(field_object(status, "audit"), "file", "none"));
+}
+
+void show_status(const struct json_object *answer, size_t width, struct strbuf *out)
+{
+        show_headline(answer, out);
+        show_attention(answer, out);
+        (void)strbuf_puts(out, "\n");
+        show_work(answer, out);
+        (void)strbuf_puts(out, "\n");
+        show_process(answer, out);
+        (void)strbuf_puts(out, "\n");
+        show_upstreams(answer, width, out);
+}
