@@ -8,8 +8,8 @@ build_packages=(
 )
 demo_packages=(curl python3)
 test_packages=(
-        chromium curl libcmocka-dev nghttp2-proxy openssl procps prometheus
-        python3 python3-pytest python3-pytest-xdist systemd valgrind
+        bash-completion chromium curl libcmocka-dev man-db mandoc nghttp2-proxy openssl procps
+        prometheus python3 python3-pytest python3-pytest-xdist sqlite3 systemd valgrind
 )
 
 # install_packages NAME...: installs those that are missing, through sudo when not root.
