@@ -24,7 +24,7 @@ static void print_hint(const char *name)
                       "The first line is the token: give it to %s; it is not shown again.\n"
                       "The second one goes into the list `clients` of the configuration, "
                       "clients = ( ... );\nwith commas between its elements; "
-                      "then reload (SIGHUP); where listen changes too, restart.\n",
+                      "then run solvegatectl reload; where listen changes too, restart.\n",
                       name);
 }
 

@@ -59,7 +59,7 @@ def test_a_new_token_comes_with_the_line_to_paste():
     assert TOKEN.fullmatch(token)
     assert CONFIGURATION.fullmatch(line).groups() == ("ci", sha256(token))
     assert "clients" in hint and token not in hint
-    assert "then reload (SIGHUP); where listen changes too, restart" in hint
+    assert "then run solvegatectl reload; where listen changes too, restart" in hint
 
 
 def test_a_new_token_is_json_on_request():
