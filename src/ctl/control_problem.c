@@ -33,6 +33,12 @@ void control_problem_absent(char *text, const char *path, int error)
                     "(admin.socket_group), or call solvegatectl as its owner or with sudo",
                     path);
                 return;
+        case 0: /* libcurl does not know EAGAIN of connect(2), for which unix(7) has a reason */
+        case EAGAIN:
+                SAY("%s: too many wait there for the daemon to accept them; it may hang: see its "
+                    "log (journalctl -u solvegate)",
+                    path);
+                return;
         default:
                 SAY("%s: %s; name the daemon's admin.socket with --socket", path, strerror(error));
                 return;

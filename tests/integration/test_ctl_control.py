@@ -318,6 +318,15 @@ def test_a_socket_that_nobody_listens_on_is_told(path):
     assert (status, out) == (NO_DAEMON, "") and "start it" in complaint
 
 
+def test_a_daemon_that_accepts_nobody_is_told(path):
+    with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as waiting:
+        full.bind(str(path))
+        full.listen(0)
+        waiting.connect(str(path))
+        status, out, complaint = ctl(path, "status")
+    assert (status, out) == (NO_DAEMON, "") and "too many wait there" in complaint
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_socket_that_may_not_be_used_is_told(daemon):
     daemon.path.parent.chmod(0o755)
