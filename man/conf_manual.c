@@ -5,7 +5,7 @@
  */
 #include "config/config.h"
 
-#include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +35,12 @@ static void print_escaped(const char *text)
 static void print_line(const char *text)
 {
         (void)fputs("\\&", stdout); /* a dot at the beginning is no request */
-        for (const char *at = text; *at; at++)
-                (void)fputs(*at == '\\' ? "\\e" : (char[]){*at, '\0'}, stdout);
+        for (const char *at = text; *at; at++) {
+                if (*at == '\\')
+                        (void)fputs("\\e", stdout);
+                else
+                        (void)putchar(*at);
+        }
         (void)putchar('\n');
 }
 
@@ -48,12 +52,12 @@ static void print_value(const char *value, const char *end)
         (void)printf("\"%s%s\n", *end ? " " : "", end);
 }
 
-/* "Either a, b or c." */
+/* "One of a, b or c." */
 static void print_choices(const char *const *choices, const char *quote)
 {
         char value[PATH_BYTES_MAX];
 
-        (void)puts("Either");
+        (void)puts("One of");
         for (size_t i = 0; choices[i]; i++) {
                 bool last = !choices[i + 1];
                 if (last)
