@@ -58,10 +58,11 @@ struct reload {
         int64_t day; /* since 1970, UTC, when everything was last judged by its end */
         int awaited; /* workers that have not confirmed */
         bool again;  /* another reload was asked for */
+        struct strbuf message, restart; /* what will be reported */
         /* of the last one that ended */
         bool reported;
         struct reload_report report;
-        struct strbuf message, restart; /* its texts */
+        struct strbuf told_message, told_restart; /* its texts */
 };
 
 static const struct config *running(const struct reload *reload)
@@ -79,6 +80,8 @@ int reload_new(const struct reload_setup *setup, struct reload **ret_reload)
         reload->day = clock_wall_ms() / DAY_MS;
         strbuf_init(&reload->message, RELOAD_WORDS_BYTES_MAX * 3);
         strbuf_init(&reload->restart, RESTART_BYTES_MAX);
+        strbuf_init(&reload->told_message, 0);
+        strbuf_init(&reload->told_restart, 0);
         *ret_reload = reload;
         return 0;
 }
@@ -116,6 +119,8 @@ void reload_free(struct reload *reload)
         config_free(reload->owned);
         strbuf_done(&reload->message);
         strbuf_done(&reload->restart);
+        strbuf_done(&reload->told_message);
+        strbuf_done(&reload->told_restart);
         free(reload);
 }
 
@@ -126,14 +131,27 @@ static const char *text_of(const struct strbuf *text)
         return text->data ? text->data : "";
 }
 
-/* message is in reload->message by now. */
+/* Puts a text in the place of an older one, and makes it empty. */
+static void hand_over(struct strbuf *text, struct strbuf *older)
+{
+        size_t max_bytes = text->max_bytes;
+
+        strbuf_done(older);
+        *older = *text;
+        strbuf_init(text, max_bytes);
+}
+
+/* The message is there by now. What takes a restart is that of the last good file. */
 static void report(struct reload *reload, bool ok)
 {
+        hand_over(&reload->message, &reload->told_message);
+        if (ok)
+                hand_over(&reload->restart, &reload->told_restart);
         reload->report = (struct reload_report){
                 .at_wall_ms = clock_wall_ms(),
                 .ok = ok,
-                .message = text_of(&reload->message),
-                .restart = text_of(&reload->restart),
+                .message = text_of(&reload->told_message),
+                .restart = text_of(&reload->told_restart),
         };
         reload->reported = true;
         if (reload->setup.ended)
@@ -265,8 +283,6 @@ static void describe(struct reload *reload)
                              gateway_change_policy(reading->change), &phrases[0]);
         reload_words_upstreams(reload->setup.gateway, reading->change, &phrases[1]);
         reload_words_keys(now, reading->merged, &phrases[2]);
-        strbuf_done(&reload->message);
-        strbuf_done(&reload->restart);
         config_compare(now, reading->loaded, warn_of_restart, &reload->restart);
         for (size_t i = 0; i < 3; i++) {
                 say(reload, &phrases[i]);
@@ -321,7 +337,6 @@ static void refuse(struct reload *reload, int error, const struct strbuf *proble
         log_error("not reloaded, the running configuration stays: %s", why);
         forget(reload);
         gateway_reopen_audit(reload->setup.gateway); /* it may have been rotated even so */
-        strbuf_done(&reload->message);
         (void)strbuf_puts(&reload->message, why);
         report(reload, false);
 }

@@ -60,28 +60,26 @@ static int add_account(struct gateway *gateway, const char *name, struct account
         return 0;
 }
 
-static int need_account(struct gateway *gateway, const struct config_upstream *config,
-                        struct strbuf *problem, struct account **ret_account)
+/* Names are counted before any account is made: a reload that is refused leaves none behind. */
+static int check_names(const struct gateway *gateway, const struct config *config,
+                       struct strbuf *problem)
 {
-        struct account *account = accounts_find(&gateway->accounts, config->name);
+        size_t count = accounts_count(&gateway->accounts);
 
-        if (!account && accounts_count(&gateway->accounts) == ACCOUNTS_EVER_MAX) {
-                problem_write(problem, gateway_config(gateway)->file, 0,
-                              "upstream \"%s\" is one name more than the %d that upstreams may "
-                              "have had since the start; use one of them, or restart",
-                              config->name, ACCOUNTS_EVER_MAX);
-                return -ENOSPC;
-        }
-        if (!account)
-                return add_account(gateway, config->name, ret_account);
-        *ret_account = account;
-        return 0;
+        for (size_t i = 0; i < config->upstreams_count; i++)
+                count += !accounts_find(&gateway->accounts, config->upstreams[i].name);
+        if (count <= ACCOUNTS_EVER_MAX)
+                return 0;
+        problem_write(problem, config->file, 0,
+                      "upstreams would have had %zu names since the start, of at most %d; use "
+                      "names that there were before, or restart",
+                      count, ACCOUNTS_EVER_MAX);
+        return -ENOSPC;
 }
 
 /* Takes over the credential. Terms that are as they were stay. */
 static int prepare_upstream(struct gateway *gateway, const struct config_upstream *config,
-                            struct credential *credential, struct strbuf *problem,
-                            struct gateway_change *change)
+                            struct credential *credential, struct gateway_change *change)
 {
         struct scheduler_upstream *upstream = &change->upstreams[change->count];
         struct account_terms *terms;
@@ -89,7 +87,9 @@ static int prepare_upstream(struct gateway *gateway, const struct config_upstrea
 
         if (r < 0)
                 return r;
-        r = need_account(gateway, config, problem, &upstream->account);
+        upstream->account = accounts_find(&gateway->accounts, config->name);
+        if (!upstream->account)
+                r = add_account(gateway, config->name, &upstream->account);
         if (r < 0) {
                 account_terms_unref(terms);
                 return r;
@@ -111,16 +111,16 @@ static int prepare_upstreams(struct gateway *gateway, const struct config *confi
                              struct credential **credentials, struct strbuf *problem,
                              struct gateway_change *change)
 {
-        int r = 0;
+        int r = check_names(gateway, config, problem);
 
         change->upstreams = calloc(config->upstreams_count, sizeof *change->upstreams);
         change->differ = calloc(config->upstreams_count, sizeof *change->differ);
-        if (!change->upstreams || !change->differ)
+        if (r == 0 && (!change->upstreams || !change->differ))
                 r = -ENOMEM;
         for (size_t i = 0; i < config->upstreams_count; i++) {
                 if (r == 0)
                         r = prepare_upstream(gateway, &config->upstreams[i], credentials[i],
-                                             problem, change);
+                                             change);
                 else
                         credential_free(credentials[i]);
                 credentials[i] = NULL;

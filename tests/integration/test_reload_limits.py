@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import json
+import resource
 
 import pytest
 
@@ -121,6 +122,17 @@ def test_connections_are_as_many_as_the_last_file_says(gateway, vendor):
         house.reload(limits={**DRAIN, "connections": 400})
         keep(345)  # more than libmicrohttpd was told of at the start, and than are told of too many
         assert house.get("/usage").status == 200
+
+
+def test_more_connections_than_there_may_be_files_are_warned_of(simulator, gateway):
+    def have_few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2000, 2000))
+
+    house = gateway(simulator(), limits={**DRAIN, "connections": 100},
+                    popen={"preexec_fn": have_few})
+    assert "LimitNOFILE" not in house.log()
+    told = house.reload(limits={**DRAIN, "connections": 3000})
+    assert "2000 open files are allowed" in told and "LimitNOFILE" in told, told
 
 
 # ---- time ----

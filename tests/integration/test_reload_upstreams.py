@@ -96,6 +96,19 @@ def test_a_job_whose_key_is_revoked_while_it_is_sent_goes_again_with_the_new_one
     assert vendor.keys("solve") == [STORED_APIKEY, NEW_KEY]
 
 
+def test_jobs_under_way_outlive_a_key_that_is_revoked_too_early(gateway, vendor):
+    house = gateway(upstream=vendor.entry)
+    job_id = house.submit(job())
+    vendor.wait_for("status", 1)
+    vendor.refuse(STORED_APIKEY)
+    vendor.finish()
+    vendor.wait_for("status", len(vendor.keys("status")) + 2)
+    assert house.status(job_id).object()["status"] == "new"
+    house.write_credential(NEW_KEY)
+    house.reload()
+    assert house.finish(job_id).object()["status"] == "solved"
+
+
 def test_a_failing_upstream_that_was_not_changed_goes_on_pausing(gateway, vendor):
     vendor.refuse(STORED_APIKEY)
     house = gateway(upstream=vendor.entry, retry=SLOW)
@@ -260,6 +273,6 @@ def test_more_names_than_there_may_be_in_one_life_are_refused(gateway, vendor):
     house.configure(upstreams=[entry(f"last-{n}", vendor) for n in range(4)])
     told = house.hang_up(ERROR)
     assert "not reloaded" in told and "256" in told and "restart" in told, told
-    house.reload(upstreams=[entry("u-0-0", vendor), entry("last-0", vendor)])
+    house.reload(upstreams=[entry("u-0-0", vendor), *(entry(f"last-{n}", vendor) for n in range(3))])
     house.submit(job())
     vendor.wait_for("solve", 1)
