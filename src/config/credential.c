@@ -87,17 +87,27 @@ static int check_name(const char *name, const char *config_file, const struct or
         return -EINVAL;
 }
 
+static bool is_there(const char *path)
+{
+        return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
 /*
- * A credential of systemd: the file NAME, or credentials_NAME, as it is called where
- * LoadCredential= names a whole directory under the ID "credentials" (systemd.exec(5)).
+ * A credential of systemd: the file NAME, or else credentials_NAME, as it is called where
+ * LoadCredential= names a whole directory under the ID "credentials" (systemd.exec(5)). Where
+ * neither is there, NAME is what a message speaks of.
  */
 static int locate_granted(const char *directory, const char *name, struct origin *origin)
 {
-        const size_t size = sizeof origin->path;
-        int len = snprintf(origin->path, size, "%s/%s", directory, name);
+        static const char *const prefixes[] = {"", "credentials_", ""};
+        int len = 0;
 
-        if (len >= 0 && (size_t)len < size && access(origin->path, F_OK) < 0 && errno == ENOENT)
-                len = snprintf(origin->path, size, "%s/credentials_%s", directory, name);
+        for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+                len = snprintf(origin->path, sizeof origin->path, "%s/%s%s", directory, prefixes[i],
+                               name);
+                if (len < 0 || (size_t)len >= sizeof origin->path || is_there(origin->path))
+                        break;
+        }
         return len;
 }
 

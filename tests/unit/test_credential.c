@@ -144,7 +144,7 @@ static void a_directory_that_systemd_passes_gives_its_files_a_prefix(void **stat
 
         assert_int_equal(setenv("CREDENTIALS_DIRECTORY", fixture->directory, 1), 0);
         assert_int_equal(load_named(fixture, "key"), -ENOENT);
-        assert_non_null(strstr(fixture->problem.data, "/credentials_key: systemd has passed no"));
+        assert_non_null(strstr(fixture->problem.data, "/key: systemd has passed no"));
         (void)snprintf(path, sizeof path, "%s/credentials_key", fixture->directory);
         write_bytes(path, GOOD, strlen(GOOD), 0440);
         assert_loaded(fixture, load_named(fixture, "key"));
