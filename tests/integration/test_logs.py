@@ -2,12 +2,14 @@
 what a peer could flood; counters that equal what was sent; and nobody waits for the reader."""
 
 import asyncio
+import os
 import re
+import signal
 
 import pytest
 
 from lib import expect
-from lib.build import wait_until
+from lib.build import BUILD, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK
 from lib.http import Connection, request, request_bytes
@@ -316,6 +318,42 @@ def test_the_counters_equal_what_was_sent(start):
 
 # ---- whoever reads ----
 
+_THROUGH_A_PIPE = """#!/bin/sh
+mkfifo {fifo}
+cat {fifo} >&2 &
+echo $! > {pid}
+exec {program} "$@" 2> {fifo}
+"""
+
+
+def lost(log):
+    """How many lines the log says were lost."""
+    messages = (re.fullmatch(r"(\d+) lines were lost: .*", entry["message"])
+                for entry in log.entries())
+    return sum(int(match[1]) for match in messages if match)
+
+
+async def test_a_reader_of_the_pipe_that_stops_holds_nobody_up(start, tmp_path):
+    wrapper, pid = tmp_path / "wrapper", tmp_path / "pid"
+    wrapper.write_text(_THROUGH_A_PIPE.format(fifo=tmp_path / "fifo", pid=pid,
+                                              program=BUILD / "solvegate"))
+    wrapper.chmod(0o755)
+    log = start(popen={"executable": str(wrapper)})
+    reader = int(pid.read_text())
+    os.kill(reader, signal.SIGSTOP)
+    try:
+        assert await get_often(log.house, "/usage", 2000) == [200] * 2000
+    finally:
+        os.kill(reader, signal.SIGCONT)
+
+    def told_after_another():
+        log.house.get("/usage")
+        return lost(log) > 0
+
+    await asyncio.to_thread(wait_until, told_after_another)
+    served = log.house.metrics()['solvegate_http_requests_total{endpoint="usage",code="200"}']
+    await asyncio.to_thread(wait_until, lambda: lost(log) + len(log.requests()) == served)
+
 
 async def test_a_journal_that_does_not_read_holds_nobody_up(start):
     with a_journal() as journal:
@@ -326,14 +364,8 @@ async def test_a_journal_that_does_not_read_holds_nobody_up(start):
         await asyncio.to_thread(journal.read)
         await asyncio.to_thread(wait_until, lambda: log.requests())
         await get_often(log.house, "/usage", 1)
-
-        def lost():
-            messages = (re.fullmatch(r"(\d+) lines were lost: .*", entry["message"])
-                        for entry in log.entries())
-            return sum(int(match[1]) for match in messages if match)
-
-        await asyncio.to_thread(
-            wait_until, lambda: lost() > 0 and lost() + len(log.entries()) > 2150)
+        await asyncio.to_thread(wait_until, lambda: lost(log) + len(log.requests()) == 2151)
+        assert lost(log) > 0
         log.house.stop_well()
 
 
