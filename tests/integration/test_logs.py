@@ -223,8 +223,8 @@ def test_every_answer_has_an_id_of_its_own(start):
     house, tool = log.house, log.house.caller(CI)
     page = {"Origin": "https://tool.example", "Access-Control-Request-Method": "POST"}
     answers = [tool.solve(job(), HELD), tool.solve(job(images=30)), tool.get("/nowhere"),
-               house.get("/usage"), tool.get("/solve"), house.request("OPTIONS", "/solve", None, page),
-               tool.request("HEAD", "/usage")]
+               house.get("/usage"), tool.get("/solve"), tool.request("HEAD", "/usage"),
+               house.request("OPTIONS", "/solve", None, page)]
     answers += [tool.get("/usage", {"X-Request-Id": "0123456789abcdef"}) for _ in range(50)]
     ids = [answer.header("X-Request-Id") for answer in answers]
     assert all(ID.fullmatch(value) for value in ids), ids

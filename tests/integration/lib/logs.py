@@ -1,4 +1,4 @@
-"""The log as its readers see it: lines of text, JSON, and datagrams to a journal of the test's own."""
+"""The log as its readers see it: text, JSON, and datagrams to a journal of the test's own."""
 
 import contextlib
 import json
