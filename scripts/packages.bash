@@ -11,6 +11,7 @@ test_packages=(
         bash-completion chromium curl libcmocka-dev man-db mandoc nghttp2-proxy openssl procps
         prometheus python3 python3-pytest python3-pytest-xdist sqlite3 systemd valgrind
 )
+package_packages=(build-essential debhelper dpkg-dev git lintian)
 
 # install_packages NAME...: installs those that are missing, through sudo when not root.
 install_packages() {
