@@ -12,6 +12,7 @@ test_packages=(
         prometheus python3 python3-pytest python3-pytest-xdist sqlite3 systemd valgrind
 )
 package_packages=(build-essential debhelper dpkg-dev git lintian)
+boot_packages=(debootstrap dpkg-dev systemd-container)
 
 # install_packages NAME...: installs those that are missing, through sudo when not root.
 install_packages() {

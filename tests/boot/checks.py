@@ -1,0 +1,293 @@
+"""The checks of the package under systemd, in their order: each finds what the one before left.
+
+Prints a line for each, and at the end how many passed and failed. scripts/test-boot runs it in a
+tree of its own; it changes the machine that it runs on."""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import signal
+import sys
+import traceback
+
+from machine import (Load, SITE, call, is_active, job, jobs_upstream, journal, journal_since,
+                     main_pid, run, shown, solve, solve_well, systemctl, wait_active, wait_until)
+
+HERE = pathlib.Path(__file__).parent
+PACKAGE, NEXT_PACKAGE = HERE / "solvegate.deb", HERE / "solvegate-next.deb"
+CONFIG = pathlib.Path("/etc/solvegate/solvegate.conf")
+CREDENTIAL = pathlib.Path("/etc/solvegate/credentials/nocaptchaai")
+KEY = "boot-canary-key"
+UNITS = ("solvegate.socket", "solvegate.service")
+
+CHECKS = []
+NEEDED = set()  # without these, no later check can pass
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+def needed(function):
+    NEEDED.add(function)
+    return check(function)
+
+
+def change_config(*changes):
+    """Replaces texts in the configuration, each of which stands there once."""
+    text = CONFIG.read_text()
+    for old, new in changes:
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {CONFIG}"
+        text = text.replace(old, new)
+    CONFIG.write_text(text)
+
+
+class BadConfig:
+    """While the block runs, the configuration has a mistake, which is named by WHAT."""
+
+    WHAT = "poll.interval = -1"
+
+    def __enter__(self):
+        self.good = CONFIG.read_text()
+        change_config(("interval = 1.0;", "interval = -1.0;"))
+
+    def __exit__(self, *_):
+        CONFIG.write_text(self.good)
+
+
+def said(messages, what):
+    assert any(what in message for message in messages), f"{what!r} is not in: {messages}"
+
+
+@needed
+def the_package_is_installed_and_says_what_is_missing():
+    text = run("dpkg", "-i", str(PACKAGE)).text
+    assert f"{CREDENTIAL}: the credential file does not exist" in text, text
+    assert "systemctl enable --now solvegate.socket solvegate.service" in text, text
+
+
+@check
+def an_unconfigured_service_is_neither_started_nor_enabled():
+    for unit in UNITS:
+        assert not is_active(unit), unit
+        assert shown("UnitFileState", unit) == "disabled", unit
+
+
+@check
+def an_unconfigured_service_that_is_started_says_what_is_missing():
+    systemctl("start", "solvegate.service", ok=None)
+    assert not is_active("solvegate.service")
+    told = systemctl("status", "solvegate.service", ok=None).text
+    assert str(CREDENTIAL.parent) in told, told
+    systemctl("stop", "solvegate.service")
+    systemctl("reset-failed", "solvegate.service", ok=None)
+
+
+@check
+def the_credentials_are_for_root_alone():
+    assert CREDENTIAL.parent.stat().st_mode & 0o7777 == 0o700
+    assert CREDENTIAL.parent.stat().st_uid == 0
+
+
+@needed
+def with_a_credential_and_a_site_the_configuration_is_right():
+    CREDENTIAL.touch(mode=0o600)
+    CREDENTIAL.write_text(f'uid = "boot-uid"; apikey = "{KEY}";\n')
+    change_config(('"https://pro.nocaptchaai.com"', '"http://127.0.0.1:18118"'),
+                  ("\n  allow = [ ];", f'\n  allow = [ "{SITE}" ];'),
+                  ('format = "text";', 'format = "journal";'))
+    run("solvegate", "--check-config")
+
+
+@needed
+def it_starts_as_the_message_said():
+    systemctl("enable", "--now", *UNITS)
+    for unit in UNITS:
+        assert is_active(unit), unit
+
+
+@needed
+def a_job_is_solved():
+    assert "solution" in solve_well()
+
+
+@check
+def the_process_is_not_roots():
+    status = pathlib.Path(f"/proc/{main_pid()}/status").read_text()
+    assert not re.search(r"^Uid:.*\b0\b", status, re.MULTILINE), status
+    assert re.search(r"^CapEff:\s*0+$", status, re.MULTILINE), status
+
+
+@check
+def status_says_what_it_does_now():
+    wait_until(lambda: "taking jobs" in shown("StatusText"), "the status text says: taking jobs")
+    told = systemctl("status", "solvegate.service").text
+    assert re.search(r'Status: "taking jobs', told), told
+
+
+@check
+def a_reload_lists_a_further_site():
+    pid = main_pid()
+    status, answer = solve("second.example.com")
+    assert (status, answer["code"]) == (403, "site_not_allowed"), answer
+    change_config((f'[ "{SITE}" ];\n  //', f'[ "{SITE}", "second.example.com" ];\n  //'))
+    systemctl("reload", "solvegate.service")
+    solve_well("second.example.com")
+    assert main_pid() == pid
+
+
+@check
+def a_reload_of_a_bad_file_fails_says_why_and_changes_nothing():
+    pid = main_pid()
+    with BadConfig(), journal_since() as messages:
+        systemctl("reload", "solvegate.service", ok=False)
+        said(messages(), BadConfig.WHAT)
+    solve_well()
+    assert main_pid() == pid and is_active("solvegate.service")
+    systemctl("reload", "solvegate.service")
+
+
+@check
+def the_journal_has_the_fields_of_a_request():
+    solved = solve_well()
+
+    def record():
+        return [r for r in journal() if r.get("SOLVEGATE_JOB") == solved["id"]
+                and r.get("SOLVEGATE_ENDPOINT")]
+
+    found = wait_until(record, "a record with the fields of the request")[0]
+    assert found["PRIORITY"] == "6" and found["SYSLOG_IDENTIFIER"] == "solvegate", found
+    assert (found["SOLVEGATE_CLIENT"], found["SOLVEGATE_CODE"]) == ("local", "200"), found
+
+
+@check
+def root_may_look_at_it_and_nobody_else():
+    assert "taking" in run("solvegatectl", "status").text
+    other = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                "solvegatectl", "status", ok=None)
+    assert other.returncode == 3 and "/run/solvegate/admin.sock" in other.text, other
+
+
+@check
+def a_restart_under_load_fails_no_connection():
+    with Load() as load:
+        for _ in range(3):
+            pid = main_pid()
+            systemctl("restart", "solvegate.service")
+            assert main_pid() != pid
+            load.wait_for_more()
+
+
+@check
+def a_stop_lets_the_job_under_way_end_solved():
+    before = jobs_upstream()
+    with concurrent.futures.ThreadPoolExecutor(1) as tool:
+        answer = tool.submit(solve_well)
+        wait_until(lambda: jobs_upstream() > before, "the job is upstream")
+        systemctl("stop", *UNITS)
+        assert answer.result()["status"] == "solved"
+    assert shown("Result") == "success" and not is_active("solvegate.service")
+
+
+@check
+def a_tool_that_connects_to_the_socket_starts_it():
+    systemctl("start", "solvegate.socket")
+    assert not is_active("solvegate.service")
+    solve_well()
+    assert is_active("solvegate.service")
+
+
+@check
+def the_watchdog_restarts_what_hangs_and_who_came_meanwhile_is_answered():
+    pid, restarts = main_pid(), int(shown("NRestarts"))
+    os.kill(pid, signal.SIGSTOP)
+    with concurrent.futures.ThreadPoolExecutor(1) as tool:
+        answer = tool.submit(solve_well)
+        wait_until(lambda: main_pid() not in (0, pid) and is_active("solvegate.service"),
+                   "another process runs", patience=60.0)
+        answer.result()
+    assert int(shown("NRestarts")) > restarts
+
+
+@check
+def an_upgrade_under_load_fails_no_connection_and_the_socket_stays():
+    pid = main_pid()
+    socket_since = shown("ActiveEnterTimestampMonotonic", "solvegate.socket")
+    with Load() as load:
+        run("dpkg", "-i", str(NEXT_PACKAGE))
+        load.wait_for_more()
+    assert main_pid() != pid
+    assert shown("ActiveEnterTimestampMonotonic", "solvegate.socket") == socket_since
+    status, answer = call("GET", f"/api/status?id={load.id}")
+    assert (status, answer["status"]) == (200, "solved"), answer
+
+
+@check
+def an_upgrade_with_a_bad_configuration_leaves_the_running_one():
+    pid = main_pid()
+    with BadConfig():
+        text = run("dpkg", "-i", str(NEXT_PACKAGE)).text
+    assert BadConfig.WHAT in text and "goes on running" in text, text
+    assert main_pid() == pid
+    solve_well()
+
+
+@check
+def no_key_is_in_the_journal():
+    assert KEY not in run("journalctl", "--no-pager", "-a", "-o", "export").text
+
+
+@check
+def a_removal_stops_it_and_keeps_its_data():
+    run("dpkg", "-r", "solvegate")
+    for unit in UNITS:
+        assert not is_active(unit), unit
+    assert CONFIG.exists() and CREDENTIAL.exists()
+    assert pathlib.Path("/var/lib/solvegate/jobs.db").exists()
+
+
+@check
+def what_is_installed_again_runs_again():
+    run("dpkg", "-i", str(NEXT_PACKAGE))
+    wait_active()
+    solve_well()
+
+
+@check
+def a_purge_leaves_nothing_behind():
+    run("dpkg", "-P", "solvegate")
+    left = run("find", "/", "(", "-path", "/proc", "-o", "-path", "/sys", "-o", "-path",
+               str(HERE), ")", "-prune", "-o", "-iname", "*solvegate*", "-print").text
+    assert left == "", left
+    assert "0 unit files" in systemctl("list-unit-files", "solvegate*", ok=None).text
+    assert KEY.encode() not in b"".join(
+        path.read_bytes() for path in pathlib.Path("/etc").rglob("*") if path.is_file())
+
+
+def failure_of(function):
+    """Runs a check. Returns what is wrong, on one line, or None."""
+    try:
+        function()
+        return None
+    except Exception as problem:  # a check that breaks off is a check that failed
+        traceback.print_exc()
+        return " ".join((str(problem) or repr(problem)).split())[:1000]
+
+
+def main():
+    failed, missing = 0, None
+    for function in CHECKS:
+        name = function.__name__.replace("_", " ")
+        why = f"not tried, since this failed: {missing}" if missing else failure_of(function)
+        failed += why is not None
+        print(f"FAILED  {name}: {why}" if why else f"ok      {name}", flush=True)
+        if why and function in NEEDED and not missing:
+            missing = name
+    print(f"{len(CHECKS) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
