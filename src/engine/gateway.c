@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "config/credential.h"
 #include "engine/balance.h"
 #include "engine/charges.h"
 #include "engine/entry.h"
@@ -113,7 +112,6 @@ static int open_store(struct gateway *gateway, struct strbuf *problem)
                 .flush = on_audit_flush,
                 .arg = gateway,
         };
-
         const struct config *config = gateway_config(gateway);
 
         if (config->durability == DURABILITY_NONE)

@@ -17,7 +17,7 @@ TOOLS = 50
 HELD = 20
 
 TOOL = Client("tool")
-KEYS = ("canary-apikey-of-the-even-reloads", "canary-apikey-of-the-odd-reloads")
+KEYS = ("canary-apikey-that-is-rotated-away", "canary-apikey-that-comes-instead")
 
 
 class Tool:
@@ -100,7 +100,7 @@ async def test_a_hundred_reloads_under_load_fail_no_request_and_drop_no_held_cli
         before = told(house)
         for number in range(RELOADS):
             asked = load.answers
-            house.write_credential(KEYS[number % 2], "rotated")
+            house.write_credential(KEYS[number // 2 % 2], "rotated")
             await asyncio.to_thread(house.reload, **files[(number + 1) % 2])
             # Each is in force for a while, during which it is asked.
             while load.answers < asked + 15 and not any(t.done() for t in tools):
