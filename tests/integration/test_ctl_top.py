@@ -93,8 +93,8 @@ class Terminal:
 
     def pages(self):
         """The lines of each page, without what ends a line on the screen."""
-        return [[line.removesuffix("\x1b[K") for line in
-                 page.split(b"\x1b[J")[0].decode().split("\r\n")]
+        return [[line.rstrip("\r").removesuffix("\x1b[K") for line in
+                 page.split(b"\x1b[J")[0].decode().split("\n")]
                 for page in self.text.split(HOME)[1:]]
 
 
