@@ -441,13 +441,6 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler)
         loop_post(scheduler->idle_loop, idle);
 }
 
-static enum scheduler_mode mode_locked(const struct scheduler *scheduler)
-{
-        if (scheduler->draining)
-                return SCHEDULER_STOPPING;
-        return scheduler->drained ? SCHEDULER_DRAINED : SCHEDULER_TAKING;
-}
-
 void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle)
 {
         struct job *job;
@@ -463,23 +456,6 @@ void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail
         }
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
-}
-
-enum scheduler_mode scheduler_mode(struct scheduler *scheduler)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        enum scheduler_mode mode = mode_locked(scheduler);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return mode;
-}
-
-enum scheduler_mode scheduler_set_drained(struct scheduler *scheduler, bool drained)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        scheduler->drained = drained;
-        enum scheduler_mode mode = mode_locked(scheduler);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return mode;
 }
 
 bool scheduler_writes(struct scheduler *scheduler)

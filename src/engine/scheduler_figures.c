@@ -1,5 +1,6 @@
 /*
- * scheduler_figures: what the scheduler knows of clients, queue and accounts; see scheduler.h.
+ * scheduler_figures: what the scheduler knows of clients, queue and accounts, and whether it takes
+ * jobs; see scheduler.h.
  */
 #include "engine/scheduler.h"
 
@@ -37,6 +38,32 @@ void scheduler_usage(struct scheduler *scheduler, struct client *client,
         };
         quota_read(&client->quota, quota_now(), ret_figures);
         (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+/* ---- the mode ---- */
+
+static enum scheduler_mode mode_locked(const struct scheduler *scheduler)
+{
+        if (scheduler->draining)
+                return SCHEDULER_STOPPING;
+        return scheduler->drained ? SCHEDULER_DRAINED : SCHEDULER_TAKING;
+}
+
+enum scheduler_mode scheduler_mode(struct scheduler *scheduler)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        enum scheduler_mode mode = mode_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return mode;
+}
+
+enum scheduler_mode scheduler_set_drained(struct scheduler *scheduler, bool drained)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        scheduler->drained = drained;
+        enum scheduler_mode mode = mode_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return mode;
 }
 
 /* ---- figures ---- */

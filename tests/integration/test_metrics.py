@@ -1,6 +1,7 @@
 """The admin address: metrics that are true, health, readiness, and nothing else."""
 
 import asyncio
+import errno
 import re
 import shutil
 import signal
@@ -15,7 +16,8 @@ from lib.build import patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK, upstream_of
 from lib.http import Connection, request
-from lib.job import job
+from lib.iofault import FaultyDisk
+from lib.job import SITE, job
 from lib.state import ledger
 
 HELD = {"Prefer": "wait=30"}
@@ -208,6 +210,27 @@ def test_the_process_tells_its_version_its_start_and_its_connections(start):
     assert samples[builds[0]] == 1
     assert before - 1 <= samples["solvegate_start_time_seconds"] <= time.time() + 1
     assert samples["solvegate_store_well"] == samples["solvegate_audit_well"] == 1
+
+
+@pytest.mark.parametrize("what, site", [("store", SITE), ("audit", "a.example")])
+def test_a_disk_that_cannot_be_written_is_seen_until_it_can(start, tmp_path, what, site):
+    """A job goes to the store, one that is refused to the audit."""
+    state = tmp_path / "state"
+    state.mkdir()
+    disk = FaultyDisk(tmp_path / "control", state)
+    house = start(durability="full", state_directory=state, environment=disk.environment)
+
+    def well():
+        sample = house.metrics()[f"solvegate_{what}_well"]
+        assert operator.ask(house, "/control/status")[what]["well"] in (True, False)
+        return sample == 1
+
+    assert well()
+    disk.fail(errno.EIO)
+    house.solve(job(site=site), {"Prefer": "respond-async"})
+    wait_until(lambda: not well())
+    disk.mend()
+    wait_until(well)
 
 
 async def test_connections_of_tools_are_seen(start):
