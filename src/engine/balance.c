@@ -230,12 +230,23 @@ int balance_read(struct balance *balance, struct strbuf *ret_text, int64_t *ret_
         return r;
 }
 
+/* NULL: there are not so many accounts that are not gone. */
+static struct balance *find_shown(struct balances *balances, size_t index)
+{
+        for (size_t i = 0; i < accounts_count(balances->accounts); i++) {
+                if (!balances->accounts->items[i]->gone && index-- == 0)
+                        return balances->items[i];
+        }
+        return NULL;
+}
+
 bool balances_figures(struct balances *balances, size_t index, struct balance_figures *ret_figures,
                       struct strbuf *ret_text)
 {
-        if (index >= accounts_count(balances->accounts))
+        struct balance *balance = find_shown(balances, index);
+
+        if (!balance)
                 return false;
-        struct balance *balance = balances->items[index];
         (void)pthread_mutex_lock(&balance->mutex);
         *ret_figures = (struct balance_figures){
                 .upstream = balance->account->name,

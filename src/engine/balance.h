@@ -77,8 +77,9 @@ struct balance_figures {
 };
 
 /*
- * The balance with this index, from 0 on, in the order of the accounts: appends to ret_text, unless
- * that is NULL, as balance_read() does. Returns false behind the last. Thread: any.
+ * The balance with this index, from 0 on, of the accounts that scheduler_account() tells, in their
+ * order: appends to ret_text, unless that is NULL, as balance_read() does. Returns false behind the
+ * last. Thread: main.
  */
 bool balances_figures(struct balances *balances, size_t index, struct balance_figures *ret_figures,
                       struct strbuf *ret_text);

@@ -31,6 +31,7 @@ NAMES = {
     "solvegate_build_info": "gauge",
     "solvegate_start_time_seconds": "gauge",
     "solvegate_connections": "gauge",
+    "solvegate_log_lines_lost_total": "counter",
     "solvegate_config_last_reload_successful": "gauge",
     "solvegate_config_last_reload_timestamp_seconds": "gauge",
     "solvegate_store_well": "gauge",
@@ -45,9 +46,9 @@ NAMES = {
     "solvegate_solve_seconds": "histogram",
     "solvegate_in_flight": "gauge",
     "solvegate_upstream_up": "gauge",
-    "solvegate_http_requests_total": "counter",
     "solvegate_upstream_requests_total": "counter",
     "solvegate_upstream_balance": "gauge",
+    "solvegate_http_requests_total": "counter",
 }
 RESULTS = {"final", "pending", "rejected", "try_later", "not_sent", "unclear", "broken_off"}
 OPERATORS = ["/metrics", "/healthz", "/readyz"]

@@ -239,8 +239,8 @@ def test_each_key_that_takes_a_restart_has_a_line_of_its_own(simulator, gateway)
     told = house.reload(workers=4, retry={"attempts": 3, "cap": 9.0}, admin=LOOPBACK,
                         listen=[{"address": "127.0.0.1", "port": 1}])
     words = [set(words) for _, words in named(told)]
-    assert len(words) == 3, told
-    for key in ("workers", "admin", "listen[0].port"):
+    assert len(words) == 4, told
+    for key in ("workers", "admin.address", "admin.port", "listen[0].port"):
         assert any(key in line for line in words), (key, told)
     assert is_let_in(house, CI)
 
