@@ -101,6 +101,10 @@ static enum MHD_Result queue_as(struct request *request, unsigned status, const 
 static enum MHD_Result queue(struct request *request, unsigned status,
                              struct MHD_Response *response)
 {
+        /* Without memory it is 503, whatever it was to be. */
+        if (response && status == MHD_HTTP_SERVICE_UNAVAILABLE &&
+            !MHD_get_response_header(response, "Retry-After"))
+                add_number(response, "Retry-After", BUSY_RETRY_AFTER_S);
         return queue_as(request, status, "application/json", response);
 }
 
@@ -183,7 +187,7 @@ enum MHD_Result reply_refusal(struct request *request)
         unsigned status = refusal->status;
         struct MHD_Response *response = response_new(&json, &status);
         struct reply_field field = refusal_field(request, text);
-        if (response && field.name)
+        if (response && field.name && status == refusal->status)
                 (void)MHD_add_response_header(response, field.name, field.value);
         if (response && (refusal->closes || connection_over_limit(request->connection)))
                 (void)MHD_add_response_header(response, "Connection", "close");
@@ -210,7 +214,7 @@ enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t
         unsigned status = MHD_HTTP_OK;
         struct MHD_Response *response = response_new(json, &status);
 
-        if (response && age_s >= 0)
+        if (response && status == MHD_HTTP_OK && age_s >= 0)
                 add_number(response, "Age", age_s);
         return queue(request, status, response);
 }
@@ -320,9 +324,9 @@ enum MHD_Result reply_job(struct request *request)
                 append_failed(request, &json);
         unsigned status = MHD_HTTP_OK;
         struct MHD_Response *response = response_new(&json, &status);
-        if (response)
+        if (response && status == MHD_HTTP_OK)
                 add_cache_status(request, response);
-        if (response && !job_state_final(state))
+        if (response && status == MHD_HTTP_OK && !job_state_final(state))
                 add_number(response, "Retry-After",
                            (gateway_config(gateway)->poll.interval_ms + 999) / 1000);
         return queue(request, status, response);

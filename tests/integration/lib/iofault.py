@@ -43,7 +43,7 @@ class FaultyDisk:
             "IOFAULT_CONTROL": str(control),
             "IOFAULT_DIRECTORY": os.path.realpath(directory),
             # The sanitizer's own library then comes second, which does no harm here.
-            "ASAN_OPTIONS": _with_option("ASAN_OPTIONS", "verify_asan_link_order=0"),
+            "ASAN_OPTIONS": with_option("ASAN_OPTIONS", "verify_asan_link_order=0"),
         }
 
     @property
@@ -83,7 +83,7 @@ class FaultyDisk:
         self.fast()
 
 
-def _with_option(variable, option):
+def with_option(variable, option):
     """The value of an environment variable with one more option."""
     options = os.environ.get(variable)
     return f"{options}:{option}" if options else option
