@@ -9,7 +9,8 @@ build_packages=(
 demo_packages=(curl python3)
 test_packages=(
         bash-completion chromium curl libcmocka-dev man-db mandoc nghttp2-proxy openssl procps
-        prometheus python3 python3-pytest python3-pytest-xdist sqlite3 systemd valgrind
+        prometheus python3 python3-jsonschema python3-pytest python3-pytest-xdist python3-yaml
+        sqlite3 systemd valgrind
 )
 package_packages=(build-essential debhelper dpkg-dev git lintian)
 boot_packages=(debootstrap dpkg-dev systemd-container)

@@ -4,6 +4,8 @@ simulator(...) and gateway(sim, ...) start programs with configuration and state
 ports that the kernel chooses. At the end of the test each must stop on SIGTERM with exit status 0,
 without a sanitizer's report, and the gateway's whole log must hold no stored credential.
 
+Every answer of a gateway's listeners must be documented (lib/openapi.py).
+
 A test that is a coroutine function is run to its end, under a time limit.
 """
 
@@ -15,6 +17,7 @@ import resource
 
 import pytest
 
+from lib import openapi
 from lib.build import patience
 from lib.gateway import STOP_TIMEOUT, Gateway
 from lib.process import stop_all
@@ -60,6 +63,13 @@ def _fleet(kind, directory):
     finally:
         problems = stop_all(running, STOP_TIMEOUT)
         assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(autouse=True)
+def documented_answers():
+    yield
+    problems = openapi.take_problems()
+    assert not problems, "not as in docs/openapi.yaml:\n" + "\n".join(dict.fromkeys(problems))
 
 
 @pytest.fixture

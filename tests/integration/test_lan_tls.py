@@ -19,7 +19,7 @@ from lib import expect
 from lib.build import patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK
-from lib.http import TIMEOUT, Answer, request
+from lib.http import TIMEOUT, read_answer, request
 from lib.job import job
 from lib.network import own_address
 from lib.once import CHECK, run_once
@@ -131,8 +131,7 @@ class Line:
         connection = http.client.HTTPConnection(self._host)
         connection.sock = self._socket
         connection.request(method, target, body, {**CI.headers, **headers})
-        response = connection.getresponse()
-        return Answer(response.status, response.getheaders(), response.read())
+        return read_answer(connection, method, target)
 
     def solve(self, task, **headers):
         fields = {"Content-Type": "application/json", **headers}

@@ -10,10 +10,10 @@ import urllib.parse
 
 import pytest
 
-from lib import expect, proc
+from lib import expect, openapi, proc
 from lib.build import patience, wait_until
 from lib.gateway import LOOPBACK
-from lib.http import Answer, chunked, request_bytes
+from lib.http import Answer, Requests, chunked, request_bytes
 from lib.job import job
 from lib.tls import Certificate, make_authority, make_certificate
 
@@ -77,6 +77,7 @@ class Peer:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
         self._received = b""
+        self._requests = Requests()
 
     def __enter__(self):
         return self
@@ -116,6 +117,7 @@ class Peer:
 
     def send(self, data):
         """Encrypts and sends data, in as many records as it takes."""
+        self._requests.feed(data)
         while data:
             data = data[self._call(self.tls.write, data):]
 
@@ -140,7 +142,9 @@ class Peer:
         while len(self._received) < length:
             self._more()
         body, self._received = self._received[:length], self._received[length:]
-        return Answer(int(status_line.split()[1]), headers, body)
+        answer = Answer(int(status_line.split()[1]), headers, body)
+        openapi.note(port_of(self.house), *self._requests.take(), answer)
+        return answer
 
     def _more(self):
         piece = self.read()

@@ -17,7 +17,7 @@ from lib import audit, canary, expect, libconfig
 from lib.build import BUILD, patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK
-from lib.http import TIMEOUT, Answer, Connection, exchange, request, request_bytes
+from lib.http import TIMEOUT, Connection, exchange, read_answer, request, request_bytes
 from lib.job import job
 
 CI = Client("ci")
@@ -65,8 +65,7 @@ def call(house, method, target, fields, body=None, address=None):
             connection.putheader("Content-Type", "application/json")
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
-        response = connection.getresponse()
-        return Answer(response.status, response.getheaders(), response.read())
+        return read_answer(connection, method, target)
 
 
 def unauthorized(answer, shown=True):
@@ -298,8 +297,7 @@ def answered(connections):
 
 
 def read(connection):
-    response = connection.getresponse()
-    return Answer(response.status, response.getheaders(), response.read())
+    return read_answer(connection, "GET", "/usage")
 
 
 def fail_until_slow(house, address):

@@ -7,7 +7,7 @@ import tempfile
 import urllib.parse
 from pathlib import Path
 
-from . import canary, http, libconfig
+from . import canary, http, libconfig, openapi
 from .build import BUILD, wait_until
 from .job import SITE
 from .process import Process
@@ -210,6 +210,10 @@ class Gateway(Process, Calls):
         self.url = self.urls[0]
         self.admin_url = self.urls[-1]  # valid with admin
         self.host = urllib.parse.urlsplit(self.url).netloc
+        for url in self.urls:
+            openapi.watch(url, openapi.TOOLS)
+        if self.settings.get("admin"):
+            openapi.watch(self.admin_url, openapi.OPERATORS)
 
     def kill_and_start_again(self):
         """kill -9, and a new daemon with the same configuration and state, on another port."""

@@ -1,18 +1,21 @@
 """HTTP from the client's side: answers, a blocking request, and raw connections that can be odd.
 
-Every answer that comes through here is searched for the stored canaries.
+Every answer that comes through here is searched for the stored canaries, and looked up in
+docs/openapi.yaml.
 """
 
 import asyncio
+import collections
 import contextlib
 import http.client
 import json
+import re
 import socket
 import ssl
 import struct
 import urllib.parse
 
-from . import canary
+from . import canary, openapi
 from .build import patience
 
 TIMEOUT = 30.0
@@ -104,8 +107,15 @@ def open_blocking(url, timeout=TIMEOUT):
 
 def exchange(connection, method, target, body=None, headers=None):
     connection.request(method, target, body, headers or {})
+    return read_answer(connection, method, target)
+
+
+def read_answer(connection, method, target):
+    """The answer to what was asked on an http.client connection."""
     response = connection.getresponse()
-    return Answer(response.status, response.getheaders(), response.read())
+    answer = Answer(response.status, response.getheaders(), response.read())
+    openapi.note(connection.port, method, target, answer)
+    return answer
 
 
 def request_bytes(method, target, host, headers=(), body=None):
@@ -129,6 +139,65 @@ def chunked(body, piece=1000):
     return b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
 
 
+class Requests:
+    """Which requests stand in the bytes that were sent, for those who want to know what an answer
+    is about."""
+
+    def __init__(self):
+        self._rest = b""
+        self._skip = 0  # bytes of a body that are still to come
+        self._in_chunks = False
+        self._lines = collections.deque()
+
+    def feed(self, data):
+        self._rest += data
+        at = 0
+        while (after := self._step(at)) is not None:
+            at = after
+        self._rest = self._rest[at:]
+
+    def take(self):
+        """Method and target of the next request, as far as it was sent; None where they are not
+        to be read."""
+        if self._lines:
+            return self._lines.popleft()
+        if self._skip or self._in_chunks or b"\r\n" not in self._rest:
+            return None, None
+        return self._line(self._rest)
+
+    @staticmethod
+    def _line(head):
+        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        return (words[0], words[1]) if len(words) == 3 else (None, None)
+
+    def _step(self, at):
+        """Where what stands there ends, or None when more must come."""
+        if self._skip:
+            skipped = min(self._skip, len(self._rest) - at)
+            self._skip -= skipped
+            return at + skipped if skipped else None
+        end = self._rest.find(b"\r\n" if self._in_chunks else b"\r\n\r\n", at)
+        if end < 0:
+            return None
+        if self._in_chunks:
+            size = _number(self._rest[at:end].split(b";")[0], 16)
+            self._in_chunks, self._skip = size > 0, size + 2
+            return end + 2
+        head = self._rest[at:end]
+        self._lines.append(self._line(head))
+        length = re.search(rb"\r\ncontent-length: *([0-9]+)", head, re.IGNORECASE)
+        self._in_chunks = b"\r\ntransfer-encoding: chunked" in head.lower()
+        self._skip = _number(length[1], 10) if length and not self._in_chunks else 0
+        return end + 4
+
+
+def _number(digits, base):
+    try:
+        return int(digits, base)
+    except ValueError:
+        return 0
+
+
 class Connection:
     """A TCP connection on which a test writes bytes as it likes. Every read has a time limit."""
 
@@ -136,6 +205,8 @@ class Connection:
         self.reader = reader
         self.writer = writer
         self.host = host
+        self._port = writer.get_extra_info("peername")[1]
+        self._requests = Requests()
 
     @classmethod
     async def open(cls, url):
@@ -152,6 +223,7 @@ class Connection:
         await self.close()
 
     async def send(self, data):
+        self._requests.feed(data)
         self.writer.write(data)
         await self.writer.drain()
 
@@ -193,8 +265,10 @@ class Connection:
         status = 100
         while status < 200:
             status, headers = await self.head(timeout)
-        body = b"" if method == "HEAD" else await self._body(dict(headers), timeout)
-        return Answer(status, headers, body)
+        body = b"" if method == "HEAD" or status == 204 else await self._body(dict(headers), timeout)
+        answer = Answer(status, headers, body)
+        openapi.note(self._port, *self._requests.take(), answer)
+        return answer
 
     async def _body(self, headers, timeout):
         fields = {name.lower(): value for name, value in headers.items()}

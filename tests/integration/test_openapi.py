@@ -1,0 +1,771 @@
+"""docs/openapi.yaml: it is OpenAPI 3.1, its examples are true, and each answer that stands in it is
+one that the daemon gives. That the daemon gives no other is seen by the harness in every test."""
+
+import asyncio
+import contextlib
+import errno
+import json
+import re
+import signal
+
+import jsonschema
+import pytest
+
+from lib import expect, openapi
+from lib.build import REPOSITORY, SANITIZE, wait_until
+from lib.clients import Client
+from lib.gateway import LOOPBACK
+from lib.http import Answer, Connection, request_bytes
+from lib.iofault import FaultyDisk
+from lib.job import job
+from lib.memfault import ScarceMemory
+from lib.openapi import TOOLS, document
+from lib.openapi_shape import OPENAPI
+
+ASYNC = {"Prefer": "respond-async"}
+HELD = {"Prefer": "wait=30"}
+NEVER = 60
+
+PAGE = "https://tools.example.com"
+PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+EXPECTS = {"Expect": "100-continue"}
+
+UNKNOWN = "h-" + "A" * 24
+WRONG = {"apikey": "sgt_nobodyhasthistokenofsolvegate0123456789abcd"}
+
+OPERATIONS = document().operations
+KNOWN = [operation for operation in OPERATIONS if operation.path and operation.method]
+
+
+# ---- the document ----
+
+
+def every(node, path=()):
+    """Each object and list below node, with where it stands."""
+    yield path, node
+    if isinstance(node, (dict, list)):
+        for name, member in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from every(member, (*path, str(name)))
+
+
+def references():
+    return {node["$ref"] for _, node in every(document().tree)
+            if isinstance(node, dict) and isinstance(node.get("$ref"), str)}
+
+
+def test_the_document_has_the_shape_of_openapi_3_1():
+    jsonschema.Draft202012Validator.check_schema(OPENAPI)
+    errors = jsonschema.Draft202012Validator(OPENAPI).iter_errors(document().tree)
+    assert not [f"{list(error.absolute_path)}: {error.message}" for error in errors]
+
+
+def test_its_shape_is_looked_at():
+    for path, wrong in ((("paths", "/solve", "post"), {"responce": {}}),
+                        (("components", "schemas", "Id"), {"type": "text"}),
+                        (("components", "headers", "Age"), {"schema": 5}), (("info",), {"x": 1})):
+        tree = {**document().tree}
+        node = tree
+        for step in path:
+            node[step] = {**node[step]}
+            node = node[step]
+        node.update(wrong)
+        assert not jsonschema.Draft202012Validator(OPENAPI).is_valid(tree), (path, wrong)
+
+
+def test_operations_have_names_of_their_own():
+    names = [operation["operationId"] for item in document().tree["paths"].values()
+             for method, operation in item.items() if method in openapi.METHODS]
+    assert len(names) == len(set(names)) == len(KNOWN)
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used():
+    for reference in references():
+        document().at(reference)
+    components = document().tree["components"]
+    unused = {f"#/components/{kind}/{name}" for kind, named in components.items()
+              for name in named if kind != "securitySchemes"} - references()
+    assert not unused
+    used = {name for _, node in every(document().tree["paths"]) if isinstance(node, dict)
+            for requirement in node.get("security", []) for name in requirement}
+    assert used == set(components["securitySchemes"])
+
+
+def examples():
+    """Each example with its schema, and where it stands."""
+    for path, node in every(document().tree):
+        if isinstance(node, dict) and "schema" in node:
+            if "example" in node:
+                yield "/".join(path), node["schema"], node["example"]
+            for name, example in node.get("examples", {}).items():
+                value = document().resolved(example)["value"]
+                yield "/".join((*path, name)), node["schema"], value
+
+
+@pytest.mark.parametrize("where, schema, value", [pytest.param(*e, id=e[0]) for e in examples()])
+def test_an_example_is_as_its_schema_says(where, schema, value):
+    errors = [error.message for error in document().validator(schema).iter_errors(value)]
+    assert not errors, where
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=repr)
+def test_every_error_has_an_example(operation):
+    for status in {status for status, code in operation.documented() if code}:
+        told = [example["code"] for example in operation.examples(status).values()]
+        assert set(told) == set(operation.codes(status)), (operation, status)
+
+
+def test_both_generations_are_answered_alike():
+    for short, path in (("/solve", "/api/solve"), ("/status", "/api/status"),
+                        ("/balance", "/api/account/balance"), ("/usage", "/api/usage")):
+        mine, other = (document().tree["paths"][p] for p in (short, path))
+        assert mine.keys() == other.keys()
+        for method in mine.keys() & set(openapi.METHODS):
+            for part in ("responses", "parameters", "requestBody", "security", "tags"):
+                assert mine[method].get(part) == other[method].get(part), (short, method, part)
+
+
+def test_every_code_of_the_text_is_in_the_document_and_no_other():
+    text = (REPOSITORY / "docs" / "api.md").read_text()
+    table = text.split("## Errors")[1].split("\n\n| HTTP |")[1].split("\n\n")[0]
+    told = set(re.findall(r"`([a-z_]+)`", "\n".join(
+        line.split("|")[2] for line in table.splitlines()[2:])))
+    documented = {code for operation in OPERATIONS for _, code in operation.documented() if code}
+    assert documented == told
+
+
+# ---- the watch over the answers of all tests ----
+
+SEEN = {
+    "an undocumented status": (418, [], b'{"status":"error","code":"bad_job","message":"m"}'),
+    "an undocumented code": (400, [], b'{"status":"error","code":"bad_luck","message":"m"}'),
+    "a code of another status": (400, [], b'{"status":"error","code":"not_json","message":"m"}'),
+    "another shape": (400, [], b'{"status":"error","code":"bad_job","message":"m","more":1}'),
+    "no message": (400, [], b'{"status":"error","code":"bad_job","message":""}'),
+    "another type": (400, [("Content-Type", "text/html")], b"no"),
+    "an empty body": (400, [], b""),
+    "an undocumented field": (400, [("X-Powered-By", "C")],
+                              b'{"status":"error","code":"bad_job","message":"m"}'),
+    "a field with another value": (503, [("Retry-After", "soon")],
+                                   b'{"status":"error","code":"draining","message":"m"}'),
+    "a missing field": (503, [], b'{"status":"error","code":"draining","message":"m"}'),
+}
+
+
+@pytest.mark.parametrize("what", SEEN)
+def test_an_undocumented_answer_is_noticed(what):
+    status, headers, body = SEEN[what]
+    if not any(name == "Content-Type" for name, _ in headers):
+        headers = [("Content-Type", "application/json"), *headers]
+    openapi.watch("http://127.0.0.1:1", TOOLS)
+    for method, target in (("POST", "/solve/"), (None, None) if body else ("POST", "/api/solve")):
+        openapi.note(1, method, target, Answer(status, headers, body))
+        assert openapi.take_problems()
+
+
+async def test_each_answer_is_known_to_be_about_its_request(house):
+    """However the requests were written: in one go, byte by byte, with bodies in chunks."""
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(openapi, "note", lambda port, method, target, answer: seen.append(
+            (port, method, target, answer.status)))
+        async with await Connection.open(house.url) as connection:
+            chunked = {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}
+            whole = (request_bytes("GET", "/status?id=x", house.host)
+                     + request_bytes("POST", "/solve", house.host, {}, b"{}")
+                     + request_bytes("POST", "/api/solve", house.host, chunked, b"")
+                     + b"2\r\n{}\r\n0\r\n\r\n" + request_bytes("PUT", "/usage", house.host))
+            for data in (whole, *(whole[at:at + 1] for at in range(len(whole)))):
+                await connection.send(data)
+            for _ in range(8):
+                await connection.answer()
+    port = int(house.host.rpartition(":")[2])
+    assert seen == 2 * [(port, "GET", "/status?id=x", 404), (port, "POST", "/solve", 400),
+                        (port, "POST", "/api/solve", 400), (port, "PUT", "/usage", 405)]
+
+
+# ---- each answer, from the running daemon ----
+
+
+def target_of(operation, job_id=UNKNOWN):
+    path = operation.path or "/nowhere"
+    return f"{path}?id={job_id}" if path.endswith("/status") else path
+
+
+class Stage:
+    """A gateway in some state, and how to ask it for each operation."""
+
+    def __init__(self, house):
+        self.house = house
+
+    def asked(self, operation, headers=None, body=None, job_id=UNKNOWN):
+        """The bytes of a request that is all right, but for what headers and body replace. A field
+        that is None is left out."""
+        fields = {**(PREFLIGHT if operation.method == "options" else {}), **(headers or {})}
+        if operation.takes_body:
+            fields = {"Content-Type": "application/json", **fields}
+            body = job(seed=operation.name).body if body is None else body
+        method = (operation.method or "patch").upper()
+        pairs = {name: value for name, value in fields.items() if value is not None}
+        return request_bytes(method, target_of(operation, job_id), self._host(operation), pairs,
+                             body)
+
+    def _url(self, operation):
+        return self.house.url if operation.kind == TOOLS else self.house.admin_url
+
+    def _host(self, operation):
+        return self._url(operation).partition("//")[2]
+
+    async def send(self, operation, data):
+        """The answer to these bytes, on a connection of their own."""
+        async with await Connection.open(self._url(operation)) as connection:
+            await connection.send(data)
+            return await connection.answer((operation.method or "patch").upper(), timeout=60)
+
+    def ask(self, operation, *args, **settings):
+        return asyncio.run(self.send(operation, self.asked(operation, *args, **settings)))
+
+    async def ask_all(self, operations, make):
+        """All at once: make gives the bytes for each."""
+        answers = await asyncio.gather(*(self.send(o, make(o)) for o in operations))
+        return zip(operations, answers)
+
+
+@pytest.fixture
+def house(simulator, gateway):
+    """Quick, with a page that may call, and operators."""
+    return gateway(simulator(mode="pro", latency=0), admin=LOOPBACK, origins=[PAGE])
+
+
+@pytest.fixture
+def stage(house):
+    return Stage(house)
+
+
+@pytest.fixture
+def disk(gateway, tmp_path):
+    """Needs the gateway fixture, so that the disk is well when gateways stop."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    faulty = FaultyDisk(tmp_path / "control", tmp_path / "state")
+    yield faulty
+    faulty.mend()
+
+
+@pytest.fixture
+def durable(gateway, disk, tmp_path):
+    def make(sim, **settings):
+        return Stage(gateway(sim, durability="full", state_directory=tmp_path / "state",
+                             environment=disk.environment, admin=LOOPBACK, origins=[PAGE],
+                             **settings))
+
+    return make
+
+
+class Produced:
+    """What the tests below claim to produce: (operation, status, code)."""
+
+    def __init__(self):
+        self.claims = set()
+
+    def __call__(self, status, code, when=lambda operation: True):
+        """A test that produces this of all operations for which it is so; it is given them."""
+        chosen = [operation for operation in OPERATIONS if when(operation)]
+        self.claims |= {(operation.name, status, code) for operation in chosen}
+        return pytest.mark.parametrize("operations, status, code", [
+            pytest.param(chosen, status, code, id=f"{status}-{code or 'well'}")])
+
+
+produces = Produced()
+
+
+def check(operations, status, code, answers, alike=lambda operation: True):
+    """Each operation has such an answer, as documented; and its message is that of an example,
+    where it is alike."""
+    answered = set()
+    for operation, answer in answers:
+        assert not operation.problems(answer, operation.method or "patch"), (operation, answer)
+        assert answer.status == status, (operation, answer)
+        if code and operation.method != "head":
+            body = expect.error(answer, status, code)
+            if alike(operation):
+                assert_like(body["message"], operation, status, code)
+        answered.add(operation)
+    assert answered == set(operations)
+
+
+def assert_like(message, operation, status, code):
+    """Numbers, and the place of the file, may be others."""
+
+    def plain(text):
+        text = re.sub(r"/\S*/solvegate\.conf", "FILE", text)
+        return re.sub(r"\d+(\.\d+)?", "N", text)
+
+    known = [example["message"] for example in operation.examples(status).values()
+             if example["code"] == code]
+    assert plain(message) in map(plain, known), (operation, status, code)
+
+
+def tools(operation):
+    return operation.kind == TOOLS
+
+
+def takes_token(operation):
+    return tools(operation) and operation in KNOWN and operation.method != "options"
+
+
+def asks_for_job(operation):
+    return takes_token(operation) and operation.path.endswith("/status")
+
+
+def cancels(operation):
+    return operation.method == "delete"
+
+
+def solves(operation):
+    return operation.takes_body
+
+
+def asks_for_balance(operation):
+    return takes_token(operation) and operation.path.endswith("/balance")
+
+
+def is_preflight(operation):
+    return operation.method == "options"
+
+
+def is_ready(operation):
+    return operation.path == "/readyz" and operation in KNOWN
+
+
+def test_every_documented_answer_has_its_test_and_no_test_another():
+    documented = {(operation.name, status, code) for operation in OPERATIONS
+                  for status, code in operation.documented()}
+    assert produces.claims - documented == set(), "produced, and not documented"
+    assert documented - produces.claims == set(), "documented, and not produced"
+
+
+@produces(200, None, lambda operation: operation in KNOWN and not is_preflight(operation))
+def test_what_is_asked_for_is_given(simulator, gateway, operations, status, code):
+    sim = simulator(mode="pro", latency=NEVER)
+    house = gateway(sim, upstream={"max_in_flight": 1}, admin=LOOPBACK)
+    stage = Stage(house)
+    house.submit(job(seed="first"))
+    wait_until(lambda: sim.counters()["accepted"] == 1)
+    answers = [(operation, stage.ask(operation, ASYNC if solves(operation) else None,
+                                     job_id=house.submit(job(seed=f"for {operation}"))))
+               for operation in operations]
+    check(operations, status, code, answers)
+
+
+@produces(204, None, is_preflight)
+def test_a_page_is_told_that_it_may_call(stage, operations, status, code):
+    private = {"Access-Control-Request-Private-Network": "true"}
+    answers = [(operation, stage.ask(operation, private)) for operation in operations]
+    check(operations, status, code, answers)
+    for _, answer in answers:
+        assert answer.header("Access-Control-Allow-Private-Network") == "true"
+
+
+@produces(400, "bad_request")
+def test_a_host_that_is_none(stage, operations, status, code):
+    answers = [(o, stage.ask(o, {"Host": "no host"})) for o in operations]
+    check(operations, status, code, answers)
+
+
+@produces(400, "bad_json", solves)
+def test_a_body_that_is_no_json(stage, operations, status, code):
+    check(operations, status, code, [(o, stage.ask(o, body=b"{images}")) for o in operations])
+
+
+@produces(400, "bad_job", solves)
+def test_a_body_that_is_no_job(stage, operations, status, code):
+    body = job(images=1, target=None).body
+    check(operations, status, code, [(o, stage.ask(o, body=body)) for o in operations])
+
+
+@produces(401, "unauthorized", takes_token)
+def test_a_token_that_is_nobodys(simulator, gateway, operations, status, code):
+    stage = Stage(gateway(simulator(), clients=[Client("ci")]))
+    answers = asyncio.run(stage.ask_all(operations[:6], lambda o: stage.asked(o, WRONG)))
+    more = [(o, stage.ask(o, None if not asks_for_job(o) or cancels(o) else WRONG))
+            for o in operations[6:]]
+    check(operations, status, code, [*answers, *more])
+
+
+@produces(403, "forbidden_host")
+def test_a_host_that_is_not_ours(stage, operations, status, code):
+    answers = [(o, stage.ask(o, {"Host": "tools.example.com"})) for o in operations]
+    check(operations, status, code, answers)
+
+
+@produces(403, "forbidden_origin")
+def test_a_page_that_may_not_call(stage, operations, status, code):
+    answers = [(o, stage.ask(o, {"Origin": "https://other.example.com"})) for o in operations]
+    check(operations, status, code, answers, alike=tools)
+
+
+@produces(403, "site_not_allowed", solves)
+def test_a_site_that_is_not_listed(stage, operations, status, code):
+    body = job(site="https://www.example.com/login").body
+    check(operations, status, code, [(o, stage.ask(o, body=body)) for o in operations])
+
+
+@produces(403, "method_not_allowed_for_job", solves)
+def test_a_job_of_another_kind(stage, operations, status, code):
+    body = job(method="hcaptcha_url").body
+    check(operations, status, code, [(o, stage.ask(o, body=body)) for o in operations])
+
+
+@produces(404, "unknown_id", asks_for_job)
+def test_an_id_that_nobody_has(simulator, durable, operations, status, code):
+    stage = durable(simulator())
+    check(operations, status, code, [(o, stage.ask(o)) for o in operations])
+
+
+@produces(404, "not_found", lambda operation: operation.path is None)
+def test_a_path_that_leads_nowhere(stage, operations, status, code):
+    check(operations, status, code, [(o, stage.ask(o)) for o in operations], alike=tools)
+
+
+@produces(405, "method_not_allowed", lambda o: o.path and (not o.method or is_preflight(o)))
+def test_a_method_that_the_address_does_not_take(stage, operations, status, code):
+    no_page = {"Access-Control-Request-Method": None}
+    answers = [(o, stage.ask(o, no_page)) for o in operations]
+    check(operations, status, code, answers, alike=asks_for_balance)
+
+
+@produces(408, "request_timeout")
+def test_a_header_that_does_not_end(simulator, gateway, operations, status, code):
+    house = gateway(simulator(), admin=LOOPBACK, limits={"header_timeout": 0.4})
+    stage = Stage(house)
+
+    def unfinished(operation):
+        return stage.asked(operation).partition(b"\r\n\r\n")[0] + b"\r\n"
+
+    answers = asyncio.run(stage.ask_all(operations, unfinished))
+    check(operations, status, code, answers)
+
+
+@produces(409, "already_sent", cancels)
+def test_a_job_that_has_ended_cannot_be_cancelled(stage, operations, status, code):
+    job_id = stage.house.run(job()).object()["id"]
+    answers = [(o, stage.ask(o, job_id=job_id)) for o in operations]
+    check(operations, status, code, answers)
+
+
+@produces(411, "length_required", solves)
+def test_a_job_without_a_body(stage, operations, status, code):
+    """Not even an empty one."""
+
+    def headless(operation):
+        head = stage.asked(operation, {"Content-Length": "0"}, b"")
+        return head.replace(b"Content-Length: 0\r\n", b"")
+
+    check(operations, status, code, asyncio.run(stage.ask_all(operations, headless)))
+
+
+@produces(413, "too_large", solves)
+def test_a_body_that_is_too_large(simulator, gateway, operations, status, code):
+    stage = Stage(gateway(simulator(), limits={"body_bytes": 2000}))
+    body = job(images=1, size=3000).body
+    check(operations, status, code, [(o, stage.ask(o, body=body)) for o in operations])
+
+
+@produces(415, "not_json", solves)
+def test_a_body_of_another_type(stage, operations, status, code):
+    answers = [(o, stage.ask(o, {"Content-Type": "text/plain"})) for o in operations]
+    check(operations, status, code, answers)
+
+
+@produces(422, "key_reused", solves)
+def test_a_key_for_another_body(stage, operations, status, code):
+    key = {"Idempotency-Key": "once"}
+    stage.house.submit(job(seed="the first"), **key)
+    check(operations, status, code, [(o, stage.ask(o, key)) for o in operations])
+
+
+@produces(429, "rate_limited", takes_token)
+def test_wrong_tokens_again_and_again(simulator, gateway, operations, status, code):
+    """Who waits for 100 Continue cannot be held."""
+    stage = Stage(gateway(simulator(), clients=[Client("ci")]))
+    for _ in range(3):
+        expect.error(stage.house.get("/usage", WRONG), 401, "unauthorized")
+    answers = [(o, stage.ask(o, {**WRONG, **EXPECTS})) for o in operations]
+    check(operations, status, code, answers)
+
+
+def test_jobs_that_come_too_fast(simulator, gateway):
+    client = Client("ci", rate=0.001, burst=1)
+    stage = Stage(gateway(simulator(mode="pro", latency=0), clients=[client]))
+    stage.house.submit(job(), **client.headers)
+    operations = [operation for operation in OPERATIONS if solves(operation)]
+    answers = [(o, stage.ask(o, client.headers)) for o in operations]
+    check(operations, 429, "rate_limited", answers)
+    for _, answer in answers:
+        assert answer.header("RateLimit") and answer.header("RateLimit-Policy")
+
+
+@produces(429, "quota_exceeded", solves)
+def test_a_quota_that_is_used_up(simulator, gateway, operations, status, code):
+    client = Client("ci", daily_limit=2)
+    stage = Stage(gateway(simulator(mode="pro", latency=0), clients=[client]))
+    for seed in range(2):
+        stage.house.submit(job(seed=seed), **client.headers)
+    answers = [(o, stage.ask(o, client.headers)) for o in operations]
+    check(operations, status, code, answers)
+    for _, answer in answers:
+        assert answer.header("RateLimit") and answer.header("RateLimit-Policy")
+
+
+@produces(431, "header_too_large")
+def test_a_header_that_is_too_large(stage, operations, status, code):
+    answers = [(o, stage.ask(o, {"X-Filler": "x" * 9000})) for o in operations]
+    check(operations, status, code, answers)
+
+
+@produces(501, "bad_request")
+def test_a_coding_that_is_not_known(stage, operations, status, code):
+    answers = [(o, stage.ask(o, {"Transfer-Encoding": "gzip"})) for o in operations]
+    check(operations, status, code, answers)
+
+
+# ---- 503 ----
+
+
+@produces(503, "too_many_connections")
+def test_one_connection_too_many(simulator, gateway, operations, status, code):
+    stage = Stage(gateway(simulator(), admin=LOOPBACK, limits={"connections": 4}))
+
+    async def crowd():
+        async with contextlib.AsyncExitStack() as stack:
+            for url in [stage.house.url] * 4 + [stage.house.admin_url] * 32:
+                connection = await stack.enter_async_context(await Connection.open(url))
+                await connection.request("GET", "/nowhere")
+            return list(await stage.ask_all(operations, stage.asked))
+
+    check(operations, status, code, asyncio.run(crowd()))
+
+
+@produces(503, "queue_full")
+@pytest.mark.skipif(SANITIZE is not None, reason="a sanitizer has a memory of its own")
+def test_an_answer_for_which_there_is_no_memory(simulator, gateway, tmp_path, operations, status,
+                                                code):
+    memory = ScarceMemory(tmp_path / "control")
+    house = gateway(simulator(), admin=LOOPBACK, origins=[PAGE], environment=memory.environment)
+    stage = Stage(house)
+    with_memory = {stage.ask(o, ASYNC).status for o in operations}
+    no_page = {"Access-Control-Request-Method": None}
+    with memory.out():
+        answers = [(o, stage.ask(o, no_page)) for o in operations]
+    check(operations, status, code, answers)
+    assert with_memory == {200, 204, 404, 405}
+    assert memory.refused >= len(operations)
+    for _, answer in answers:
+        assert not answer.header("Allow") and not answer.header("Age")
+
+
+def test_a_queue_that_is_full(simulator, gateway):
+    sim = simulator(mode="pro", latency=NEVER)
+    stage = Stage(gateway(sim, upstream={"max_in_flight": 1}, limits={"queue_jobs": 1},
+                          admin=LOOPBACK))
+    stage.house.submit(job(seed="sent"))
+    wait_until(lambda: sim.counters()["accepted"] == 1)
+    stage.house.submit(job(seed="waits"))
+    operations = [o for o in OPERATIONS if solves(o) or is_ready(o)]
+    check(operations, 503, "queue_full", [(o, stage.ask(o)) for o in operations])
+
+
+@produces(503, "no_upstream", lambda operation: solves(operation) or is_ready(operation))
+def test_an_account_that_is_refused(simulator, gateway, operations, status, code):
+    stage = Stage(gateway(simulator(mode="pro", latency=0), admin=LOOPBACK))
+    stage.house.sim.fault("solve:code=1")
+    expect.failed(stage.house.solve(job(), HELD), "upstream_rejected")
+    check(operations, status, code, [(o, stage.ask(o)) for o in operations])
+
+
+@produces(503, "no_upstream", asks_for_balance)
+def test_a_balance_that_is_not_told(stage, operations, status, code):
+    stage.house.sim.fault("balance:error=Invalid APIKEY")
+    answers = [(o, stage.ask(o)) for o in operations]
+    check(operations, status, code, answers)
+
+
+@produces(503, "store_unavailable", lambda operation: solves(operation) or is_ready(operation))
+def test_a_disk_that_is_full(simulator, durable, disk, operations, status, code):
+    stage = durable(simulator(mode="pro", latency=0))
+    disk.fail(errno.ENOSPC)
+    wait_until(lambda: stage.house.solve(job(), ASYNC).status == 503)
+    check(operations, status, code, [(o, stage.ask(o)) for o in operations])
+
+
+@produces(503, "store_unavailable", cancels)
+def test_a_cancel_that_cannot_be_written(simulator, durable, disk, operations, status, code):
+    sim = simulator(mode="pro", latency=NEVER)
+    stage = durable(sim, upstream={"max_in_flight": 1})
+    stage.house.submit(job(seed="sent"))
+    wait_until(lambda: sim.counters()["accepted"] == 1)
+    ids = {operation: stage.house.submit(job(seed=operation.name)) for operation in operations}
+    disk.fail(errno.ENOSPC)
+    answers = asyncio.run(stage.ask_all(operations, lambda o: stage.asked(o, job_id=ids[o])))
+    check(operations, status, code, answers)
+
+
+@produces(503, "draining", lambda operation: tools(operation) or is_ready(operation))
+def test_a_stop_that_is_held_up(simulator, gateway, operations, status, code):
+    """One worker waits for a body that does not come; the others are done, and refuse all."""
+    house = gateway(simulator(), workers=4, admin=LOOPBACK, origins=[PAGE])
+    stage = Stage(house)
+    whole = request_bytes("POST", "/solve", house.host, EXPECTS, job().body)
+
+    async def refused(operation):
+        while True:  # until a worker that is done has accepted it
+            answer = await stage.send(operation, stage.asked(operation))
+            if answer.status == status and (not answer.body or b'"draining"' in answer.body):
+                return operation, answer
+
+    async def stopping():
+        async with await Connection.open(house.url) as unfinished:
+            await unfinished.send(whole[:-10])
+            assert (await unfinished.head())[0] == 100
+            house.signal(signal.SIGTERM)
+            return await asyncio.gather(*(refused(operation) for operation in operations))
+
+    check(operations, status, code, asyncio.run(stopping()))
+
+
+# ---- how a job ends ----
+
+ENDINGS = {
+    "new": (ASYNC, ["solve:slow=60"], {}),
+    "solved": (HELD, [], {}),
+    "skip": (HELD, ["solve:skip"], {}),
+    "upstream_rejected": (HELD, ["solve:error=no such luck"], {}),
+    "upstream_unavailable": (HELD, ["solve:status=503"], {"retry": {"attempts": 1}}),
+    "deadline": (HELD, ["status:slow=60"], {"limits": {"job_deadline": 1.0}}),
+    "cancelled": (ASYNC, ["solve:slow=60"], {"upstream": {"max_in_flight": 1}}),
+    "outcome_unknown": (HELD, ["solve:reset"], {}),
+}
+
+
+def documented_endings():
+    schemas = document().tree["components"]["schemas"]
+    return {*schemas["FailedJob"]["properties"]["code"]["enum"],
+            *schemas["SolvedJob"]["properties"]["status"]["enum"],
+            schemas["QueuedJob"]["properties"]["status"]["const"]}
+
+
+def test_every_documented_ending_has_its_test():
+    assert documented_endings() == set(ENDINGS)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_job_can_end_so(simulator, gateway, ending):
+    headers, faults, settings = ENDINGS[ending]
+    mode = "free" if ending == "deadline" else "pro"
+    house = gateway(simulator(mode=mode, latency=0, faults=faults), **settings)
+    if ending == "cancelled":
+        house.submit(job(seed="first"))
+        wait_until(lambda: house.sim.counters()["solve_requests"] == 1)
+    answer = house.solve(job(), headers)
+    if ending == "cancelled":
+        answer = house.request("DELETE", f"/status?id={answer.object()['id']}")
+    for told in (answer, house.status(answer.object()["id"])):
+        body = told.object()
+        assert ending in (body["status"], body.get("code")), told
+        for operation in KNOWN:
+            if asks_for_job(operation) and ending in operation.examples(200):
+                example = operation.examples(200)[ending]
+                assert body.get("message") == example.get("message"), operation
+        assert (told.header("Retry-After") is not None) == (ending == "new")
+
+
+def test_each_documented_source_of_a_result_is_told(simulator, gateway):
+    house = gateway(simulator(mode="pro", latency=1.0))
+    first = house.submit(job())
+    collapsed = house.solve(job(), ASYNC).header("Cache-Status")
+    house.finish(first)
+    cached = house.solve(job(), ASYNC).header("Cache-Status")
+    schema = document().tree["components"]["headers"]["Cache-Status"]["schema"]
+    assert [cached, collapsed] == schema["enum"]
+
+
+def test_the_fields_of_a_page_are_documented(house):
+    """A preflight request, and an answer that it may read."""
+    answer = house.request("OPTIONS", "/solve", None, PREFLIGHT)
+    allowed = document().at("#/components/headers/Access-Control-Allow-Headers")
+    assert answer.header("Access-Control-Allow-Headers") == allowed["example"]
+    answer = house.get("/usage", {"Origin": PAGE})
+    exposed = document().at("#/components/headers/Access-Control-Expose-Headers")
+    assert answer.header("Access-Control-Expose-Headers") == exposed["example"]
+    assert answer.header("Access-Control-Allow-Origin") == PAGE
+    assert answer.header("Vary") == "Origin"
+
+
+# ---- what a job is ----
+
+IMAGE = "iVBORw0KGgo="
+JOB = {"images": {"0": IMAGE}, "target": "airplane", "method": "hcaptcha_base64",
+       "site": "staging.example.com"}
+
+GOOD = {
+    "an object": {},
+    "an array": {"images": [IMAGE, IMAGE]},
+    "a data prefix": {"images": [f"data:image/png;base64,{IMAGE}"]},
+    "a short data prefix": {"images": [f"data:;base64,{IMAGE}"]},
+    "the oldest form": {"method": None, "data_type": "base64"},
+    "the other old form": {"method": None, "data_type": "hcaptcha_base64"},
+    "both": {"data_type": "base64"},
+    "a sitekey": {"sitekey": "key"},
+    "a site_key": {"site_key": "key"},
+    "unknown fields": {"choices": ["a"], "softid": 5, "deep": {"a": [None]}},
+    "a URL": {"site": "https://staging.example.com/signup"},
+}
+
+BAD = {
+    "no images": {"images": None},
+    "empty images": {"images": {}},
+    "an empty array": {"images": []},
+    "a text as images": {"images": IMAGE},
+    "an empty image": {"images": [""]},
+    "an image that is no text": {"images": [5]},
+    "no base64": {"images": ["not base64!!"]},
+    "base64 without padding": {"images": ["iVBORw0KGgo"]},
+    "padding in the middle": {"images": ["iV==BORw"]},
+    "an address": {"images": ["https://example.com/image.png"]},
+    "a data prefix alone": {"images": ["data:image/png;base64,"]},
+    "no target": {"target": None},
+    "an empty target": {"target": ""},
+    "a target that is no text": {"target": 5},
+    "a long target": {"target": "x" * 4095},
+    "no method": {"method": None},
+    "another method": {"method": "hcaptcha_url"},
+    "another data_type": {"method": None, "data_type": "url"},
+    "a sitekey that is no text": {"sitekey": 5},
+    "no site": {"site": None},
+    "an empty site": {"site": ""},
+    "a long site": {"site": "staging.example.com/" + "x" * 2040},
+    "a uid": {"uid": "me"},
+    "an apikey": {"apikey": "mine"},
+    "an authorization": {"authorization": "Bearer mine"},
+    "too many fields": {f"field {n}": n for n in range(64)},
+}
+
+
+@pytest.fixture(scope="module")
+def taker(shared_simulator, shared_gateway):
+    return shared_gateway(shared_simulator(mode="pro", latency=0))
+
+
+@pytest.mark.parametrize("what", [*GOOD, *BAD])
+def test_the_schema_of_a_job_and_the_daemon_agree(taker, what):
+    fields = {**JOB, **{**GOOD, **BAD}[what]}
+    task = job().with_fields(**{"sitekey": None, **fields})
+    validator = document().validator({"$ref": "#/components/schemas/JobRequest"})
+    assert validator.is_valid(task.fields) == (what in GOOD)
+    assert (taker.solve(task, ASYNC).status == 200) == (what in GOOD)
+
+
+def test_the_examples_of_a_job_are_taken(taker):
+    body = document().at("#/components/requestBodies/Job/content/application~1json")
+    for example in body["examples"].values():
+        task = job().with_body(json.dumps(example["value"]).encode())
+        assert taker.solve(task, HELD).object()["status"] == "solved"
