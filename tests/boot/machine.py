@@ -56,9 +56,10 @@ def wait_active():
 
 
 def journal(*argv):
-    """The records of the service, as objects. A field of it may be null, or a list of bytes."""
+    """The records of the service, or those that argv selects, as objects. A field of one may be
+    null, or a list of bytes."""
     run("journalctl", "--sync")
-    text = run("journalctl", "--no-pager", "-u", "solvegate.service", "-o", "json", *argv).text
+    text = run("journalctl", "--no-pager", "-o", "json", *(argv or ("-u", "solvegate.service"))).text
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
@@ -67,7 +68,7 @@ def journal_since():
     """Yields a function that returns the messages written since."""
     cursor = run("journalctl", "--no-pager", "-n", "0", "--show-cursor").text
     cursor = cursor.rpartition("-- cursor: ")[2].strip()
-    yield lambda: [str(record.get("MESSAGE")) for record in journal("--after-cursor", cursor)]
+    yield lambda: [str(record.get("MESSAGE")) for record in journal("-u", "solvegate.service", "--after-cursor", cursor)]
 
 
 def call(method, target, body=None, headers=None, address=GATEWAY, patience=90.0):
