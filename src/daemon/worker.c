@@ -48,7 +48,7 @@ static bool any_request(const struct worker *worker)
         return false;
 }
 
-/* One of the workers asks: at the start, and by another rhythm after a reload has changed it.
+/* One of the workers asks; from the start on, and by another rhythm after a reload has changed it.
  */
 static void set_balance_timer(struct worker *worker)
 {
@@ -56,9 +56,8 @@ static void set_balance_timer(struct worker *worker)
 
         if (worker->setup.index != 0 || balance_ms == worker->balance_ms)
                 return;
-        bool first = worker->balance_ms == 0;
         worker->balance_ms = balance_ms;
-        loop_timer_start(worker->balance_timer, first ? 0 : balance_ms, balance_ms);
+        loop_timer_start(worker->balance_timer, balance_ms, balance_ms);
 }
 
 static void on_begin(struct mail *mail)
