@@ -212,7 +212,7 @@ class Gateway(Process, Calls):
         self.host = urllib.parse.urlsplit(self.url).netloc
         for url in self.urls:
             openapi.watch(url, openapi.TOOLS)
-        if self.settings.get("admin"):
+        if "address" in (self.settings.get("admin") or {}):
             openapi.watch(self.admin_url, openapi.OPERATORS)
 
     def kill_and_start_again(self):
