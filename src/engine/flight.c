@@ -100,9 +100,8 @@ static void log_end(const struct flight *flight, const char *outcome, const char
                 return;
         log_line(level, "job %s %s client=%s site=%s upstream=%s ms=%lld%s%s", flight->payer->id,
                  outcome, flight->payer->client, flight->turn.purchase->host,
-                 flight->turn.account->name,
-                 (long long)(clock_monotonic_ms() - flight->started_ms), message ? ": " : "",
-                 message ? message : "");
+                 flight->turn.account->name, (long long)(clock_monotonic_ms() - flight->started_ms),
+                 message ? ": " : "", message ? message : "");
 }
 
 static void on_final_stored(void *arg, int error)
