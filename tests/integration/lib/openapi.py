@@ -72,13 +72,15 @@ class Operation:
     def _json(self, status):
         return self._responses[status]["content"]["application/json"]
 
-    def problems(self, answer, method=None):
+    def problems(self, answer, method=None, briefly=False):
         """What of an answer is not documented, one text for each. method is that of the request,
-        which says whether there is a body."""
+        which says whether there is a body. Briefly, a body of a shape that was seen is not looked
+        at again, so that thousands of answers cost little."""
         if answer.status not in self._responses:
             return [f"{answer.status} is not documented"]
         without_body = (method or self.method or "").upper() == "HEAD"
-        return [*self._problems_in_header(answer), *self._problems_in_body(answer, without_body)]
+        return [*self._problems_in_header(answer),
+                *self._problems_in_body(answer, without_body, briefly)]
 
     # ---- the header ----
 
@@ -102,7 +104,7 @@ class Operation:
 
     # ---- the body ----
 
-    def _problems_in_body(self, answer, without_body):
+    def _problems_in_body(self, answer, without_body, briefly):
         content = self._responses[answer.status].get("content", {})
         media_type = (answer.header("Content-Type") or "").split(";")[0].strip().lower()
         if not content:
@@ -117,12 +119,11 @@ class Operation:
             value = json.loads(answer.body)
         except ValueError as error:
             return [f"the body is no JSON: {error}"]
-        return self._problems_of_value(answer.status, value)
+        return self._problems_of_value(answer.status, value, briefly)
 
-    def _problems_of_value(self, status, value):
-        """A shape that was seen is not looked at again, so that thousands of answers cost little."""
+    def _problems_of_value(self, status, value, briefly):
         shape = (status, _shape(value))
-        if shape in self._seen:
+        if briefly and shape in self._seen:
             return []
         validator = self._validators.get(status)
         if validator is None:
@@ -136,12 +137,13 @@ class Operation:
 
 
 def _shape(value):
-    """What a schema may look at, as far as it is cheap: names, types, and codes."""
+    """What a schema may look at, as far as it is cheap: names, types, codes, and what is empty."""
     if not isinstance(value, dict):
         return type(value).__name__
     words = tuple(value.get(name) for name in ("status", "code")
                   if isinstance(value.get(name), str))
-    return words, tuple((name, type(member).__name__) for name, member in value.items())
+    return words, tuple((name, type(member).__name__, bool(member))
+                        for name, member in value.items())
 
 
 def _problems_of_field(name, schema, text):
@@ -238,7 +240,7 @@ def note(port, method, target, answer):
         request = "a request"
     else:
         operation = document().find(kind, method, target)
-        problems = operation.problems(answer, method)
+        problems = operation.problems(answer, method, briefly=True)
         request = f"{method} {target[:200]} ({operation})"
     _noted.extend(f"{request}: {problem}: {answer}" for problem in problems)
 
@@ -246,7 +248,7 @@ def note(port, method, target, answer):
 def _problems_of_any(kind, answer):
     """Undocumented for whatever was asked."""
     for operation in document().operations:
-        if operation.kind == kind and not operation.problems(answer):
+        if operation.kind == kind and not operation.problems(answer, briefly=True):
             return []
     return ["no operation documents this answer"]
 
