@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OUTPUT_BYTES_MAX (128 << 20)
-#define TARGET_BYTES_MAX 4000
+#define OUTPUT_BYTES_MAX   (128 << 20)
+#define TARGET_BYTES_MAX   4000
+#define BALANCE_TIMEOUT_MS 30000 /* the upstreams are asked */
 
 /* A question, and how its answer becomes text. */
 struct operation {
@@ -169,7 +170,10 @@ int command_upstreams(const struct arguments *arguments)
 
 int command_balance(const struct arguments *arguments)
 {
-        return get(arguments, "/control/balance", show_balance);
+        const struct operation operation = {{"GET", "/control/balance", BALANCE_TIMEOUT_MS},
+                                            show_balance};
+
+        return operate(arguments, &operation);
 }
 
 int command_drain(const struct arguments *arguments)

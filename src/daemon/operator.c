@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "daemon/reload.h"
+#include "daemon/worker.h"
 #include "job/waiter.h"
 
 static void tell_view(void *arg, struct operator_view *ret_view)
@@ -35,6 +36,14 @@ static bool unwait(void *arg, struct waiter *waiter, int64_t number)
         return waiters_remove_locked(&state->waiters[number % 2], waiter);
 }
 
+static void ask_balances(void *arg)
+{
+        const struct operator_state *state = arg;
+
+        if (state->asker)
+                worker_ask_balances(state->asker);
+}
+
 void operator_init(struct operator_state *state, const struct server_shared *connections)
 {
         *state = (struct operator_state){0};
@@ -43,6 +52,7 @@ void operator_init(struct operator_state *state, const struct server_shared *con
                 .view = tell_view,
                 .reload = ask_reload,
                 .unwait = unwait,
+                .ask_balances = ask_balances,
         };
         state->view = (struct operator_view){
                 .started_wall_ms = clock_wall_ms(),

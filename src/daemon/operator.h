@@ -9,12 +9,14 @@
 
 struct reload;
 struct reload_report;
+struct worker;
 
 /* A value. What operator_init() does not set is zero. */
 struct operator_state {
         struct operator_hooks hooks;
         struct operator_view view; /* listeners and listener_count are set by who opens them */
         struct reload *reload;     /* NULL: nothing can be reloaded, yet or any more */
+        struct worker *asker;      /* who asks for balances; NULL: nobody, yet or any more */
         struct waiter *waiters[2]; /* for the reload under way and for the one after it: by the
                                       last bit of their numbers */
 };

@@ -194,6 +194,7 @@ static void on_stop_signal(struct service *service, int number)
                  sigabbrev_np(number));
         service->draining = true;
         service->operators.reload = NULL;
+        service->operators.asker = NULL;
         notify_status_write(service->gateway, true, status);
         notify_stopping(&service->notify, status);
         for (int i = 0; i < service->worker_count; i++)
@@ -416,9 +417,11 @@ static int make_reload(struct service *service)
         };
         int r = reload_new(&setup, &service->reload);
 
-        if (r == 0)
-                service->operators.reload = service->reload;
-        return r;
+        if (r < 0)
+                return r;
+        service->operators.reload = service->reload;
+        service->operators.asker = service->workers[0];
+        return 0;
 }
 
 /* Signals go to the main thread alone: the others, and those of libraries, inherit a full mask. */

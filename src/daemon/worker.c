@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -34,7 +35,9 @@ struct worker {
         pthread_t thread;
         bool started;
         const struct worker_news *news; /* valid while reload is on the way */
-        struct told begin, reload, reloaded, kick, drain, abort, finish, stop, finished;
+        struct told begin, ask_balances, reload, reloaded, kick, drain, abort, finish, stop,
+                finished;
+        _Atomic bool asking_balances; /* ask_balances is on the way */
 };
 
 /* Whether there are requests, or some may be about to come. */
@@ -72,7 +75,16 @@ static void on_balance_tick(void *arg)
         const struct worker *worker = arg;
 
         balances_refresh(gateway_balances(worker->setup.gateway),
-                         forwarder_transfers(worker->forwarder));
+                         forwarder_transfers(worker->forwarder), true);
+}
+
+static void on_ask_balances(struct mail *mail)
+{
+        struct worker *worker = ((struct told *)mail)->worker;
+
+        atomic_store(&worker->asking_balances, false);
+        balances_refresh(gateway_balances(worker->setup.gateway),
+                         forwarder_transfers(worker->forwarder), false);
 }
 
 static void on_reload(struct mail *mail)
@@ -198,6 +210,7 @@ int worker_new(const struct worker_setup *setup, struct worker **ret_worker)
         worker->setup = *setup;
         worker->begin = (struct told){.mail.deliver = on_begin, .worker = worker};
         worker->reload = (struct told){.mail.deliver = on_reload, .worker = worker};
+        worker->ask_balances = (struct told){.mail.deliver = on_ask_balances, .worker = worker};
         worker->kick = (struct told){.mail.deliver = on_kick, .worker = worker};
         worker->reloaded = (struct told){.mail.deliver = on_reloaded, .worker = worker};
         worker->drain = (struct told){.mail.deliver = on_drain, .worker = worker};
@@ -248,6 +261,12 @@ void worker_reload(struct worker *worker, const struct worker_news *news)
 {
         worker->news = news; /* the mailbox's mutex makes it seen */
         loop_post(worker->loop, &worker->reload.mail);
+}
+
+void worker_ask_balances(struct worker *worker)
+{
+        if (!atomic_exchange(&worker->asking_balances, true))
+                loop_post(worker->loop, &worker->ask_balances.mail);
 }
 
 void worker_kick(struct worker *worker)

@@ -51,6 +51,9 @@ int worker_start(struct worker *worker);
  */
 void worker_reload(struct worker *worker, const struct worker_news *news);
 
+/* Asks the upstreams whose balance is old. Thread: main. Not to be called after worker_finish(). */
+void worker_ask_balances(struct worker *worker);
+
 /*
  * Sends what may be sent by now, since what a client may have in flight has changed. Thread: main.
  * To be called once after each worker_reload().

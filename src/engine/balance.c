@@ -175,15 +175,22 @@ static void ask(struct balance *balance, struct transfers *transfers)
         account_terms_unref(terms);
 }
 
-/* For a waiter it asks if the last answer is old, and arms him until there is one; without, always.
+/* Whether it is being asked, or is to be. */
+static bool is_old_locked(const struct balance *balance)
+{
+        return balance->asking || (!balance->closed && balance->again_ms <= clock_monotonic_ms());
+}
+
+/* Asks if the last answer is old, or always; arms the waiter, unless it is NULL, until there is
+ * one.
  */
-static bool begin(struct balance *balance, struct transfers *transfers, struct waiter *waiter)
+static bool begin(struct balance *balance, struct transfers *transfers, struct waiter *waiter,
+                  bool always)
 {
         bool old, first;
 
         (void)pthread_mutex_lock(&balance->mutex);
-        old = balance->asking ||
-              (!balance->closed && (!waiter || balance->again_ms <= clock_monotonic_ms()));
+        old = is_old_locked(balance) || (always && !balance->closed);
         first = old && !balance->asking;
         if (old && waiter)
                 waiters_add_locked(&balance->waiters, waiter);
@@ -197,13 +204,13 @@ static bool begin(struct balance *balance, struct transfers *transfers, struct w
 
 bool balance_wait(struct balance *balance, struct transfers *transfers, struct waiter *waiter)
 {
-        return begin(balance, transfers, waiter);
+        return begin(balance, transfers, waiter, false);
 }
 
-void balances_refresh(struct balances *balances, struct transfers *transfers)
+void balances_refresh(struct balances *balances, struct transfers *transfers, bool always)
 {
         for (size_t i = 0; i < accounts_count(balances->accounts); i++)
-                (void)begin(balances->items[i], transfers, NULL);
+                (void)begin(balances->items[i], transfers, NULL, always);
 }
 
 bool balance_unwait(struct balance *balance, struct waiter *waiter)
@@ -236,6 +243,22 @@ static struct balance *find_shown(struct balances *balances, size_t index)
         for (size_t i = 0; i < accounts_count(balances->accounts); i++) {
                 if (!balances->accounts->items[i]->gone && index-- == 0)
                         return balances->items[i];
+        }
+        return NULL;
+}
+
+struct balance *balances_await(struct balances *balances, struct waiter *waiter)
+{
+        struct balance *balance;
+
+        for (size_t i = 0; (balance = find_shown(balances, i)); i++) {
+                (void)pthread_mutex_lock(&balance->mutex);
+                bool old = is_old_locked(balance);
+                if (old)
+                        waiters_add_locked(&balance->waiters, waiter);
+                (void)pthread_mutex_unlock(&balance->mutex);
+                if (old)
+                        return balance;
         }
         return NULL;
 }

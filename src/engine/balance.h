@@ -41,9 +41,11 @@ void balances_forget(struct balances *balances, const struct account *account);
 /* The one that tools are told: of the first account by priority. Thread: any. */
 struct balance *balances_first(struct balances *balances);
 
-/* Asks every upstream of the configuration that is not being asked already. Thread: the loop's of
- * the transfers. */
-void balances_refresh(struct balances *balances, struct transfers *transfers);
+/*
+ * Asks every upstream of the configuration that is not being asked already: always, or if its last
+ * answer is old. Thread: the loop's of the transfers.
+ */
+void balances_refresh(struct balances *balances, struct transfers *transfers, bool always);
 
 /*
  * The end: no upstream is asked any more, and what runs on this loop is broken off, which wakes who
@@ -66,6 +68,13 @@ bool balance_unwait(struct balance *balance, struct waiter *waiter);
  * -ENODATA when there was none yet; then appends what went wrong instead. Thread: any.
  */
 int balance_read(struct balance *balance, struct strbuf *ret_text, int64_t *ret_age_ms);
+
+/*
+ * For operators: arms the waiter at the first of those that balances_figures() tells whose answer
+ * is old, until it is there, and returns it for balance_unwait(); the caller sees to it that
+ * balances_refresh() is called. Returns NULL when none is old. Thread: main.
+ */
+struct balance *balances_await(struct balances *balances, struct waiter *waiter);
 
 /* What is known of one, for operators. */
 struct balance_figures {

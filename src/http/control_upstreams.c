@@ -8,6 +8,7 @@
 #include "engine/gateway.h"
 #include "engine/scheduler.h"
 #include "http/control.h"
+#include "http/operator.h"
 #include "http/reply.h"
 #include "http/server_private.h"
 #include "upstream/request_counts.h"
@@ -107,13 +108,40 @@ static void add_balance(const struct balance_figures *figures, const struct strb
         json_close_object(json);
 }
 
+static bool arm(struct request *request)
+{
+        const struct operator_hooks *hooks = request->server->hooks;
+
+        request->balance =
+                balances_await(gateway_balances(request->server->gateway), &request->waiter);
+        if (!request->balance)
+                return false;
+        hooks->ask_balances(hooks->arg);
+        return true;
+}
+
+static bool disarm(struct request *request)
+{
+        return balance_unwait(request->balance, &request->waiter);
+}
+
+/* The upstreams are asked all at once, and the first one's answer is waited for. */
 enum MHD_Result control_balance_handle(struct request *request)
 {
+        const struct hold hold = {
+                .what = HOLD_FOR_ANSWER,
+                .level = WAITER_FINAL,
+                .hold_ms = BALANCE_TIMEOUT_MS * 2, /* the question itself ends before that */
+                .arm = arm,
+                .disarm = disarm,
+        };
         struct balances *balances = gateway_balances(request->server->gateway);
         struct balance_figures figures;
         struct strbuf json, text;
         bool more = true;
 
+        if (request_hold(request, &hold))
+                return MHD_YES;
         strbuf_init(&json, CONTROL_BYTES_MAX);
         json_open_object(&json, NULL);
         json_open_array(&json, "balances");

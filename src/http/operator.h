@@ -42,6 +42,9 @@ struct operator_hooks {
          * by then. Returns false, and does nothing, when solvegate is being stopped.
          */
         bool (*reload)(void *arg, struct waiter *waiter, int64_t *ret_number);
+        /* Has the upstreams asked whose balance is old, or nothing when solvegate is being stopped.
+         */
+        void (*ask_balances)(void *arg);
         /* Disarms a waiter of the reload with this number. False: its mail is on the way. */
         bool (*unwait)(void *arg, struct waiter *waiter, int64_t number);
 };

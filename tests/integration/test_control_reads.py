@@ -298,14 +298,9 @@ def test_an_upstream_that_fails_is_told_so(start):
 
 
 @pytest.mark.parametrize("api", [1, 2])
-def test_a_balance_is_told_whole_and_as_a_number(simulator, gateway, api):
-    house = gateway(simulator(mode="pro", api=api, latency=0), poll={"balance": 0.1})
-
-    def known():
-        balance, = ask(house, "/control/balance")["balances"]
-        return balance if balance["balance"] is not None else None
-
-    balance = wait_until(known)
+def test_a_balance_is_asked_for_and_told_whole_and_as_a_number(simulator, gateway, api):
+    house = gateway(simulator(mode="pro", api=api, latency=0), poll={"balance": 1000.0})
+    balance, = ask(house, "/control/balance")["balances"]
     assert (balance["upstream"], balance["message"]) == ("main", "")
     assert 0 <= balance["age"] < 60
     told = balance["balance"]
@@ -315,14 +310,20 @@ def test_a_balance_is_told_whole_and_as_a_number(simulator, gateway, api):
     assert upstream["requests"]["balance"]["final"] >= 1
 
 
-def test_a_balance_that_is_not_known_says_why(start):
-    house = start(poll={"balance": 0.1})
+def test_a_balance_that_is_young_is_not_asked_for_again(start):
+    house = start(poll={"balance": 1000.0})
+    for _ in range(3):
+        ask(house, "/control/balance")
+    upstream, = ask(house, "/control/upstreams")["upstreams"]
+    assert sum(upstream["requests"]["balance"].values()) == 1
+
+
+def test_a_balance_that_cannot_be_had_says_why(simulator, gateway):
+    vendor = simulator(mode="pro", latency=0, faults=["balance:status=500"])
+    house = gateway(vendor, poll={"balance": 1000.0})
     balance, = ask(house, "/control/balance")["balances"]
-    assert balance["balance"] is None or balance["message"] == ""
-    unknown = start(poll={"balance": 1000.0})
-    balance, = ask(unknown, "/control/balance")["balances"]
     assert (balance["age"], balance["balance"]) == (None, None)
-    assert "not answered" in balance["message"]
+    assert "refused" in balance["message"]
 
 
 # ---- all of them ----
