@@ -190,15 +190,14 @@ static void append_journal_name(struct strbuf *datagram, const char *name)
         (void)strbuf_printf(datagram, "SOLVEGATE_%s=", upper);
 }
 
+/* The message says all, for who reads it without the fields, as journalctl(1) shows it. */
 void log_record_journal(const struct log_record *record, struct strbuf *datagram)
 {
-        char message[LOG_MESSAGE_BYTES_MAX], value[LOG_VALUE_BYTES_MAX];
+        char value[LOG_VALUE_BYTES_MAX];
 
-        take_message(record, message);
         (void)strbuf_printf(datagram, "PRIORITY=%d\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=",
                             priorities[record->level]);
-        append_visible(datagram, message, "");
-        (void)strbuf_puts(datagram, "\n");
+        append_text(record, datagram);
         for (size_t i = 0; i < record->count; i++) {
                 if (!take_value(&record->fields[i], value))
                         continue;

@@ -633,6 +633,7 @@ def test_a_stop_that_is_held_up(simulator, gateway, operations, status, code):
             return await asyncio.gather(*(refused(operation) for operation in operations))
 
     check(operations, status, code, asyncio.run(stopping()))
+    assert house.wait(10) == 0
 
 
 # ---- how a job ends ----

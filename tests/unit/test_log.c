@@ -100,7 +100,8 @@ static void a_datagram_for_the_journal_has_one_field_in_each_line(void **state)
 
         (void)state;
         expect(log_record_journal, &record,
-               "PRIORITY=7\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=request\n"
+               "PRIORITY=7\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=request "
+               "client=\"ci\\x0aPRIORITY=0\" duration_ms=12.000\n"
                "SOLVEGATE_CLIENT=ci\\x0aPRIORITY=0\nSOLVEGATE_DURATION_MS=12.000\n");
 }
 
@@ -115,7 +116,7 @@ static void a_token_is_masked_in_messages_and_in_fields(void **state)
                "{\"time\":\"2026-11-22T12:00:00.123Z\",\"level\":\"info\","
                "\"message\":\"of sgt_***\",\"client\":\"sgt_***\"}\n");
         expect(log_record_journal, &record,
-               "PRIORITY=6\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=of sgt_***\n"
+               "PRIORITY=6\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=of sgt_*** client=sgt_***\n"
                "SOLVEGATE_CLIENT=sgt_***\n");
 }
 
@@ -133,6 +134,9 @@ static void the_longest_line_fits_its_ceiling(void **state)
                 fields[i] = LOG_TEXT("client", value);
         strbuf_init(&line, LOG_LINE_BYTES_MAX);
         log_record_json(&record, &line);
+        assert_false(line.failed);
+        strbuf_done(&line);
+        log_record_journal(&record, &line);
         assert_false(line.failed);
         strbuf_done(&line);
 }
@@ -333,8 +337,8 @@ static void a_datagram_comes_to_the_journal_as_a_whole(void **state)
         log_record_journal(&record, &datagram);
         assert_int_equal(log_sink_send_journal(&sink, datagram.data, datagram.len), 0);
         assert_int_equal(recv(journal.fd, text, sizeof text - 1, 0), datagram.len);
-        assert_string_equal(text, "PRIORITY=6\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=request\n"
-                                  "SOLVEGATE_CODE=200\n");
+        assert_string_equal(text, "PRIORITY=6\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=request "
+                                  "code=200\nSOLVEGATE_CODE=200\n");
         strbuf_done(&datagram);
         journal_close(&journal);
 }

@@ -63,9 +63,12 @@ def _of_json(line):
 def _of_journal(datagram):
     fields = dict(line.split("=", 1) for line in datagram.decode().splitlines())
     assert fields.pop("SYSLOG_IDENTIFIER") == "solvegate"
-    entry = {"level": _PRIORITIES[fields.pop("PRIORITY")], "message": fields.pop("MESSAGE")}
+    message, level = fields.pop("MESSAGE"), _PRIORITIES[fields.pop("PRIORITY")]
     assert all(name.startswith("SOLVEGATE_") for name in fields), fields
-    return {**entry, **_typed({n.removeprefix("SOLVEGATE_").lower(): v for n, v in fields.items()})}
+    if fields:  # the message says them, too
+        message, between, _ = message.partition(f" {[*fields][0].removeprefix('SOLVEGATE_').lower()}=")
+        assert between, message
+    return {"level": level, "message": message, **_typed({n.removeprefix("SOLVEGATE_").lower(): v for n, v in fields.items()})}
 
 
 class Journal:
