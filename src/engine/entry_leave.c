@@ -6,7 +6,6 @@
 #include "access/clients.h"
 #include "access/policy.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "engine/job_log.h"
 #include "engine/payment.h"
 #include "engine/scheduler_private.h"
@@ -118,8 +117,14 @@ static void end_one_locked(struct scheduler *scheduler, struct loop *loop, struc
         struct outcome *outcome = outcome_failed(state, error, message);
 
         if (job_log_take(LOG_LEVEL_INFO))
-                log_info("job %s %s client=%s site=%s: %s", job->id, job_state_name(state),
-                         job->client, purchase->host, message);
+                job_log_end(LOG_LEVEL_INFO, &(struct job_end){
+                                                    .job = job->id,
+                                                    .outcome = job_error_code(error),
+                                                    .client = job->client,
+                                                    .site = purchase->host,
+                                                    .detail = message,
+                                                    .duration_ms = JOB_NOT_SENT,
+                                            });
         entry_detach_locked(scheduler, job);
         job->ended_alone = true;
         job->cancelled = state == JOB_CANCELLED;

@@ -98,10 +98,15 @@ static void log_end(const struct flight *flight, const char *outcome, const char
 
         if (!job_log_take(level))
                 return;
-        log_line(level, "job %s %s client=%s site=%s upstream=%s ms=%lld%s%s", flight->payer->id,
-                 outcome, flight->payer->client, flight->turn.purchase->host,
-                 flight->turn.account->name, (long long)(clock_monotonic_ms() - flight->started_ms),
-                 message ? ": " : "", message ? message : "");
+        job_log_end(level, &(struct job_end){
+                                   .job = flight->payer->id,
+                                   .outcome = outcome,
+                                   .client = flight->payer->client,
+                                   .site = flight->turn.purchase->host,
+                                   .upstream = flight->turn.account->name,
+                                   .detail = message,
+                                   .duration_ms = clock_monotonic_ms() - flight->started_ms,
+                           });
 }
 
 static void on_final_stored(void *arg, int error)
@@ -223,8 +228,7 @@ static bool tries_are_left(const struct flight *flight, enum scheduler_try tried
 static void on_turned_away(struct flight *flight, const struct answer *answer)
 {
         scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
-        log_debug("job %s turned away by %s: %s", flight->payer->id, flight->turn.account->name,
-                  answer->message);
+        job_log_step("turned away", flight->payer->id, flight->turn.account->name, answer->message);
         if (flight_time_left_ms(flight) == 0)
                 flight_fail(flight, JOB_FAILED, JOB_DEADLINE, STORE_CHARGE_NOT_CHARGED,
                             "limits.job_deadline passed before the upstream took the job; %s; the "

@@ -4,10 +4,10 @@
  */
 #include "engine/flight_private.h"
 
-#include "base/log.h"
 #include "base/loop.h"
 #include "config/config.h"
 #include "engine/gateway.h"
+#include "engine/job_log.h"
 #include "upstream/account.h"
 #include "upstream/exchange.h"
 
@@ -71,7 +71,8 @@ static void on_status_answer(struct answer *answer, void *arg)
         case ANSWER_UNCLEAR:
                 /* The job is taken and asking again is free. */
                 (void)snprintf(flight->trouble, sizeof flight->trouble, "%s", answer->message);
-                log_debug("job %s poll: %s %s", flight->payer->id, answer->message, answer->detail);
+                job_log_step("poll failed", flight->payer->id, flight->turn.account->name,
+                             answer->detail[0] ? answer->detail : answer->message);
                 schedule_poll(flight, answer->retry_after_ms);
                 break;
         case ANSWER_PENDING:
@@ -119,7 +120,7 @@ void flight_follow(struct flight *flight, const struct answer *answer)
         }
         flight->phase = FLIGHT_FOLLOWING;
         memcpy(flight->upstream_id, answer->upstream_id, sizeof flight->upstream_id);
-        log_debug("job %s accepted by %s", flight->payer->id, flight->turn.account->name);
+        job_log_step("accepted", flight->payer->id, flight->turn.account->name, NULL);
         journal_accepted(&journal, flight->upstream_id);
         journal_drop_body(&journal);
         schedule_poll(flight, answer->retry_after_ms);
@@ -134,7 +135,7 @@ int flight_follow_again(struct flight *flight, const char *upstream_id)
                 return r;
         flight->phase = FLIGHT_FOLLOWING;
         (void)snprintf(flight->upstream_id, sizeof flight->upstream_id, "%s", upstream_id);
-        log_debug("job %s goes on at %s", flight->payer->id, flight->turn.account->name);
+        job_log_step("goes on", flight->payer->id, flight->turn.account->name, NULL);
         loop_timer_start(flight->timer, 0, 0);
         return 0;
 }

@@ -14,3 +14,29 @@ bool job_log_take(enum log_level level)
         return log_enabled(level) &&
                log_limit_take(level <= LOG_LEVEL_WARNING ? &troubles : &ends, clock_monotonic_us());
 }
+
+void job_log_end(enum log_level level, const struct job_end *end)
+{
+        struct log_field fields[] = {
+                LOG_TEXT("job", end->job),           LOG_TEXT("outcome", end->outcome),
+                LOG_TEXT("client", end->client),     LOG_TEXT("site", end->site),
+                LOG_TEXT("upstream", end->upstream), LOG_TEXT("duration_ms", NULL),
+                LOG_TEXT("detail", end->detail),
+        };
+
+        if (end->duration_ms != JOB_NOT_SENT)
+                fields[5] = LOG_INTEGER("duration_ms", end->duration_ms);
+        log_event(level, "job", fields, sizeof fields / sizeof *fields);
+}
+
+void job_log_step(const char *step, const char *job, const char *upstream, const char *detail)
+{
+        const struct log_field fields[] = {
+                LOG_TEXT("job", job),
+                LOG_TEXT("upstream", upstream),
+                LOG_TEXT("detail", detail),
+        };
+
+        if (log_enabled(LOG_LEVEL_DEBUG))
+                log_event(LOG_LEVEL_DEBUG, step, fields, sizeof fields / sizeof *fields);
+}

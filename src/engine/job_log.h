@@ -1,5 +1,6 @@
 /*
- * job_log: how many lines about single jobs are written; clients can make them come fast.
+ * job_log: the lines about single jobs, and how many of them are written: clients can make them
+ * come fast.
  * Thread: any.
  */
 #ifndef SOLVEGATE_ENGINE_JOB_LOG_H
@@ -9,5 +10,24 @@
 
 /* Whether a line of this level about one job is to be written now; then it counts. */
 bool job_log_take(enum log_level level);
+
+/* How a job has ended. Texts may be NULL, which leaves them out, but for the outcome. */
+struct job_end {
+        const char *job;     /* its id */
+        const char *outcome; /* a state, or the code of an error */
+        const char *client;
+        const char *site;
+        const char *upstream;
+        const char *detail;  /* the sentence that its client is told */
+        int64_t duration_ms; /* since it was sent; JOB_NOT_SENT: it has none */
+};
+
+#define JOB_NOT_SENT (-1)
+
+/* Writes the line of a job's end. */
+void job_log_end(enum log_level level, const struct job_end *end);
+
+/* Writes, at debug, what became of a job on its way. */
+void job_log_step(const char *step, const char *job, const char *upstream, const char *detail);
 
 #endif

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "engine/charges.h"
 #include "engine/entry.h"
+#include "engine/job_log.h"
 #include "engine/payment.h"
 #include "job/job.h"
 #include "job/outcome.h"
@@ -82,11 +83,16 @@ static int end(struct progress *progress, struct purchase *purchase, struct outc
                enum store_charge charge, struct outcome **ret_outcome)
 {
         /* Each that may have cost money, or is not what its owner expects. */
-        log_warning("job %s %s site=%s upstream=%s: %s",
-                    purchase->jobs ? purchase->jobs->id : "without id",
-                    job_error_code(outcome->error), purchase->host ? purchase->host : "",
-                    purchase->upstream ? purchase->upstream : "",
-                    outcome->text ? outcome->text : "");
+        job_log_end(LOG_LEVEL_WARNING,
+                    &(struct job_end){
+                            .job = purchase->jobs ? purchase->jobs->id : NULL,
+                            .outcome = job_error_code(outcome->error),
+                            .client = purchase->jobs ? purchase->jobs->client : NULL,
+                            .site = purchase->host,
+                            .upstream = purchase->upstream,
+                            .detail = outcome->text,
+                            .duration_ms = JOB_NOT_SENT,
+                    });
         enum job_state was = purchase->state;
         purchase->state = outcome->state;
         int r = write_decision(progress, purchase, was, outcome, charge);
@@ -140,8 +146,13 @@ static int end_job(struct progress *progress, struct job *job, struct outcome *o
                 outcome_unref(outcome);
                 return -ENOMEM;
         }
-        log_warning("job %s %s: %s", job->id, job_error_code(outcome->error),
-                    outcome->text ? outcome->text : "");
+        job_log_end(LOG_LEVEL_WARNING, &(struct job_end){
+                                               .job = job->id,
+                                               .outcome = job_error_code(outcome->error),
+                                               .client = job->client,
+                                               .detail = outcome->text,
+                                               .duration_ms = JOB_NOT_SENT,
+                                       });
         record->must = true;
         record->ended = job_ref(job);
         record->outcome = outcome_ref(outcome);

@@ -173,7 +173,7 @@ def test_a_result_that_cannot_be_stored_at_the_stop_is_not_told(simulator, durab
         job_id = expect.pending(house.solve(task))["id"]
         held = pool.submit(house.status, job_id, "&wait=60")
     disk.fail(errno.ENOSPC)
-    wait_until(lambda: " solved " in house.log())
+    wait_until(lambda: " outcome=solved " in house.log())
     house.signal(signal.SIGTERM)
     job_id = expect.pending(held.result())["id"]
     assert house.wait(10) == 0

@@ -13,7 +13,7 @@ from lib.build import BUILD, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK
 from lib.http import Connection, request, request_bytes
-from lib.job import job
+from lib.job import SITE, job
 from lib.logs import Log, a_journal
 
 HELD = {"Prefer": "wait=30"}
@@ -213,6 +213,39 @@ def test_at_level_warning_there_is_no_line_of_a_request(start):
     refused = wait_until(lambda: [e for e in log.entries() if "refused" in e["message"]])
     assert not log.requests()
     assert ID.fullmatch(refused[0]["id"])
+
+
+# ---- one line for each job ----
+
+
+def test_a_job_that_ends_has_one_line_with_what_it_was(logged, simulator):
+    log = logged(sim=simulator(mode="pro", latency=0), clients=[CI])
+    task = job()
+    first = expect.solved(log.house.caller(CI).solve(task, HELD), task)["id"]
+    line = log.job(first)
+    assert 0 <= line.pop("duration_ms") < 60_000
+    assert line == {"level": "info", "message": "job", "job": first, "outcome": "solved",
+                    "client": "ci", "site": SITE, "upstream": "main"}
+
+
+def test_a_job_that_fails_is_a_warning_with_the_sentence_that_its_client_gets(logged, simulator):
+    log = logged(sim=simulator(mode="pro", latency=0, faults=["solve:status=400"]))
+    answer = log.house.solve(job(), HELD).object()
+    line = log.job(answer["id"])
+    assert fields(line, "level", "outcome", "client", "upstream", "detail") == {
+        "level": "warning", "outcome": answer["code"], "client": "local", "upstream": "main",
+        "detail": answer["message"]}
+
+
+def test_a_job_that_was_not_sent_has_no_duration(start, simulator):
+    log = start(sim=simulator(latency=NEVER), upstream={"max_in_flight": 1})
+    log.house.submit(job(seed=1))
+    waits = log.house.submit(job(seed=2))
+    assert log.house.request("DELETE", f"/api/status?id={waits}").status == 200
+    line = log.job(waits)
+    assert fields(line, "level", "outcome", "client", "site") == {
+        "level": "info", "outcome": "cancelled", "client": "local", "site": SITE}
+    assert "duration_ms" not in line and "upstream" not in line
 
 
 # ---- ids ----

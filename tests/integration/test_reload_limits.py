@@ -276,7 +276,7 @@ def test_the_log_has_the_level_and_the_form_of_the_last_file(gateway, vendor):
     told = house.reload(log={"level": "debug"})
     assert "changed: log.level\n" in told, told
     house.submit(job(seed=2))
-    wait_until(lambda: house.log().count(" debug job ") == 1, what="what is debugged is told")
+    wait_until(lambda: house.log().count(" debug accepted job=") == 1, what="what is debugged is told")
     told = house.reload(log={"level": "debug", "format": "json"})
     lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     assert any(line["message"].startswith("reloaded ") for line in lines), told
@@ -285,5 +285,5 @@ def test_the_log_has_the_level_and_the_form_of_the_last_file(gateway, vendor):
     house.submit(job(seed=3))
     vendor.wait_for("solve", 3)
     vendor.finish()
-    wait_until(lambda: "solved client=" in house.log()[seen:], what="its end is told")
+    wait_until(lambda: " job job=" in house.log()[seen:], what="its end is told")
     assert " debug " not in house.log()[seen:]

@@ -147,6 +147,17 @@ class Log:
     def requests(self):
         return [entry for entry in self.entries() if entry["message"] == "request"]
 
+    def job(self, job_id):
+        """The only line about a job's end."""
+
+        def found():
+            return [entry for entry in self.entries()
+                    if entry["message"] == "job" and entry["job"] == job_id]
+
+        lines = wait_until(found, 10.0, f"a line about the end of {job_id}")
+        assert len(lines) == 1, lines
+        return lines[0]
+
     def of(self, answer):
         """The only line about an answered request."""
         return self.where(id=answer.header("X-Request-Id"))
