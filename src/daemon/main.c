@@ -5,6 +5,7 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "daemon/activation.h"
+#include "daemon/authorities.h"
 #include "daemon/credentials.h"
 #include "daemon/identities.h"
 #include "daemon/notify.h"
@@ -56,6 +57,8 @@ int main(int argc, char **argv)
                 r = identities_load(config, &identities, &problem);
         if (r == 0)
                 r = credentials_load(config, &credentials, &problem);
+        if (r == 0)
+                r = authorities_check(config, &problem);
         if (r == 0 && !options.check_only)
                 r = activation_take(config, &activation, &problem);
         if (r < 0) {

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/config_url.h"
 #include "config/problem.h"
+#include "daemon/authorities.h"
 #include "daemon/credentials.h"
 #include "daemon/identities.h"
 #include "daemon/process.h"
@@ -254,6 +255,8 @@ static int read_all(struct reload *reload, struct strbuf *problem)
                 r = identities_load(reading->loaded, &reading->identities, problem);
         if (r == 0)
                 r = credentials_load(reading->merged, &reading->credentials, problem);
+        if (r == 0)
+                r = authorities_check(reading->merged, problem);
         if (r == 0)
                 r = gateway_prepare(reload->setup.gateway, reading->merged, reading->credentials,
                                     problem, &reading->change);

@@ -9,13 +9,16 @@ import pytest
 
 from lib import expect
 from lib.build import wait_until
+from lib.gateway import upstream_of
 from lib.job import job
+from lib.once import CHECK, run_once
 from lib.tls import make_authority, make_certificate
 
 NGHTTPX = shutil.which("nghttpx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 OUR_NAMES = "DNS:localhost,IP:127.0.0.1"
 
+LISTEN = [{"port": 0}]
 ONE_TRY = {"attempts": 1}
 
 
@@ -85,6 +88,61 @@ def test_a_plain_server_in_place_of_tls_gets_nothing(simulator, gateway, authori
                                    "ca": str(authority.certificate)},
                     retry=ONE_TRY)
     assert_unavailable(house)
+
+
+# ---- the file of the authority ----
+
+
+def damaged(authority):
+    return authority.certificate.read_text().replace("MII", "!!!", 1)
+
+
+BAD_FILES = [
+    ("has no certificate", lambda authority: ""),
+    ("has no certificate", lambda authority: authority.key.read_text()),
+    ("has a certificate that is damaged", damaged),
+    ("has a certificate that is damaged",
+     lambda authority: authority.certificate.read_text() + damaged(authority)),
+]
+
+
+@pytest.mark.parametrize("options", [CHECK, ()], ids=["checked", "started"])
+@pytest.mark.parametrize("words, content", BAD_FILES)
+def test_a_file_without_a_good_certificate_is_refused_by_its_name_with_the_cure(
+    tmp_path, authority, options, words, content
+):
+    path = tmp_path / "authority.pem"
+    path.write_text(content(authority))
+    done = run_once(tmp_path, *options, listen=LISTEN,
+                    upstream={"url": "https://127.0.0.1:1", "ca": str(path)})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith(f"{path}: {words}"), done.stderr
+    assert '"main"' in done.stderr and "leave out its ca" in done.stderr
+
+
+def test_a_file_with_a_key_beside_its_certificates_is_taken(tmp_path, authority):
+    path = tmp_path / "authority.pem"
+    path.write_text("# ours\n" + authority.key.read_text() + authority.certificate.read_text() * 2)
+    done = run_once(tmp_path, *CHECK, listen=LISTEN,
+                    upstream={"url": "https://127.0.0.1:1", "ca": str(path)})
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reload_with_a_file_without_certificate_changes_nothing_and_says_why(
+    simulator, gateway, authority, certificate, tmp_path
+):
+    house = secured(gateway, simulator(tls=certificate()), authority)
+    path = tmp_path / "empty.pem"
+    path.write_text("")
+    house.configure(upstreams=[{"name": "main", **upstream_of(house.sim), "ca": str(path),
+                                "credential": "account"}])
+    told = house.hang_up(" error ")
+    assert "not reloaded" in told and f"{path}: has no certificate" in told, told
+    task = job()
+    expect.solved(house.run(task), task)
+
+
+# ---- HTTP/2 ----
 
 
 class Front:
