@@ -18,8 +18,8 @@ static const char usage[] =
         "  -h, --help            print this and exit\n"
         "\n"
         "SIGTERM or SIGINT: take no more jobs, finish those under way, and exit 0.\n"
-        "A second one: exit at once. SIGHUP: take over clients, sites, origins, names and\n"
-        "certificates from FILE, if it is right. Exit status 2: wrong usage or configuration.\n";
+        "A second one: exit at once. SIGHUP: read FILE, credentials and certificates again; if\n"
+        "anything is wrong, nothing changes. Exit status 2: wrong usage or configuration.\n";
 
 bool options_parse(int argc, char **argv, struct options *ret_options, int *ret_status)
 {
