@@ -136,7 +136,7 @@ static void check_route(struct request *request, const char *path, const char *m
         request->cancels = strcmp(method, "DELETE") == 0;
         if (!request->route)
                 request_refuse(request, 404, "not_found", "there is nothing here; use %s",
-                               route_advice(request->server->kind));
+                               route_advice(request->server->kind, path));
         else if (!request->preflight && !route_allows(request->route, method))
                 request_refuse(request, 405, "method_not_allowed", "this address takes %s",
                                route_allow(request->route));

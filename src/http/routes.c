@@ -66,11 +66,6 @@ static const struct {
                                 "/control/status or another address of docs/control.md"},
 };
 
-const char *route_advice(enum server_kind kind)
-{
-        return tables[kind].advice;
-}
-
 const struct route *route_find(enum server_kind kind, const char *path)
 {
         const struct route *routes = tables[kind].routes;
@@ -86,6 +81,14 @@ const struct route *route_find(enum server_kind kind, const char *path)
                         return &routes[i];
         }
         return NULL;
+}
+
+const char *route_advice(enum server_kind kind, const char *path)
+{
+        if (kind == SERVER_FOR_TOOLS && route_find(SERVER_FOR_OPERATORS, path))
+                return "the address that admin.address and admin.port in the configuration name, "
+                       "or the admin socket";
+        return tables[kind].advice;
 }
 
 const char *route_allow(const struct route *route)

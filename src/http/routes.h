@@ -47,7 +47,7 @@ struct route {
 const struct route *route_find(enum server_kind kind, const char *path);
 
 /* What there is instead, for who asked for something else. */
-const char *route_advice(enum server_kind kind);
+const char *route_advice(enum server_kind kind, const char *path);
 
 /* The methods of a route, as the Allow field lists them (RFC 9110, 10.2.1). */
 const char *route_allow(const struct route *route);

@@ -426,7 +426,16 @@ def test_an_id_that_nobody_has(simulator, durable, operations, status, code):
 
 @produces(404, "not_found", lambda operation: operation.path is None)
 def test_a_path_that_leads_nowhere(stage, operations, status, code):
-    check(operations, status, code, [(o, stage.ask(o)) for o in operations], alike=tools)
+    check(operations, status, code, [(o, stage.ask(o)) for o in operations])
+
+
+@produces(404, "not_found", lambda operation: operation.path is None and tools(operation))
+@pytest.mark.parametrize("path", ["/metrics", "/healthz/", "//readyz"])
+def test_a_path_that_is_not_for_tools(stage, operations, status, code, path):
+    for operation in operations:
+        answer = stage.house.get(path)
+        check([operation], status, code, [(operation, answer)])
+        assert "admin.address" in answer.object()["message"]
 
 
 @produces(405, "method_not_allowed", lambda o: o.path and (not o.method or is_preflight(o)))
