@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lib import expect, operator
-from lib.build import patience, wait_until
+from lib.build import REPOSITORY, patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK, upstream_of
 from lib.http import Connection, request
@@ -106,6 +106,21 @@ def test_every_metric_has_a_help_and_a_type(start):
     assert text.endswith("\n")
     assert dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)) == NAMES
     assert re.findall(r"^# HELP (\S+) \S.*\.$", text, re.MULTILINE) == list(NAMES)
+
+
+def test_the_page_of_the_metrics_names_each_with_its_type_and_labels(simulator, gateway):
+    house = everything(simulator, gateway)
+    text = ask(house, "GET", "/metrics").body.decode()
+    labels = {name: set() for name in NAMES}
+    for sample in re.findall(r"^solvegate_.+(?= )", text, re.MULTILINE):
+        name, _, pairs = sample.partition("{")
+        name = name if name in NAMES else re.sub("_(bucket|sum|count)$", "", name)
+        labels[name] |= set(re.findall(r'(\w+)="', pairs)) - {"le"}
+    labels["solvegate_charges_unknown_total"] = labels["solvegate_charges_total"]  # there is none
+    rows = re.findall(r"^\| `(solvegate_\w+)` \| (\w+) \|(.*?)\| \S.* \|$",
+                      (REPOSITORY / "docs" / "metrics.md").read_text(), re.MULTILINE)
+    assert [(name, kind, set(re.findall(r"\w+", those))) for name, kind, those in rows] == [
+        (name, kind, labels[name]) for name, kind in NAMES.items()]
 
 
 def test_the_samples_of_a_metric_stand_behind_its_type(start):
