@@ -292,7 +292,10 @@ static void describe(struct reload *reload)
                 strbuf_done(&phrases[i]);
         }
         if (reload->message.len == 0)
-                (void)strbuf_puts(&reload->message, "nothing is different");
+                (void)strbuf_puts(&reload->message,
+                                  reload->restart.len > 0
+                                          ? "what may change without a restart is as before"
+                                          : "nothing is different");
 }
 
 /* ---- telling ---- */

@@ -94,7 +94,8 @@ static const struct kind upstream_kinds[GATEWAY_UPSTREAM_CHANGES] = {
         [GATEWAY_UPSTREAM_NEW] = {"", "+"},
         [GATEWAY_UPSTREAM_GONE] = {"", "-"},
         [GATEWAY_UPSTREAM_CREDENTIAL] = {"new credential: ", ""},
-        [GATEWAY_UPSTREAM_PLACE] = {"other url: ", ""},
+        [GATEWAY_UPSTREAM_PLACE] = {"other url or api: ", ""},
+        [GATEWAY_UPSTREAM_CA] = {"other ca: ", ""},
         [GATEWAY_UPSTREAM_LIMITS] = {"other limits: ", ""},
 };
 

@@ -141,7 +141,8 @@ enum gateway_upstream_change {
         GATEWAY_UPSTREAM_NEW, /* or back again */
         GATEWAY_UPSTREAM_GONE,
         GATEWAY_UPSTREAM_CREDENTIAL,
-        GATEWAY_UPSTREAM_PLACE,  /* url, api or ca */
+        GATEWAY_UPSTREAM_PLACE, /* url or api */
+        GATEWAY_UPSTREAM_CA,
         GATEWAY_UPSTREAM_LIMITS, /* max_in_flight or priority */
 };
 #define GATEWAY_UPSTREAM_CHANGES (GATEWAY_UPSTREAM_LIMITS + 1)

@@ -96,7 +96,8 @@ static int prepare_upstream(struct gateway *gateway, const struct config_upstrea
         }
         const struct account *account = upstream->account;
         unsigned differ = account->terms ? account_terms_compare(account->terms, terms) : 0;
-        upstream->anew = account->retired || (differ & (ACCOUNT_CREDENTIAL | ACCOUNT_PLACE)) != 0;
+        upstream->anew = account->retired ||
+                         (differ & (ACCOUNT_CREDENTIAL | ACCOUNT_PLACE | ACCOUNT_CA)) != 0;
         upstream->terms = terms;
         if (account->terms && differ == 0) {
                 account_terms_unref(terms);
@@ -180,6 +181,8 @@ void gateway_change_each(const struct gateway *gateway, const struct gateway_cha
                         told(arg, GATEWAY_UPSTREAM_CREDENTIAL, account->name);
                 if (!account->retired && (differ & ACCOUNT_PLACE))
                         told(arg, GATEWAY_UPSTREAM_PLACE, account->name);
+                if (!account->retired && (differ & ACCOUNT_CA))
+                        told(arg, GATEWAY_UPSTREAM_CA, account->name);
                 if (!account->retired && (differ & ACCOUNT_LIMITS))
                         told(arg, GATEWAY_UPSTREAM_LIMITS, account->name);
         }

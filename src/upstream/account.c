@@ -76,8 +76,10 @@ unsigned account_terms_compare(const struct account_terms *a, const struct accou
         if (!same_text(a->credential_name, b->credential_name) ||
             !credential_equal(a->credential, b->credential))
                 differ |= ACCOUNT_CREDENTIAL;
-        if (!account_terms_same_jobs(a, b) || !same_text(a->ca, b->ca))
+        if (!account_terms_same_jobs(a, b))
                 differ |= ACCOUNT_PLACE;
+        if (!same_text(a->ca, b->ca))
+                differ |= ACCOUNT_CA;
         if (a->max_in_flight != b->max_in_flight || a->priority != b->priority)
                 differ |= ACCOUNT_LIMITS;
         return differ;

@@ -50,8 +50,9 @@ void account_terms_unref(struct account_terms *terms);
 /* In what two terms differ; 0: in nothing. */
 enum {
         ACCOUNT_CREDENTIAL = 1, /* its name or its values, which are compared in constant time */
-        ACCOUNT_PLACE = 2,      /* url, api or ca */
-        ACCOUNT_LIMITS = 4,     /* max_in_flight or priority */
+        ACCOUNT_PLACE = 2,      /* url or api */
+        ACCOUNT_CA = 4,         /* its file's name */
+        ACCOUNT_LIMITS = 8,     /* max_in_flight or priority */
 };
 unsigned account_terms_compare(const struct account_terms *a, const struct account_terms *b);
 

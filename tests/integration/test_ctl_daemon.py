@@ -113,6 +113,15 @@ def test_a_balance_that_was_asked_for_is_shown(simulator, gateway):
     assert rows(told(house.socket, "upstreams"))[1][3] != "-"
 
 
+def test_a_reload_that_finds_a_need_for_a_restart_alone_says_so(simulator, gateway):
+    house = gateway(simulator())
+    assert told(house.socket, "reload") == "reloaded: nothing is different\n"
+    house.configure(workers=3)
+    assert told(house.socket, "reload") == (
+        "reloaded: what may change without a restart is as before\n"
+        "a restart is needed for workers\n")
+
+
 def test_drained_it_takes_no_jobs_until_resumed(simulator, gateway):
     house = gateway(simulator(mode="pro", latency=0))
     assert "no more jobs are taken" in told(house.socket, "drain")

@@ -142,6 +142,19 @@ def test_a_reload_with_a_file_without_certificate_changes_nothing_and_says_why(
     expect.solved(house.run(task), task)
 
 
+def test_a_reload_with_another_file_says_so_and_verifies_by_it(
+    simulator, gateway, authority, certificate, tmp_path
+):
+    other = make_authority(tmp_path, "other")
+    house = secured(gateway, simulator(tls=certificate()), other)
+    assert_unavailable(house)
+    told = house.reload(upstreams=[{"name": "main", **upstream_of(house.sim),
+                                    "ca": str(authority.certificate), "credential": "account"}])
+    assert "upstreams: other ca: main\n" in told, told
+    task = job(seed=1)
+    expect.solved(house.run(task), task)
+
+
 # ---- HTTP/2 ----
 
 

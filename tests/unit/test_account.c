@@ -52,9 +52,9 @@ static void terms_differ_in_what_was_changed(void **state)
         assert_differ(changed, ACCOUNT_CREDENTIAL, true);
         changed = usual;
         changed.ca = other;
-        assert_differ(changed, ACCOUNT_PLACE, true);
+        assert_differ(changed, ACCOUNT_CA, true);
         changed.api = 2;
-        assert_differ(changed, ACCOUNT_PLACE, false);
+        assert_differ(changed, ACCOUNT_PLACE | ACCOUNT_CA, false);
         changed = usual;
         changed.url = other_url;
         changed.priority = 1;
