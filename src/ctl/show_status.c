@@ -18,9 +18,11 @@ static const char *state_words(const char *state)
         if (strcmp(state, "taking") == 0)
                 return "takes jobs";
         if (strcmp(state, "drained") == 0)
-                return "is drained: it takes no jobs until solvegatectl resume";
+                return "is drained: it takes no jobs until solvegatectl resume; what waits and is "
+                       "under way goes on";
         if (strcmp(state, "stopping") == 0)
-                return "is stopping: it takes no more jobs";
+                return "is stopping: it takes no more jobs, and ends when those under way have "
+                       "ended";
         return state;
 }
 
@@ -28,16 +30,14 @@ void show_headline(const struct json_object *status, struct strbuf *out)
 {
         const char *state = field_text_or(status, "state", "is in an unknown state");
         const char *message = field_text_or(status, "message", "");
-        bool ready = field_is(status, "ready", true);
+        bool hampered = strcmp(state, "taking") == 0 && !field_is(status, "ready", true);
 
         (void)strbuf_puts(out, "solvegate ");
         (void)plain_append(out, field_text_or(status, "version", "?"));
         (void)strbuf_puts(out, " ");
-        if (!ready && strcmp(state, "taking") == 0)
-                (void)strbuf_puts(out, "is not ready");
-        else
-                (void)plain_append(out, state_words(state));
-        if (!ready && message[0] != '\0') {
+        (void)plain_append(out, hampered ? "is not ready" : state_words(state));
+        /* It is what tools are told; of the other states an operator is told something else. */
+        if (hampered && message[0] != '\0') {
                 (void)strbuf_puts(out, ": ");
                 (void)plain_append(out, message);
         }
