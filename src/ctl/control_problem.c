@@ -10,22 +10,35 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SAY(...) (void)snprintf(text, CONTROL_PROBLEM_BYTES_MAX, __VA_ARGS__)
+
+/* connect(2) says the same of a file that is no socket as of a socket that nobody listens on. */
+static void say_nobody_listens(char *text, const char *path)
+{
+        struct stat status;
+
+        if (stat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+                SAY("%s: is no socket; name the daemon's admin.socket with --socket", path);
+        else
+                SAY("%s: nobody listens there; solvegate is not running: start it (if it runs as a "
+                    "service: systemctl start solvegate)",
+                    path);
+}
 
 void control_problem_absent(char *text, const char *path, int error)
 {
         switch (error) {
         case ENOENT:
         case ENOTDIR:
-                SAY("%s: there is no such socket; is solvegate running (systemctl status "
-                    "solvegate), and is this its admin.socket? else name that one with --socket",
+                SAY("%s: there is no such socket; is solvegate running (if it runs as a service: "
+                    "systemctl status solvegate), and is this its admin.socket? else name that one "
+                    "with --socket",
                     path);
                 return;
         case ECONNREFUSED:
-                SAY("%s: nobody listens there; solvegate is not running: start it (systemctl start "
-                    "solvegate)",
-                    path);
+                say_nobody_listens(text, path);
                 return;
         case EACCES:
         case EPERM:
@@ -36,7 +49,7 @@ void control_problem_absent(char *text, const char *path, int error)
         case 0: /* libcurl does not know EAGAIN of connect(2), for which unix(7) has a reason */
         case EAGAIN:
                 SAY("%s: too many wait there for the daemon to accept them; it may hang: see its "
-                    "log (journalctl -u solvegate)",
+                    "log (as a service: journalctl -u solvegate)",
                     path);
                 return;
         default:
@@ -49,8 +62,8 @@ void control_problem_transfer(char *text, const char *path, int result, long tim
 {
         switch (result) {
         case CURLE_OPERATION_TIMEDOUT:
-                SAY("%s: no answer within %ld s; the daemon may hang: see its log (journalctl -u "
-                    "solvegate)",
+                SAY("%s: no answer within %ld s; the daemon may hang: see its log (as a service: "
+                    "journalctl -u solvegate)",
                     path, timeout_ms / 1000);
                 return;
         case CURLE_GOT_NOTHING:
@@ -58,7 +71,8 @@ void control_problem_transfer(char *text, const char *path, int result, long tim
         case CURLE_SEND_ERROR:
         case CURLE_PARTIAL_FILE:
                 SAY("%s: the connection ended before the answer was whole; the daemon may have "
-                    "stopped, or is overwhelmed: see its log (journalctl -u solvegate)",
+                    "stopped, or is overwhelmed: see its log (as a service: "
+                    "journalctl -u solvegate)",
                     path);
                 return;
         case CURLE_WRITE_ERROR:

@@ -320,6 +320,15 @@ def test_a_socket_that_nobody_listens_on_is_told(path):
     assert (status, out) == (NO_DAEMON, "") and "start it" in complaint
 
 
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_a_path_that_is_no_socket_is_told(path, kind):
+    path.write_text("") if kind == "file" else path.mkdir()
+    status, out, complaint = ctl(path, "status")
+    assert (status, out) == (NO_DAEMON, "")
+    assert complaint == (f"solvegatectl: {path}: is no socket; name the daemon's admin.socket with "
+                         "--socket\n")
+
+
 def test_a_daemon_that_accepts_nobody_is_told(path):
     with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as waiting:
         full.bind(str(path))
