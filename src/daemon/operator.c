@@ -8,6 +8,9 @@
 #include "daemon/worker.h"
 #include "job/waiter.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 static void tell_view(void *arg, struct operator_view *ret_view)
 {
         const struct operator_state *state = arg;
@@ -44,9 +47,13 @@ static void ask_balances(void *arg)
                 worker_ask_balances(state->asker);
 }
 
-void operator_init(struct operator_state *state, const struct server_shared *connections)
+void operator_init(struct operator_state *state, const char *file,
+                   const struct server_shared *connections)
 {
         *state = (struct operator_state){0};
+        /* Operators are elsewhere, so a path that counts from here says nothing to them. */
+        if (file[0] == '/' || !realpath(file, state->file))
+                (void)snprintf(state->file, sizeof state->file, "%s", file);
         state->hooks = (struct operator_hooks){
                 .arg = state,
                 .view = tell_view,
@@ -55,6 +62,7 @@ void operator_init(struct operator_state *state, const struct server_shared *con
                 .ask_balances = ask_balances,
         };
         state->view = (struct operator_view){
+                .file = state->file,
                 .started_wall_ms = clock_wall_ms(),
                 .started_ms = clock_monotonic_ms(),
                 .loaded_wall_ms = clock_wall_ms(),

@@ -7,12 +7,15 @@
 
 #include "http/operator.h"
 
+#include <limits.h>
+
 struct reload;
 struct reload_report;
 struct worker;
 
 /* A value. What operator_init() does not set is zero. */
 struct operator_state {
+        char file[PATH_MAX];
         struct operator_hooks hooks;
         struct operator_view view; /* listeners and listener_count are set by who opens them */
         struct reload *reload;     /* NULL: nothing can be reloaded, yet or any more */
@@ -21,8 +24,12 @@ struct operator_state {
                                       last bit of their numbers */
 };
 
-/* connections are those of tools; they must outlive it. */
-void operator_init(struct operator_state *state, const struct server_shared *connections);
+/*
+ * file is the configuration, as the daemon was given it; connections are those of tools, and must
+ * outlive it.
+ */
+void operator_init(struct operator_state *state, const char *file,
+                   const struct server_shared *connections);
 
 /* For struct reload_setup; arg is the state. */
 void operator_reload_ended(const struct reload_report *report, void *arg);

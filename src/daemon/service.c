@@ -552,7 +552,7 @@ int service_run(const struct config *config, struct credential **credentials,
         };
         struct strbuf problem;
 
-        operator_init(&service.operators, &service.shared);
+        operator_init(&service.operators, config->file, &service.shared);
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         (void)signal(SIGPIPE, SIG_IGN);
         notify_init(&service.notify);

@@ -58,13 +58,12 @@ static void add_process(const struct request *request, const struct operator_vie
         json_close_array(json);
 }
 
-static void add_configuration(const struct config *config, const struct operator_view *view,
-                              struct strbuf *json)
+static void add_configuration(const struct operator_view *view, struct strbuf *json)
 {
         const struct operator_reload *reload = &view->reload;
 
         json_open_object(json, "configuration");
-        json_add_text(json, "file", config->file);
+        json_add_text(json, "file", view->file);
         json_add_time(json, "loaded", view->loaded_wall_ms);
         if (reload->at_wall_ms > 0) {
                 json_open_object(json, "last_reload");
@@ -150,7 +149,7 @@ enum MHD_Result control_status_handle(struct request *request)
         strbuf_init(&json, CONTROL_BYTES_MAX);
         json_open_object(&json, NULL);
         add_process(request, &view, &json);
-        add_configuration(gateway_config(gateway), &view, &json);
+        add_configuration(&view, &json);
         add_load(gateway, &view, &figures, &json);
         add_ends(&figures, &json);
         add_written(gateway, &json);

@@ -23,6 +23,7 @@ struct operator_reload {
 
 /* The daemon at one moment. */
 struct operator_view {
+        const char *file; /* the configuration, as an absolute path */
         int64_t started_wall_ms;
         int64_t started_ms;     /* monotonic */
         int64_t loaded_wall_ms; /* when the configuration that is in force was read */

@@ -70,6 +70,11 @@ def test_the_status_says_what_the_daemon_is(start):
     assert status["upstreams"] == ask(house, "/control/upstreams")["upstreams"]
 
 
+def test_the_configuration_is_told_as_an_absolute_path(start):
+    house = start(launcher=["sh", "-c", 'exec "$1" -c solvegate.conf', "sh"])
+    assert ask(house, "/control/status")["configuration"]["file"] == str(house.config)
+
+
 def test_the_status_counts_what_waits_and_what_has_ended(start):
     house, ids = busy(start, limits={"queue_jobs": 50, "queue_bytes": 100000000})
     assert house.request("DELETE", f"/status?id={ids[2]}").status == 200
