@@ -66,6 +66,15 @@ def test_the_links_of_a_document_lead_somewhere(document):
     assert list(broken(document)) == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_links_of_a_document_lead_to_what_the_package_has_too(document):
+    for link in _LINK.findall(_FENCE.sub("", document.read_text())):
+        path = link.partition("#")[0]
+        if path and not re.match("[a-z]+:", link):
+            target = (document.parent / path).resolve()
+            assert target.parent == DOCS or target == REPOSITORY / "README.md", link
+
+
 def test_a_link_that_leads_nowhere_is_found(tmp_path):
     document = tmp_path / "a.md"
     document.write_text("# A title, here\n[a](a.md#a-title-here) [b](#b) [c](c.md) [d](https://d)\n")
