@@ -371,16 +371,26 @@ static size_t match(const char *value, const char *text, size_t len)
         return value_len;
 }
 
-size_t credential_redact(const struct credential *credential, char *text, size_t len)
+/* The length of the longer value of a credential that stands at the start of text, else 0. */
+static size_t match_any(const struct credential *credential, const char *text, size_t len)
+{
+        size_t apikey = match(credential->apikey, text, len);
+        size_t uid = match(credential->uid, text, len);
+
+        return apikey > uid ? apikey : uid;
+}
+
+size_t credential_redact(const struct credential *credential, const struct credential *other,
+                         char *text, size_t len)
 {
         size_t places = 0, until = 0;
 
         /* A place is overwritten byte by byte behind the search, so that an occurrence that
          * overlaps an earlier one is still found. */
         for (size_t i = 0; i < len; i++) {
-                size_t apikey = match(credential->apikey, text + i, len - i);
-                size_t uid = match(credential->uid, text + i, len - i);
-                size_t longer = apikey > uid ? apikey : uid;
+                size_t one = match_any(credential, text + i, len - i);
+                size_t two = other ? match_any(other, text + i, len - i) : 0;
+                size_t longer = one > two ? one : two;
                 if (longer > 0) {
                         places++;
                         until = i + longer > until ? i + longer : until;

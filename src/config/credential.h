@@ -50,10 +50,12 @@ const char *credential_apikey(const struct credential *credential);
 bool credential_equal(const struct credential *a, const struct credential *b);
 
 /*
- * Overwrites with '*' whatever equals the uid or the apikey in len bytes of text from outside (an
- * upstream that quotes the key in an error message). Values shorter than 4 bytes are not searched
- * for. Returns how many places were overwritten.
+ * Overwrites with '*' whatever equals the uid or the apikey of a credential, or of another one
+ * unless that is NULL, in len bytes of text from outside (an upstream that quotes the key in an
+ * error message). Values shorter than 4 bytes are not searched for. Returns how many places were
+ * overwritten.
  */
-size_t credential_redact(const struct credential *credential, char *text, size_t len);
+size_t credential_redact(const struct credential *credential, const struct credential *other,
+                         char *text, size_t len);
 
 #endif

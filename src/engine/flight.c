@@ -87,6 +87,7 @@ static void flight_free(struct flight *flight)
 {
         DL_DELETE(flight->forwarder->flights, flight);
         loop_timer_free(flight->timer);
+        account_terms_unref(flight->poll_terms);
         job_unref(flight->payer);
         free(flight);
 }
@@ -172,15 +173,16 @@ static void flight_return(struct flight *flight, enum store_charge charge, enum 
 
 /* ---- asking the upstream to solve it ---- */
 
-void flight_log_trouble(const struct flight *flight, const struct answer *answer)
+void flight_log_trouble(const struct flight *flight, const struct account_terms *terms,
+                        const struct answer *answer)
 {
-        const struct scheduler_turn *turn = &flight->turn;
+        const char *name = flight->turn.account->name;
 
         if (answer->detail[0] && job_log_take(LOG_LEVEL_WARNING))
-                log_warning("upstream %s: %s", turn->account->name, answer->detail);
+                log_warning("upstream %s: %s", name, answer->detail);
         if (answer->about_account && job_log_take(LOG_LEVEL_ERROR))
-                log_error("upstream %s refuses the account of credential %s: %s",
-                          turn->account->name, turn->terms->credential_name, answer->message);
+                log_error("upstream %s refuses the account of credential %s: %s", name,
+                          terms->credential_name, answer->message);
 }
 
 static enum breaker_result result_of(const struct answer *answer)
@@ -274,7 +276,7 @@ static void on_solve_answer(struct answer *answer, void *arg)
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
-        flight_log_trouble(flight, answer);
+        flight_log_trouble(flight, flight->turn.terms, answer);
         scheduler_note(scheduler_of(flight), &flight->turn, result_of(answer),
                        answer->retry_after_ms);
         switch (answer->kind) {

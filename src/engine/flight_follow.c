@@ -55,7 +55,7 @@ static void on_status_answer(struct answer *answer, void *arg)
 
         flight->exchange = NULL;
         if (answer->about_account && !flight->account_told)
-                flight_log_trouble(flight, answer);
+                flight_log_trouble(flight, flight->poll_terms, answer);
         flight->account_told = flight->account_told || answer->about_account;
         flight->trouble[0] = '\0';
         switch (answer->kind) {
@@ -83,6 +83,17 @@ static void on_status_answer(struct answer *answer, void *arg)
         forwarder_kick(forwarder);
 }
 
+/* A credential that is new since the last poll has its own trouble. */
+static void renew_poll_terms(struct flight *flight)
+{
+        struct account_terms *before = flight->poll_terms;
+
+        flight->poll_terms = scheduler_terms(flight->forwarder->setup.scheduler, &flight->turn);
+        if (before && account_terms_compare(before, flight->poll_terms) & ACCOUNT_CREDENTIAL)
+                flight->account_told = false;
+        account_terms_unref(before);
+}
+
 static void on_poll_timer(void *arg)
 {
         struct flight *flight = arg;
@@ -94,10 +105,11 @@ static void on_poll_timer(void *arg)
                 forwarder_kick(forwarder);
                 return;
         }
-        struct account_terms *terms = scheduler_terms(forwarder->setup.scheduler, &flight->turn);
+        renew_poll_terms(flight);
         struct question question = {
                 .account = flight->turn.account,
-                .terms = terms,
+                .terms = flight->poll_terms,
+                .sent = flight->turn.terms,
                 .endpoint = UPSTREAM_STATUS,
                 .upstream_id = flight->upstream_id,
                 .timeout_ms = left_ms < POLL_TIMEOUT_MS ? left_ms : POLL_TIMEOUT_MS,
@@ -105,7 +117,6 @@ static void on_poll_timer(void *arg)
         if (exchange_start(forwarder->transfers, &question, on_status_answer, flight,
                            &flight->exchange) < 0)
                 schedule_poll(flight, 0);
-        account_terms_unref(terms);
 }
 
 void flight_follow(struct flight *flight, const struct answer *answer)

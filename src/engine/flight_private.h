@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct account_terms;
 struct exchange;
 struct loop_timer;
 
@@ -29,12 +30,13 @@ struct flight {
         struct forwarder *forwarder;
         struct scheduler_turn turn; /* a reference to the purchase, and a slot until ENDING */
         enum flight_phase phase;
-        struct store_fetch fetch;  /* FETCHING */
-        struct exchange *exchange; /* ASKING; FOLLOWING while the timer does not run */
-        struct loop_timer *timer;  /* FOLLOWING: the next poll */
-        unsigned polls;            /* asked for so far */
-        int64_t poll_delay_ms;     /* before the last of them */
-        bool account_told;         /* its trouble was logged: once for each flight */
+        struct store_fetch fetch;         /* FETCHING */
+        struct exchange *exchange;        /* ASKING; FOLLOWING while the timer does not run */
+        struct loop_timer *timer;         /* FOLLOWING: the next poll */
+        unsigned polls;                   /* asked for so far */
+        int64_t poll_delay_ms;            /* before the last of them */
+        struct account_terms *poll_terms; /* by which it was last polled: a reference; or NULL */
+        bool account_told; /* the trouble of their account was logged: once for each credential */
         int64_t started_ms;
         struct job *payer; /* a reference, for the log */
         char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
@@ -49,8 +51,10 @@ struct journal flight_journal(const struct flight *flight);
 /* Until the last of its jobs is too late; 0 when it is. */
 int64_t flight_time_left_ms(const struct flight *flight);
 
-/* What the operator should know of an answer, and the client need not. */
-void flight_log_trouble(const struct flight *flight, const struct answer *answer);
+/* What the operator should know of an answer to what was asked by these terms, and the client need
+ * not. */
+void flight_log_trouble(const struct flight *flight, const struct account_terms *terms,
+                        const struct answer *answer);
 
 /* Both end the flight; charge is NONE where it was settled before. */
 void flight_solve(struct flight *flight, struct answer *answer, enum store_charge charge);

@@ -18,6 +18,7 @@
 struct exchange {
         struct account *account;
         struct account_terms *terms; /* a reference */
+        struct account_terms *sent;  /* a reference, or NULL */
         enum upstream_endpoint endpoint;
         struct transfer *transfer;
         exchange_done_fn *done;
@@ -32,7 +33,8 @@ static void read_result(struct exchange *exchange, struct transfer_result *resul
         case TRANSFER_ANSWERED:
                 protocol_read(exchange->endpoint, result->http_code,
                               result->body ? result->body : "", result->body_len,
-                              exchange->terms->credential, ret_answer);
+                              exchange->terms->credential,
+                              exchange->sent ? exchange->sent->credential : NULL, ret_answer);
                 if (result->retry_after_ms > 0)
                         ret_answer->retry_after_ms = result->retry_after_ms;
                 return;
@@ -50,6 +52,7 @@ static void read_result(struct exchange *exchange, struct transfer_result *resul
 static void exchange_free(struct exchange *exchange)
 {
         account_terms_unref(exchange->terms);
+        account_terms_unref(exchange->sent);
         free(exchange);
 }
 
@@ -110,6 +113,7 @@ int exchange_start(struct transfers *transfers, const struct question *question,
                 return -ENOMEM;
         exchange->account = question->account;
         exchange->terms = account_terms_ref(question->terms);
+        exchange->sent = question->sent ? account_terms_ref(question->sent) : NULL;
         exchange->endpoint = question->endpoint;
         exchange->done = done;
         exchange->arg = arg;

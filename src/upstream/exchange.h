@@ -2,7 +2,7 @@
  * exchange: one question to an account's upstream, and its answer, judged.
  *
  * Joins account (whose key), protocol (what to say) and transfer (how). What the upstream sends
- * is cleared of the credential before anybody sees it (protocol_read).
+ * is cleared of the credentials before anybody sees it (protocol_read).
  *
  * Thread: the loop's of the transfers.
  */
@@ -24,6 +24,8 @@ typedef void exchange_done_fn(struct answer *answer, void *arg);
 struct question {
         struct account *account;
         struct account_terms *terms; /* by which it is asked; the exchange takes a reference */
+        struct account_terms *sent;  /* by which the job was sent, whose key may be quoted as well;
+                                        likewise; NULL: by the same */
         enum upstream_endpoint endpoint;
         const char *upstream_id; /* UPSTREAM_STATUS */
         const char *body;        /* UPSTREAM_SOLVE; must outlive the exchange */

@@ -59,6 +59,7 @@ void answer_done(struct answer *answer)
 struct fields {
         enum upstream_endpoint endpoint;
         const struct credential *credential;
+        const struct credential *other; /* or NULL */
         struct json_span status;
         bool status_odd; /* a status that is no string */
         struct json_span id;
@@ -104,7 +105,7 @@ static void append_string(struct fields *fields, struct json_span string)
         strbuf_init(&text, string.len + 1);
         if (json_string_decode(string, &text) < 0)
                 fields->members.failed = true; /* not searched, so not given out */
-        else if (credential_redact(fields->credential, text.data, text.len) > 0)
+        else if (credential_redact(fields->credential, fields->other, text.data, text.len) > 0)
                 (void)strbuf_append_json_string(&fields->members, text.data, text.len);
         else
                 (void)strbuf_append(&fields->members, string.ptr - 1, string.len + 2);
@@ -122,7 +123,7 @@ static void append_number(struct fields *fields, struct json_span number)
         if (number.len >= SECRET_NUMBER_CHARS_MIN && number.len < sizeof text) {
                 memcpy(text, number.ptr, number.len);
                 text[number.len] = '\0';
-                (void)credential_redact(fields->credential, text, number.len);
+                (void)credential_redact(fields->credential, fields->other, text, number.len);
                 if (strspn(text, "*") == number.len) {
                         (void)strbuf_append_json_string(&fields->members, text, number.len);
                         return;
@@ -234,7 +235,8 @@ static bool copy_id(const struct fields *fields, char ret[static UPSTREAM_ID_BYT
         /* It is stored and sent as it came, so one that holds the credential is none. */
         bool usable = json_string_decode(fields->id, &decoded) == 0 && decoded.len > 0 &&
                       !memchr(decoded.data, '\0', decoded.len) &&
-                      credential_redact(fields->credential, decoded.data, decoded.len) == 0;
+                      credential_redact(fields->credential, fields->other, decoded.data,
+                                        decoded.len) == 0;
         if (usable)
                 memcpy(ret, decoded.data, decoded.len + 1);
         strbuf_done(&decoded);
@@ -250,7 +252,8 @@ static void copy_message(const struct fields *fields,
         strbuf_init(&decoded, UPSTREAM_ANSWER_BYTES_MAX);
         (void)json_string_decode(fields->message, &decoded);
         if (decoded.data)
-                (void)credential_redact(fields->credential, decoded.data, decoded.len);
+                (void)credential_redact(fields->credential, fields->other, decoded.data,
+                                        decoded.len);
         (void)snprintf(ret, UPSTREAM_MESSAGE_BYTES_MAX + 1, "%s", decoded.data ? decoded.data : "");
         strbuf_done(&decoded);
 }
@@ -370,9 +373,10 @@ static enum answer_kind judge(const struct fields *fields, long http_code, bool 
 }
 
 void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *text, size_t len,
-                   const struct credential *credential, struct answer *ret_answer)
+                   const struct credential *credential, const struct credential *other,
+                   struct answer *ret_answer)
 {
-        struct fields fields = {.endpoint = endpoint, .credential = credential};
+        struct fields fields = {.endpoint = endpoint, .credential = credential, .other = other};
         struct answer answer = {0};
 
         strbuf_init(&fields.members, UPSTREAM_ANSWER_BYTES_MAX * 2);

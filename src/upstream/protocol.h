@@ -58,12 +58,14 @@ int protocol_url(const char *base, int api, enum upstream_endpoint endpoint, con
 int protocol_sends_uid(int api);
 
 /*
- * Judges an HTTP answer. What it gives out holds the credential nowhere in a text: where the
- * upstream quotes it, with JSON escapes or without, it is overwritten. Fills *ret_answer, which the
+ * Judges an HTTP answer. What it gives out holds the credential nowhere in a text, nor the other
+ * one, unless that is NULL: where the upstream quotes it, with JSON escapes or without, it is
+ * overwritten. Fills *ret_answer, which the
  * caller frees with answer_done(). Gives kind FINAL, PENDING, REJECTED, TRY_LATER or UNCLEAR.
  */
 void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *text, size_t len,
-                   const struct credential *credential, struct answer *ret_answer);
+                   const struct credential *credential, const struct credential *other,
+                   struct answer *ret_answer);
 
 /* Frees what an answer holds. */
 void answer_done(struct answer *answer);

@@ -109,6 +109,33 @@ def test_jobs_under_way_outlive_a_key_that_is_revoked_too_early(gateway, vendor)
     assert house.finish(job_id).object()["status"] == "solved"
 
 
+def test_a_key_that_was_replaced_is_shown_to_nobody_when_the_upstream_quotes_it(gateway, vendor):
+    house = gateway(upstream=vendor.entry)
+    job_id = house.submit(job())
+    vendor.wait_for("status", 1)
+    house.write_credential(NEW_KEY)
+    house.reload()
+    vendor.finish({"status": "error", "message": f"{STORED_APIKEY} has no credit, nor {NEW_KEY}"})
+    said = expect.failed(house.finish(job_id), "upstream_rejected")["message"]
+    assert said == f"{'*' * len(STORED_APIKEY)} has no credit, nor {'*' * len(NEW_KEY)}"
+
+
+def test_the_log_names_the_credential_that_is_refused_and_each_new_one(gateway, vendor):
+    house = gateway(upstream=vendor.entry)
+    house.submit(job())
+    vendor.wait_for("status", 1)
+    house.write_credential("a-key-that-is-none", "second")
+    house.write_credential(NEW_KEY, "third")
+    vendor.refuse(STORED_APIKEY, "a-key-that-is-none", NEW_KEY)
+    for credential in ("account", "second", "third"):
+        refused = f"upstream main refuses the account of credential {credential}: "
+        house.reload(upstreams=[entry("main", vendor, credential=credential)])
+        wait_until(lambda: refused in house.log(), what=refused)
+        asked = len(vendor.keys("status"))
+        vendor.wait_for("status", asked + 2)
+        assert house.log().count(refused) == 1
+
+
 def test_a_failing_upstream_that_was_not_changed_goes_on_pausing(gateway, vendor):
     vendor.refuse(STORED_APIKEY)
     house = gateway(upstream=vendor.entry, retry=SLOW)

@@ -345,12 +345,12 @@ static void both_values_are_struck_out_of_text_wherever_they_stand(void **state)
         char none[] = "canary-9f8e7d6 user-471 nothing";
 
         assert_loaded(fixture, load(fixture, GOOD, 0600));
-        assert_int_equal(credential_redact(fixture->credential, text, strlen(text)), 4);
+        assert_int_equal(credential_redact(fixture->credential, NULL, text, strlen(text)), 4);
         assert_string_equal(text,
                             "*************** bad key ****************************** of *********");
-        assert_int_equal(credential_redact(fixture->credential, none, strlen(none)), 0);
+        assert_int_equal(credential_redact(fixture->credential, NULL, none, strlen(none)), 0);
         assert_string_equal(none, "canary-9f8e7d6 user-471 nothing");
-        assert_int_equal(credential_redact(fixture->credential, NULL, 0), 0);
+        assert_int_equal(credential_redact(fixture->credential, NULL, NULL, 0), 0);
 }
 
 static void values_that_overlap_in_the_text_leave_no_piece_of_either(void **state)
@@ -359,13 +359,13 @@ static void values_that_overlap_in_the_text_leave_no_piece_of_either(void **stat
         char text[] = "<abcdefgh>", inside[] = "<xxabcdxx>", same[] = "<ababababa>";
 
         assert_int_equal(load(fixture, "uid = \"abcde\"; apikey = \"defgh\";", 0600), 0);
-        assert_int_equal(credential_redact(fixture->credential, text, strlen(text)), 2);
+        assert_int_equal(credential_redact(fixture->credential, NULL, text, strlen(text)), 2);
         assert_string_equal(text, "<********>");
         assert_int_equal(load(fixture, "uid = \"abcd\"; apikey = \"xxabcdxx\";", 0600), 0);
-        (void)credential_redact(fixture->credential, inside, strlen(inside));
+        (void)credential_redact(fixture->credential, NULL, inside, strlen(inside));
         assert_string_equal(inside, "<********>");
         assert_int_equal(load(fixture, "apikey = \"ababa\";", 0600), 0);
-        (void)credential_redact(fixture->credential, same, strlen(same));
+        (void)credential_redact(fixture->credential, NULL, same, strlen(same));
         assert_string_equal(same, "<*********>");
 }
 
@@ -375,7 +375,7 @@ static void short_values_are_not_searched_for(void **state)
         char text[] = "abc and abc";
 
         assert_int_equal(load(fixture, "uid = \"abc\"; apikey = \"and\";", 0600), 0);
-        assert_int_equal(credential_redact(fixture->credential, text, strlen(text)), 0);
+        assert_int_equal(credential_redact(fixture->credential, NULL, text, strlen(text)), 0);
         assert_string_equal(text, "abc and abc");
 }
 

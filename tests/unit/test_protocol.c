@@ -21,37 +21,47 @@
 #define UID    "4815162342"
 #define APIKEY "ab/cd&ef<gh>1234"
 
-static struct credential *credential;
+#define OTHER_APIKEY "ab/cd&ef<gh>12345678"
+
+static struct credential *credential, *other;
 
 /* A credential comes from a file only. */
-static int load_credential(void **state)
+static int load(const char *text, struct credential **ret_credential)
 {
         char folder[] = "/tmp/solvegate-test-XXXXXX", path[sizeof folder + sizeof "/key"];
         struct strbuf problem;
 
-        (void)state;
         if (!mkdtemp(folder))
                 return -1;
         (void)snprintf(path, sizeof path, "%s/key", folder);
         FILE *file = fopen(path, "w");
         if (!file)
                 return -1;
-        (void)fputs("uid = \"" UID "\"; apikey = \"" APIKEY "\";\n", file);
+        (void)fputs(text, file);
         (void)fclose(file);
         (void)chmod(path, 0600);
         (void)setenv("CREDENTIALS_DIRECTORY", folder, 1);
         strbuf_init(&problem, 1024);
-        int r = credential_load("key", "unused.conf", &credential, &problem);
+        int r = credential_load("key", "unused.conf", ret_credential, &problem);
         strbuf_done(&problem);
         (void)unlink(path);
         (void)rmdir(folder);
         return r;
 }
 
-static int free_credential(void **state)
+static int load_credentials(void **state)
+{
+        (void)state;
+        if (load("uid = \"" UID "\"; apikey = \"" APIKEY "\";\n", &credential) < 0)
+                return -1;
+        return load("apikey = \"" OTHER_APIKEY "\";\n", &other);
+}
+
+static int free_credentials(void **state)
 {
         (void)state;
         credential_free(credential);
+        credential_free(other);
         return 0;
 }
 
@@ -66,7 +76,7 @@ static void assert_judged(enum upstream_endpoint endpoint, const struct judged *
         for (size_t i = 0; i < count; i++) {
                 struct answer answer;
                 protocol_read(endpoint, cases[i].http_code, cases[i].text, strlen(cases[i].text),
-                              credential, &answer);
+                              credential, NULL, &answer);
                 if (answer.kind != cases[i].kind)
                         fail_msg("HTTP %ld %s: judged %d, not %d", cases[i].http_code,
                                  cases[i].text, (int)answer.kind, (int)cases[i].kind);
@@ -156,7 +166,7 @@ static void assert_members(const char *text, const char *members)
 {
         struct answer answer;
 
-        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, &answer);
+        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, NULL, &answer);
         assert_int_equal(answer.kind, ANSWER_FINAL);
         assert_string_equal(answer.members, members);
         assert_int_equal(answer.members_len, strlen(members));
@@ -180,6 +190,28 @@ static void the_credential_is_overwritten_in_every_text_however_it_is_escaped(vo
                        "\"" UID "\":{\"a\":\"x" APIKEY "\\n\"}}",
                        "\"status\":\"solved\",\"note\":[\"key ****************!\"],"
                        "\"**********\":{\"a\":\"x****************\\n\"}");
+}
+
+static void another_credential_is_overwritten_likewise_also_where_it_begins_as_the_first(
+        void **state)
+{
+        static const char solved[] =
+                "{\"status\":\"solved\",\"a\":\"" OTHER_APIKEY " " APIKEY "\"}";
+        static const char refused[] = "{\"status\":\"error\",\"message\":\"no " OTHER_APIKEY "\"}";
+        static const char taken[] = "{\"status\":\"new\",\"id\":\"" OTHER_APIKEY "\"}";
+        struct answer answer;
+
+        (void)state;
+        protocol_read(UPSTREAM_STATUS, 200, solved, strlen(solved), credential, other, &answer);
+        assert_string_equal(answer.members, "\"status\":\"solved\","
+                                            "\"a\":\"******************** ****************\"");
+        answer_done(&answer);
+        protocol_read(UPSTREAM_STATUS, 200, refused, strlen(refused), credential, other, &answer);
+        assert_string_equal(answer.message, "no ********************");
+        answer_done(&answer);
+        protocol_read(UPSTREAM_STATUS, 200, taken, strlen(taken), credential, other, &answer);
+        assert_string_equal(answer.upstream_id, "");
+        answer_done(&answer);
 }
 
 static void numbers_are_never_touched_by_the_overwriting(void **state)
@@ -212,7 +244,7 @@ static void a_long_message_is_overwritten_before_it_is_cut(void **state)
         int filler = UPSTREAM_MESSAGE_BYTES_MAX - 8; /* the key stands across the cut */
         (void)snprintf(text, sizeof text, "{\"status\":\"error\",\"message\":\"%*s%s\"}", filler,
                        "", APIKEY);
-        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, &answer);
+        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, NULL, &answer);
         assert_string_equal(answer.message + filler, "********");
         answer_done(&answer);
 }
@@ -223,7 +255,7 @@ static void a_balance_is_given_as_it_came(void **state)
         struct answer answer;
 
         (void)state;
-        protocol_read(UPSTREAM_BALANCE, 200, text, strlen(text), credential, &answer);
+        protocol_read(UPSTREAM_BALANCE, 200, text, strlen(text), credential, NULL, &answer);
         assert_int_equal(answer.kind, ANSWER_FINAL);
         assert_string_equal(answer.members, "\"id\":1,\"url\":\"u\",\"Balance\":5.190");
         answer_done(&answer);
@@ -243,7 +275,7 @@ static void the_message_and_the_wait_are_read(void **state)
         struct answer answer;
 
         (void)state;
-        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, &answer);
+        protocol_read(UPSTREAM_SOLVE, 200, text, strlen(text), credential, NULL, &answer);
         assert_string_equal(answer.message, "RATE_LIMITED");
         assert_int_equal(answer.retry_after_ms, 5000);
         answer_done(&answer);
@@ -278,6 +310,8 @@ int main(void)
                 cmocka_unit_test(a_job_that_was_accepted_is_given_up_only_for_a_clear_reason),
                 cmocka_unit_test(a_final_object_keeps_every_byte_but_id_and_url),
                 cmocka_unit_test(the_credential_is_overwritten_in_every_text_however_it_is_escaped),
+                cmocka_unit_test(
+                        another_credential_is_overwritten_likewise_also_where_it_begins_as_the_first),
                 cmocka_unit_test(numbers_are_never_touched_by_the_overwriting),
                 cmocka_unit_test(a_number_that_is_the_whole_credential_is_overwritten),
                 cmocka_unit_test(a_status_that_is_no_string_does_not_stay_beside_one_that_is),
@@ -288,5 +322,5 @@ int main(void)
                 cmocka_unit_test(addresses_are_those_of_the_generation),
         };
 
-        return cmocka_run_group_tests(tests, load_credential, free_credential);
+        return cmocka_run_group_tests(tests, load_credentials, free_credentials);
 }

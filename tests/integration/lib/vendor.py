@@ -24,7 +24,7 @@ class Vendor:
         self._requests = []  # guarded by _changed, like the rest: (endpoint, key)
         self._refused = set()
         self._answering = True
-        self._final = False
+        self._final = None
         self._jobs = 0
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.vendor = self
@@ -58,10 +58,10 @@ class Vendor:
             self._answering = True
             self._changed.notify_all()
 
-    def finish(self):
-        """All jobs are solved from now on."""
+    def finish(self, value=None):
+        """All jobs are solved from now on, or what else is said of them."""
         with self._changed:
-            self._final = True
+            self._final = value or SOLVED
 
     def keys(self, endpoint):
         """Those that came, in order."""
@@ -85,7 +85,7 @@ class Vendor:
                 return 200, {"plan id": key[-4:], "plan type": "paid", "planlimit": 1000,
                              "status": "active", "used": 1}
             if self._final:
-                return 200, SOLVED
+                return 200, self._final
             if endpoint == "status":
                 return 200, {"status": "in queue"}
             self._jobs += 1
