@@ -361,6 +361,13 @@ bool credential_equal(const struct credential *a, const struct credential *b)
         return a && b ? CRYPTO_memcmp(a, b, sizeof *a) == 0 : a == b;
 }
 
+int credential_same_account(const struct credential *a, const struct credential *b)
+{
+        if (!a || !b || a->uid[0] == '\0' || b->uid[0] == '\0')
+                return -1;
+        return CRYPTO_memcmp(a->uid, b->uid, sizeof a->uid) == 0;
+}
+
 /* The length of value when it stands at the start of text, else 0. */
 static size_t match(const char *value, const char *text, size_t len)
 {

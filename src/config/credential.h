@@ -49,6 +49,10 @@ const char *credential_apikey(const struct credential *credential);
  */
 bool credential_equal(const struct credential *a, const struct credential *b);
 
+/* Whether both are of one account by their uids; -1: one of them has none, so it is not known.
+ * Takes NULL, which has none. */
+int credential_same_account(const struct credential *a, const struct credential *b);
+
 /*
  * Overwrites with '*' whatever equals the uid or the apikey of a credential, or of another one
  * unless that is NULL, in len bytes of text from outside (an upstream that quotes the key in an

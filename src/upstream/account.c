@@ -64,9 +64,18 @@ static bool same_text(const char *a, const char *b)
         return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+static bool same_place(const struct account_terms *a, const struct account_terms *b)
+{
+        return a->api == b->api && strcmp(a->url, b->url) == 0;
+}
+
 bool account_terms_same_jobs(const struct account_terms *a, const struct account_terms *b)
 {
-        return a->api == b->api && same_text(a->url, b->url);
+        int same_account = credential_same_account(a->credential, b->credential);
+
+        if (same_account < 0)
+                same_account = strcmp(a->credential_name, b->credential_name) == 0;
+        return same_account && same_place(a, b);
 }
 
 unsigned account_terms_compare(const struct account_terms *a, const struct account_terms *b)
@@ -76,7 +85,7 @@ unsigned account_terms_compare(const struct account_terms *a, const struct accou
         if (!same_text(a->credential_name, b->credential_name) ||
             !credential_equal(a->credential, b->credential))
                 differ |= ACCOUNT_CREDENTIAL;
-        if (!account_terms_same_jobs(a, b))
+        if (!same_place(a, b))
                 differ |= ACCOUNT_PLACE;
         if (!same_text(a->ca, b->ca))
                 differ |= ACCOUNT_CA;

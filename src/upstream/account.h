@@ -56,7 +56,8 @@ enum {
 };
 unsigned account_terms_compare(const struct account_terms *a, const struct account_terms *b);
 
-/* Whether a job that was taken under one can be asked for under the other. */
+/* Whether a job that was taken under one can be asked for under the other: they have the same url
+ * and api, and are of one account, that is, of one uid, or else of one name of a credential. */
 bool account_terms_same_jobs(const struct account_terms *a, const struct account_terms *b);
 
 /* ---- accounts ---- */

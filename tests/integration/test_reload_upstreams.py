@@ -252,6 +252,21 @@ def test_a_job_is_asked_for_where_it_was_taken_also_under_another_url(gateway, v
     assert len(vendor.keys("solve")) == len(other.keys("solve")) == 1
 
 
+@pytest.mark.parametrize("uid", [None, "another-uid"])
+def test_a_job_is_asked_for_with_the_account_that_it_was_sent_with(gateway, vendor, uid):
+    """Another name of a credential is another account, unless the uids say that it is the same."""
+    house = gateway(upstream=vendor.entry)
+    job_id = house.submit(job())
+    vendor.wait_for("status", 1)
+    house.write_credential(NEW_KEY, "second", **({"uid": uid} if uid else {}))
+    house.reload(upstreams=[entry("main", vendor, credential="second")])
+    asked = len(vendor.keys("status"))
+    keys = vendor.wait_for("status", asked + 3)
+    assert set(keys[asked + 1:]) == {STORED_APIKEY if uid else NEW_KEY}
+    vendor.finish()
+    assert house.finish(job_id).object()["status"] == "solved"
+
+
 def test_an_upstream_of_the_other_generation_is_spoken_to_so(simulator, gateway):
     first, second = simulator(name="first", api=1), simulator(name="second", api=2)
     house = gateway(first)
