@@ -86,8 +86,10 @@ void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase,
                 count_waiting_locked(scheduler, job, true);
         if (purchase->queued)
                 queue_join(&scheduler->queue, job);
-        if (purchase->deadline_ms < job->deadline_ms)
+        if (purchase->deadline_ms < job->deadline_ms) {
                 purchase->deadline_ms = job->deadline_ms;
+                purchase->time_ms = job->deadline_ms - job->created_ms;
+        }
         add_due_locked(scheduler, job);
 }
 

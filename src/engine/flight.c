@@ -60,9 +60,9 @@ int64_t flight_time_left_ms(const struct flight *flight)
         return left_ms > 0 ? left_ms : 0;
 }
 
-static int64_t least_time_ms(const struct config *config)
+static int64_t least_time_ms(const struct flight *flight)
 {
-        int64_t tenth_ms = config->limits.job_deadline_ms / 10;
+        int64_t tenth_ms = scheduler_time_ms(scheduler_of(flight), flight->turn.purchase) / 10;
 
         return tenth_ms < LEAST_TIME_MAX_MS ? tenth_ms : LEAST_TIME_MAX_MS;
 }
@@ -324,7 +324,7 @@ static void flight_refuse(struct flight *flight, enum job_error error, const cha
 /* It would be charged, and its result hardly come in time. */
 static bool too_late(const struct flight *flight)
 {
-        return flight_time_left_ms(flight) < least_time_ms(config_of(flight));
+        return flight_time_left_ms(flight) < least_time_ms(flight);
 }
 
 static void flight_refuse_late(struct flight *flight)

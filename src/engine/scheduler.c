@@ -425,6 +425,14 @@ int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase
         return deadline_ms;
 }
 
+int64_t scheduler_time_ms(struct scheduler *scheduler, const struct purchase *purchase)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        int64_t time_ms = purchase->time_ms;
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return time_ms;
+}
+
 /* ---- the end ---- */
 
 /* A mail once posted belongs to the loop, so it is forgotten here. */

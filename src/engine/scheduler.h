@@ -195,6 +195,9 @@ void scheduler_set_body(struct scheduler *scheduler, struct purchase *purchase, 
 /* The job that pays for a purchase that was taken, for the log: a reference. */
 struct job *scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase);
 
+/* How long the job of a purchase that is the last to be too late has in all. */
+int64_t scheduler_time_ms(struct scheduler *scheduler, const struct purchase *purchase);
+
 /* When the last of a purchase's jobs is too late (monotonic). */
 int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase *purchase);
 

@@ -52,6 +52,7 @@ struct purchase {
         int reservations;           /* valid with reserved_by; 2 before it is sent again in doubt */
         int64_t sent_wall_ms;       /* when it was last sent; valid while sending and later */
         int64_t deadline_ms;        /* monotonic: the latest of its jobs' */
+        int64_t time_ms;            /* how long the job with that deadline has in all */
         bool listed;                /* it can be joined: it is in the table of identities */
         UT_hash_handle by_identity;
         bool queued;  /* it is in the queue */

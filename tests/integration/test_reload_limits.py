@@ -179,6 +179,18 @@ def test_a_job_has_the_time_that_the_last_file_gives(gateway, vendor):
     assert house.status(patient).object()["status"] == "new"
 
 
+def test_a_job_that_waits_is_sent_in_its_time_when_new_jobs_get_more(gateway, vendor):
+    vendor.hesitate()
+    house = gateway(upstream={**vendor.entry, "max_in_flight": 1},
+                    limits={**DRAIN, "job_deadline": 4.0})
+    ids = [house.submit(job(seed=seed)) for seed in range(2)]
+    vendor.wait_for("solve", 1)
+    house.reload(limits={**DRAIN, "job_deadline": 3600.0})
+    vendor.finish()
+    vendor.answer()
+    assert [house.finish(job_id).object()["status"] for job_id in ids] == ["solved", "solved"]
+
+
 def test_a_stop_waits_as_long_as_the_last_file_says(gateway, vendor):
     house = gateway(upstream=vendor.entry, limits={"drain_timeout": 3600.0})
     house.submit(job())
