@@ -327,10 +327,43 @@ static bool too_late(const struct flight *flight)
         return flight_time_left_ms(flight) < least_time_ms(flight);
 }
 
-static void flight_refuse_late(struct flight *flight)
+/* A reload may have brought fewer tries, or none for what may have been charged. */
+static bool has_tries(const struct flight *flight)
 {
-        flight_refuse(flight, JOB_DEADLINE,
-                      "too little of limits.job_deadline was left when the job's turn came");
+        const struct config *config = config_of(flight);
+        int before = scheduler_attempts(scheduler_of(flight), flight->turn.purchase) -
+                     !flight->turn.probe;
+
+        if (flight->turn.purchase->doubtful && config->retry.on_unknown != ON_UNKNOWN_RETRY)
+                return false;
+        return before < config->retry.attempts;
+}
+
+static void flight_refuse_try(struct flight *flight)
+{
+        bool doubtful = flight->turn.purchase->doubtful;
+
+        scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_NOTHING, 0);
+        flight_fail(flight, doubtful ? JOB_UNKNOWN : JOB_FAILED,
+                    doubtful ? JOB_OUTCOME_UNKNOWN : JOB_UPSTREAM_UNAVAILABLE,
+                    STORE_CHARGE_NOT_CHARGED,
+                    "a reload has changed retry.on_unknown or retry.attempts, so the job was not "
+                    "sent again; %s",
+                    purchase_charge_note(flight->turn.purchase));
+}
+
+/* Ends a flight that is not to send. */
+static bool flight_refused(struct flight *flight)
+{
+        if (too_late(flight))
+                flight_refuse(
+                        flight, JOB_DEADLINE,
+                        "too little of limits.job_deadline was left when the job's turn came");
+        else if (!has_tries(flight))
+                flight_refuse_try(flight);
+        else
+                return false;
+        return true;
 }
 
 static void flight_ask(struct flight *flight)
@@ -358,9 +391,7 @@ static void on_sending_stored(void *arg, int error)
 
         if (error < 0 || !scheduler_wants(scheduler_of(flight), &flight->turn))
                 flight_stay_unsent(flight, error < 0 ? STORE_RETRY_PAUSE_MS : 0);
-        else if (too_late(flight)) /* storing took long */
-                flight_refuse_late(flight);
-        else
+        else if (!flight_refused(flight)) /* storing may have taken long */
                 flight_ask(flight);
         /* Without a store the caller kicks, who is in the middle of it. */
         if (forwarder->setup.store)
@@ -413,8 +444,8 @@ void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn
 
         if (!flight) {
                 give_back(forwarder, turn);
-        } else if (too_late(flight)) {
-                flight_refuse_late(flight);
+        } else if (flight_refused(flight)) {
+                return;
         } else if (!turn->purchase->body) {
                 flight->phase = FLIGHT_FETCHING;
                 flight->fetch = (struct store_fetch){

@@ -189,12 +189,26 @@ static int end_unwanted(struct progress *progress, struct purchase *purchase,
         return 0;
 }
 
+/* Whether what may have been charged may be tried once more. */
+static bool has_tries(const struct progress *progress, const struct purchase *purchase)
+{
+        const struct config *config = progress->from->config;
+
+        return config->retry.on_unknown == ON_UNKNOWN_RETRY &&
+               purchase->attempts < config->retry.attempts;
+}
+
 /* *ret_later: it is not clear yet who can pay. */
 static int decide_queued(struct progress *progress, struct purchase *purchase,
                          struct outcome **ret_outcome, bool *ret_later)
 {
         int r = end_unwanted(progress, purchase, ret_outcome);
 
+        if (r == 0 && !*ret_outcome && purchase->doubtful && !has_tries(progress, purchase))
+                return end_unsent(
+                        progress, purchase,
+                        outcome_unsent(purchase, "retry.on_unknown or retry.attempts has changed"),
+                        ret_outcome);
         *ret_later = r == 0 && !*ret_outcome && purchase->unpaid;
         progress->waiting += r == 0 && !*ret_outcome && !purchase->unpaid;
         return r;
@@ -213,10 +227,7 @@ static int end_sending(struct progress *progress, struct purchase *purchase,
 
 static bool may_be_sent_again(const struct progress *progress, const struct purchase *purchase)
 {
-        const struct config *config = progress->from->config;
-
-        return config->retry.on_unknown == ON_UNKNOWN_RETRY && purchase->body_stored &&
-               purchase->jobs && purchase->attempts < config->retry.attempts;
+        return has_tries(progress, purchase) && purchase->body_stored && purchase->jobs;
 }
 
 /* The same: one that is to be sent again has to be paid once more. */

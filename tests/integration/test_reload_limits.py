@@ -256,6 +256,33 @@ def test_a_job_is_tried_as_often_as_the_last_file_says(simulator, gateway):
     assert sim.counters()["solve_requests"] == 3
 
 
+IN_DOUBT = {"on_unknown": "retry", "attempts": 4, "base": 1.0, "cap": 1.0}
+
+
+@pytest.mark.parametrize("change", [{"on_unknown": "fail"}, {"attempts": 1}])
+@pytest.mark.parametrize("how", ["reload", "start"])
+def test_what_may_have_been_charged_is_tried_again_as_the_last_file_says(gateway, vendor, how,
+                                                                         change):
+    house = gateway(upstream={**vendor.entry, "max_in_flight": 1}, durability="full",
+                    retry=IN_DOUBT)
+    vendor.drop(1)
+    vendor.hesitate()
+    in_doubt = house.submit(job(seed=1))
+    vendor.wait_for("solve", 1)
+    house.submit(job(seed=2))
+    vendor.wait_for("solve", 2)  # has the slot until the test says so
+    if how == "reload":
+        house.reload(retry={**IN_DOUBT, **change})
+    else:
+        house.configure(retry={**IN_DOUBT, **change})
+        house.kill_and_start_again()
+    vendor.finish()
+    vendor.answer()
+    said = expect.failed(house.finish(in_doubt), "outcome_unknown")["message"]
+    assert "may have been charged" in said
+    assert len(vendor.keys("solve")) == 2
+
+
 def test_an_upstream_that_fails_is_probed_as_often_as_the_last_file_says(simulator, gateway):
     """The pause that runs is not cut, the next is."""
     sim = simulator(mode="pro", latency=0, faults=["solve:status=503*4"])

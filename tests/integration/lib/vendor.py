@@ -24,6 +24,7 @@ class Vendor:
         self._requests = []  # guarded by _changed, like the rest: (endpoint, key)
         self._refused = set()
         self._answering = True
+        self._dropping = 0
         self._final = None
         self._jobs = 0
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -58,6 +59,11 @@ class Vendor:
             self._answering = True
             self._changed.notify_all()
 
+    def drop(self, count):
+        """So many jobs that come next get no answer: their connections are closed."""
+        with self._changed:
+            self._dropping = count
+
     def finish(self, value=None):
         """All jobs are solved from now on, or what else is said of them."""
         with self._changed:
@@ -77,6 +83,9 @@ class Vendor:
     def take(self, endpoint, key):
         with self._changed:
             self._requests.append((endpoint, key))
+            if endpoint == "solve" and self._dropping > 0:
+                self._dropping -= 1
+                return None
             if endpoint == "solve":
                 self._changed.wait_for(lambda: self._answering)
             if key in self._refused:
@@ -113,7 +122,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._take("balance" if "balance" in self.path else "status")
 
     def _take(self, endpoint):
-        status, value = self.server.vendor.take(endpoint, self.headers["apikey"])
+        answer = self.server.vendor.take(endpoint, self.headers["apikey"])
+        if answer is None:
+            self.close_connection = True
+            return
+        status, value = answer
         text = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
