@@ -132,7 +132,7 @@ void flight_follow(struct flight *flight, const struct answer *answer)
         flight->phase = FLIGHT_FOLLOWING;
         memcpy(flight->upstream_id, answer->upstream_id, sizeof flight->upstream_id);
         job_log_step("accepted", flight->payer->id, flight->turn.account->name, NULL);
-        journal_accepted(&journal, flight->upstream_id);
+        journal_accepted(&journal, flight->turn.terms, flight->upstream_id);
         journal_drop_body(&journal);
         schedule_poll(flight, answer->retry_after_ms);
 }

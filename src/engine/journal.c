@@ -234,8 +234,10 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
         return record ? 0 : -ENOMEM;
 }
 
-void journal_accepted(const struct journal *journal, const char *upstream_id)
+void journal_accepted(const struct journal *journal, const struct account_terms *terms,
+                      const char *upstream_id)
 {
+        char place[ACCOUNT_PLACE_BYTES_MAX];
         struct scheduler *scheduler = journal->scheduler;
         struct store_record *record = NULL;
 
@@ -246,6 +248,8 @@ void journal_accepted(const struct journal *journal, const char *upstream_id)
                         step_record_locked(journal, JOB_ACCEPTED, STORE_CHARGE_CHARGED, NULL, NULL);
         if (record) {
                 (void)snprintf(record->upstream_id, sizeof record->upstream_id, "%s", upstream_id);
+                account_place(terms->url, terms->api, place);
+                record->asked_at = strdup(place); /* or NULL, which the next start takes on trust */
                 write_locked(journal, record);
         } else {
                 accept_locked(journal);

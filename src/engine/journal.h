@@ -13,6 +13,7 @@
 #include "job/store.h"
 
 struct account;
+struct account_terms;
 struct loop;
 struct outcome;
 struct purchase;
@@ -32,9 +33,10 @@ struct journal {
  * job any more. */
 int journal_sending(const struct journal *journal, journal_then_fn *then, void *arg);
 
-/* The upstream has it under an id of its own: charged. Its jobs are accepted once that is stored.
- */
-void journal_accepted(const struct journal *journal, const char *upstream_id);
+/* The upstream has it under an id of its own, by these terms: charged. Its jobs are accepted once
+ * that is stored. */
+void journal_accepted(const struct journal *journal, const struct account_terms *terms,
+                      const char *upstream_id);
 
 /* It surely was not taken, or may be sent again all the same: it and its jobs are queued again. */
 void journal_returned(const struct journal *journal, enum store_charge charge);

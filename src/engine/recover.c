@@ -16,6 +16,7 @@
 #include "job/outcome.h"
 #include "job/purchase.h"
 #include "job/store.h"
+#include "upstream/account.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -314,17 +315,31 @@ static int decide_all_later(struct progress *progress)
 
 /* ---- what was accepted ---- */
 
+/* Why it cannot be asked for any more: what is there under that name now has not taken it. */
+static const char *unaskable(const struct config *config, const struct purchase *purchase)
+{
+        const struct config_upstream *upstream = upstream_named(config, purchase->upstream);
+        char place[ACCOUNT_PLACE_BYTES_MAX];
+
+        if (!purchase->upstream_id || !upstream)
+                return "the upstream that took the job is not in the configuration any more, so "
+                       "its result cannot be asked for; it was charged";
+        account_place(upstream->url, upstream->api, place);
+        if (purchase->asked_at && strcmp(purchase->asked_at, place) != 0)
+                return "the upstream that took the job has another url or api in the configuration "
+                       "now, so its result cannot be asked for; it was charged";
+        return NULL;
+}
+
 static int decide_accepted(struct progress *progress, struct purchase *purchase,
                            struct outcome **ret_outcome)
 {
-        if (purchase->upstream_id && upstream_named(progress->from->config, purchase->upstream)) {
-                progress->accepted++;
-                return 0;
-        }
-        return end_unknown(progress, purchase,
-                           "the upstream that took the job is not in the configuration any more, "
-                           "so its result cannot be asked for; it was charged",
-                           STORE_CHARGE_NONE, ret_outcome);
+        const char *why = unaskable(progress->from->config, purchase);
+
+        if (why)
+                return end_unknown(progress, purchase, why, STORE_CHARGE_NONE, ret_outcome);
+        progress->accepted++;
+        return 0;
 }
 
 /* ---- reading ---- */

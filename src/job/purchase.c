@@ -52,5 +52,6 @@ void purchase_unref(struct purchase *purchase)
         free(purchase->trouble);
         free(purchase->upstream);
         free(purchase->upstream_id);
+        free(purchase->asked_at);
         free(purchase);
 }

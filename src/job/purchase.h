@@ -75,6 +75,7 @@ struct purchase {
         /* valid where the store gave it back as accepted */
         char *upstream;    /* the account's name */
         char *upstream_id; /* what to poll */
+        char *asked_at;    /* where, as account_place() wrote it; NULL: an older version took it */
 };
 
 /*

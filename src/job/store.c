@@ -64,6 +64,7 @@ void store_record_free(struct store_record *record)
         free(record->jobs);
         free(record->forget);
         free(record->audit);
+        free(record->asked_at);
         job_unref(record->ended);
         body_unref(record->body);
         outcome_unref(record->outcome);

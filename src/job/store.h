@@ -73,6 +73,7 @@ struct store_record {
         enum job_state state;
         const char *upstream; /* sending and later: the account's name; outlives the store */
         char upstream_id[STORE_UPSTREAM_ID_BYTES_MAX + 1]; /* accepted */
+        char *asked_at;          /* accepted: where it is polled, allocated; or NULL */
         struct outcome *outcome; /* a reference, when final: the purchase's, or the job's own */
         struct body *body;       /* a reference: stored with the purchase; NULL: not now */
         struct job **jobs;       /* references: rows to be added where they are not there yet */

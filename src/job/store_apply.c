@@ -56,6 +56,7 @@ static int apply_move(struct store *store, const struct store_record *record)
         bind_text(statement, 7, record->upstream_id[0] != '\0' ? record->upstream_id : NULL);
         if (job_state_final(record->state))
                 bind_outcome(statement, 8, record->outcome);
+        bind_text(statement, 11, record->asked_at);
         return store_run(store, which);
 }
 

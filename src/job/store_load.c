@@ -187,7 +187,7 @@ static const char select_purchases[] =
         " upstream_id, EXISTS (SELECT 1 FROM stored WHERE stored.number = purchase.number),"
         " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4),"
         " last.time, last.job, last.client,"
-        " (SELECT address FROM job WHERE job.id = last.job), purchase.payer"
+        " (SELECT address FROM job WHERE job.id = last.job), purchase.payer, asked_at"
         " FROM purchase LEFT JOIN charge AS last ON last.purchase = number AND last.attempt ="
         "  (SELECT max(attempt) FROM charge WHERE charge.purchase = number)"
         " ORDER BY number";
@@ -262,6 +262,8 @@ static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
         r = copy_text(row, 8, &purchase->upstream);
         if (r == 0)
                 r = copy_text(row, 9, &purchase->upstream_id);
+        if (r == 0)
+                r = copy_text(row, 17, &purchase->asked_at);
         if (r < 0) {
                 purchase_unref(purchase);
                 return r;

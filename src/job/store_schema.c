@@ -92,7 +92,10 @@ static const char jobs_version_2[] =
         "ALTER TABLE purchase ADD COLUMN payer TEXT;"
         "CREATE TABLE audit (entry INTEGER PRIMARY KEY, line TEXT NOT NULL) STRICT;";
 
-static const char *const jobs_steps[] = {jobs_version_1, jobs_version_2};
+/* asked_at is where what was accepted is polled. */
+static const char jobs_version_3[] = "ALTER TABLE purchase ADD COLUMN asked_at TEXT;";
+
+static const char *const jobs_steps[] = {jobs_version_1, jobs_version_2, jobs_version_3};
 
 static const struct store_check jobs_checks[] = {
         {1, "PRAGMA quick_check(purchase)"}, {1, "PRAGMA quick_check(job)"},
@@ -107,7 +110,7 @@ static const struct store_check jobs_checks[] = {
 const struct store_kind store_jobs_kind = {
         .name = "jobs.db",
         .application_id = 0x736f6c76, /* "solv" */
-        .version = 2,
+        .version = 3,
         .steps = jobs_steps,
         .page_bytes = 4096,
         /* The log is written back by ourselves, and cut to 64 MB when it is longer. */
@@ -155,7 +158,7 @@ const struct store_kind store_bodies_kind = {
 
 #define PURCHASE_VALUES                                                                            \
         "INSERT INTO purchase(number, identity, host, created, state, upstream, upstream_id,"      \
-        " error, text, finished) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"                 \
+        " error, text, finished, asked_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"  \
         " ON CONFLICT(number) DO "
 
 static const char *const statements[STORE_SQL_COUNT] = {
@@ -167,7 +170,8 @@ static const char *const statements[STORE_SQL_COUNT] = {
         [STORE_SQL_PURCHASE_MOVE] = PURCHASE_VALUES
         "UPDATE SET state = excluded.state, upstream = coalesce(excluded.upstream, upstream),"
         " upstream_id = coalesce(excluded.upstream_id, upstream_id), error = excluded.error,"
-        " text = excluded.text, finished = excluded.finished",
+        " text = excluded.text, finished = excluded.finished,"
+        " asked_at = coalesce(excluded.asked_at, asked_at)",
         [STORE_SQL_PURCHASE_PAYER] = "UPDATE purchase SET payer = ?2 WHERE number = ?1",
         [STORE_SQL_PURCHASE_WAITS] = "SELECT 1 FROM purchase WHERE number = ?1 AND state < 2",
         [STORE_SQL_PURCHASE_DROP] = "DELETE FROM purchase WHERE number = ?1 AND state >= 3"

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,6 +93,11 @@ unsigned account_terms_compare(const struct account_terms *a, const struct accou
         if (a->max_in_flight != b->max_in_flight || a->priority != b->priority)
                 differ |= ACCOUNT_LIMITS;
         return differ;
+}
+
+void account_place(const char *url, int api, char ret_place[static ACCOUNT_PLACE_BYTES_MAX])
+{
+        (void)snprintf(ret_place, ACCOUNT_PLACE_BYTES_MAX, "%d %s", api, url);
 }
 
 /* ---- accounts ---- */

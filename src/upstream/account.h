@@ -60,6 +60,11 @@ unsigned account_terms_compare(const struct account_terms *a, const struct accou
  * and api, and are of one account, that is, of one uid, or else of one name of a credential. */
 bool account_terms_same_jobs(const struct account_terms *a, const struct account_terms *b);
 
+#define ACCOUNT_PLACE_BYTES_MAX 600 /* a url is shorter than that, by the table of keys */
+
+/* Writes where jobs are sent and asked for, as it is kept over a restart. */
+void account_place(const char *url, int api, char ret_place[static ACCOUNT_PLACE_BYTES_MAX]);
+
 /* ---- accounts ---- */
 
 struct account {

@@ -267,6 +267,23 @@ def test_a_job_is_asked_for_with_the_account_that_it_was_sent_with(gateway, vend
     assert house.finish(job_id).object()["status"] == "solved"
 
 
+@pytest.mark.parametrize("stop", ["stop_well", "kill"])
+def test_a_job_is_not_asked_for_elsewhere_after_a_restart(gateway, vendor, other, stop):
+    house = gateway(upstream=vendor.entry, durability="full")
+    old = house.submit(job(seed=1))
+    vendor.wait_for("status", 1)
+    house.reload(upstreams=[entry("main", other)])
+    new = house.submit(job(seed=2))
+    other.wait_for("status", 1)
+    getattr(house, stop)()
+    house.start_again()
+    other.finish()
+    said = expect.failed(house.finish(old), "outcome_unknown")["message"]
+    assert "another url" in said and "it was charged" in said
+    assert f"job {old} outcome_unknown" in house.log()
+    assert house.finish(new).object()["status"] == "solved"
+
+
 def test_an_upstream_of_the_other_generation_is_spoken_to_so(simulator, gateway):
     first, second = simulator(name="first", api=1), simulator(name="second", api=2)
     house = gateway(first)

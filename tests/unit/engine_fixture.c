@@ -223,7 +223,7 @@ void accept_turn(struct fixture *f, const struct scheduler_turn *turn)
 {
         const struct journal journal = journal_of(f, turn);
 
-        journal_accepted(&journal, "h-upstream");
+        journal_accepted(&journal, turn->terms, "h-upstream");
 }
 
 static void on_final(void *arg, int error)

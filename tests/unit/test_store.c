@@ -81,6 +81,7 @@ static void an_accepted_purchase_comes_back_with_what_to_poll_and_without_its_bo
         record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_ACCEPTED);
         record->upstream = "pro";
         (void)strcpy(record->upstream_id, "h-1");
+        record->asked_at = strdup("1 https://up");
         assert_int_equal(write_record(f, record), 0);
         assert_int_equal(fetch(f, purchase->number), -ENOENT);
         assert_int_equal(f->pool.bytes, 0);
@@ -92,6 +93,7 @@ static void an_accepted_purchase_comes_back_with_what_to_poll_and_without_its_bo
         assert_int_equal(purchase->state, JOB_ACCEPTED);
         assert_string_equal(purchase->upstream, "pro");
         assert_string_equal(purchase->upstream_id, "h-1");
+        assert_string_equal(purchase->asked_at, "1 https://up");
         assert_true(purchase->sent_stored && !purchase->body_stored);
 }
 

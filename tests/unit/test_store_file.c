@@ -193,7 +193,7 @@ static void a_database_of_a_newer_version_is_left_untouched(void **state)
         close_store(f);
         run_on_file(f->bodies, "PRAGMA user_version = 2");
         expect_untouched(f, f->bodies, "bodies.db: was written by a newer solvegate");
-        run_on_file(f->file, "PRAGMA user_version = 3");
+        run_on_file(f->file, "PRAGMA user_version = 4");
         expect_untouched(f, f->file, "jobs.db: was written by a newer solvegate");
 }
 
@@ -452,7 +452,7 @@ static void a_database_of_version_1_is_brought_up_to_date_with_all_it_has(void *
         load(f);
         expect_loaded_from_version_1(f);
         assert_int_equal(write_entry(f, "a"), 0);
-        assert_int_equal(ask_file(f->file, "PRAGMA user_version"), 2);
+        assert_int_equal(ask_file(f->file, "PRAGMA user_version"), 3);
         reload(f); /* what it has become is read as well */
         expect_loaded_from_version_1(f);
         assert_string_equal(f->trail, "1:a ");
