@@ -27,6 +27,7 @@ struct balance {
         int64_t members_ms; /* guarded by mutex: when it came (monotonic) */
         int64_t again_ms;   /* guarded by mutex: not asked before this moment */
         bool closed;        /* guarded by mutex */
+        unsigned health;    /* guarded by mutex: the account's, when it was last asked */
         bool outdated; /* guarded by mutex: what is asked now is about an account that a reload has
                           changed */
         struct transfers *asking;                     /* guarded by mutex: who asks now, or NULL */
@@ -101,8 +102,10 @@ void balances_forget(struct balances *balances, const struct account *account)
                 if (balance->account != account)
                         continue;
                 (void)pthread_mutex_lock(&balance->mutex);
-                forget_locked(balance);
-                balance->outdated = balance->asking != NULL;
+                if (balance->health != account->health) {
+                        forget_locked(balance);
+                        balance->outdated = balance->asking != NULL;
+                }
                 (void)pthread_mutex_unlock(&balance->mutex);
         }
 }
@@ -112,19 +115,25 @@ struct balance *balances_first(struct balances *balances)
         return balances->items[scheduler_first_account(balances->scheduler)];
 }
 
-/* The asking is over: good says whether members is a new answer, which is taken over. */
-static void settle(struct balance *balance, struct answer *answer)
+static void ask(struct balance *balance, struct transfers *transfers);
+
+/* Where a reload has changed the account meanwhile, the answer is about another one. */
+static bool begin_again_locked(struct balance *balance)
+{
+        bool again = balance->outdated && !balance->closed;
+
+        balance->outdated = false;
+        return again;
+}
+
+/* answer: NULL at the stop. */
+static void settle_locked(struct balance *balance, struct answer *answer)
 {
         int64_t now_ms = clock_monotonic_ms();
 
-        (void)pthread_mutex_lock(&balance->mutex);
-        bool outdated = balance->outdated;
         balance->asking = NULL;
         balance->exchange = NULL;
-        balance->outdated = false;
-        if (outdated) {
-                forget_locked(balance);
-        } else if (answer && answer->kind == ANSWER_FINAL) {
+        if (answer && answer->kind == ANSWER_FINAL) {
                 free(balance->members);
                 balance->members = answer->members;
                 balance->members_len = answer->members_len;
@@ -139,7 +148,20 @@ static void settle(struct balance *balance, struct answer *answer)
                 balance->again_ms = now_ms + BALANCE_AGAIN_MS;
         }
         waiters_wake_locked(&balance->waiters, WAITER_FINAL);
+}
+
+/* The asking is over, unless it has to be done once more: who waits goes on waiting then. The
+ * members of a good answer are taken over. */
+static void settle(struct balance *balance, struct answer *answer)
+{
+        (void)pthread_mutex_lock(&balance->mutex);
+        struct transfers *transfers = balance->asking;
+        bool again = begin_again_locked(balance);
+        if (!again)
+                settle_locked(balance, answer);
         (void)pthread_mutex_unlock(&balance->mutex);
+        if (again)
+                ask(balance, transfers);
 }
 
 static void on_balance_answer(struct answer *answer, void *arg)
@@ -156,7 +178,9 @@ static void on_balance_answer(struct answer *answer, void *arg)
 /* Requires that balance->asking was set to transfers by the caller. */
 static void ask(struct balance *balance, struct transfers *transfers)
 {
-        struct account_terms *terms = scheduler_account_terms(balance->scheduler, balance->account);
+        unsigned health;
+        struct account_terms *terms =
+                scheduler_account_terms(balance->scheduler, balance->account, &health);
         struct question question = {
                 .account = balance->account,
                 .terms = terms,
@@ -167,6 +191,9 @@ static void ask(struct balance *balance, struct transfers *transfers)
         struct answer retired = {.kind = ANSWER_NOT_SENT,
                                  .message = "it was taken out of the configuration"};
 
+        (void)pthread_mutex_lock(&balance->mutex);
+        balance->health = health;
+        (void)pthread_mutex_unlock(&balance->mutex);
         if (!terms)
                 settle(balance, &retired);
         else if (exchange_start(transfers, &question, on_balance_answer, balance,

@@ -35,7 +35,9 @@ void balances_free(struct balances *balances);
  */
 int balances_add(struct balances *balances, struct account *account);
 
-/* What is known, and what is being asked, is about another account by now. Thread: any. */
+/* What is known, and what is being asked, is about another account by now, unless that was asked
+ * already. To be called when the account has its new terms. Who waits goes on waiting: it is asked
+ * once more. Thread: main. */
 void balances_forget(struct balances *balances, const struct account *account);
 
 /* The one that tools are told: of the first account by priority. Thread: any. */

@@ -148,9 +148,9 @@ bool scheduler_has_other(struct scheduler *scheduler, const struct scheduler_tur
 struct account_terms *scheduler_terms(struct scheduler *scheduler,
                                       const struct scheduler_turn *turn);
 
-/* The terms of an account, a reference; NULL: it is retired. */
+/* The terms of an account, a reference, and its health; NULL: it is retired. */
 struct account_terms *scheduler_account_terms(struct scheduler *scheduler,
-                                              const struct account *account);
+                                              const struct account *account, unsigned *ret_health);
 
 /* The index of the first account by priority that is not retired. */
 size_t scheduler_first_account(struct scheduler *scheduler);

@@ -99,10 +99,11 @@ struct account_terms *scheduler_terms(struct scheduler *scheduler,
 }
 
 struct account_terms *scheduler_account_terms(struct scheduler *scheduler,
-                                              const struct account *account)
+                                              const struct account *account, unsigned *ret_health)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         struct account_terms *terms = account->retired ? NULL : account_terms_ref(account->terms);
+        *ret_health = account->health;
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return terms;
 }

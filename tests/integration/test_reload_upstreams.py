@@ -1,6 +1,7 @@
 """SIGHUP with other upstreams and other credentials: what is sent where from then on, and what
 becomes of the jobs under way."""
 
+import concurrent.futures
 import os
 
 import pytest
@@ -306,6 +307,40 @@ def test_the_order_of_upstreams_is_that_of_the_last_file(gateway, vendor, other)
     house.submit(job())
     other.wait_for("solve", 1)
     assert vendor.keys("solve") == []
+
+
+def test_a_balance_that_is_waited_for_is_the_new_keys(gateway, vendor):
+    house = gateway(upstream=vendor.entry, poll={"balance": 3600.0})
+    vendor.hesitate("balance")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(house.get, "/balance")
+        vendor.wait_for("balance", 1)
+        house.write_credential(NEW_KEY)
+        house.reload()
+        vendor.answer()
+        answer = waiting.result()
+    assert answer.status == 200, answer
+    assert answer.object()["plan id"] == NEW_KEY[-4:]
+    assert vendor.keys("balance") == [STORED_APIKEY, NEW_KEY]
+
+
+def test_a_balance_that_is_waited_for_is_of_who_is_first_now(gateway, vendor, other):
+    """And who is new is asked without that anybody wants to know."""
+    slow = entry("slow", vendor, priority=1)
+    house = gateway(upstreams=[slow], poll={"balance": 3600.0}, admin=LOOPBACK)
+    vendor.hesitate("balance")
+    other.hesitate("balance")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(house.get, "/balance")
+        vendor.wait_for("balance", 1)
+        house.reload(upstreams=[slow, entry("new", other)])
+        other.wait_for("balance", 1)
+        vendor.answer()
+        wait_until(lambda: 'solvegate_upstream_balance{upstream="slow"}' in house.metrics())
+        other.answer()
+        answer = waiting.result()
+    assert answer.status == 200, answer
+    assert len(other.keys("balance")) == 1
 
 
 def test_max_in_flight_is_that_of_the_last_file(gateway, vendor):

@@ -125,6 +125,7 @@ static void what_was_sent_before_the_change_says_nothing_about_the_account(void 
 static void a_turn_has_the_terms_of_its_beginning_and_is_asked_for_by_the_new_ones(void **state)
 {
         struct fixture *f = *state;
+        unsigned health;
 
         open_scheduler(f, 1);
         struct job *a = submit(f, "a");
@@ -141,7 +142,7 @@ static void a_turn_has_the_terms_of_its_beginning_and_is_asked_for_by_the_new_on
         terms = scheduler_terms(f->scheduler, &turn);
         assert_ptr_equal(terms, turn.terms);
         account_terms_unref(terms);
-        terms = scheduler_account_terms(f->scheduler, f->account[0]);
+        terms = scheduler_account_terms(f->scheduler, f->account[0], &health);
         assert_string_equal(terms->url, other_url);
         account_terms_unref(terms);
 }
@@ -149,6 +150,7 @@ static void a_turn_has_the_terms_of_its_beginning_and_is_asked_for_by_the_new_on
 static void the_first_account_is_one_that_is_not_retired(void **state)
 {
         struct fixture *f = *state;
+        unsigned health;
 
         f->upstreams[2].priority = -2;
         f->upstreams[1].priority = -1;
@@ -156,7 +158,7 @@ static void the_first_account_is_one_that_is_not_retired(void **state)
         assert_int_equal(scheduler_first_account(f->scheduler), 2);
         reconfigure(f, 2);
         assert_int_equal(scheduler_first_account(f->scheduler), 1);
-        assert_null(scheduler_account_terms(f->scheduler, f->account[2]));
+        assert_null(scheduler_account_terms(f->scheduler, f->account[2], &health));
 }
 
 int main(void)

@@ -23,7 +23,7 @@ class Vendor:
         self._changed = threading.Condition()
         self._requests = []  # guarded by _changed, like the rest: (endpoint, key)
         self._refused = set()
-        self._answering = True
+        self._held = None
         self._dropping = 0
         self._final = None
         self._jobs = 0
@@ -49,14 +49,14 @@ class Vendor:
         with self._changed:
             self._refused = set(keys)
 
-    def hesitate(self):
-        """No job is answered any more until answer()."""
+    def hesitate(self, endpoint="solve"):
+        """No job, or what else is asked for, is answered any more until answer()."""
         with self._changed:
-            self._answering = False
+            self._held = endpoint
 
     def answer(self):
         with self._changed:
-            self._answering = True
+            self._held = None
             self._changed.notify_all()
 
     def drop(self, count):
@@ -86,8 +86,7 @@ class Vendor:
             if endpoint == "solve" and self._dropping > 0:
                 self._dropping -= 1
                 return None
-            if endpoint == "solve":
-                self._changed.wait_for(lambda: self._answering)
+            self._changed.wait_for(lambda: self._held != endpoint)
             if key in self._refused:
                 return 401, {"status": "Unauthorized", "message": "Invalid APIKEY"}
             if endpoint == "balance":
