@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An eighth of the bodies' memory is for clients that have little of it. */
 #define SPARE_PART 8
@@ -78,13 +79,17 @@ static int check_names(const struct gateway *gateway, const struct config *confi
 }
 
 /* Takes over the credential. Terms that are as they were stay. */
-static int prepare_upstream(struct gateway *gateway, const struct config_upstream *config,
-                            struct credential *credential, struct gateway_change *change)
+static int prepare_upstream(struct gateway *gateway, const char *file,
+                            const struct config_upstream *config, struct credential *credential,
+                            struct strbuf *problem, struct gateway_change *change)
 {
         struct scheduler_upstream *upstream = &change->upstreams[change->count];
         struct account_terms *terms;
         int r = account_terms_new(config, credential, &terms);
 
+        if (r < 0 && r != -ENOMEM)
+                problem_write(problem, file, 0, "upstreams: ca \"%.200s\" cannot be read: %s",
+                              config->ca, strerror(-r));
         if (r < 0)
                 return r;
         upstream->account = accounts_find(&gateway->accounts, config->name);
@@ -120,8 +125,8 @@ static int prepare_upstreams(struct gateway *gateway, const struct config *confi
                 r = -ENOMEM;
         for (size_t i = 0; i < config->upstreams_count; i++) {
                 if (r == 0)
-                        r = prepare_upstream(gateway, &config->upstreams[i], credentials[i],
-                                             change);
+                        r = prepare_upstream(gateway, config->file, &config->upstreams[i],
+                                             credentials[i], problem, change);
                 else
                         credential_free(credentials[i]);
                 credentials[i] = NULL;

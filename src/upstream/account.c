@@ -3,6 +3,7 @@
  */
 #include "upstream/account.h"
 
+#include "base/strbuf.h"
 #include "config/config.h"
 #include "config/credential.h"
 
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CA_BYTES_MAX (4 << 20) /* libcurl takes 8 MB */
 
 /* ---- terms ---- */
 
@@ -21,6 +24,30 @@ static void terms_free(struct account_terms *terms)
         free(terms->ca);
         free(terms->credential_name);
         free(terms);
+}
+
+/* Other certificates are other terms, whatever their file is called: they come with each question,
+ * so that libcurl makes new connections for them. */
+static int read_ca(const char *path, struct account_terms *terms)
+{
+        struct strbuf text;
+        char bytes[4096];
+        size_t n;
+        int r = 0;
+
+        FILE *file = fopen(path, "re");
+        if (!file)
+                return -errno;
+        strbuf_init(&text, CA_BYTES_MAX);
+        while (r == 0 && (n = fread(bytes, 1, sizeof bytes, file)) > 0)
+                r = strbuf_append(&text, bytes, n);
+        if (r == 0 && ferror(file))
+                r = -EIO;
+        (void)fclose(file);
+        if (r == 0)
+                terms->ca = strbuf_take(&text, &terms->ca_len);
+        strbuf_done(&text);
+        return r == 0 && !terms->ca ? -ENOMEM : r;
 }
 
 int account_terms_new(const struct config_upstream *config, struct credential *credential,
@@ -38,11 +65,13 @@ int account_terms_new(const struct config_upstream *config, struct credential *c
         terms->max_in_flight = config->max_in_flight;
         terms->priority = config->priority;
         terms->url = strdup(config->url);
-        terms->ca = config->ca ? strdup(config->ca) : NULL;
         terms->credential_name = strdup(config->credential);
-        if (!terms->url || !terms->credential_name || (config->ca && !terms->ca)) {
+        int r = terms->url && terms->credential_name ? 0 : -ENOMEM;
+        if (r == 0 && config->ca)
+                r = read_ca(config->ca, terms);
+        if (r < 0) {
                 terms_free(terms);
-                return -ENOMEM;
+                return r;
         }
         *ret_terms = terms;
         return 0;
@@ -60,9 +89,11 @@ void account_terms_unref(struct account_terms *terms)
                 terms_free(terms);
 }
 
-static bool same_text(const char *a, const char *b)
+static bool same_ca(const struct account_terms *a, const struct account_terms *b)
 {
-        return a && b ? strcmp(a, b) == 0 : a == b;
+        if (!a->ca || !b->ca)
+                return a->ca == b->ca;
+        return a->ca_len == b->ca_len && memcmp(a->ca, b->ca, a->ca_len) == 0;
 }
 
 static bool same_place(const struct account_terms *a, const struct account_terms *b)
@@ -83,12 +114,12 @@ unsigned account_terms_compare(const struct account_terms *a, const struct accou
 {
         unsigned differ = 0;
 
-        if (!same_text(a->credential_name, b->credential_name) ||
+        if (strcmp(a->credential_name, b->credential_name) != 0 ||
             !credential_equal(a->credential, b->credential))
                 differ |= ACCOUNT_CREDENTIAL;
         if (!same_place(a, b))
                 differ |= ACCOUNT_PLACE;
-        if (!same_text(a->ca, b->ca))
+        if (!same_ca(a, b))
                 differ |= ACCOUNT_CA;
         if (a->max_in_flight != b->max_in_flight || a->priority != b->priority)
                 differ |= ACCOUNT_LIMITS;

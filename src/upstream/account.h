@@ -28,7 +28,8 @@ struct account_terms {
         _Atomic unsigned references;
         char *url;
         int api;
-        char *ca; /* or NULL */
+        char *ca; /* trusted certificates as the file had them; NULL: the system's */
+        size_t ca_len;
         int max_in_flight;
         int priority;
         char *credential_name;
@@ -37,7 +38,8 @@ struct account_terms {
 
 /*
  * Makes terms by a configuration, which need not outlive them, with one reference. The credential
- * is taken over, whether it succeeds or not. Returns 0 or -ENOMEM.
+ * is taken over, whether it succeeds or not. Returns 0, -ENOMEM, or another -errno where the file
+ * ca cannot be read.
  */
 int account_terms_new(const struct config_upstream *config, struct credential *credential,
                       struct account_terms **ret_terms);
@@ -51,7 +53,7 @@ void account_terms_unref(struct account_terms *terms);
 enum {
         ACCOUNT_CREDENTIAL = 1, /* its name or its values, which are compared in constant time */
         ACCOUNT_PLACE = 2,      /* url or api */
-        ACCOUNT_CA = 4,         /* its file's name */
+        ACCOUNT_CA = 4,         /* what is in the file ca */
         ACCOUNT_LIMITS = 8,     /* max_in_flight or priority */
 };
 unsigned account_terms_compare(const struct account_terms *a, const struct account_terms *b);

@@ -91,6 +91,7 @@ static int start_transfer(struct transfers *transfers, const struct question *qu
                 struct transfer_request request = {
                         .url = url.data,
                         .ca = terms->ca,
+                        .ca_len = terms->ca_len,
                         .headers = headers,
                         .body = question->body,
                         .body_len = question->body_len,

@@ -362,17 +362,30 @@ static void set_body(struct transfer *transfer, const struct transfer_request *r
         (void)curl_easy_setopt(transfer->easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer);
 }
 
+/* Not by a file: of that libcurl would keep for a day what was in it, and its connections for as
+ * long as they last. It compares what it is given here. */
+static int set_ca(CURL *easy, const struct transfer_request *request)
+{
+        struct curl_blob blob = {
+                .data = (void *)(uintptr_t)request->ca, /* it is read only */
+                .len = request->ca_len,
+                .flags = CURL_BLOB_NOCOPY,
+        };
+
+        /* Else the system's certificates would be trusted besides. */
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+        (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+        return curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK ? 0 : -ENOMEM;
+}
+
 static int set_options(struct transfer *transfer, const struct transfer_request *request)
 {
         CURL *easy = transfer->easy;
 
         if (curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK)
                 return -ENOMEM;
-        if (request->ca && curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca) != CURLE_OK)
+        if (request->ca && set_ca(easy, request) < 0)
                 return -ENOMEM;
-        /* Else the system's folder of certificates would be trusted besides. */
-        if (request->ca)
-                (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
         (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
         (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
         (void)curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

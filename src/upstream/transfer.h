@@ -38,8 +38,9 @@ struct transfer_header {
 };
 
 struct transfer_request {
-        const char *url;                       /* copied */
-        const char *ca;                        /* file of trusted certificates, or NULL; copied */
+        const char *url; /* copied */
+        const char *ca;  /* trusted certificates in PEM, or NULL. Must outlive the transfer */
+        size_t ca_len;
         const struct transfer_header *headers; /* up to a NULL name; copied */
         const char *body;                      /* NULL: a GET. Must outlive the transfer */
         size_t body_len;

@@ -75,6 +75,25 @@ def test_under_another_authority_nothing_is_sent(
     assert_unavailable(secured(gateway, simulator(tls=certificate(signer=other)), authority))
 
 
+def test_other_certificates_in_the_same_file_are_trusted_from_the_reload_on(
+    simulator, gateway, authority, certificate, tmp_path
+):
+    """And those that were there are not, on connections that are open neither."""
+    sim = simulator(mode="pro", latency=0.0, tls=certificate())
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(authority.certificate.read_bytes())
+    house = gateway(sim, upstream={"ca": str(trusted)}, retry=ONE_TRY, workers=1)
+    expect.solved(house.run(job(seed=1)), job(seed=1))
+    trusted.write_bytes(make_authority(tmp_path, "other").certificate.read_bytes())
+    told = house.reload()
+    assert "upstreams: " in told, told
+    expect.failed(house.run(job(seed=2)), "upstream_unavailable")
+    trusted.write_bytes(authority.certificate.read_bytes())
+    house.reload()
+    expect.solved(house.run(job(seed=3)), job(seed=3))
+    assert sim.counters()["charged"] == 2
+
+
 @pytest.mark.parametrize("names", ["DNS:other.example", "IP:127.0.0.2", "DNS:127.0.0.1.example"])
 def test_a_certificate_of_another_name_is_refused(
     simulator, gateway, authority, certificate, names

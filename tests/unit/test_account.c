@@ -5,11 +5,15 @@
 
 #include "config/config.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -22,6 +26,34 @@ static const struct config_upstream usual = {
         .credential = name,
         .max_in_flight = 2,
 };
+
+/* Each test has its own. */
+static char ca[] = "/tmp/solvegate-test-ca-XXXXXX";
+
+static int make_ca(void **state)
+{
+        (void)state;
+        int fd = mkstemp(ca);
+
+        return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_ca(void **state)
+{
+        (void)state;
+        (void)unlink(ca);
+        memset(ca + strlen(ca) - 6, 'X', 6);
+        return 0;
+}
+
+static void write_ca(const char *text)
+{
+        FILE *file = fopen(ca, "w");
+
+        assert_non_null(file);
+        (void)fputs(text, file);
+        (void)fclose(file);
+}
 
 static struct account_terms *terms_of(const struct config_upstream *config)
 {
@@ -51,7 +83,8 @@ static void terms_differ_in_what_was_changed(void **state)
         changed.credential = other;
         assert_differ(changed, ACCOUNT_CREDENTIAL, false); /* there is no uid that says more */
         changed = usual;
-        changed.ca = other;
+        changed.ca = ca;
+        write_ca("one");
         assert_differ(changed, ACCOUNT_CA, true);
         changed.api = 2;
         assert_differ(changed, ACCOUNT_PLACE | ACCOUNT_CA, false);
@@ -62,6 +95,27 @@ static void terms_differ_in_what_was_changed(void **state)
         changed = usual;
         changed.max_in_flight = 3;
         assert_differ(changed, ACCOUNT_LIMITS, true);
+}
+
+static void terms_have_the_certificates_that_were_in_the_file(void **state)
+{
+        struct config_upstream changed = usual;
+
+        (void)state;
+        changed.ca = ca;
+        write_ca("one");
+        struct account_terms *a = terms_of(&changed), *b = terms_of(&changed);
+        assert_int_equal(account_terms_compare(a, b), 0);
+        account_terms_unref(b);
+        write_ca("two");
+        b = terms_of(&changed);
+        assert_int_equal(account_terms_compare(a, b), ACCOUNT_CA);
+        assert_int_equal(a->ca_len, 3);
+        assert_memory_equal(a->ca, "one", 3);
+        account_terms_unref(a);
+        account_terms_unref(b);
+        assert_int_equal(unlink(ca), 0);
+        assert_int_equal(account_terms_new(&changed, NULL, &a), -ENOENT);
 }
 
 static void accounts_are_found_by_name_and_fill_up(void **state)
@@ -85,10 +139,13 @@ static void accounts_are_found_by_name_and_fill_up(void **state)
         accounts_done(&accounts);
 }
 
+#define WITH_CA(name) cmocka_unit_test_setup_teardown(name, make_ca, remove_ca)
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(terms_differ_in_what_was_changed),
+                WITH_CA(terms_differ_in_what_was_changed),
+                WITH_CA(terms_have_the_certificates_that_were_in_the_file),
                 cmocka_unit_test(accounts_are_found_by_name_and_fill_up),
         };
 
