@@ -262,7 +262,7 @@ bool policy_knows(const struct policy *policy, const struct client *client, int6
         const struct rule *rule = find_by_client(policy, client);
 
         if (!rule)
-                return strcmp(client->name, CLIENT_LOCAL) == 0;
+                return client == policy->everyone;
         return !is_over(rule, now_wall_ms);
 }
 

@@ -39,7 +39,7 @@ struct client *policy_find(const struct policy *policy, const struct token_diges
 
 /*
  * Whether jobs of a client are still to be sent at this moment: it is in the configuration, and has
- * not expired; or it is who everyone was before there were clients.
+ * not expired; or it is who everyone is.
  */
 bool policy_knows(const struct policy *policy, const struct client *client, int64_t now_wall_ms);
 

@@ -132,6 +132,17 @@ def test_the_first_client_closes_the_door_to_everyone_else(simulator, gateway, p
     assert is_let_in(house, CI)
 
 
+def test_the_first_client_cancels_what_waits_of_nobody(simulator, gateway):
+    house = gateway(simulator(mode="pro", latency=3600), limits={"job_deadline": 3600.0},
+                    upstream={"max_in_flight": 1})
+    sent = house.submit(job(seed=1))
+    accepted(house, 1)
+    waits = house.submit(job(seed=2))
+    house.reload(clients=[CI])
+    expect.failed(house.finish(waits), "cancelled")
+    assert house.status(sent).object()["status"] == "new"
+
+
 def test_without_its_last_client_a_loopback_gateway_is_everyones(simulator, gateway):
     house = gateway(simulator(mode="pro", latency=0), clients=[CI])
     unauthorized(house.solve(job()))

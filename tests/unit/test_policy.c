@@ -335,11 +335,16 @@ static void a_client_is_known_while_it_is_in_the_configuration(void **state)
         assert_false(policy_knows(before, desk, 0));
         assert_false(policy_knows(after, ci, 0));
         assert_true(policy_knows(after, desk, 0));
-        assert_true(policy_knows(before, local, 0));
-        assert_true(policy_knows(after, local, 0));
+        assert_false(policy_knows(after, local, 0));
         assert_null(find_at(after, "ci", NOW));
         policy_unref(before);
         policy_unref(after);
+
+        f->made.config.clients_count = 0;
+        struct policy *open = policy_of(f);
+        assert_true(policy_knows(open, local, 0));
+        assert_false(policy_knows(open, ci, 0));
+        policy_unref(open);
 }
 
 static void a_policy_gives_clients_their_weights_and_limits(void **state)
@@ -461,7 +466,6 @@ static void a_configuration_that_contradicts_itself_makes_no_policy(void **state
         assert_int_equal(policy_new(&f->made.config, f->clients, &policy), -EINVAL);
         assert_null(policy);
         f->made.config.sites.allow.count = 0;
-        policy_unref(policy_of(f));
 }
 
 /* ---- what a reload changes ---- */
