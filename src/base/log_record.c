@@ -48,22 +48,36 @@ static bool deceives(const unsigned char *text, size_t len)
                (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);     /* U+2066 to U+2069 */
 }
 
-/*
- * Appends text; what deceives, and bytes that are no UTF-8, as \xNN. Characters of escaped get a
- * backslash in front.
- */
-static void append_visible(struct strbuf *line, const char *text, const char *escaped)
+/* Whether it stands behind what a reader of NAME=VALUE would take for a name. */
+static bool is_forged(const unsigned char *text, const unsigned char *next)
 {
-        const unsigned char *next = (const unsigned char *)text, *end = next + strlen(text);
+        return *next == '=' && next > text && next[-1] != ' ';
+}
+
+enum place {
+        PLACE_WHOLE,   /* the format has bounds of its own for it */
+        PLACE_MESSAGE, /* fields follow */
+        PLACE_QUOTES,
+};
+
+/*
+ * Appends text; what deceives, and bytes that are no UTF-8, as \xNN: in a message what looks like
+ * the beginning of a field, too. In quotes '"' and '\' get a backslash in front.
+ */
+static void append_visible(struct strbuf *line, const char *text, enum place place)
+{
+        const unsigned char *start = (const unsigned char *)text, *next = start,
+                            *end = next + strlen(text);
 
         while (next < end) {
                 size_t len = utf8_sequence(next, (size_t)(end - next));
-                if (len == 0 || deceives(next, len)) {
+                if (len == 0 || deceives(next, len) ||
+                    (place == PLACE_MESSAGE && is_forged(start, next))) {
                         len += len == 0;
                         for (size_t i = 0; i < len; i++)
                                 (void)strbuf_printf(line, "\\x%02x", next[i]);
                 } else {
-                        if (strchr(escaped, *next))
+                        if (place == PLACE_QUOTES && (*next == '"' || *next == '\\'))
                                 (void)strbuf_puts(line, "\\");
                         (void)strbuf_append(line, next, len);
                 }
@@ -117,13 +131,13 @@ static void append_text(const struct log_record *record, struct strbuf *line)
         char message[LOG_MESSAGE_BYTES_MAX], value[LOG_VALUE_BYTES_MAX];
 
         take_message(record, message);
-        append_visible(line, message, "");
+        append_visible(line, message, PLACE_MESSAGE);
         for (size_t i = 0; i < record->count; i++) {
                 if (!take_value(&record->fields[i], value))
                         continue;
                 const char *quote = is_bare(value) ? "" : "\"";
                 (void)strbuf_printf(line, " %s=%s", record->fields[i].name, quote);
-                append_visible(line, value, "\"\\");
+                append_visible(line, value, PLACE_QUOTES);
                 (void)strbuf_puts(line, quote);
         }
         (void)strbuf_puts(line, "\n");
@@ -149,7 +163,7 @@ static void append_json_text(struct strbuf *line, const char *text)
         struct strbuf visible;
 
         strbuf_init(&visible, LOG_LINE_BYTES_MAX);
-        append_visible(&visible, text, "");
+        append_visible(&visible, text, PLACE_WHOLE);
         (void)strbuf_append_json_string(line, visible.len > 0 ? visible.data : "", visible.len);
         line->failed = line->failed || visible.failed;
         strbuf_done(&visible);
@@ -202,7 +216,7 @@ void log_record_journal(const struct log_record *record, struct strbuf *datagram
                 if (!take_value(&record->fields[i], value))
                         continue;
                 append_journal_name(datagram, record->fields[i].name);
-                append_visible(datagram, value, "");
+                append_visible(datagram, value, PLACE_WHOLE);
                 (void)strbuf_puts(datagram, "\n");
         }
 }

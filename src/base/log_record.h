@@ -25,7 +25,10 @@ struct log_record {
         size_t count;
 };
 
-/* `TIME LEVEL MESSAGE NAME=VALUE …` and a line feed; a value is quoted where it has to be. */
+/*
+ * `TIME LEVEL MESSAGE NAME=VALUE …` and a line feed. A value is quoted where it has to be; in a
+ * message no '=' stands right behind a word, so that the first one that does is a field's.
+ */
 void log_record_text(const struct log_record *record, struct strbuf *line);
 
 /* The same for a stream that the journal reads: `<N>` (sd-daemon(3)) for time and level. */

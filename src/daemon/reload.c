@@ -398,8 +398,13 @@ static void finish_reload(struct reload *reload)
                             "without a token");
         warnings_log(loaded, reload->reading.identities);
         warnings_log_files(running(reload), process_file_limit());
-        log_info("reloaded %s: clients=%zu sites=%zu origins=%zu", loaded->file,
-                 loaded->clients_count, loaded->sites.allow.count, loaded->origins.count);
+        const struct log_field fields[] = {
+                LOG_TEXT("file", loaded->file),
+                LOG_INTEGER("clients", (int64_t)loaded->clients_count),
+                LOG_INTEGER("sites", (int64_t)loaded->sites.allow.count),
+                LOG_INTEGER("origins", (int64_t)loaded->origins.count),
+        };
+        log_event(LOG_LEVEL_INFO, "reloaded", fields, sizeof fields / sizeof *fields);
         forget(reload);
         report(reload, true);
 }

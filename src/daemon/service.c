@@ -367,9 +367,12 @@ static int open_control(struct service *service, struct strbuf *problem)
 
         if (r < 0 || !service->control_socket.path)
                 return r;
-        log_info("admin socket %s: mode=%s group=%s", config->admin.socket,
-                 config->admin.socket_mode,
-                 config->admin.socket_group ? config->admin.socket_group : "own");
+        const struct log_field fields[] = {
+                LOG_TEXT("path", config->admin.socket),
+                LOG_TEXT("mode", config->admin.socket_mode),
+                LOG_TEXT("group", config->admin.socket_group ? config->admin.socket_group : "own"),
+        };
+        log_event(LOG_LEVEL_INFO, "admin socket", fields, sizeof fields / sizeof *fields);
         return server_new(&setup, &service->control);
 }
 
@@ -511,10 +514,16 @@ static void service_close(struct service *service)
 static void tell_start(const struct config *config, struct tls_identity *const *identities,
                        size_t file_limit)
 {
-        log_info("solvegate " SOLVEGATE_VERSION
-                 " with %s: pid=%d upstreams=%zu sites=%zu workers=%d",
-                 config->file, (int)getpid(), config->upstreams_count, config->sites.allow.count,
-                 config->workers);
+        const struct log_field fields[] = {
+                LOG_TEXT("file", config->file),
+                LOG_INTEGER("pid", getpid()),
+                LOG_INTEGER("upstreams", (int64_t)config->upstreams_count),
+                LOG_INTEGER("sites", (int64_t)config->sites.allow.count),
+                LOG_INTEGER("workers", config->workers),
+        };
+
+        log_event(LOG_LEVEL_INFO, "solvegate " SOLVEGATE_VERSION, fields,
+                  sizeof fields / sizeof *fields);
         warnings_log(config, identities);
         warnings_log_files(config, file_limit);
 }

@@ -453,6 +453,21 @@ static void on_ledger_row(void *arg, const struct store_ledger_row *row)
                     row->charge == STORE_CHARGE_UNKNOWN ? row->count : 0);
 }
 
+/* What was found. */
+static void tell(const struct progress *progress)
+{
+        const struct log_field fields[] = {
+                LOG_TEXT("directory", progress->from->config->state_directory),
+                LOG_INTEGER("waiting", (int64_t)progress->waiting),
+                LOG_INTEGER("accepted", (int64_t)progress->accepted),
+                LOG_INTEGER("cancelled", (int64_t)progress->cancelled),
+                LOG_INTEGER("unknown", (int64_t)progress->unknown),
+                LOG_INTEGER("final", (int64_t)progress->final),
+        };
+
+        log_event(LOG_LEVEL_INFO, "store", fields, sizeof fields / sizeof *fields);
+}
+
 int recover(const struct recovery *recovery, struct strbuf *problem)
 {
         struct progress progress = {.from = recovery};
@@ -469,8 +484,6 @@ int recover(const struct recovery *recovery, struct strbuf *problem)
         if (r == 0)
                 r = store_ledger(recovery->store, on_ledger_row, &progress);
         if (r == 0)
-                log_info("store %s: waiting=%zu accepted=%zu cancelled=%zu unknown=%zu final=%zu",
-                         recovery->config->state_directory, progress.waiting, progress.accepted,
-                         progress.cancelled, progress.unknown, progress.final);
+                tell(&progress);
         return r;
 }
