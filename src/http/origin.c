@@ -62,6 +62,15 @@ static bool may_call(const struct request *request, const struct seen *seen)
         return policy_allows_origin(request->server->policy, seen->origin);
 }
 
+/* Whether it can be shown to people and in a log: nothing but what an origin is made of. */
+static bool is_plain(const char *origin)
+{
+        static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                         "0123456789-._~+:/[]%";
+
+        return origin[0] != '\0' && origin[strspn(origin, characters)] == '\0';
+}
+
 static void refuse(struct request *request, const struct seen *seen)
 {
         const char *file = gateway_config(request->server->gateway)->file;
@@ -77,6 +86,10 @@ static void refuse(struct request *request, const struct seen *seen)
                                "a page without an origin (a file, a sandbox) may not call; serve "
                                "it from a web server, and add that to origins in %s",
                                file);
+        else if (!is_plain(seen->origin))
+                request_refuse(request, 403, "forbidden_origin",
+                               "the Origin field is no origin of a page; browsers write it as "
+                               "https://HOST, with :PORT where it has one");
         else
                 request_refuse(request, 403, "forbidden_origin",
                                "pages of \"%.256s\" may not call; if it is yours, add it to "

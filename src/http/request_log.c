@@ -14,7 +14,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #define CLIENT_GONE 499 /* no code of HTTP: nobody was there to get one */
@@ -143,16 +142,16 @@ void request_log_end(const struct request *request, enum request_end end)
 void request_log_refusal(const struct request *request)
 {
         const struct client *client = asker_of(request);
-        const struct log_field id = LOG_TEXT("id", request->record.id);
-        char message[REFUSAL_BYTES_MAX + 256];
+        const struct log_field fields[] = {
+                LOG_TEXT("id", request->record.id),
+                LOG_TEXT("client", client ? client->name : "-"),
+                LOG_TEXT("address", request->address[0] ? request->address : "-"),
+                LOG_TEXT("error", request->refusal.code),
+                LOG_TEXT("detail", request->revoked ? "its token was taken away, or has expired"
+                                                    : request->refusal.message),
+        };
 
-        if (!log_enabled(LOG_LEVEL_WARNING) ||
-            !log_limit_take(client ? &known_refusals : &strange_refusals, clock_monotonic_us()))
-                return;
-        (void)snprintf(message, sizeof message, "request from %s%s%s refused, %s: %s",
-                       request->address, client ? " of " : "", client ? client->name : "",
-                       request->refusal.code,
-                       request->revoked ? "its token was taken away, or has expired"
-                                        : request->refusal.message);
-        log_event(LOG_LEVEL_WARNING, message, &id, 1);
+        if (log_enabled(LOG_LEVEL_WARNING) &&
+            log_limit_take(client ? &known_refusals : &strange_refusals, clock_monotonic_us()))
+                log_event(LOG_LEVEL_WARNING, "refused", fields, sizeof fields / sizeof *fields);
 }

@@ -119,6 +119,21 @@ def test_a_refused_request_has_a_line_with_its_error_and_nothing_of_its_own(logg
     assert NOBODY not in text and CI.token not in text and CI.sha256 not in text
 
 
+@pytest.mark.parametrize("name", ["Origin", "Host"])
+def test_a_refusal_cannot_forge_a_field(logged, name):
+    log = logged(clients=[CI])
+    forged = 'http://x" id=0 client=ci\\" code=200' if name == "Origin" else "client=ci"
+    answer = log.house.get("/usage", {name: forged})
+    assert forged not in answer.body.decode()
+    line = log.of(answer)
+    assert (line["client"], line["code"] // 100) == ("-", 4)
+    for line in (e for e in log.entries() if e["message"] == "refused"):
+        assert set(line) == {"level", "message", "id", "client", "address", "error", "detail"}
+        assert fields(line, "id", "client", "error") == {
+            "id": answer.header("X-Request-Id"), "client": "-", "error": "forbidden_origin"}
+        assert "code" not in line["detail"]
+
+
 def test_a_failed_job_is_told_with_its_error_though_the_code_is_200(start, simulator):
     log = start(sim=simulator(mode="pro", latency=0, faults=["solve:status=400"]))
     answer = log.house.solve(job(), HELD)
@@ -210,7 +225,7 @@ def test_at_level_warning_there_is_no_line_of_a_request(start):
     log = start(level="warning")
     log.house.get("/nowhere")
     expect.error(log.house.solve(job(site="elsewhere.example")), 403, "site_not_allowed")
-    refused = wait_until(lambda: [e for e in log.entries() if "refused" in e["message"]])
+    refused = wait_until(lambda: [e for e in log.entries() if e["message"] == "refused"])
     assert not log.requests()
     assert ID.fullmatch(refused[0]["id"])
 
@@ -312,7 +327,7 @@ async def test_refusals_are_limited_too(start):
     await get_often(log.house, "/usage", flood, {"Host": "evil.example"})
 
     def lines():
-        return [e for e in log.entries() if "forbidden_host" in e["message"]]
+        return [e for e in log.entries() if e.get("error") == "forbidden_host"]
 
     await asyncio.to_thread(
         wait_until, lambda: len(lines()) + told(log, "refusals of unknown clients") == flood)
