@@ -27,6 +27,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct log_sink sink;    /* guarded by mutex */
 static bool sink_open;          /* likewise */
 static int64_t lost_told;       /* likewise: how many of lines_lost the log has told */
+static int lost_error;          /* likewise: why the last of them was */
 static bool journal_is_missing; /* likewise: and the log has told so */
 
 void log_init(enum log_level level, enum log_format format)
@@ -86,12 +87,12 @@ static int write_journal_locked(const struct log_record *record)
 
         strbuf_init(&datagram, LOG_LINE_BYTES_MAX);
         log_record_journal(record, &datagram);
-        int r = datagram.failed ? -EAGAIN
+        int r = datagram.failed ? -ENOMEM
                                 : log_sink_send_journal(&sink, datagram.data, datagram.len);
         strbuf_done(&datagram);
         if (r == 0)
                 journal_is_missing = false;
-        if (r == 0 || r == -EAGAIN)
+        if (r == 0 || r == -EAGAIN || r == -ENOMEM)
                 return r;
         tell_missing_locked(-r);
         return write_stderr_locked(record, LOG_FORMAT_TEXT);
@@ -112,22 +113,37 @@ static int write_locked(const struct log_record *record)
         return write_journal_locked(record);
 }
 
-/* Returns whether nothing is left to be told. */
-static bool tell_lost_locked(int64_t wall_ms)
+/* Returns 0 where nothing is left to be told, or -errno. */
+static int tell_lost_locked(int64_t wall_ms)
 {
         int64_t lost = log_lost() - lost_told;
-        char message[128];
+        char message[256];
 
         if (lost == 0)
-                return true;
-        (void)snprintf(message, sizeof message,
-                       "%lld lines were lost: the log did not take them at once", (long long)lost);
+                return 0;
+        (void)snprintf(message, sizeof message, "%lld lines were lost: %s", (long long)lost,
+                       lost_error == EAGAIN ? "the log did not take them at once"
+                                            : strerror(lost_error));
         const struct log_record record = {
                 .level = LOG_LEVEL_WARNING, .wall_ms = wall_ms, .message = message};
-        if (write_locked(&record) < 0)
-                return false;
-        lost_told += lost;
-        return true;
+        int r = write_locked(&record);
+        if (r == 0)
+                lost_told += lost;
+        return r;
+}
+
+/* Before the first line. */
+static void open_locked(void)
+{
+        if (!sink_open)
+                log_sink_open(&sink, STDERR_FILENO, JOURNAL_SOCKET);
+        sink_open = true;
+}
+
+static void lose_locked(int error)
+{
+        lost_error = error;
+        (void)atomic_fetch_add_explicit(&lines_lost, 1, memory_order_relaxed);
 }
 
 void log_event(enum log_level level, const char *message, const struct log_field *fields,
@@ -144,11 +160,25 @@ void log_event(enum log_level level, const char *message, const struct log_field
         if (!log_enabled(level))
                 return;
         (void)pthread_mutex_lock(&mutex);
-        if (!sink_open)
-                log_sink_open(&sink, STDERR_FILENO, JOURNAL_SOCKET);
-        sink_open = true;
-        if (!tell_lost_locked(record.wall_ms) || write_locked(&record) < 0)
-                (void)atomic_fetch_add_explicit(&lines_lost, 1, memory_order_relaxed);
+        open_locked();
+        int r = tell_lost_locked(record.wall_ms);
+        if (r == 0)
+                r = write_locked(&record);
+        if (r < 0)
+                lose_locked(-r);
+        (void)pthread_mutex_unlock(&mutex);
+}
+
+void log_raw(const char *line)
+{
+        char text[LOG_MESSAGE_BYTES_MAX];
+
+        (void)snprintf(text, sizeof text, "%s\n", line);
+        (void)pthread_mutex_lock(&mutex);
+        open_locked();
+        int r = log_sink_write(&sink, text, strlen(text));
+        if (r < 0)
+                lose_locked(-r);
         (void)pthread_mutex_unlock(&mutex);
 }
 

@@ -65,7 +65,13 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 void log_event(enum log_level level, const char *message, const struct log_field *fields,
                size_t count);
 
-/* How many lines were lost since the start, because they were not taken at once. */
+/*
+ * A line as it is, on standard error in every format and at every level: for what programs wait
+ * for. Requires less than LOG_MESSAGE_BYTES_MAX; the line feed is added.
+ */
+void log_raw(const char *line);
+
+/* How many lines were lost since the start, because they were not taken, or not at once. */
 int64_t log_lost(void);
 
 #define log_error(...)   log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -530,7 +530,10 @@ static void tell_start(const struct config *config, struct tls_identity *const *
 
 static void tell_listener(const struct listener *listener)
 {
-        (void)dprintf(STDERR_FILENO, "ready %s://%s\n", listener->scheme, listener->name);
+        char line[LISTENER_NAME_BYTES_MAX + 32];
+
+        (void)snprintf(line, sizeof line, "ready %s://%s", listener->scheme, listener->name);
+        log_raw(line);
 }
 
 /* One line for each listener, in a form that scripts may wait for; that for operators is the last.

@@ -463,6 +463,63 @@ static void lines_that_were_lost_are_told_before_the_next_one(void **state)
         (void)close(fds[1]);
 }
 
+/* Returns 0 where a raw line comes as it is in each format, and is lost like others. */
+static int write_raw(int pipe_to_read)
+{
+        static char text[1 << 20];
+        const enum log_format formats[] = {LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_JOURNAL};
+
+        for (int i = 0; i < 3; i++) {
+                log_init(LOG_LEVEL_ERROR, formats[i]);
+                log_raw("ready here=\"1\"");
+        }
+        if (read(pipe_to_read, text, sizeof text - 1) <= 0 ||
+            strcmp(text, "ready here=\"1\"\nready here=\"1\"\nready here=\"1\"\n") != 0)
+                return 1;
+        log_init(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+        while (log_lost() < 2)
+                log_raw("nobody reads it");
+        return 0;
+}
+
+static void a_raw_line_comes_as_it_is_or_is_lost_like_others(void **state)
+{
+        int fds[2];
+
+        (void)state;
+        open_pipe(fds);
+        assert_int_equal(run_with_stderr(fds[1], write_raw, fds[0]), 0);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+}
+
+/* Returns 0 where the log says why a line was lost. */
+static int write_to_nobody(int pipe_to_read)
+{
+        char text[512] = "";
+
+        log_line(LOG_LEVEL_INFO, "lost");
+        (void)dup2(pipe_to_read, STDERR_FILENO);
+        log_line(LOG_LEVEL_INFO, "told");
+        return log_lost() == 1 && pread(pipe_to_read, text, sizeof text - 1, 0) > 0 &&
+                               strstr(text, "1 lines were lost: No space left on device\n")
+                       ? 0
+                       : 1;
+}
+
+static void why_a_line_was_lost_is_told(void **state)
+{
+        int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+        FILE *file = tmpfile();
+
+        (void)state;
+        assert_true(full >= 0);
+        assert_non_null(file);
+        assert_int_equal(run_with_stderr(full, write_to_nobody, fileno(file)), 0);
+        (void)fclose(file);
+        (void)close(full);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -484,6 +541,8 @@ int main(void)
                 cmocka_unit_test(where_there_is_no_journal_the_sender_is_told),
                 cmocka_unit_test(level_and_format_change_under_way),
                 cmocka_unit_test(lines_that_were_lost_are_told_before_the_next_one),
+                cmocka_unit_test(a_raw_line_comes_as_it_is_or_is_lost_like_others),
+                cmocka_unit_test(why_a_line_was_lost_is_told),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
