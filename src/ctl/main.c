@@ -1,6 +1,7 @@
 /*
  * main: solvegatectl, the operator's tool.
  */
+#include "base/standard_fds.h"
 #include "ctl/command.h"
 #include "ctl/complain.h"
 #include "ctl/control.h"
@@ -260,6 +261,8 @@ int main(int argc, char **argv)
 {
         struct arguments arguments = {.socket = default_socket()};
 
+        if (standard_fds_take() < 0)
+                return EXIT_FAILURE;
         protect_secrets();
         (void)setlocale(LC_CTYPE, "");
         int status = read_options(argc, argv, &arguments);

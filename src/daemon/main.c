@@ -2,6 +2,7 @@
  * main: solvegate, the gateway daemon.
  */
 #include "base/log.h"
+#include "base/standard_fds.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "daemon/activation.h"
@@ -47,6 +48,8 @@ int main(int argc, char **argv)
         struct strbuf problem;
         int status;
 
+        if (standard_fds_take() < 0)
+                return EXIT_FAILURE; /* there is nowhere to say why */
         if (!options_parse(argc, argv, &options, &status))
                 return status;
         process_protect_secrets();

@@ -2,14 +2,16 @@
 what a peer could flood; counters that equal what was sent; and nobody waits for the reader."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
+import subprocess
 
 import pytest
 
 from lib import expect
-from lib.build import BUILD, wait_until
+from lib.build import BUILD, patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK
 from lib.http import Connection, request, request_bytes
@@ -426,3 +428,43 @@ def test_without_a_journal_the_log_goes_on_as_text_and_says_so_once(start):
         entries = [e for e in log.entries() if "cannot be reached" in e["message"]]
         assert len(entries) == 1 and entries[0]["level"] == "warning"
         log.house.stop_well()
+
+
+def answers_and_stops(house, **standard):
+    """Starts it with these standard streams, and waits until its admin socket answers."""
+    with subprocess.Popen([BUILD / "solvegate", "-c", house.config], cwd=house.home, **standard) as daemon:
+        try:
+            def answers():
+                with contextlib.suppress(OSError):
+                    return request(f"unix:{house.socket}", "GET", "/control/status").status == 200
+
+            wait_until(answers, what="it runs")
+            daemon.terminate()
+            assert daemon.wait(patience(10)) == 0
+        finally:
+            daemon.kill()
+
+
+def test_a_start_does_not_wait_for_who_reads_its_ready_lines(start):
+    house = start().house
+    house.stop_well()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    answers_and_stops(house, stderr=writer)
+    os.close(writer)
+    os.close(reader)
+
+
+def test_what_a_program_opens_does_not_become_its_standard_error(start):
+    house = start().house
+    house.stop_well()
+    answers_and_stops(house, preexec_fn=lambda: os.closerange(0, 3))
+    for path in (house.home / "state").iterdir():
+        assert b" info " not in path.read_bytes(), path
+    told = subprocess.run([BUILD / "solvegatectl", "-s", house.socket, "status"], check=False,
+                          stdout=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+    assert told.returncode != 0
