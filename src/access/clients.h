@@ -12,6 +12,7 @@
 
 #include "access/quota.h"
 #include "base/client_name.h"
+#include "base/log_limit.h"
 #include "config/config.h"
 #include "job/body.h"
 #include "job/queue.h"
@@ -23,8 +24,9 @@
 #define CLIENT_LOCAL CLIENT_NAME_LOCAL
 
 struct client {
-        char *name;               /* immutable */
-        struct body_share bodies; /* counts by itself */
+        char *name;                                     /* immutable */
+        struct body_share bodies;                       /* counts by itself */
+        struct log_bucket request_lines, refusal_lines; /* of the log; likewise */
 
         /* guarded by the scheduler's mutex */
         struct queue_flow flow;

@@ -1,7 +1,7 @@
 /*
  * log_limit: see log_limit.h.
  *
- * The bucket is kept as the moment at which it will be full again (the generic cell rate algorithm,
+ * A bucket is kept as the moment at which it will be full again (the generic cell rate algorithm,
  * ITU-T I.371): each line moves that by one interval, and it may be a burst ahead of now.
  */
 #include "base/log_limit.h"
@@ -23,8 +23,13 @@ static void list_once(struct log_limit *limit)
 
 bool log_limit_take(struct log_limit *limit, int64_t now_us)
 {
+        return log_limit_take_from(limit, &limit->bucket, now_us);
+}
+
+bool log_limit_take_from(struct log_limit *limit, struct log_bucket *bucket, int64_t now_us)
+{
         const int64_t ahead_us = (limit->burst - 1) * limit->interval_us;
-        int64_t full_us = atomic_load_explicit(&limit->full_us, memory_order_relaxed);
+        int64_t full_us = atomic_load_explicit(&bucket->full_us, memory_order_relaxed);
         int64_t next_us;
 
         do {
@@ -35,7 +40,7 @@ bool log_limit_take(struct log_limit *limit, int64_t now_us)
                 }
                 next_us = (full_us > now_us ? full_us : now_us) + limit->interval_us;
         } while (!atomic_compare_exchange_weak_explicit(
-                &limit->full_us, &full_us, next_us, memory_order_relaxed, memory_order_relaxed));
+                &bucket->full_us, &full_us, next_us, memory_order_relaxed, memory_order_relaxed));
         return true;
 }
 

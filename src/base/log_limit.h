@@ -1,7 +1,8 @@
 /*
  * log_limit: how many lines of one kind are written, where somebody outside can cause them.
  *
- * A token bucket for the whole process. What is left out is counted, and told by log_limits_tell().
+ * A token bucket for the whole process, or one for each of those who should not hide what others
+ * do. What is left out is counted, and told by log_limits_tell().
  *
  * Thread: any, without a lock.
  */
@@ -12,6 +13,11 @@
 
 #include <stdatomic.h>
 
+/* All zero it is full. */
+struct log_bucket {
+        _Atomic int64_t full_us; /* monotonic: when it is full again */
+};
+
 /* A static object of whoever writes the lines; initialised by LOG_LIMIT. */
 struct log_limit {
         /* immutable */
@@ -20,7 +26,7 @@ struct log_limit {
         int64_t interval_us;  /* between two lines in the long run */
         int64_t burst;        /* so many at once */
 
-        _Atomic int64_t full_us;  /* monotonic: when the bucket is full again */
+        struct log_bucket bucket; /* of the process */
         _Atomic int64_t left_out; /* and not told yet */
         _Atomic int64_t told_us;  /* monotonic: when that was last told */
         _Atomic bool listed;
@@ -38,6 +44,9 @@ struct log_limit {
  * as left out. To be asked only for lines whose level is enabled.
  */
 bool log_limit_take(struct log_limit *limit, int64_t now_us);
+
+/* The same from a bucket of somebody's own. */
+bool log_limit_take_from(struct log_limit *limit, struct log_bucket *bucket, int64_t now_us);
 
 /*
  * Writes `WHAT not logged: N` for each limit that has left something out, each at most once a

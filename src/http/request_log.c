@@ -18,9 +18,16 @@
 
 #define CLIENT_GONE 499 /* no code of HTTP: nobody was there to get one */
 
+/* Of each client by itself, so that none hides what another one does. */
 static struct log_limit known_requests = LOG_LIMIT(LOG_LEVEL_INFO, "requests", 5000, 1000);
-static struct log_limit strange_requests = LOG_LIMIT(LOG_LEVEL_INFO, "refused requests", 200, 20);
 static struct log_limit known_refusals = LOG_LIMIT(LOG_LEVEL_WARNING, "refusals", 200, 100);
+/* Of everybody else together. */
+static struct log_limit operator_requests =
+        LOG_LIMIT(LOG_LEVEL_DEBUG, "requests of operators", 5000, 1000);
+static struct log_limit id_requests =
+        LOG_LIMIT(LOG_LEVEL_INFO, "requests with an id alone", 5000, 1000);
+static struct log_limit strange_requests =
+        LOG_LIMIT(LOG_LEVEL_INFO, "requests of unknown clients", 200, 20);
 static struct log_limit strange_refusals =
         LOG_LIMIT(LOG_LEVEL_WARNING, "refusals of unknown clients", 200, 20);
 
@@ -86,15 +93,30 @@ void request_log_answer(struct request *request, unsigned status)
         tally_count(request->server->tally_part, endpoint_of(request), status);
 }
 
-/* Whoever has the id of a job is known by it. */
-static bool is_known(const struct request *request)
-{
-        return request->client || request->job || request->server->kind != SERVER_FOR_TOOLS;
-}
-
-static const struct client *asker_of(const struct request *request)
+static struct client *asker_of(const struct request *request)
 {
         return request->revoked ? request->revoked : request->client;
+}
+
+static bool take_line(const struct request *request, int64_t now_us)
+{
+        struct client *client = asker_of(request);
+
+        if (client)
+                return log_limit_take_from(&known_requests, &client->request_lines, now_us);
+        if (request->server->kind != SERVER_FOR_TOOLS)
+                return log_limit_take(&operator_requests, now_us);
+        /* Whoever has the id of a job may ask for it, and is known by that alone. */
+        return log_limit_take(request->job ? &id_requests : &strange_requests, now_us);
+}
+
+static bool take_refusal(const struct request *request, int64_t now_us)
+{
+        struct client *client = asker_of(request);
+
+        if (client)
+                return log_limit_take_from(&known_refusals, &client->refusal_lines, now_us);
+        return log_limit_take(&strange_refusals, now_us);
 }
 
 /* What is told in place of an answer's code and slug, where there was none of ours. */
@@ -118,7 +140,7 @@ void request_log_end(const struct request *request, enum request_end end)
         if (!log_enabled(level))
                 return;
         int64_t now_us = clock_monotonic_us();
-        if (!log_limit_take(is_known(request) ? &known_requests : &strange_requests, now_us))
+        if (!take_line(request, now_us))
                 return;
         const struct client *client = asker_of(request);
         const struct log_field fields[] = {
@@ -151,7 +173,6 @@ void request_log_refusal(const struct request *request)
                                                     : request->refusal.message),
         };
 
-        if (log_enabled(LOG_LEVEL_WARNING) &&
-            log_limit_take(client ? &known_refusals : &strange_refusals, clock_monotonic_us()))
+        if (log_enabled(LOG_LEVEL_WARNING) && take_refusal(request, clock_monotonic_us()))
                 log_event(LOG_LEVEL_WARNING, "refused", fields, sizeof fields / sizeof *fields);
 }

@@ -2,8 +2,8 @@
  * request_log: the id of each request, and its line in the log when it is over.
  *
  * Everything in the line comes from a fixed table, from the configuration or is made here: no path,
- * no field of the header, no body. What a peer could flood is limited: known clients among
- * themselves, and those who are refused before they are known.
+ * no field of the header, no body. What a peer could flood is limited: each client by
+ * itself, whoever has no more than the id of a job, and whoever is not known.
  *
  * docs/logs.md says what each field means. Thread: the server's loop.
  */

@@ -315,12 +315,30 @@ async def test_a_flood_of_refused_requests_is_summed_up_and_hides_no_client(star
 
     await asyncio.to_thread(wait_until, lambda: len(of("ci")) == known)
     await asyncio.to_thread(
-        wait_until, lambda: len(of("-")) + told(log, "refused requests") == flood, 10.0,
+        wait_until, lambda: len(of("-")) + told(log, "requests of unknown clients") == flood, 10.0,
         "every refused request has a line or is counted")
     assert 200 <= len(of("-")) < flood
     assert not told(log, "requests")
     samples = log.house.metrics()
     assert samples['solvegate_http_requests_total{endpoint="other",code="404"}'] == flood
+
+
+@pytest.mark.parametrize("who", ["another client", "whoever has an id"])
+async def test_a_flood_of_known_requests_hides_no_other_client(start, who):
+    flood, known = 7000, 100
+    log = start(clients=[CI, OTHER])
+    other = log.house.caller(OTHER)
+    job_id = await asyncio.to_thread(other.submit, job())
+    headers = OTHER.headers if who == "another client" else {}
+    flooding = asyncio.create_task(
+        get_often(log.house, f"/api/status?id={job_id}", flood, headers))
+    await asyncio.sleep(0)
+    for _ in range(known // 10):
+        assert await get_often(log.house, "/usage", 10, CI.headers) == [200] * 10
+    assert await flooding == [200] * flood
+    assert await get_often(log.house, "/usage", known, CI.headers) == [200] * known
+    await asyncio.to_thread(
+        wait_until, lambda: sum(line["client"] == "ci" for line in log.requests()) == 2 * known)
 
 
 async def test_refusals_are_limited_too(start):

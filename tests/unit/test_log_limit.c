@@ -38,6 +38,19 @@ static void a_burst_is_written_and_then_so_many_in_a_second(void **state)
         assert_int_equal(drain(&limit, START_US + 100 * SECOND_US), 50);
 }
 
+static void buckets_of_one_limit_do_not_empty_each_other(void **state)
+{
+        static struct log_limit limit = LOG_LIMIT(LOG_LEVEL_INFO, "things of each", 3, 1);
+        struct log_bucket buckets[2] = {0};
+
+        (void)state;
+        for (int i = 0; i < 5; i++)
+                assert_int_equal(log_limit_take_from(&limit, &buckets[0], START_US), i < 3);
+        assert_true(log_limit_take_from(&limit, &buckets[1], START_US));
+        assert_true(log_limit_take(&limit, START_US));
+        assert_int_equal(atomic_load(&limit.left_out), 2);
+}
+
 /* Standard error is a file while the lines are written. */
 static void tell(int64_t now_us, char ret_text[static 512])
 {
@@ -106,6 +119,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_burst_is_written_and_then_so_many_in_a_second),
+                cmocka_unit_test(buckets_of_one_limit_do_not_empty_each_other),
                 cmocka_unit_test(what_is_left_out_is_told_once_a_second_at_most),
                 cmocka_unit_test(threads_together_take_no_more_than_one),
         };
