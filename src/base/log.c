@@ -54,11 +54,9 @@ static int write_stderr_locked(const struct log_record *record, enum log_format 
 
         strbuf_init(&line, LOG_LINE_BYTES_MAX);
         if (format == LOG_FORMAT_JSON)
-                log_record_json(record, &line);
-        else if (sink.journal_stream)
-                log_record_stream(record, &line);
+                (sink.journal_stream ? log_record_json_stream : log_record_json)(record, &line);
         else
-                log_record_text(record, &line);
+                (sink.journal_stream ? log_record_stream : log_record_text)(record, &line);
         int r = line.failed ? -ENOMEM : log_sink_write(&sink, line.data, line.len);
         strbuf_done(&line);
         return r;

@@ -152,9 +152,14 @@ void log_record_text(const struct log_record *record, struct strbuf *line)
         append_text(record, line);
 }
 
-void log_record_stream(const struct log_record *record, struct strbuf *line)
+static void append_priority(const struct log_record *record, struct strbuf *line)
 {
         (void)strbuf_printf(line, "<%d>", priorities[record->level]);
+}
+
+void log_record_stream(const struct log_record *record, struct strbuf *line)
+{
+        append_priority(record, line);
         append_text(record, line);
 }
 
@@ -189,6 +194,12 @@ void log_record_json(const struct log_record *record, struct strbuf *line)
                         (void)strbuf_puts(line, value);
         }
         (void)strbuf_puts(line, "}\n");
+}
+
+void log_record_json_stream(const struct log_record *record, struct strbuf *line)
+{
+        append_priority(record, line);
+        log_record_json(record, line);
 }
 
 /* Nothing visible has a line feed, so no value needs the binary form of the protocol. */

@@ -37,6 +37,9 @@ void log_record_stream(const struct log_record *record, struct strbuf *line);
 /* A JSON object and a line feed; numbers are numbers. */
 void log_record_json(const struct log_record *record, struct strbuf *line);
 
+/* The same for a stream that the journal reads, which takes the `<N>` off. */
+void log_record_json_stream(const struct log_record *record, struct strbuf *line);
+
 /* A datagram of the journal's native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/). */
 void log_record_journal(const struct log_record *record, struct strbuf *datagram);
 

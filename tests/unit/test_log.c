@@ -310,6 +310,52 @@ static void a_stream_of_the_journal_is_known_by_its_device_and_inode(void **stat
         (void)close(fds[1]);
 }
 
+/* Runs write_lines in a process of its own, with fd as standard error. Returns its exit status. */
+static int run_with_stderr(int fd, int (*write_lines)(int pipe_to_read), int pipe_to_read)
+{
+        int status;
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                (void)dup2(fd, STDERR_FILENO);
+                _exit(write_lines(pipe_to_read));
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        return WEXITSTATUS(status);
+}
+
+/* Returns 0 where each format tells the journal that reads standard error the level. */
+static int write_to_stream(int to_read)
+{
+        static const char json[] = ",\"level\":\"error\",\"message\":\"m\"}\n";
+        char text[512] = "", name[64];
+        struct stat stat;
+
+        (void)fstat(STDERR_FILENO, &stat);
+        (void)snprintf(name, sizeof name, "%ju:%ju", (uintmax_t)stat.st_dev,
+                       (uintmax_t)stat.st_ino);
+        (void)setenv("JOURNAL_STREAM", name, 1);
+        log_line(LOG_LEVEL_ERROR, "m");
+        log_init(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+        log_line(LOG_LEVEL_ERROR, "m");
+        if (recv(to_read, text, sizeof text - 1, 0) <= 0)
+                return 1;
+        return strncmp(text, "<3>m\n<3>{\"time\":", 16) == 0 && strstr(text, json) ? 0 : 2;
+}
+
+static void a_stream_of_the_journal_is_told_the_level_of_each_line(void **state)
+{
+        int fds[2];
+
+        (void)state;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(run_with_stderr(fds[1], write_to_stream, fds[0]), 0);
+        (void)close(fds[0]);
+        (void)close(fds[1]);
+}
+
 /* A directory of the test's own, with a socket in it. */
 struct journal {
         char directory[32];
@@ -384,22 +430,6 @@ static void where_there_is_no_journal_the_sender_is_told(void **state)
 }
 
 /* ---- the log itself ---- */
-
-/* Runs write_lines in a process of its own, with fd as standard error. Returns its exit status. */
-static int run_with_stderr(int fd, int (*write_lines)(int pipe_to_read), int pipe_to_read)
-{
-        int status;
-        pid_t pid = fork();
-
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                (void)dup2(fd, STDERR_FILENO);
-                _exit(write_lines(pipe_to_read));
-        }
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        assert_true(WIFEXITED(status));
-        return WEXITSTATUS(status);
-}
 
 static int write_three_kinds(int pipe_to_read)
 {
@@ -536,6 +566,7 @@ int main(void)
                 cmocka_unit_test(a_line_that_is_taken_in_part_is_finished_before_the_next),
                 cmocka_unit_test(a_full_socket_takes_no_line_and_does_not_block),
                 cmocka_unit_test(a_stream_of_the_journal_is_known_by_its_device_and_inode),
+                cmocka_unit_test(a_stream_of_the_journal_is_told_the_level_of_each_line),
                 cmocka_unit_test(a_datagram_comes_to_the_journal_as_a_whole),
                 cmocka_unit_test(a_journal_that_does_not_read_takes_no_datagram_and_does_not_block),
                 cmocka_unit_test(where_there_is_no_journal_the_sender_is_told),
