@@ -62,13 +62,13 @@ static bool may_call(const struct request *request, const struct seen *seen)
         return policy_allows_origin(request->server->policy, seen->origin);
 }
 
-/* Whether it can be shown to people and in a log: nothing but what an origin is made of. */
+/* Whether it looks like an origin, SCHEME://HOST; anything else is not shown to anybody. */
 static bool is_plain(const char *origin)
 {
         static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                          "0123456789-._~+:/[]%";
 
-        return origin[0] != '\0' && origin[strspn(origin, characters)] == '\0';
+        return strstr(origin, "://") > origin && origin[strspn(origin, characters)] == '\0';
 }
 
 static void refuse(struct request *request, const struct seen *seen)

@@ -121,19 +121,18 @@ def test_a_refused_request_has_a_line_with_its_error_and_nothing_of_its_own(logg
     assert NOBODY not in text and CI.token not in text and CI.sha256 not in text
 
 
-@pytest.mark.parametrize("name", ["Origin", "Host"])
-def test_a_refusal_cannot_forge_a_field(logged, name):
+@pytest.mark.parametrize("origin", ['http://x" id=0 client=ci\\" code=200', "n0-0rigin"])
+def test_what_is_no_origin_is_neither_shown_nor_forges_a_field(logged, origin):
     log = logged(clients=[CI])
-    forged = 'http://x" id=0 client=ci\\" code=200' if name == "Origin" else "client=ci"
-    answer = log.house.get("/usage", {name: forged})
-    assert forged not in answer.body.decode()
-    line = log.of(answer)
-    assert (line["client"], line["code"] // 100) == ("-", 4)
-    for line in (e for e in log.entries() if e["message"] == "refused"):
-        assert set(line) == {"level", "message", "id", "client", "address", "error", "detail"}
-        assert fields(line, "id", "client", "error") == {
-            "id": answer.header("X-Request-Id"), "client": "-", "error": "forbidden_origin"}
-        assert "code" not in line["detail"]
+    answer = log.house.get("/usage", {"Origin": origin})
+    expect.error(answer, 403, "forbidden_origin")
+    assert log.of(answer)["client"] == "-"
+    refused, = (e for e in log.entries() if e["message"] == "refused")
+    assert refused == {"level": "warning", "message": "refused", "client": "-",
+                       "id": answer.header("X-Request-Id"), "address": "127.0.0.1",
+                       "error": "forbidden_origin", "detail": answer.object()["message"]}
+    for word in origin.split():
+        assert word not in str(log.entries()) + answer.object()["message"]
 
 
 def test_a_failed_job_is_told_with_its_error_though_the_code_is_200(start, simulator):
