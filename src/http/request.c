@@ -231,7 +231,7 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
                 verdict_refuse(request, gateway_body_verdict(request->server->gateway, r, message),
                                message);
         } else if (request->route && request->route->kind == ROUTE_ORDERS) {
-                if (request->discarded_bytes > ORDER_BYTES_MAX)
+                if (request->discarded_bytes + (int64_t)bytes > ORDER_BYTES_MAX)
                         request_refuse(request, 413, "too_large", "no body is needed here");
         } else if (request->refusal.status == 0) {
                 request_refuse(request, 400, "bad_request", "a body is taken with POST only");
