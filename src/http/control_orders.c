@@ -76,7 +76,7 @@ static enum MHD_Result reply_reloaded(struct request *request, const struct oper
 enum MHD_Result control_reload_handle(struct request *request)
 {
         const struct operator_hooks *hooks = request->server->hooks;
-        const struct hold hold = {.what = HOLD_FOR_ANSWER,
+        const struct hold hold = {.what = HOLD_FOR_RELOAD,
                                   .level = WAITER_FINAL,
                                   .hold_ms = RELOAD_HOLD_MS,
                                   .arm = arm,
@@ -85,7 +85,7 @@ enum MHD_Result control_reload_handle(struct request *request)
 
         if (request_hold(request, &hold))
                 return MHD_YES;
-        /* Who has closed his side, or cannot be held, has asked for it all the same. */
+        /* Who cannot be held has asked for it all the same. */
         if (request->reload_number == 0)
                 (void)hooks->reload(hooks->arg, NULL, &request->reload_number);
         hooks->view(hooks->arg, &view);

@@ -133,6 +133,7 @@ static bool may_hold(struct request *request, const struct hold *hold)
         case HOLD_FOR_STORE: /* it answers soon */
                 return !request->server->closed;
         case HOLD_FOR_PENALTY: /* it could be had for less by closing one side */
+        case HOLD_FOR_RELOAD:  /* whoever has said all he has to say waits for the end as well */
                 return !request->server->finishing;
         case HOLD_FOR_ANSWER:
                 break;

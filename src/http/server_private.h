@@ -82,6 +82,7 @@ enum hold_for {
         HOLD_FOR_PENALTY, /* a wrong token is answered late */
         HOLD_FOR_ANSWER,  /* the job, or the balance, has come so far */
         HOLD_FOR_STORE,   /* the job is stored, so that its id may leave */
+        HOLD_FOR_RELOAD,  /* the configuration is in force, or was refused */
 };
 
 struct request {
