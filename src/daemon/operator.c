@@ -8,8 +8,10 @@
 #include "daemon/worker.h"
 #include "job/waiter.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void tell_view(void *arg, struct operator_view *ret_view)
 {
@@ -22,14 +24,34 @@ static void tell_view(void *arg, struct operator_view *ret_view)
 static bool ask_reload(void *arg, struct waiter *waiter, int64_t *ret_number)
 {
         struct operator_state *state = arg;
+        const struct operator_reloader *reloader = &state->reloader;
 
-        if (!state->reload)
+        if (state->stopped || !reloader->begin)
                 return false;
-        *ret_number = state->view.reloads + (reload_is_under_way(state->reload) ? 2 : 1);
+        *ret_number = state->reloads + (reloader->under_way(reloader->arg) ? 2 : 1);
         if (waiter)
                 waiters_add_locked(&state->waiters[*ret_number % 2], waiter);
-        reload_begin(state->reload); /* one that fails ends here */
+        reloader->begin(reloader->arg); /* one that fails ends here */
         return true;
+}
+
+/* Another reload may have ended between the mail to who waits and his looking. */
+static int tell_outcome(void *arg, int64_t number, struct operator_reload *ret_reload)
+{
+        const struct operator_state *state = arg;
+        const struct operator_report *report = &state->reports[number % OPERATOR_REPORTS_KEPT];
+
+        if (number > state->reloads)
+                return state->stopped ? -ESHUTDOWN : -EINPROGRESS;
+        if (number + OPERATOR_REPORTS_KEPT <= state->reloads || !report->message ||
+            !report->restart)
+                return -ENOENT;
+        *ret_reload = (struct operator_reload){
+                .ok = report->ok,
+                .message = report->message,
+                .restart = report->restart,
+        };
+        return 0;
 }
 
 static bool unwait(void *arg, struct waiter *waiter, int64_t number)
@@ -58,6 +80,7 @@ void operator_init(struct operator_state *state, const char *file,
                 .arg = state,
                 .view = tell_view,
                 .reload = ask_reload,
+                .outcome = tell_outcome,
                 .unwait = unwait,
                 .ask_balances = ask_balances,
         };
@@ -69,6 +92,21 @@ void operator_init(struct operator_state *state, const char *file,
                 .reload = {.message = "", .restart = ""},
                 .connections = connections,
         };
+}
+
+static void report_done(struct operator_report *report)
+{
+        free(report->message);
+        free(report->restart);
+        *report = (struct operator_report){0};
+}
+
+static void keep(struct operator_report *kept, const struct reload_report *report)
+{
+        report_done(kept);
+        kept->ok = report->ok;
+        kept->message = strdup(report->message);
+        kept->restart = strdup(report->restart);
 }
 
 void operator_reload_ended(const struct reload_report *report, void *arg)
@@ -83,6 +121,21 @@ void operator_reload_ended(const struct reload_report *report, void *arg)
         };
         if (report->ok)
                 state->view.loaded_wall_ms = report->at_wall_ms;
-        state->view.reloads++;
-        waiters_wake_locked(&state->waiters[state->view.reloads % 2], WAITER_FINAL);
+        state->reloads++;
+        keep(&state->reports[state->reloads % OPERATOR_REPORTS_KEPT], report);
+        waiters_wake_locked(&state->waiters[state->reloads % 2], WAITER_FINAL);
+}
+
+void operator_stop(struct operator_state *state)
+{
+        state->stopped = true;
+        state->asker = NULL;
+        for (int i = 0; i < 2; i++)
+                waiters_wake_locked(&state->waiters[i], WAITER_FINAL);
+}
+
+void operator_done(struct operator_state *state)
+{
+        for (int i = 0; i < OPERATOR_REPORTS_KEPT; i++)
+                report_done(&state->reports[i]);
 }

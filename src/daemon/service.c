@@ -193,8 +193,7 @@ static void on_stop_signal(struct service *service, int number)
         log_info("SIG%s: draining: no more jobs are taken or sent, those under way are finished",
                  sigabbrev_np(number));
         service->draining = true;
-        service->operators.reload = NULL;
-        service->operators.asker = NULL;
+        operator_stop(&service->operators);
         notify_status_write(service->gateway, true, status);
         notify_stopping(&service->notify, status);
         for (int i = 0; i < service->worker_count; i++)
@@ -206,14 +205,28 @@ static void on_stop_signal(struct service *service, int number)
 
 /* ---- reloading ---- */
 
+static void begin_reload(void *arg)
+{
+        struct service *service = arg;
+
+        notify_reloading(&service->notify);
+        reload_begin(service->reload);
+}
+
+static bool reload_under_way(void *arg)
+{
+        const struct service *service = arg;
+
+        return reload_is_under_way(service->reload);
+}
+
 static void on_reload_signal(struct service *service)
 {
         if (service->draining) {
                 log_info("SIGHUP ignored: solvegate is stopping");
                 process_defer_reload(); /* a flood of them would keep the loop from stopping */
         } else {
-                notify_reloading(&service->notify);
-                reload_begin(service->reload);
+                begin_reload(service);
         }
 }
 
@@ -422,7 +435,8 @@ static int make_reload(struct service *service)
 
         if (r < 0)
                 return r;
-        service->operators.reload = service->reload;
+        service->operators.reloader =
+                (struct operator_reloader){service, begin_reload, reload_under_way};
         service->operators.asker = service->workers[0];
         return 0;
 }
@@ -497,6 +511,7 @@ static void service_close(struct service *service)
         server_free(service->control);
         listener_close(&service->control_listener);
         local_socket_remove(&service->control_socket);
+        operator_done(&service->operators);
         tally_free(service->tally);
         process_defer_reload();
         for (int i = 0; i < service->signal_count; i++)

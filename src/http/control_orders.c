@@ -11,6 +11,8 @@
 #include "http/reply.h"
 #include "http/server_private.h"
 
+#include <errno.h>
+
 #define RELOAD_HOLD_MS 60000 /* the workers have long confirmed, or never will */
 
 /* ---- drain and resume ---- */
@@ -81,23 +83,26 @@ enum MHD_Result control_reload_handle(struct request *request)
                                   .hold_ms = RELOAD_HOLD_MS,
                                   .arm = arm,
                                   .disarm = disarm};
-        struct operator_view view;
+        struct operator_reload reload = {0};
+        int r = -ESHUTDOWN;
 
         if (request_hold(request, &hold))
                 return MHD_YES;
         /* Who cannot be held has asked for it all the same. */
         if (request->reload_number == 0)
                 (void)hooks->reload(hooks->arg, NULL, &request->reload_number);
-        hooks->view(hooks->arg, &view);
-        if (request->reload_number == 0)
+        if (request->reload_number > 0)
+                r = hooks->outcome(hooks->arg, request->reload_number, &reload);
+        if (r == -ESHUTDOWN)
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped, and reads no configuration any more");
-        else if (view.reloads < request->reload_number)
+        else if (r < 0)
                 request_refuse(request, 503, "not_reloaded",
-                               "the reload has not ended yet; /control/status says when it has");
-        else if (!view.reload.ok)
-                request_refuse(request, 422, "not_reloaded", "%s", view.reload.message);
+                               "how the reload went is not known here; /control/status says it "
+                               "once it has ended");
+        else if (!reload.ok)
+                request_refuse(request, 422, "not_reloaded", "%s", reload.message);
         if (request->refusal.status != 0)
                 return reply_refusal(request);
-        return reply_reloaded(request, &view.reload);
+        return reply_reloaded(request, &reload);
 }

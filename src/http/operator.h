@@ -13,7 +13,7 @@ struct listener;
 struct server_shared;
 struct waiter;
 
-/* How the last reload went. The texts stay until the next one has ended. */
+/* How a reload went. The texts stay as they are until the loop's event is over. */
 struct operator_reload {
         int64_t at_wall_ms; /* when it ended; 0: there was none */
         bool ok;
@@ -25,10 +25,9 @@ struct operator_reload {
 struct operator_view {
         const char *file; /* the configuration, as an absolute path */
         int64_t started_wall_ms;
-        int64_t started_ms;     /* monotonic */
-        int64_t loaded_wall_ms; /* when the configuration that is in force was read */
-        struct operator_reload reload;
-        int64_t reloads;                  /* how many have ended */
+        int64_t started_ms;               /* monotonic */
+        int64_t loaded_wall_ms;           /* when the configuration that is in force was read */
+        struct operator_reload reload;    /* the last one */
         const struct listener *listeners; /* of tools */
         size_t listener_count;
         const struct server_shared *connections; /* of tools */
@@ -39,10 +38,17 @@ struct operator_hooks {
         void (*view)(void *arg, struct operator_view *ret_view);
         /*
          * Has the configuration read again, and arms the waiter until that is over, whether it
-         * succeeds or not; NULL: nobody waits. *ret_number is what view's reloads will have come to
-         * by then. Returns false, and does nothing, when solvegate is being stopped.
+         * succeeds or not, or solvegate is being stopped; NULL: nobody waits. *ret_number is the
+         * number of the reload that reads it. Returns false, and does nothing, when solvegate is
+         * being stopped.
          */
         bool (*reload)(void *arg, struct waiter *waiter, int64_t *ret_number);
+        /*
+         * How the reload with this number went, whichever have ended since. Returns 0; or where it
+         * has not ended -EINPROGRESS, or -ESHUTDOWN: nobody waits for it, for solvegate is being
+         * stopped; or -ENOENT: that is forgotten.
+         */
+        int (*outcome)(void *arg, int64_t number, struct operator_reload *ret_reload);
         /* Has the upstreams asked whose balance is old, or nothing when solvegate is being stopped.
          */
         void (*ask_balances)(void *arg);

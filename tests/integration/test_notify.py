@@ -11,6 +11,7 @@ from lib.build import BUILD, patience, wait_until
 from lib.gateway import LOOPBACK, configuration, write_credential
 from lib.job import job
 from lib.manager import Manager
+from lib.operator import order
 
 NEVER = 60
 
@@ -94,6 +95,14 @@ def test_a_reload_is_told_from_its_begin_to_its_end(notified):
     kinds = [line for message in told.told for line in message if line.endswith("=1")]
     assert kinds == ["READY=1", "RELOADING=1", "READY=1"]
     assert told.statuses()[-1] == TAKING
+
+
+def test_an_operators_reload_is_told_too(notified):
+    house, told = notified()
+    assert order(house, "reload")["ok"] is True
+    told.wait_for("READY=1", 2)
+    kinds = [line for message in told.told for line in message if line.endswith("=1")]
+    assert kinds == ["READY=1", "RELOADING=1", "READY=1"]
 
 
 def test_a_reload_of_a_bad_file_ends_too(notified):
