@@ -42,10 +42,11 @@ int entry_submit(struct scheduler *scheduler, struct job *job, struct client *cl
 
 enum entry_cancel {
         ENTRY_CANCELLED, /* it is, or will be as soon as that is stored */
-        ENTRY_SENT,      /* too late */
+        ENTRY_SENT,      /* too late: it is, or may be, with the upstream; or it has ended */
 };
 
-/* Cancels a job that was not sent. What it waits for is told on this loop. Thread: the loop's. */
+/* Cancels a job that was not sent, or surely turned away. What it waits for is told on this loop.
+ * Thread: the loop's. */
 enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job,
                                const char *by);
 
@@ -70,8 +71,7 @@ void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop);
 /* Ends all jobs that are too late, but those that are being sent. Thread: the loop's. */
 void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);
 
-/* Cancels every job that waits: solvegate is being stopped, and keeps nothing. Thread: the loop's.
- */
+/* Ends every job that waits: solvegate is being stopped, and keeps nothing. Thread: the loop's. */
 void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop);
 
 /*

@@ -212,7 +212,7 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
 
         (void)snprintf(why, sizeof why, "cancelled by %s", by);
         (void)pthread_mutex_lock(&scheduler->mutex);
-        if (job->attached && job->purchase->place == PURCHASE_WAITS) {
+        if (job->attached && job->purchase->place == PURCHASE_WAITS && !job->purchase->doubtful) {
                 end_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR, why);
                 result = ENTRY_CANCELLED;
         } else if (job->cancelled ||
@@ -410,7 +410,11 @@ void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
 
         (void)pthread_mutex_lock(&scheduler->mutex);
         DL_FOREACH_SAFE2 (scheduler->due, job, next, due_next) {
-                if (job->purchase->place == PURCHASE_WAITS)
+                if (job->purchase->place != PURCHASE_WAITS)
+                        continue;
+                if (job->purchase->doubtful)
+                        end_unsent_locked(scheduler, loop, job, "solvegate was stopped");
+                else
                         end_one_locked(scheduler, loop, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
                                        "solvegate was stopped before the job was sent; send it "
                                        "again");

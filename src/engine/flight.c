@@ -261,13 +261,15 @@ static void on_unclear(struct flight *flight, const struct answer *answer)
 {
         if (config_of(flight)->retry.on_unknown == ON_UNKNOWN_RETRY &&
             tries_are_left(flight, SCHEDULER_IN_DOUBT) && flight_time_left_ms(flight) > 0 &&
-            scheduler_reserve_again(scheduler_of(flight), flight->turn.purchase))
+            scheduler_reserve_again(scheduler_of(flight), flight->turn.purchase)) {
+                scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
                 flight_retry(flight, STORE_CHARGE_UNKNOWN, SCHEDULER_IN_DOUBT);
-        else
+        } else {
                 flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, STORE_CHARGE_UNKNOWN,
                             "the job may have reached the upstream and been charged, so it was "
                             "not sent again: %s",
                             answer->message);
+        }
 }
 
 static void on_solve_answer(struct answer *answer, void *arg)

@@ -271,7 +271,7 @@ struct scheduler_job {
         const char *upstream; /* which account has it, or had; NULL: none, or it is not known any
                                  more. Lives as long as the scheduler */
         int attempts;         /* how often its purchase was sent */
-        char *trouble;        /* why the last try was turned away; owned; or NULL */
+        char *trouble;        /* what came of the last try; owned; or NULL */
 };
 
 void scheduler_describe(struct scheduler *scheduler, struct job *job,

@@ -66,10 +66,10 @@ struct purchase {
         bool charged;          /* the upstream has taken it, and charges for it */
         const char *account;   /* the name of the one that has it, or had it last; or NULL. Lives
                                   as long as the scheduler */
-        char *trouble;         /* why the last try was turned away, for the client; or NULL */
-        struct body *body;     /* NULL: on disk only, or not needed any more */
-        bool body_stored;      /* the store has the body */
-        bool sent_stored;      /* the store has it as sending, accepted or final */
+        char *trouble; /* what came of the last try that was not taken, for the client; or NULL */
+        struct body *body; /* NULL: on disk only, or not needed any more */
+        bool body_stored;  /* the store has the body */
+        bool sent_stored;  /* the store has it as sending, accepted or final */
         int attempts; /* how often it was sent, a breaker's probes that were turned away apart */
 
         /* valid where the store gave it back as accepted */

@@ -65,6 +65,23 @@ def test_a_job_that_was_sent_is_not_cancelled(start):
     expect.error(cancel(house, job_id), 409, "already_sent")
 
 
+def test_a_job_that_may_have_been_charged_is_not_cancelled_and_tells_its_trouble(start):
+    house = start(retry={"on_unknown": "retry", "base": 60.0, "cap": 60.0})
+    house.sim.fault("solve:reset*1")
+    job_id = house.submit(job())
+    shown = wait_until(lambda: told_trouble(house, job_id))
+    assert (shown["state"], shown["attempts"]) == ("queued", 1)
+    expect.error(cancel(house, job_id), 409, "already_sent")
+    expect.error(house.request("DELETE", f"/api/status?id={job_id}"), 409, "already_sent")
+    house.stop_well()
+    assert f"job {job_id} unknown" in house.log()
+
+
+def told_trouble(house, job_id):
+    shown = ask(house, f"/control/job?id={job_id}")
+    return shown if shown["trouble"] else None
+
+
 def test_a_job_that_has_ended_is_not_cancelled(start):
     house = start()
     task = job()

@@ -173,6 +173,21 @@ static void a_job_that_pauses_before_its_next_try_can_be_cancelled(void **state)
         assert_int_equal(take_nothing(f), INT64_MAX);
 }
 
+static void a_job_that_may_have_been_charged_is_not_cancelled(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *job = submit(f, "a");
+        struct scheduler_turn turn = take(f, job);
+        (void)give_back(f, &turn, SCHEDULER_IN_DOUBT, LONG_MS);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_SENT);
+        assert_int_equal(state_of(f, job), JOB_QUEUED);
+        entry_cancel_waiting(f->scheduler, f->loop); /* the stop ends it as what it is */
+        assert_int_equal(outcome_of(f, job)->state, JOB_UNKNOWN);
+        assert_int_equal(outcome_of(f, job)->error, JOB_OUTCOME_UNKNOWN);
+}
+
 static void a_job_that_was_sent_cannot_be_cancelled(void **state)
 {
         struct fixture *f = *state;
@@ -448,6 +463,7 @@ int main(void)
                 ON_ENGINE(the_same_key_leads_to_the_same_job_and_nothing_is_sent),
                 ON_ENGINE(a_job_that_waits_can_be_cancelled_and_is_not_sent),
                 ON_ENGINE(a_job_that_pauses_before_its_next_try_can_be_cancelled),
+                ON_ENGINE(a_job_that_may_have_been_charged_is_not_cancelled),
                 ON_ENGINE(a_job_that_was_sent_cannot_be_cancelled),
                 ON_ENGINE(when_the_payer_is_cancelled_the_followers_keep_the_purchase),
                 ON_ENGINE(nobody_joins_a_purchase_that_was_cancelled),

@@ -301,16 +301,20 @@ static void if_nobody_can_follow_him_the_flight_comes_back_to_nothing(void **sta
 
 static void who_joined_what_may_have_been_charged_is_told_so(void **state)
 {
+        const struct order short_of_time = {
+                .task = "a", .client = "first", .deadline_ms = DEADLINE_MS / 2};
         struct fixture *f = *state;
+        struct job *payer = NULL;
 
         set_daily(f, "poor", 1);
         open_scheduler(f, 1);
-        struct job *payer = order_of(f, "first", "a");
+        assert_int_equal(submit_order(f, &short_of_time, &payer), 0);
         struct job *poor = order_of(f, "poor", "a");
         struct scheduler_turn turn = take(f, payer);
         (void)order_of(f, "poor", "b");
         assert_true(give_back(f, &turn, SCHEDULER_IN_DOUBT, LONG_MS));
-        cancel(f, payer);
+        entry_expire(f->scheduler, f->loop, clock_monotonic_ms() + DEADLINE_MS * 3 / 4);
+        assert_int_equal(outcome_of(f, payer)->error, JOB_DEADLINE);
         assert_int_equal(outcome_of(f, poor)->error, JOB_OUTCOME_UNKNOWN);
 }
 
