@@ -52,14 +52,21 @@ static bool is_own(const struct request *request, const char *origin)
                strcasecmp(origin + len + 3, request->host) == 0;
 }
 
-/* Origins are listed for tools; operators have pages of ours. */
+/* Origins are listed for tools; operators may have pages of the same address, and no page reaches
+ * the admin socket but by a proxy that should not be there. */
 static bool may_call(const struct request *request, const struct seen *seen)
 {
         if (seen->several)
                 return false;
-        if (request->server->kind != SERVER_FOR_TOOLS)
+        switch (request->server->kind) {
+        case SERVER_FOR_TOOLS:
+                return policy_allows_origin(request->server->policy, seen->origin);
+        case SERVER_FOR_OPERATORS:
                 return is_own(request, seen->origin);
-        return policy_allows_origin(request->server->policy, seen->origin);
+        case SERVER_FOR_CONTROL:
+                break;
+        }
+        return false;
 }
 
 /* Whether it looks like an origin, SCHEME://HOST; anything else is not shown to anybody. */
@@ -78,6 +85,9 @@ static void refuse(struct request *request, const struct seen *seen)
         if (seen->several)
                 request_refuse(request, 403, "forbidden_origin",
                                "the Origin field stands there more than once; send it once");
+        else if (request->server->kind == SERVER_FOR_CONTROL)
+                request_refuse(request, 403, "forbidden_origin",
+                               "no page may call the admin socket");
         else if (request->server->kind != SERVER_FOR_TOOLS)
                 request_refuse(request, 403, "forbidden_origin",
                                "only pages that came from this address may call it");

@@ -177,9 +177,12 @@ def test_a_host_that_is_none_is_refused(start):
     expect.error(start().operate("GET", "/healthz", headers={"Host": "a b"}), 400, "bad_request")
 
 
-def test_a_page_is_refused(start):
-    answer = start().operate("GET", "/healthz", headers={"Origin": "https://a.example"})
-    expect.error(answer, 403, "forbidden_origin")
+@pytest.mark.parametrize("origin", ["https://a.example", "http://localhost", "null", ""])
+def test_a_page_is_refused_whatever_its_origin(start, origin):
+    house = start()
+    for method, target in (("GET", "/healthz"), ("POST", "/control/drain")):
+        answer = house.operate(method, target, headers={"Host": "localhost", "Origin": origin})
+        expect.error(answer, 403, "forbidden_origin")
 
 
 def test_tools_do_not_find_what_operators_ask_for(start):
