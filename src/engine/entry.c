@@ -130,17 +130,20 @@ void entry_move_locked(struct scheduler *scheduler, struct purchase *purchase, e
                 results_move(scheduler->setup.results, job, state);
 }
 
-/* Before anybody can see it: who has the result finds it counted. */
+/* Before anybody can see it: who has the result finds it counted. A job of before the start was
+ * made in the future where the clock was set back. */
 static void count_end_locked(struct scheduler *scheduler, const struct job *job,
                              const struct outcome *outcome)
 {
+        int64_t took_ms = clock_monotonic_ms() - job->created_ms;
+
         scheduler->ended[outcome->error]++;
         if (outcome->state != JOB_SOLVED)
                 return;
         scheduler->solved[job->source]++;
         if (job->source != JOB_FROM_CACHE)
                 metric_observe(&scheduler->solve_s, &scheduler_solve_buckets,
-                               (double)(clock_monotonic_ms() - job->created_ms) / 1e3);
+                               took_ms > 0 ? (double)took_ms / 1e3 : 0.0);
 }
 
 void entry_finish_now_locked(struct scheduler *scheduler, struct job *job, struct outcome *outcome)

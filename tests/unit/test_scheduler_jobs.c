@@ -172,3 +172,18 @@ int main(void)
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
+static void a_job_of_a_clock_that_was_set_back_took_no_time(void **state)
+{
+        struct fixture *f = *state;
+        struct scheduler_figures figures;
+
+        open_scheduler(f, 1);
+        struct job *job = submit(f, "a");
+        struct scheduler_turn turn = take(f, job);
+        job->created_ms += LONG_MS;
+        solve_turn(f, &turn);
+        scheduler_figures(f->scheduler, &figures);
+        assert_true(figures.solve_s.sum >= 0);
+}
+
+                ON_ENGINE(a_job_of_a_clock_that_was_set_back_took_no_time),
