@@ -63,41 +63,43 @@ static bool stands_behind(const struct job *job, const struct job *last)
         return job->arrival > last->arrival;
 }
 
-/* The first one that was not looked at; last was, and may have ended since. */
-static struct job *resume_locked(const struct scheduler *scheduler, const struct job *last)
-{
-        struct job *job;
+/* How far the list was looked at. Both are references. */
+struct look {
+        struct job *last;   /* the last one that was counted; NULL: none yet */
+        struct job *passed; /* where to go on. Where it has ended it is all gone through again, past
+                               those that were counted */
+};
 
-        if (!last)
-                return scheduler->due;
-        if (last->attached)
-                return last->due_next;
-        DL_FOREACH2 (scheduler->due, job, due_next) {
-                if (stands_behind(job, last))
-                        return job;
-        }
-        return NULL;
+static void take_place(struct job **place, struct job *job)
+{
+        (void)job_ref(job);
+        job_unref(*place);
+        *place = job;
 }
 
-/* Looks at a batch. *last is a reference to the last one looked at. Returns whether there is more.
- */
+/* Looks at a batch. Returns whether there is more. */
 static bool look_locked(struct scheduler *scheduler, const struct scheduler_choice *choice,
-                        struct scheduler_list *list, struct job **last)
+                        struct scheduler_list *list, struct look *look)
 {
-        struct job *job = resume_locked(scheduler, *last), *seen = NULL;
+        bool goes_on = look->passed && look->passed->attached;
+        struct job *job = goes_on ? look->passed->due_next : scheduler->due;
+        struct job *passed = NULL, *last = NULL;
 
         for (int i = 0; job && i < LOOK_BATCH; i++, job = job->due_next) {
-                seen = job;
+                passed = job;
+                if (look->last && !stands_behind(job, look->last))
+                        continue;
+                last = job;
                 if (!fits(job, choice))
                         continue;
                 if (list->count < choice->limit)
                         describe_locked(scheduler, job, &list->jobs[list->count++]);
                 list->total++;
         }
-        if (seen) {
-                job_unref(*last);
-                *last = job_ref(seen);
-        }
+        if (passed)
+                take_place(&look->passed, passed);
+        if (last)
+                take_place(&look->last, last);
         if (choice->client || !choice->any_state || list->count < choice->limit)
                 return job != NULL;
         list->total = scheduler->due_count; /* all of them, without looking */
@@ -116,17 +118,18 @@ int scheduler_jobs(struct scheduler *scheduler, const struct scheduler_choice *c
                    struct scheduler_list *ret_list)
 {
         struct scheduler_list list = {.jobs = calloc(choice->limit, sizeof *list.jobs)};
-        struct job *last = NULL;
+        struct look look = {0};
         bool more = true;
 
         if (!list.jobs)
                 return -ENOMEM;
         while (more) {
                 (void)pthread_mutex_lock(&scheduler->mutex);
-                more = look_locked(scheduler, choice, &list, &last);
+                more = look_locked(scheduler, choice, &list, &look);
                 (void)pthread_mutex_unlock(&scheduler->mutex);
         }
-        job_unref(last);
+        job_unref(look.last);
+        job_unref(look.passed);
         qsort(list.jobs, list.count, sizeof *list.jobs, by_age);
         *ret_list = list;
         return 0;

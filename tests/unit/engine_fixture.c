@@ -145,7 +145,7 @@ int submit_order(struct fixture *f, const struct order *order, struct job **ret_
                 job = result.other;
         }
         if (job) {
-                assert_true(f->job_count < JOBS_MAX);
+                assert_true(f->job_count < CROWD_MAX);
                 f->jobs[f->job_count++] = job;
                 *ret_job = job;
         }

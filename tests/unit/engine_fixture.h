@@ -26,7 +26,8 @@
 #include <cmocka.h>
 
 #define ACCOUNTS_MAX 3
-#define JOBS_MAX     32
+#define JOBS_MAX     32   /* in the queue */
+#define CROWD_MAX    2048 /* in all */
 #define DEADLINE_MS  60000
 #define LONG_MS      600000 /* does not pass in a test */
 
@@ -40,9 +41,9 @@ struct fixture {
         struct charges *charges;
         struct clients *clients;
         struct scheduler *scheduler;
-        int64_t number;             /* of the last purchase */
-        enum quota_verdict refused; /* of the last order */
-        struct job *jobs[JOBS_MAX]; /* references to all that were submitted */
+        int64_t number;              /* of the last purchase */
+        enum quota_verdict refused;  /* of the last order */
+        struct job *jobs[CROWD_MAX]; /* references to all that were submitted */
         size_t job_count;
         struct scheduler_turn flying[JOBS_MAX]; /* taken, and neither ended nor given back */
         size_t flying_count;

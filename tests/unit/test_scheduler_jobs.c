@@ -4,7 +4,13 @@
 #include "engine_fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
+
+#define BATCH 512  /* of a list, at a time */
+#define CROWD 2000 /* several of them */
 
 static struct scheduler_list list(struct fixture *f, struct scheduler_choice choice)
 {
@@ -121,6 +127,51 @@ static void a_limit_leaves_out_and_the_total_does_not(void **state)
         scheduler_list_done(&jobs);
 }
 
+struct lister {
+        struct fixture *f;
+        atomic_int lists, wrong;
+        atomic_bool stop;
+};
+
+static void *list_ann(void *arg)
+{
+        struct lister *lister = arg;
+
+        while (!atomic_load(&lister->stop)) {
+                struct scheduler_list jobs = list(
+                        lister->f, (struct scheduler_choice){.any_state = true, .client = "ann"});
+                lister->wrong += jobs.count != 2 || jobs.total != 2;
+                lister->lists++;
+                scheduler_list_done(&jobs);
+        }
+        return NULL;
+}
+
+/* The job that ends next is always the one with which the first batch of a list does. */
+static void each_job_is_counted_once_though_those_that_were_looked_at_end(void **state)
+{
+        static struct job *crowd[CROWD];
+        struct fixture *f = *state;
+        struct lister lister = {.f = f};
+        pthread_t thread;
+
+        f->config.limits.queue_jobs = CROWD_MAX;
+        open_scheduler(f, 1);
+        for (int i = 0; i < CROWD; i++) {
+                const struct order order = {.task = "a",
+                                            .client = i == 0 || i == CROWD - 1 ? "ann" : "ci"};
+                assert_int_equal(submit_order(f, &order, &crowd[i]), 0);
+        }
+        assert_int_equal(pthread_create(&thread, NULL, list_ann, &lister), 0);
+        while (lister.lists == 0)
+                (void)sched_yield();
+        for (int i = BATCH - 1; i < CROWD - 1; i++)
+                (void)entry_cancel(f->scheduler, f->loop, crowd[i], "its owner");
+        lister.stop = true;
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(lister.wrong, 0);
+}
+
 static void after_the_operator_s_order_no_job_is_taken_and_those_there_are_go_on(void **state)
 {
         struct fixture *f = *state;
@@ -158,20 +209,6 @@ static void a_solution_is_measured_and_one_from_the_cache_is_not(void **state)
         assert_true(figures.solve_s.sum >= 0);
 }
 
-int main(void)
-{
-        const struct CMUnitTest tests[] = {
-                ON_ENGINE(jobs_are_listed_with_what_they_wait_for_the_oldest_first),
-                ON_ENGINE(a_job_that_came_back_tells_why_and_has_no_upstream),
-                ON_ENGINE(a_job_that_has_ended_is_described_with_who_solved_it),
-                ON_ENGINE(a_choice_of_state_and_client_counts_all_that_fit),
-                ON_ENGINE(a_limit_leaves_out_and_the_total_does_not),
-                ON_ENGINE(after_the_operator_s_order_no_job_is_taken_and_those_there_are_go_on),
-                ON_ENGINE(a_solution_is_measured_and_one_from_the_cache_is_not),
-        };
-
-        return cmocka_run_group_tests(tests, NULL, NULL);
-}
 static void a_job_of_a_clock_that_was_set_back_took_no_time(void **state)
 {
         struct fixture *f = *state;
@@ -186,4 +223,19 @@ static void a_job_of_a_clock_that_was_set_back_took_no_time(void **state)
         assert_true(figures.solve_s.sum >= 0);
 }
 
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                ON_ENGINE(jobs_are_listed_with_what_they_wait_for_the_oldest_first),
+                ON_ENGINE(a_job_that_came_back_tells_why_and_has_no_upstream),
+                ON_ENGINE(a_job_that_has_ended_is_described_with_who_solved_it),
+                ON_ENGINE(a_choice_of_state_and_client_counts_all_that_fit),
+                ON_ENGINE(a_limit_leaves_out_and_the_total_does_not),
+                ON_ENGINE(each_job_is_counted_once_though_those_that_were_looked_at_end),
+                ON_ENGINE(after_the_operator_s_order_no_job_is_taken_and_those_there_are_go_on),
+                ON_ENGINE(a_solution_is_measured_and_one_from_the_cache_is_not),
                 ON_ENGINE(a_job_of_a_clock_that_was_set_back_took_no_time),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
