@@ -18,7 +18,8 @@ struct pair {
 
 struct charges {
         pthread_mutex_t mutex;
-        struct pair *pairs; /* guarded by mutex */
+        struct pair
+                *pairs; /* guarded by mutex; each stays, and what follows it, once it is there */
 };
 
 int charges_new(struct charges **ret_charges)
@@ -95,11 +96,16 @@ void charges_add(struct charges *charges, const char *client, const char *upstre
 void charges_each(struct charges *charges, void (*row)(void *arg, const struct charges_row *row),
                   void *arg)
 {
+        struct charges_row values;
+
         (void)pthread_mutex_lock(&charges->mutex);
-        for (const struct pair *pair = charges->pairs; pair; pair = pair->next) {
-                struct charges_row values = {pair->client, pair->upstream, pair->charged,
-                                             pair->unknown};
+        const struct pair *pair = charges->pairs;
+        (void)pthread_mutex_unlock(&charges->mutex);
+        for (; pair; pair = pair->next) {
+                (void)pthread_mutex_lock(&charges->mutex);
+                values = (struct charges_row){pair->client, pair->upstream, pair->charged,
+                                              pair->unknown};
+                (void)pthread_mutex_unlock(&charges->mutex);
                 row(arg, &values);
         }
-        (void)pthread_mutex_unlock(&charges->mutex);
 }
