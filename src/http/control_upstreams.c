@@ -11,10 +11,14 @@
 #include "http/operator.h"
 #include "http/reply.h"
 #include "http/server_private.h"
+#include "upstream/account.h"
 #include "upstream/request_counts.h"
 
 #include <string.h>
 
+/* Of one account, in the answer: as many as there may ever be fit, and nobody's balance is as
+ * long. What is read of it is a part of the largest answer an upstream may give. */
+#define BALANCE_SHOWN_MAX (CONTROL_BYTES_MAX / ACCOUNTS_EVER_MAX / 2)
 #define BALANCE_BYTES_MAX (2 * 1024 * 1024)
 
 static const char *state_of(const struct scheduler_account *account)
@@ -95,16 +99,22 @@ enum MHD_Result control_upstreams_handle(struct request *request)
 static void add_balance(const struct balance_figures *figures, const struct strbuf *text,
                         struct strbuf *json)
 {
+        bool too_long = text->len > BALANCE_SHOWN_MAX;
+
         json_open_object(json, NULL);
         json_add_text(json, "upstream", figures->upstream);
-        if (figures->known) {
+        if (figures->known)
                 json_add_seconds(json, "age", figures->age_ms);
-                json_add_object_of(json, "balance", text->len > 0 ? text->data : "", text->len);
-        } else {
+        else
                 json_add_null(json, "age");
+        if (figures->known && !too_long)
+                json_add_object_of(json, "balance", text->len > 0 ? text->data : "", text->len);
+        else
                 json_add_null(json, "balance");
-        }
-        json_add_text(json, "message", figures->known || !text->data ? "" : text->data);
+        if (figures->known)
+                json_add_text(json, "message", too_long ? "too long to be shown here" : "");
+        else
+                json_add_text(json, "message", text->data ? text->data : "");
         json_close_object(json);
 }
 

@@ -1,6 +1,7 @@
 """The control API's answers: the daemon, its jobs, clients, usage, upstreams and balances as they
 are, and never a secret or a solution."""
 
+import contextlib
 import datetime
 import re
 
@@ -13,6 +14,7 @@ from lib.gateway import LOOPBACK, upstream_of
 from lib.http import Connection
 from lib.job import job
 from lib.operator import ask, jobs, moment
+from lib.upstream import Upstream
 
 HELD = {"Prefer": "wait=30"}
 NEVER = 60
@@ -329,6 +331,24 @@ def test_a_balance_that_cannot_be_had_says_why(simulator, gateway):
     balance, = ask(house, "/control/balance")["balances"]
     assert (balance["age"], balance["balance"]) == (None, None)
     assert "refused" in balance["message"]
+
+
+def test_a_balance_that_is_too_long_is_left_out_and_the_others_are_told(gateway):
+    def upstream(name, balance):
+        return name, stack.enter_context(Upstream(None, balance=balance)).entry
+
+    with contextlib.ExitStack() as stack:
+        made = [upstream("long", {"Balance": 1, "note": "x" * 40000}),
+                upstream("short", {"Balance": 2})]
+        house = gateway(upstreams=[{"name": name, **entry} for name, entry in made])
+        told = wait_until(lambda: all_known(house))
+    assert (told["long"]["balance"], "too long" in told["long"]["message"]) == (None, True)
+    assert (told["short"]["balance"], told["short"]["message"]) == ({"Balance": 2}, "")
+
+
+def all_known(house):
+    told = {one["upstream"]: one for one in ask(house, "/control/balance")["balances"]}
+    return told if all(one["age"] is not None for one in told.values()) else None
 
 
 # ---- all of them ----

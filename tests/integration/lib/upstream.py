@@ -18,9 +18,10 @@ SOLVED = {"status": "solved", "id": "made-up", "solution": []}
 
 class Upstream:
     """answer is given the number of the job, from 1 on, and its body; it returns the HTTP status,
-    header fields and the object."""
+    header fields and the object. balance is what it says of the account, with 200; None: 404."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, balance=None):
+        self.balance = balance
         self.arrivals = []  # the moment of each job, by the monotonic clock
         self._answer = answer
         self._lock = threading.Lock()
@@ -63,7 +64,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         """The balance, which is about no job."""
-        self._reply(404, {}, LATER)
+        balance = self.server.upstream.balance
+        self._reply(404 if balance is None else 200, {}, balance or LATER)
 
     def _reply(self, status, headers, value):
         text = json.dumps(value).encode()
