@@ -35,6 +35,20 @@ const char *control_state(const struct request *request)
         return names[scheduler_mode(gateway_scheduler(request->server->gateway))];
 }
 
+/* Why it is not ready, where that is an operator's doing: what /readyz says is for tools. */
+static const char *order_in_force(const struct request *request, const char *message)
+{
+        switch (scheduler_mode(gateway_scheduler(request->server->gateway))) {
+        case SCHEDULER_TAKING:
+                break;
+        case SCHEDULER_DRAINED:
+                return "drained by an operator's order; solvegatectl resume has it take jobs again";
+        case SCHEDULER_STOPPING:
+                return "being stopped; what is under way is finished first";
+        }
+        return message;
+}
+
 static void add_process(const struct request *request, const struct operator_view *view,
                         struct strbuf *json)
 {
@@ -47,7 +61,7 @@ static void add_process(const struct request *request, const struct operator_vie
         json_add_seconds(json, "uptime", clock_monotonic_ms() - view->started_ms);
         json_add_text(json, "state", control_state(request));
         json_add_bool(json, "ready", verdict == GATEWAY_OK);
-        json_add_text(json, "message", message);
+        json_add_text(json, "message", order_in_force(request, message));
         json_open_array(json, "listeners");
         for (size_t i = 0; i < view->listener_count; i++) {
                 const struct listener *listener = &view->listeners[i];

@@ -106,6 +106,7 @@ def test_after_drain_no_job_is_taken_and_what_there_is_goes_on(start):
     assert house.operate("GET", "/healthz").status == 200
     status = ask(house, "/control/status")
     assert (status["state"], status["ready"]) == ("drained", False)
+    assert "solvegatectl resume" in status["message"]
     for job_id, task in zip(ids, tasks):
         expect.solved(house.status(job_id, "&wait=20"), task)
     assert jobs(house)["total"] == 0
