@@ -508,9 +508,9 @@ static void service_close(struct service *service)
         free(service->listeners);
         server_free(service->admin);
         listener_close(&service->admin_listener);
+        local_socket_remove(&service->control_socket); /* no file that nobody listens at */
         server_free(service->control);
         listener_close(&service->control_listener);
-        local_socket_remove(&service->control_socket);
         operator_done(&service->operators);
         tally_free(service->tally);
         process_defer_reload();

@@ -7,10 +7,12 @@
 #include "http/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,6 +22,9 @@
 #define GROUP_BYTES_MAX   (1024 * 1024)
 #define MODE_BEFORE_CHECK 0600 /* until owner and mode are as they are to be */
 
+#define LOCK_MODE  0600
+#define LOCK_TRIES 16 /* that meet one who is just leaving */
+
 static int address_of(const char *path, struct sockaddr_un *ret_address)
 {
         *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -28,6 +33,66 @@ static int address_of(const char *path, struct sockaddr_un *ret_address)
         memcpy(ret_address->sun_path, path, strlen(path) + 1);
         return 0;
 }
+
+/* ---- the lock ---- */
+
+/* Whether a path leads to an open file. */
+static bool leads_to(const char *path, int fd)
+{
+        struct stat there, open;
+
+        return lstat(path, &there) == 0 && fstat(fd, &open) == 0 && there.st_dev == open.st_dev &&
+               there.st_ino == open.st_ino;
+}
+
+/* Returns the locked file, or -errno. Who leaves removes it while he has the lock: then that is
+ * worth nothing, and there may be another file by now. */
+static int lock_file(const char *path)
+{
+        for (int i = 0; i < LOCK_TRIES; i++) {
+                int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                              LOCK_MODE);
+                if (fd < 0)
+                        return -errno;
+                int r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+                if (r == 0 && leads_to(path, fd))
+                        return fd;
+                (void)close(fd);
+                if (r < 0)
+                        return r == -EWOULDBLOCK ? -EADDRINUSE : r;
+        }
+        return -EADDRINUSE;
+}
+
+/* From probing what stands there until the socket is removed nobody else does the same. */
+static int take_lock(const char *path, struct local_socket *socket)
+{
+        char *lock_path;
+
+        if (asprintf(&lock_path, "%s.lock", path) < 0)
+                return -ENOMEM;
+        int fd = lock_file(lock_path);
+        if (fd < 0) {
+                free(lock_path);
+                return fd;
+        }
+        socket->lock_path = lock_path;
+        socket->lock = fd;
+        return 0;
+}
+
+static void drop_lock(struct local_socket *socket)
+{
+        if (!socket->lock_path)
+                return;
+        if (leads_to(socket->lock_path, socket->lock))
+                (void)unlink(socket->lock_path);
+        (void)close(socket->lock);
+        free(socket->lock_path);
+        socket->lock_path = NULL;
+}
+
+/* ---- the socket ---- */
 
 /* Whether somebody listens there. Returns 0 when nobody does, or -errno. */
 static int probe(const struct sockaddr_un *address)
@@ -103,19 +168,14 @@ static int open_at(int fd, const struct sockaddr_un *address, const char *mode, 
         if (fchmod(fd, MODE_BEFORE_CHECK) < 0 ||
             bind(fd, (const struct sockaddr *)address, sizeof *address) < 0)
                 return -errno;
-        if (lstat(address->sun_path, &status) < 0) {
-                int r = -errno;
-                (void)unlink(address->sun_path);
-                return r;
-        }
+        if (lstat(address->sun_path, &status) < 0)
+                return -errno; /* somebody has taken it away */
         socket->device = status.st_dev;
         socket->inode = status.st_ino;
         socket->path = strdup(address->sun_path);
         int r = socket->path ? set_access(address->sun_path, mode, group) : -ENOMEM;
         if (r == 0 && listen(fd, BACKLOG) < 0)
                 r = -errno;
-        if (r < 0)
-                (void)unlink(address->sun_path);
         return r;
 }
 
@@ -127,11 +187,15 @@ static const char *cure(int error)
                 return "a solvegate answers there already; stop it, or name another path";
         case -EEXIST:
                 return "what stands there is no socket; remove it, or name another path";
+        case -EPROTOTYPE:
+                return "what stands there is a socket of another kind; stop who has it, or name "
+                       "another path";
         case -ENOENT:
                 return "make its directory, or name another path";
         case -EACCES:
         case -EROFS:
-                return "give this user write permission on its directory, or name another path";
+                return "give this user write permission on its directory, and on what an earlier "
+                       "solvegate left there, or name another path";
         case -ESRCH:
         case -EPERM:
                 return "name a group of this machine that the user of solvegate is in";
@@ -165,6 +229,8 @@ int local_socket_open(const char *path, const char *mode, const char *group,
         int r = address_of(path, &address);
 
         if (r == 0)
+                r = take_lock(path, &made);
+        if (r == 0)
                 r = clear_path(&address);
         if (r == 0) {
                 fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -177,9 +243,9 @@ int local_socket_open(const char *path, const char *mode, const char *group,
                         r == -ESRCH ? "no group has the name of admin.socket_group" : strerror(-r);
                 (void)strbuf_printf(problem, "cannot listen on admin.socket %s: %s; %s", path, why,
                                     cure(r));
+                local_socket_remove(&made);
                 if (fd >= 0)
                         (void)close(fd);
-                local_socket_remove(&made);
                 return r;
         }
         *ret_socket = made;
@@ -195,4 +261,5 @@ void local_socket_remove(struct local_socket *socket)
                 (void)unlink(socket->path);
         free(socket->path);
         socket->path = NULL;
+        drop_lock(socket);
 }

@@ -16,20 +16,24 @@ struct strbuf;
 struct local_socket {
         char *path; /* NULL: there is none */
         dev_t device;
-        ino_t inode; /* of the file that was made: another one in its place is left alone */
+        ino_t inode;     /* of the file that was made: another one in its place is left alone */
+        char *lock_path; /* NULL: it is not locked */
+        int lock;        /* valid with lock_path */
 };
 
 /*
  * Makes the file and listens. mode is in octal digits, group a name or NULL. What a process that
  * ended has left there is replaced; a socket that somebody answers, or another kind of file, is
- * left alone: -EADDRINUSE, -EEXIST. On failure returns -errno and writes one line to problem. The
- * caller frees with local_socket_remove() and listener_close().
+ * left alone: -EADDRINUSE, -EEXIST. Of several processes that try at the same time one succeeds, by
+ * a lock on a file beside it, with ".lock" at its end. On failure returns -errno and writes one
+ * line to problem. The caller frees with local_socket_remove() and then listener_close().
  */
 int local_socket_open(const char *path, const char *mode, const char *group,
                       struct local_socket *ret_socket, struct listener *ret_listener,
                       struct strbuf *problem);
 
-/* Removes the file, if it is still the one that was made. Takes a zeroed one. */
+/* Removes the file, if it is still the one that was made, and the lock. Takes a zeroed one. To be
+ * called before the socket is closed: then no file is seen at which nobody listens. */
 void local_socket_remove(struct local_socket *socket);
 
 #endif

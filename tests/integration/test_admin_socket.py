@@ -1,6 +1,7 @@
 """The admin socket: the file's mode and owner are the access check; what was left there is replaced,
 and what is another's is left alone."""
 
+import fcntl
 import grp
 import os
 import re
@@ -84,8 +85,9 @@ def test_a_group_that_does_not_exist_is_an_error_that_names_the_key(start):
 
 def test_it_is_gone_after_a_clean_stop(start):
     house = start()
+    assert sorted(os.listdir(house.socket.parent)) == ["admin.sock", "admin.sock.lock"]
     house.stop_well()
-    assert not house.socket.exists()
+    assert os.listdir(house.socket.parent) == []
 
 
 def test_it_stays_until_the_last_request_is_answered(simulator, gateway):
@@ -122,6 +124,28 @@ def test_a_socket_that_answers_is_left_alone_and_named(start):
     house = start()
     refused(start, re.escape(str(house.socket)), socket=str(house.socket))
     assert house.operate("GET", "/healthz").status == 200
+
+
+def test_of_two_daemons_that_find_the_socket_of_a_killed_one_the_first_has_it(start):
+    """Who has the lock may be between looking at what stands there and listening."""
+    house = start()
+    house.kill()
+    before = os.stat(house.socket).st_ino
+    with open(f"{house.socket}.lock", "w", encoding="utf-8") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        refused(start, "a solvegate answers there already", socket=str(house.socket))
+        assert os.stat(house.socket).st_ino == before
+    house.start_again()
+    assert house.operate("GET", "/healthz").status == 200
+
+
+def test_a_socket_of_another_kind_is_left_alone_and_named(start):
+    with tempfile.TemporaryDirectory(prefix="solvegate-") as home:
+        path = os.path.join(home, "s")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(path)
+            refused(start, "a socket of another kind", socket=path)
+            assert os.listdir(home) == ["s"]
 
 
 def test_a_file_that_is_no_socket_is_left_alone_and_named(start, tmp_path):
