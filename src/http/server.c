@@ -297,10 +297,11 @@ static void stop_accepting(struct server *server)
 
 void server_drain(struct server *server)
 {
-        if (!server->listener->passed || server->draining)
+        if (server->draining)
                 return;
         server->draining = true;
-        stop_accepting(server);
+        if (server->listener->passed)
+                stop_accepting(server);
 }
 
 bool server_expects(const struct server *server)

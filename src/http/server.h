@@ -108,15 +108,15 @@ int server_new(const struct server_setup *setup, struct server **ret_server);
 void server_reload(struct server *server, struct policy *policy, struct tls_identity *identity);
 
 /*
- * A stop has begun. Where the socket was passed nobody is accepted any more, which the next process
- * will do, and every answer ends its connection. Thread: the loop's.
+ * A stop has begun: every answer ends its connection. Where the socket was passed nobody is accepted
+ * any more, which the next process will do. Thread: the loop's.
  */
 void server_drain(struct server *server);
 
 /*
- * Whether a request may be about to come that nobody else would answer: after server_drain() of a
- * passed socket, on a connection that was accepted and has brought none yet, or brought one just
- * now. Thread: the loop's.
+ * Whether a request may be about to come that nobody else would answer: after server_drain(), on a
+ * connection that was accepted and has brought none yet, or brought one just now. Thread: the
+ * loop's.
  */
 bool server_expects(const struct server *server);
 

@@ -50,7 +50,7 @@ struct server {
         struct connection_table *connections;
         size_t requests;
         struct request *held;        /* requests whose connection is suspended */
-        bool draining;               /* nobody is accepted any more, and each answer is the last */
+        bool draining;               /* each answer is its connection's last */
         bool finishing;              /* no request is held for an answer any more */
         bool closed;                 /* every request is refused */
         unsigned inactivity_s;       /* libmicrohttpd's own time-out; the deadlines come first */

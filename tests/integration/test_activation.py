@@ -181,18 +181,22 @@ async def test_who_comes_during_the_drain_is_answered_by_the_next_process(simula
     await late.close()
 
 
-async def test_who_was_accepted_before_the_stop_may_still_ask(simulator, gateway, sockets):
-    """Its request comes when all else is over."""
+@pytest.mark.parametrize("begun", [0, 20])
+@pytest.mark.parametrize("passed", [True, False])
+async def test_who_was_accepted_before_the_stop_may_still_ask(simulator, gateway, sockets, passed,
+                                                              begun):
+    """Its request, of which so many bytes are there, comes when all else is over."""
     sock = sockets()
-    house = gateway(simulator(mode="pro", latency=0), listen=[entry(sock)], **passing(sock))
+    where = {"listen": [entry(sock)], **passing(sock)} if passed else {"listen": [LOOPBACK]}
+    house = gateway(simulator(mode="pro", latency=0), **where)
     early = await Connection.open(house.url)
     whole = request_bytes("GET", "/status?id=h-none", house.host)
-    await early.send(whole[:20])
+    await early.send(whole[:begun])
     async with await Connection.open(house.url) as other:  # so the other one was accepted, too
         assert (await other.request("GET", "/status?id=h-none")).status == 404
     house.signal(signal.SIGTERM)
     wait_until(lambda: "draining" in house.log())
-    await early.send(whole[20:])
+    await early.send(whole[begun:])
     answer = await early.answer()
     assert answer.status == 404
     assert answer.header("Connection").lower() == "close"
