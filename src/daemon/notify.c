@@ -18,8 +18,7 @@
 #define BEAT_MAX_MS     10000
 
 /* In microseconds, from when it is told. A store as large as its ceilings is read back in far less
- * than ten minutes. From beat to beat a stop gets 30 s, and what comes after the last one is short.
- */
+ * than ten minutes. From beat to beat a stop gets 30 s; so long after the last one it is killed. */
 #define START_TIME "EXTEND_TIMEOUT_USEC=600000000\n"
 #define STOP_TIME  "EXTEND_TIMEOUT_USEC=30000000\n"
 
@@ -105,12 +104,27 @@ void notify_stopping(struct notify *notify, const char *status)
         tell_with(notify, "STOPPING=1\n" STOP_TIME, status);
 }
 
+void notify_ending(struct notify *notify)
+{
+        if (notify->state == NOTIFY_ENDING)
+                return;
+        notify->state = NOTIFY_ENDING;
+        notify->ending_ms = clock_monotonic_ms();
+}
+
+static bool may_ask_for_time(const struct notify *notify)
+{
+        if (notify->state == NOTIFY_ENDING)
+                return clock_monotonic_ms() - notify->ending_ms < NOTIFY_ENDING_MS;
+        return notify->state == NOTIFY_STOPPING;
+}
+
 void notify_alive(struct notify *notify)
 {
         char text[64];
 
         (void)snprintf(text, sizeof text, "%s%s", notify->watchdog_ms > 0 ? "WATCHDOG=1\n" : "",
-                       notify->state == NOTIFY_STOPPING ? STOP_TIME : "");
+                       may_ask_for_time(notify) ? STOP_TIME : "");
         if (text[0])
                 tell(notify, text);
 }

@@ -17,7 +17,8 @@ enum notify_state {
         NOTIFY_STARTING,
         NOTIFY_READY,
         NOTIFY_RELOADING, /* was ready, and will be again */
-        NOTIFY_STOPPING,  /* the last one */
+        NOTIFY_STOPPING,
+        NOTIFY_ENDING, /* the last one: it stops, and what is left should take a moment */
 };
 
 /* A value, open for those that have one in them; changed here only. */
@@ -26,7 +27,8 @@ struct notify {
         bool troubled; /* what was told last did not arrive */
         enum notify_state state;
         int64_t watchdog_ms; /* within which it wants to hear of life; 0: it does not */
-        int64_t told_ms;     /* monotonic: when the line was told last */
+        int64_t ending_ms;   /* monotonic: when its end began */
+        int64_t told_ms;     /* likewise: when the line was told last */
         char status[NOTIFY_STATUS_BYTES_MAX]; /* the line that was told last */
 };
 
@@ -53,6 +55,11 @@ void notify_reloaded(struct notify *notify, const char *status);
 
 /* It stops, and takes its time for that as long as notify_alive() is called. */
 void notify_stopping(struct notify *notify, const char *status);
+
+/* Nothing under way is waited for any more, so what is left takes a moment, or hangs: from now on
+ * more time is asked for as long only as this. Calls after the first change nothing. */
+#define NOTIFY_ENDING_MS 30000
+void notify_ending(struct notify *notify);
 
 /* Every loop has turned. */
 void notify_alive(struct notify *notify);

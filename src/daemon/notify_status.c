@@ -11,9 +11,11 @@
 #include <stdio.h>
 
 /* Whether jobs are taken. The log says more where they are not. */
-static const char *activity(struct scheduler *scheduler, bool stopping)
+static const char *activity(struct scheduler *scheduler, enum notify_state state)
 {
-        if (stopping)
+        if (state == NOTIFY_ENDING && scheduler_writes(scheduler))
+                return "stopping, waiting for the disk";
+        if (state == NOTIFY_STOPPING || state == NOTIFY_ENDING)
                 return "draining";
         switch (scheduler_check(scheduler, NULL)) {
         case 0:
@@ -33,7 +35,7 @@ static const char *activity(struct scheduler *scheduler, bool stopping)
         }
 }
 
-void notify_status_write(struct gateway *gateway, bool stopping,
+void notify_status_write(struct gateway *gateway, enum notify_state state,
                          char ret_status[static NOTIFY_STATUS_BYTES_MAX])
 {
         struct scheduler *scheduler = gateway_scheduler(gateway);
@@ -52,7 +54,7 @@ void notify_status_write(struct gateway *gateway, bool stopping,
         }
         scheduler_figures(scheduler, &figures);
         (void)snprintf(ret_status, NOTIFY_STATUS_BYTES_MAX, "%s: %zu waiting, %ld in flight%s",
-                       activity(scheduler, stopping), figures.queued_jobs, in_flight,
+                       activity(scheduler, state), figures.queued_jobs, in_flight,
                        troubles.data ? troubles.data : "");
         strbuf_done(&troubles);
 }

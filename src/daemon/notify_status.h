@@ -6,13 +6,11 @@
 
 #include "daemon/notify.h"
 
-#include <stdbool.h>
-
 struct gateway;
 
-/* Writes it, such as `taking jobs: 3 waiting, 2 in flight; pro refuses the account`. Thread: any.
- */
-void notify_status_write(struct gateway *gateway, bool stopping,
+/* Writes it, such as `taking jobs: 3 waiting, 2 in flight; pro refuses the account`. state: how far
+ * the daemon is. Thread: any. */
+void notify_status_write(struct gateway *gateway, enum notify_state state,
                          char ret_status[static NOTIFY_STATUS_BYTES_MAX]);
 
 #endif

@@ -103,7 +103,7 @@ static void on_status_tick(void *arg)
         struct service *service = arg;
         char status[NOTIFY_STATUS_BYTES_MAX];
 
-        notify_status_write(service->gateway, service->draining, status);
+        notify_status_write(service->gateway, service->notify.state, status);
         notify_status(&service->notify, status);
 }
 
@@ -142,6 +142,7 @@ static void on_idle(struct mail *mail)
 {
         struct service *service = service_of_idle(mail);
 
+        notify_ending(&service->notify);
         loop_timer_stop(service->drain_timer);
         loop_timer_stop(service->tick); /* from here on it could only begin what nobody ends */
         gateway_give_up(service->gateway);
@@ -177,6 +178,7 @@ static void on_drain_timeout(void *arg)
         struct service *service = arg;
 
         log_warning("limits.drain_timeout has passed: ending the jobs that are left");
+        notify_ending(&service->notify);
         gateway_give_up(service->gateway);
         for (int i = 0; i < service->worker_count; i++)
                 worker_abort(service->workers[i]);
@@ -194,7 +196,7 @@ static void on_stop_signal(struct service *service, int number)
                  sigabbrev_np(number));
         service->draining = true;
         operator_stop(&service->operators);
-        notify_status_write(service->gateway, true, status);
+        notify_status_write(service->gateway, NOTIFY_STOPPING, status);
         notify_stopping(&service->notify, status);
         for (int i = 0; i < service->worker_count; i++)
                 worker_drain(service->workers[i]);
@@ -236,7 +238,7 @@ static void on_reload_ended(const struct reload_report *report, void *arg)
         char status[NOTIFY_STATUS_BYTES_MAX];
 
         operator_reload_ended(report, &service->operators);
-        notify_status_write(service->gateway, service->draining, status);
+        notify_status_write(service->gateway, service->notify.state, status);
         notify_reloaded(&service->notify, status);
 }
 
@@ -561,7 +563,7 @@ static void tell_ready(struct service *service)
                 tell_listener(&service->listeners[i]);
         if (service->admin)
                 tell_listener(&service->admin_listener);
-        notify_status_write(service->gateway, false, status);
+        notify_status_write(service->gateway, NOTIFY_READY, status);
         notify_ready(&service->notify, status);
 }
 

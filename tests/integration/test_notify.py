@@ -3,12 +3,14 @@
 import contextlib
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lib import expect, libconfig
 from lib.build import BUILD, patience, wait_until
 from lib.gateway import LOOPBACK, configuration, write_credential
+from lib.iofault import FaultyDisk
 from lib.job import job
 from lib.manager import Manager
 from lib.operator import order
@@ -37,10 +39,10 @@ def manager():
 def notified(manager, simulator, gateway):
     """A factory of gateways whose manager is listening."""
 
-    def make(watchdog=None, mode="pro", latency=0, **settings):
+    def make(watchdog=None, mode="pro", latency=0, environment=None, **settings):
         told = manager(watchdog=watchdog)
-        house = gateway(simulator(mode=mode, latency=latency), environment=told.environment,
-                        **settings)
+        house = gateway(simulator(mode=mode, latency=latency),
+                        environment={**told.environment, **(environment or {})}, **settings)
         return house, told
 
     return make
@@ -158,3 +160,22 @@ def test_a_manager_that_is_gone_is_told_of_once(simulator, gateway):
     expect.solved(house.run(task), task)
     house.stop_well()
     assert house.log().count("cannot tell the service manager") == 1
+
+
+def test_a_stop_on_a_disk_that_hangs_says_what_it_waits_for(notified, tmp_path):
+    (tmp_path / "state").mkdir(mode=0o700)
+    disk = FaultyDisk(tmp_path / "control", tmp_path / "state")
+    house, told = notified(durability="full", state_directory=tmp_path / "state",
+                           environment=disk.environment, limits={"drain_timeout": 0.2})
+    disk.slow()
+    try:
+        with ThreadPoolExecutor(1) as tool:
+            answer = tool.submit(house.solve, job())
+            wait_until(lambda: disk.delayed)
+            house.signal(signal.SIGTERM)
+            wait_until(lambda: "stopping, waiting for the disk: " in told.statuses()[-1])
+            disk.fast()
+            answer.result()
+    finally:
+        disk.fast()
+    assert house.wait(10) == 0

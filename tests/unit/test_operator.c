@@ -57,7 +57,7 @@ static int set_up(void **state)
 
         f = (struct fixture){0};
         assert_int_equal(loop_new(&f.loop), 0);
-        operator_init(&f.state, NULL);
+        operator_init(&f.state, "solvegate.conf", NULL);
         f.state.reloader = (struct operator_reloader){&f, begin, under_way};
         for (int i = 0; i < WAITERS; i++)
                 f.waiters[i] = (struct waiter){
