@@ -188,14 +188,15 @@ async def test_who_was_accepted_before_the_stop_may_still_ask(simulator, gateway
     """Its request, of which so many bytes are there, comes when all else is over."""
     sock = sockets()
     where = {"listen": [entry(sock)], **passing(sock)} if passed else {"listen": [LOOPBACK]}
-    house = gateway(simulator(mode="pro", latency=0), **where)
+    house = gateway(simulator(mode="pro", latency=0), workers=1, **where)
     early = await Connection.open(house.url)
     whole = request_bytes("GET", "/status?id=h-none", house.host)
     await early.send(whole[:begun])
-    async with await Connection.open(house.url) as other:  # so the other one was accepted, too
+    async with await Connection.open(house.url) as other:  # accepted after the first
         assert (await other.request("GET", "/status?id=h-none")).status == 404
-    house.signal(signal.SIGTERM)
-    wait_until(lambda: "draining" in house.log())
+        house.signal(signal.SIGTERM)
+        while not (await other.request("GET", "/status?id=h-none")).header("Connection"):
+            pass  # until the worker has heard of the stop
     await early.send(whole[begun:])
     answer = await early.answer()
     assert answer.status == 404
