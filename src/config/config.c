@@ -179,7 +179,8 @@ static int resolve_socket(const struct config_source *source, const config_t *tr
         const config_setting_t *setting = config_lookup(tree, "admin.socket");
         int r = setting ? 0 : take_runtime_directory(config);
 
-        config->admin.socket_named = setting != NULL;
+        config->admin.socket_wanted = setting || config_lookup(tree, "admin.socket_mode") ||
+                                      config_lookup(tree, "admin.socket_group");
         if (r == 0)
                 r = resolve_path(source, setting, "admin.socket", &config->admin.socket);
         return r;

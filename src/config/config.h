@@ -98,7 +98,7 @@ struct config {
         struct config_strings origins; /* of web pages, as browsers write them */
         struct {
                 char *socket;       /* absolute */
-                bool socket_named;  /* it must be there: the file names it */
+                bool socket_wanted; /* it must be there: the file says something on it */
                 char *socket_mode;  /* octal digits */
                 char *socket_group; /* or NULL: the process's own */
                 char *address;      /* of the loopback interface, or NULL: no admin listener */

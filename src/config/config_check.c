@@ -168,7 +168,7 @@ static int check_admin_socket(const struct check *check)
 {
         const char *path = check->config->admin.socket, *mode = check->config->admin.socket_mode;
 
-        if (check->config->admin.socket_named && strlen(path) > CONFIG_SOCKET_BYTES_MAX)
+        if (check->config->admin.socket_wanted && strlen(path) > CONFIG_SOCKET_BYTES_MAX)
                 return REFUSE(check, line_of(check, "admin.socket"),
                               "admin.socket \"%.200s\" has %zu bytes, and %d are all that the "
                               "kernel takes; choose a shorter path",

@@ -356,7 +356,7 @@ static int open_socket(struct service *service, struct strbuf *problem)
         int r = local_socket_open(config->admin.socket, config->admin.socket_mode,
                                   config->admin.socket_group, &service->control_socket,
                                   &service->control_listener, problem);
-        if (r == 0 || config->admin.socket_named)
+        if (r == 0 || config->admin.socket_wanted)
                 return r;
         /* Nobody has asked for it: a trial by another user than the service's has none. */
         log_info("without an admin socket: %s (admin.socket)", problem->data);

@@ -145,14 +145,18 @@ static int find_group(const char *name, gid_t *ret_group)
         return -r;
 }
 
-/* The owner's group comes before the mode, which chown(2) may clear bits of. */
+/* The group comes before the mode, which chown(2) may clear bits of. Where the file has it already
+ * chown(2) is left alone: a sandbox may refuse that call. */
 static int set_access(const char *path, const char *mode, const char *group)
 {
+        struct stat status;
         gid_t gid = (gid_t)-1;
         int r = group ? find_group(group, &gid) : 0;
 
-        if (r == 0 && group && lchown(path, (uid_t)-1, gid) < 0)
+        if (r == 0 && lstat(path, &status) < 0)
                 r = -errno;
+        if (r == 0 && group && status.st_gid != gid && lchown(path, (uid_t)-1, gid) < 0)
+                r = errno == EINVAL ? -EPERM : -errno; /* its user namespace has no such group */
         if (r == 0 && chmod(path, (mode_t)strtoul(mode, NULL, 8)) < 0)
                 r = -errno;
         return r;
@@ -197,8 +201,10 @@ static const char *cure(int error)
                 return "give this user write permission on its directory, and on what an earlier "
                        "solvegate left there, or name another path";
         case -ESRCH:
+                return "name a group of this machine";
         case -EPERM:
-                return "name a group of this machine that the user of solvegate is in";
+                return "this user may not give it to admin.socket_group; name a group that it is "
+                       "in, under systemd the one of Group= in the unit";
         case -ENAMETOOLONG:
                 return "name a shorter path";
         default:

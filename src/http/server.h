@@ -108,8 +108,8 @@ int server_new(const struct server_setup *setup, struct server **ret_server);
 void server_reload(struct server *server, struct policy *policy, struct tls_identity *identity);
 
 /*
- * A stop has begun: every answer ends its connection. Where the socket was passed nobody is accepted
- * any more, which the next process will do. Thread: the loop's.
+ * A stop has begun: every answer ends its connection. Where the socket was passed nobody is
+ * accepted any more, which the next process will do. Thread: the loop's.
  */
 void server_drain(struct server *server);
 

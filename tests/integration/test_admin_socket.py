@@ -37,9 +37,9 @@ def mode_of(path):
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def refused(start, pattern, **admin):
+def refused(start, pattern, environment=None, launcher=(), **admin):
     with pytest.raises(AssertionError, match=rf"ended with 1:(.|\n)*{pattern}"):
-        start(admin=admin)
+        start(admin=admin, environment=environment, launcher=launcher)
 
 
 # ---- the file ----
@@ -81,6 +81,18 @@ def test_another_user_is_refused_by_the_kernel(start):
 
 def test_a_group_that_does_not_exist_is_an_error_that_names_the_key(start):
     refused(start, "admin.socket_group", socket_group="no-such-group")
+
+
+def test_a_group_that_cannot_be_had_is_an_error_at_the_default_path_too(start):
+    with tempfile.TemporaryDirectory(prefix="solvegate-") as runtime:
+        refused(start, "admin.socket_group", socket=None, socket_group="no-such-group",
+                environment={"RUNTIME_DIRECTORY": runtime})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave its groups")
+def test_a_group_that_its_user_is_not_in_is_an_error_with_the_cure(start):
+    refused(start, "a group that it is in, under systemd the one of Group=", socket_group="adm",
+            launcher=("setpriv", "--clear-groups", "--bounding-set=-chown"))
 
 
 def test_it_is_gone_after_a_clean_stop(start):

@@ -31,16 +31,20 @@ static void the_admin_socket_is_where_the_file_or_the_service_manager_says(void 
         assert_string_equal(fixture->config->admin.socket, "/run/solvegate/admin.sock");
         assert_string_equal(fixture->config->admin.socket_mode, "0600");
         assert_null(fixture->config->admin.socket_group);
-        assert_false(fixture->config->admin.socket_named);
+        assert_false(fixture->config->admin.socket_wanted);
         assert_int_equal(setenv("RUNTIME_DIRECTORY", "/run/a:/run/b", 1), 0);
         assert_loads(fixture, UPSTREAM);
         assert_string_equal(fixture->config->admin.socket, "/run/a/admin.sock");
-        assert_false(fixture->config->admin.socket_named);
+        assert_false(fixture->config->admin.socket_wanted);
+        assert_loads(fixture, UPSTREAM "admin = { socket_mode = \"0660\"; };\n");
+        assert_true(fixture->config->admin.socket_wanted);
+        assert_loads(fixture, UPSTREAM "admin = { socket_group = \"adm\"; };\n");
+        assert_true(fixture->config->admin.socket_wanted);
         assert_loads(fixture,
                      UPSTREAM "admin = { socket = \"/run/x\"; socket_group = \"adm\"; };\n");
         assert_string_equal(fixture->config->admin.socket, "/run/x");
         assert_string_equal(fixture->config->admin.socket_group, "adm");
-        assert_true(fixture->config->admin.socket_named);
+        assert_true(fixture->config->admin.socket_wanted);
         assert_int_equal(unsetenv("RUNTIME_DIRECTORY"), 0);
 }
 
