@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -71,14 +72,21 @@ int activation_take(const struct config *config, struct activation *ret_activati
 {
         struct activation activation = {0};
         int passed = sd_listen_fds(1);
-        int r = passed < 0 ? passed : 0;
+        int r = passed < 0 ? passed : 0; /* a descriptor that is none, or no number of them */
 
-        if (r < 0 || passed > ACTIVATION_SOCKETS_MAX) {
+        if (r < 0) {
                 problem_write(problem, config->file, 0,
-                              "the sockets that systemd has passed cannot be taken ($LISTEN_FDS); "
-                              "write ListenStream= %d times at most in the socket unit",
-                              ACTIVATION_SOCKETS_MAX);
-                return r < 0 ? r : -E2BIG;
+                              "the sockets that systemd has passed ($LISTEN_FDS) cannot be taken: "
+                              "%s",
+                              strerror(-r));
+                return r;
+        }
+        if (passed > ACTIVATION_SOCKETS_MAX) {
+                problem_write(problem, config->file, 0,
+                              "systemd has passed %d sockets; write ListenStream= %d times at most "
+                              "in the socket unit",
+                              passed, ACTIVATION_SOCKETS_MAX);
+                return -E2BIG;
         }
         for (int i = 0; i < passed; i++)
                 activation.fds[activation.count++] = SD_LISTEN_FDS_START + i;

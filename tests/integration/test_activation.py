@@ -67,13 +67,13 @@ async def test_each_of_several_sockets_at_one_address_is_accepted_on(simulator, 
             assert (await connection.request("GET", "/status?id=h-none")).status == 404
 
 
-def refused(directory, listen, sockets, **settings):
+def refused(directory, listen, sockets, launcher=(), **settings):
     """Starts a daemon that does not start, and returns what it says."""
     write_credential(directory, "account", STORED_CREDENTIAL)
     upstream = {"name": "main", "url": "http://127.0.0.1:9", "credential": "account"}
     config = directory / "solvegate.conf"
     config.write_text(libconfig.dumps(configuration(listen, [upstream], **settings)))
-    started = passing(*sockets)
+    started = passing(*sockets) if sockets else {"launcher": launcher, "popen": {}}
     done = subprocess.run([*started["launcher"], BUILD / "solvegate", "-c", config],
                           capture_output=True, text=True, timeout=patience(10), check=False,
                           **started["popen"])
@@ -98,6 +98,12 @@ def test_more_sockets_than_workers_are_an_error_with_the_cure(tmp_path, sockets)
     more = [sockets(shared=True, port=first.getsockname()[1]) for _ in range(2)]
     said = refused(tmp_path, [entry(first)], [first, *more], workers=2)
     assert "3 sockets" in said and "workers = 3" in said
+
+
+def test_descriptors_that_are_none_are_refused(tmp_path):
+    said = refused(tmp_path, [LOOPBACK], [], launcher=("/bin/sh", "-c",
+                   'LISTEN_FDS=3 LISTEN_PID=$$ exec "$@"', "sh"))
+    assert "Bad file descriptor" in said and "times" not in said
 
 
 @pytest.mark.parametrize("family, kind", [
