@@ -65,6 +65,16 @@ def test_the_socket_is_where_the_sample_configuration_listens():
     assert stream == f"{address}:{port}"
 
 
+def test_what_fails_each_time_is_given_up():
+    """By as many starts, of both units, as come within the interval."""
+    (seconds,), (starts,) = (values(SERVICE, f"StartLimit{name}") for name in ("IntervalSec", "Burst"))
+    (pause,) = values(SERVICE, "RestartSec")
+    assert int(starts) * (int(pause) + 0.5) < int(seconds)
+    assert values(SERVICE, "RestartPreventExitStatus") == ["2 243"]
+    for name in ("StartLimitIntervalSec", "StartLimitBurst"):
+        assert values(SOCKET, name) == values(SERVICE, name)
+
+
 def test_a_hang_writes_no_core():
     assert values(SERVICE, "WatchdogSignal") == ["SIGKILL"]
     assert values(SERVICE, "LimitCORE") == ["0"]
