@@ -4,15 +4,18 @@ Prints a line for each, and at the end how many passed and failed. scripts/test-
 tree of its own; it changes the machine that it runs on."""
 
 import concurrent.futures
+import contextlib
+import grp
 import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import sys
 import traceback
 
-from machine import (Load, SITE, call, is_active, job, jobs_upstream, journal, journal_since,
+from machine import (GATEWAY, Load, SITE, call, is_active, job, jobs_upstream, journal, journal_since,
                      main_pid, run, shown, solve, solve_well, systemctl, wait_active, wait_until)
 
 HERE = pathlib.Path(__file__).parent
@@ -48,6 +51,47 @@ def change_config(*changes):
 def write_credential():
     CREDENTIAL.touch(mode=0o600)
     CREDENTIAL.write_text(f'uid = "boot-uid"; apikey = "{KEY}";\n')
+
+
+@contextlib.contextmanager
+def changed_config(*changes, extra=""):
+    """While the block runs, the configuration is another one."""
+    good = CONFIG.read_text()
+    change_config(*changes)
+    CONFIG.write_text(CONFIG.read_text() + extra)
+    try:
+        yield
+    finally:
+        CONFIG.write_text(good)
+
+
+@contextlib.contextmanager
+def drop_in(text, unit="solvegate.service"):
+    """While the block runs, the unit has a drop-in; nothing is restarted."""
+    file = pathlib.Path(f"/etc/systemd/system/{unit}.d/boot.conf")
+    file.parent.mkdir()
+    file.write_text(text)
+    systemctl("daemon-reload")
+    try:
+        yield
+    finally:
+        file.unlink()
+        file.parent.rmdir()
+        systemctl("daemon-reload")
+
+
+def stop_and_start():
+    systemctl("stop", *UNITS)
+    systemctl("start", "solvegate.service")
+
+
+def refuses():
+    """Whether who connects is refused; who is not is in the backlog for a moment."""
+    try:
+        socket.create_connection(GATEWAY, timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 class BadConfig:
@@ -236,6 +280,84 @@ def an_upgrade_with_a_bad_configuration_leaves_the_running_one():
         text = run("dpkg", "-i", str(NEXT_PACKAGE)).text
     assert BadConfig.WHAT in text and "goes on running" in text, text
     assert main_pid() == pid
+    solve_well()
+
+
+@check
+def an_upgrade_that_does_not_come_up_says_why():
+    """A mistake that --check-config cannot see: the socket unit has another port."""
+    with changed_config(('( { address = "127.0.0.1"; port = 8118; } );',
+                         '( { address = "127.0.0.1"; port = 8128; } );')):
+        text = run("dpkg", "-i", str(NEXT_PACKAGE)).text
+    assert "solvegate does not run" in text, text
+    assert "systemd has passed a socket at 127.0.0.1:8118" in text, text
+    systemctl("reset-failed", *UNITS, ok=None)
+    systemctl("start", "solvegate.service")
+    solve_well()
+
+
+@check
+def an_upgrade_of_a_unit_with_the_key_elsewhere_restarts_it():
+    pid = main_pid()
+    with drop_in("[Service]\nLoadCredential=\nLoadCredential=nocaptchaai:/etc/boot-key\n"):
+        CREDENTIAL.rename("/etc/boot-key")
+        try:
+            text = run("dpkg", "-i", str(NEXT_PACKAGE)).text
+            assert "not restarted" not in text and main_pid() != pid, text
+            solve_well()
+        finally:
+            pathlib.Path("/etc/boot-key").rename(CREDENTIAL)
+    systemctl("restart", "solvegate.service")
+
+
+@check
+def operators_of_the_units_group_are_let_in_and_another_path_is_reloaded():
+    run("groupadd", "operators")
+    path = "/run/solvegate/operators.sock"
+    admin = (f'\nadmin = {{ socket = "{path}"; socket_mode = "0660"; '
+             'socket_group = "operators"; };\n')
+    with changed_config(extra=admin):
+        with drop_in(f"[Service]\nGroup=operators\nEnvironment=SOLVEGATE_SOCKET={path}\n"):
+            systemctl("restart", "solvegate.service")
+            gid = grp.getgrnam("operators").gr_gid
+            told = run("setpriv", "--reuid=65534", f"--regid={gid}", "--clear-groups",
+                       "solvegatectl", "--socket", path, "status").text
+            assert "takes jobs" in told, told
+            systemctl("reload", "solvegate.service")
+        systemctl("restart", "solvegate.service", ok=False)
+        assert "Group= in the unit" in shown("StatusText")
+    systemctl("restart", "solvegate.service")
+
+
+@check
+def what_fails_each_time_is_given_up_and_tools_are_refused():
+    store = pathlib.Path("/var/lib/solvegate/jobs.db")
+    good = store.read_bytes()
+    systemctl("stop", *UNITS)
+    store.write_bytes(b"x" * 8192)
+    with drop_in("[Unit]\nStartLimitBurst=3\n"):
+        systemctl("reset-failed", *UNITS, ok=None)
+        systemctl("start", "solvegate.service", ok=False)
+        wait_until(lambda: shown("ActiveState") == "failed", "the service is given up")
+        assert "damaged" in shown("StatusText")
+        wait_until(refuses, "who connects is refused")
+        store.write_bytes(good)
+        systemctl("reset-failed", *UNITS)
+    systemctl("start", "solvegate.service")
+    solve_well()
+
+
+@check
+def the_socket_is_changed_by_a_stop_and_a_start_of_both():
+    more = "[Socket]\nListenStream=127.0.0.1:8120\n"
+    one = 'address = "127.0.0.1"; port = 8118; } );'
+    two = 'address = "127.0.0.1"; port = 8118; }, { address = "127.0.0.1"; port = 8120; } );'
+    with changed_config((f"listen = ( {{ {one}", f"listen = ( {{ {two}")):
+        with drop_in(more, "solvegate.socket"):
+            stop_and_start()
+            assert call("GET", "/api/status?id=h-none", address=("127.0.0.1", 8120))[0] == 404
+            assert all(is_active(unit) for unit in UNITS)
+    stop_and_start()
     solve_well()
 
 
