@@ -48,10 +48,20 @@ static bool deceives(const unsigned char *text, size_t len)
                (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);     /* U+2066 to U+2069 */
 }
 
-/* Whether it stands behind what a reader of NAME=VALUE would take for a name. */
+/* Whether it stands behind what a reader of name=value would take for a name: a word without
+ * capitals. So what a message says of systemd's directives stays as it is. */
 static bool is_forged(const unsigned char *text, const unsigned char *next)
 {
-        return *next == '=' && next > text && next[-1] != ' ';
+        const unsigned char *word = next;
+
+        if (*next != '=')
+                return false;
+        while (word > text && word[-1] > ' ' && word[-1] < 0x7f) {
+                word--;
+                if (*word >= 'A' && *word <= 'Z')
+                        return false;
+        }
+        return word < next;
 }
 
 enum place {

@@ -74,7 +74,7 @@ def test_a_job_that_may_have_been_charged_is_not_cancelled_and_tells_its_trouble
     expect.error(cancel(house, job_id), 409, "already_sent")
     expect.error(house.request("DELETE", f"/api/status?id={job_id}"), 409, "already_sent")
     house.stop_well()
-    assert f"job {job_id} unknown" in house.log()
+    assert f"job job={job_id} outcome=outcome_unknown" in house.log()
 
 
 def told_trouble(house, job_id):

@@ -444,11 +444,12 @@ def test_a_job_that_was_in_doubt_is_not_said_to_have_cost_nothing(simulator, dur
     sim = simulator(mode="pro", latency=0, faults=["solve:reset"])
     house = durable(sim, retry={**DOUBT, "attempts": 9, "probe": 30.0},
                     limits={"job_deadline": 3.0})
-    cancelled, late = (house.submit(job(seed=seed)) for seed in range(2))
+    ids = [house.submit(job(seed=seed)) for seed in range(2)]
     breaker_opens(house)
     charged = {request["sha256"] for request in sim.requests("solve") if request["charged"]}
     assert len(charged) == 2
-    for body in (expect.failed(cancel(house, cancelled), "cancelled"),
-                 expect.failed(house.finish(late), "deadline")):
+    expect.error(cancel(house, ids[0]), 409, "already_sent")
+    for job_id in ids:
+        body = expect.failed(house.finish(job_id), "deadline")
         assert "not charged" not in body["message"]
         assert "may have been charged" in body["message"]

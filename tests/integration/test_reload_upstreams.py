@@ -281,7 +281,7 @@ def test_a_job_is_not_asked_for_elsewhere_after_a_restart(gateway, vendor, other
     other.finish()
     said = expect.failed(house.finish(old), "outcome_unknown")["message"]
     assert "another url" in said and "it was charged" in said
-    assert f"job {old} outcome_unknown" in house.log()
+    assert f"job job={old} outcome=outcome_unknown" in house.log()
     assert house.finish(new).object()["status"] == "solved"
 
 

@@ -81,17 +81,17 @@ static void a_value_of_text_is_quoted_where_a_reader_would_go_astray(void **stat
 static void a_message_holds_nothing_that_a_reader_takes_for_a_field(void **state)
 {
         const struct log_field field = LOG_TEXT("id", "1");
-        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS, "x\" ok id=0 a == b = \"c\"",
+        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS, "x\" Group=x id=0 a == b = \"c\"",
                                           &field, 1};
 
         (void)state;
-        expect(log_record_stream, &record, "<6>x\" ok id\\x3d0 a =\\x3d b = \"c\" id=1\n");
+        expect(log_record_stream, &record, "<6>x\" Group=x id\\x3d0 a =\\x3d b = \"c\" id=1\n");
         expect(log_record_journal, &record,
                "PRIORITY=6\nSYSLOG_IDENTIFIER=solvegate\n"
-               "MESSAGE=x\" ok id\\x3d0 a =\\x3d b = \"c\" id=1\nSOLVEGATE_ID=1\n");
+               "MESSAGE=x\" Group=x id\\x3d0 a =\\x3d b = \"c\" id=1\nSOLVEGATE_ID=1\n");
         expect(log_record_json, &record,
                "{\"time\":\"2026-11-22T12:00:00.123Z\",\"level\":\"info\","
-               "\"message\":\"x\\\" ok id=0 a == b = \\\"c\\\"\",\"id\":\"1\"}\n");
+               "\"message\":\"x\\\" Group=x id=0 a == b = \\\"c\\\"\",\"id\":\"1\"}\n");
 }
 
 static void a_json_line_has_members_and_numbers(void **state)
