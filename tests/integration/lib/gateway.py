@@ -19,7 +19,7 @@ FINAL = ("solved", "skip", "error")
 
 _SECTIONS = ("answers", "results", "retry", "poll", "limits", "audit", "log")
 
-_RELOADED = re.compile(r"reloaded file=\S+ clients=\d+ |\"reloaded\",\"file\":")
+_RELOADED = re.compile(r'info reloaded file=.*\n|"message":"reloaded","file".*\n')
 
 STORED_CREDENTIAL = {"uid": canary.STORED_UID, "apikey": canary.STORED_APIKEY}
 
