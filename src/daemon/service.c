@@ -18,7 +18,7 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/credential.h"
-#include "daemon/activation.h"
+#include "daemon/doors.h"
 #include "daemon/heartbeat.h"
 #include "daemon/notify.h"
 #include "daemon/notify_status.h"
@@ -29,7 +29,6 @@
 #include "daemon/worker.h"
 #include "engine/gateway.h"
 #include "engine/scheduler.h"
-#include "http/local_socket.h"
 #include "http/server.h"
 #include "http/tally.h"
 #include "upstream/transfer.h"
@@ -65,15 +64,11 @@ struct service {
         struct gateway *gateway;
         struct loop *loop;
         struct server_shared shared;
-        struct tally *tally;        /* of all servers */
-        struct listener *listeners; /* listener_count were opened */
-        size_t listener_count;
+        struct tally *tally; /* of all servers */
+        struct doors doors;
         struct server_shared admin_shared;
-        struct listener admin_listener; /* valid with config->admin.address */
-        struct server *admin;           /* for operators, on the main loop; NULL: none */
+        struct server *admin; /* for operators, on the main loop; NULL: none */
         struct server_shared control_shared;
-        struct listener control_listener;
-        struct local_socket control_socket;
         struct server *control;          /* the admin socket's, likewise */
         struct operator_state operators; /* what both are served with */
         struct worker **workers;         /* worker_count were made */
@@ -294,101 +289,45 @@ static int open_signals(struct service *service)
         return 0;
 }
 
-static int open_listener(struct service *service, size_t i, struct strbuf *problem)
+static int open_doors(struct service *service, struct strbuf *problem)
 {
-        const struct config *config = service->config;
-        int passed[ACTIVATION_SOCKETS_MAX];
-        int count = activation_find(service->activation, &config->listen[i], passed);
+        int r = doors_open(service->config, service->activation, &service->doors, problem);
 
-        if (count > 0)
-                return listener_adopt(&config->listen[i], config->workers, passed, count,
-                                      &service->listeners[i]);
-        return listener_open(&config->listen[i], config->workers, &service->listeners[i], problem);
-}
-
-static int open_listeners(struct service *service, struct strbuf *problem)
-{
-        const struct config *config = service->config;
-        int r = 0;
-
-        service->listeners = calloc(config->listen_count, sizeof *service->listeners);
-        if (!service->listeners)
-                return -ENOMEM;
-        for (size_t i = 0; r == 0 && i < config->listen_count; i++) {
-                r = open_listener(service, i, problem);
-                if (r == 0)
-                        service->listener_count++;
-        }
-        service->operators.view.listeners = service->listeners;
-        service->operators.view.listener_count = service->listener_count;
+        service->operators.view.listeners = service->doors.tools;
+        service->operators.view.listener_count = service->doors.tool_count;
         return r;
 }
 
-static int open_admin(struct service *service, struct strbuf *problem)
+static int make_admin(struct service *service)
 {
-        const struct config *config = service->config;
-        const struct config_listen address = {
-                .address = config->admin.address,
-                .port = config->admin.port,
-        };
         const struct server_setup setup = {
                 .kind = SERVER_FOR_OPERATORS,
                 .gateway = service->gateway,
                 .loop = service->loop,
                 .shared = &service->admin_shared,
                 .tally = service->tally,
-                .listener = &service->admin_listener,
+                .listener = &service->doors.admin,
                 .hooks = &service->operators.hooks,
                 .policy = gateway_policy(service->gateway),
         };
 
-        if (!address.address)
-                return 0;
-        int r = listener_open(&address, 1, &service->admin_listener, problem);
-        return r < 0 ? r : server_new(&setup, &service->admin);
+        return service->config->admin.address ? server_new(&setup, &service->admin) : 0;
 }
 
-/* The file's path, mode and group are the configuration's; it is there before anything is ready. */
-static int open_socket(struct service *service, struct strbuf *problem)
+static int make_control(struct service *service)
 {
-        const struct config *config = service->config;
-
-        int r = local_socket_open(config->admin.socket, config->admin.socket_mode,
-                                  config->admin.socket_group, &service->control_socket,
-                                  &service->control_listener, problem);
-        if (r == 0 || config->admin.socket_wanted)
-                return r;
-        /* Nobody has asked for it: a trial by another user than the service's has none. */
-        log_info("without an admin socket: %s (admin.socket)", problem->data);
-        strbuf_done(problem);
-        strbuf_init(problem, PROBLEM_BYTES_MAX);
-        return 0;
-}
-
-static int open_control(struct service *service, struct strbuf *problem)
-{
-        const struct config *config = service->config;
         const struct server_setup setup = {
                 .kind = SERVER_FOR_CONTROL,
                 .gateway = service->gateway,
                 .loop = service->loop,
                 .shared = &service->control_shared,
                 .tally = service->tally,
-                .listener = &service->control_listener,
+                .listener = &service->doors.control,
                 .hooks = &service->operators.hooks,
                 .policy = gateway_policy(service->gateway),
         };
-        int r = open_socket(service, problem);
 
-        if (r < 0 || !service->control_socket.path)
-                return r;
-        const struct log_field fields[] = {
-                LOG_TEXT("path", config->admin.socket),
-                LOG_TEXT("mode", config->admin.socket_mode),
-                LOG_TEXT("group", config->admin.socket_group ? config->admin.socket_group : "own"),
-        };
-        log_event(LOG_LEVEL_INFO, "admin socket", fields, sizeof fields / sizeof *fields);
-        return server_new(&setup, &service->control);
+        return service->doors.control_socket.path ? server_new(&setup, &service->control) : 0;
 }
 
 static int make_workers(struct service *service)
@@ -403,8 +342,8 @@ static int make_workers(struct service *service)
                         .gateway = service->gateway,
                         .shared = &service->shared,
                         .tally = service->tally,
-                        .listeners = service->listeners,
-                        .listener_count = service->listener_count,
+                        .listeners = service->doors.tools,
+                        .listener_count = service->doors.tool_count,
                         .index = i,
                         .main_loop = service->loop,
                         .news = {gateway_policy(service->gateway), service->identities},
@@ -483,11 +422,11 @@ static int service_open(struct service *service, struct strbuf *problem)
         if (r == 0)
                 r = open_signals(service);
         if (r == 0)
-                r = open_listeners(service, problem);
+                r = open_doors(service, problem);
         if (r == 0)
-                r = open_admin(service, problem);
+                r = make_admin(service);
         if (r == 0)
-                r = open_control(service, problem);
+                r = make_control(service);
         if (r == 0)
                 r = make_workers(service);
         if (r == 0)
@@ -505,14 +444,10 @@ static void service_close(struct service *service)
                 worker_free(service->workers[i]);
         free(service->workers);
         heartbeat_free(service->heartbeat);
-        for (size_t i = 0; i < service->listener_count; i++)
-                listener_close(&service->listeners[i]);
-        free(service->listeners);
         server_free(service->admin);
-        listener_close(&service->admin_listener);
-        local_socket_remove(&service->control_socket); /* no file that nobody listens at */
+        local_socket_remove(&service->doors.control_socket); /* no file that nobody listens at */
         server_free(service->control);
-        listener_close(&service->control_listener);
+        doors_close(&service->doors);
         operator_done(&service->operators);
         tally_free(service->tally);
         process_defer_reload();
@@ -545,24 +480,11 @@ static void tell_start(const struct config *config, struct tls_identity *const *
         warnings_log_files(config, file_limit);
 }
 
-static void tell_listener(const struct listener *listener)
-{
-        char line[LISTENER_NAME_BYTES_MAX + 32];
-
-        (void)snprintf(line, sizeof line, "ready %s://%s", listener->scheme, listener->name);
-        log_raw(line);
-}
-
-/* One line for each listener, in a form that scripts may wait for; that for operators is the last.
- */
 static void tell_ready(struct service *service)
 {
         char status[NOTIFY_STATUS_BYTES_MAX];
 
-        for (size_t i = 0; i < service->listener_count; i++)
-                tell_listener(&service->listeners[i]);
-        if (service->admin)
-                tell_listener(&service->admin_listener);
+        doors_tell_ready(&service->doors);
         notify_status_write(service->gateway, NOTIFY_READY, status);
         notify_ready(&service->notify, status);
 }

@@ -81,8 +81,8 @@ static void a_value_of_text_is_quoted_where_a_reader_would_go_astray(void **stat
 static void a_message_holds_nothing_that_a_reader_takes_for_a_field(void **state)
 {
         const struct log_field field = LOG_TEXT("id", "1");
-        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS, "x\" Group=x id=0 a == b = \"c\"",
-                                          &field, 1};
+        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS,
+                                          "x\" Group=x id=0 a == b = \"c\"", &field, 1};
 
         (void)state;
         expect(log_record_stream, &record, "<6>x\" Group=x id\\x3d0 a =\\x3d b = \"c\" id=1\n");
