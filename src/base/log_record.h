@@ -27,7 +27,8 @@ struct log_record {
 
 /*
  * `TIME LEVEL MESSAGE NAME=VALUE …` and a line feed. A value is quoted where it has to be; in a
- * message no '=' stands right behind a word, so that the first one that does is a field's.
+ * message no '=' stands right behind a word without capitals, so that the first that does is a
+ * field's.
  */
 void log_record_text(const struct log_record *record, struct strbuf *line);
 

@@ -24,6 +24,11 @@ static enum MHD_Result set_drained(struct request *request, bool drained)
         struct strbuf json;
 
         enum scheduler_mode mode = scheduler_set_drained(scheduler, drained);
+        if (mode == SCHEDULER_STOPPING && !drained) {
+                request_refuse(request, 503, "draining",
+                               "solvegate is being stopped, and takes no jobs any more");
+                return reply_refusal(request);
+        }
         if (mode != before)
                 log_info(mode == SCHEDULER_DRAINED
                                  ? "by the operator's order no more jobs are taken; those that "
@@ -94,8 +99,10 @@ enum MHD_Result control_reload_handle(struct request *request)
         if (request->reload_number > 0)
                 r = hooks->outcome(hooks->arg, request->reload_number, &reload);
         if (r == -ESHUTDOWN)
-                request_refuse(request, 503, "draining",
-                               "solvegate is being stopped, and reads no configuration any more");
+                request_refuse(
+                        request, 503, "draining",
+                        "solvegate is being stopped; whether the configuration was read again is "
+                        "in the log");
         else if (r < 0)
                 request_refuse(request, 503, "not_reloaded",
                                "how the reload went is not known here; /control/status says it "

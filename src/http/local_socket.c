@@ -45,6 +45,14 @@ static bool leads_to(const char *path, int fd)
                there.st_ino == open.st_ino;
 }
 
+/* A lock is an empty file; what is not may be somebody's. */
+static bool is_lock(int fd)
+{
+        struct stat status;
+
+        return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0;
+}
+
 /* Returns the locked file, or -errno. Who leaves removes it while he has the lock: then that is
  * worth nothing, and there may be another file by now. */
 static int lock_file(const char *path)
@@ -54,7 +62,9 @@ static int lock_file(const char *path)
                               LOCK_MODE);
                 if (fd < 0)
                         return -errno;
-                int r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+                int r = is_lock(fd) ? 0 : -EEXIST;
+                if (r == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+                        r = -errno;
                 if (r == 0 && leads_to(path, fd))
                         return fd;
                 (void)close(fd);
@@ -64,15 +74,18 @@ static int lock_file(const char *path)
         return -EADDRINUSE;
 }
 
-/* From probing what stands there until the socket is removed nobody else does the same. */
-static int take_lock(const char *path, struct local_socket *socket)
+/* From probing what stands there until the socket is removed nobody else does the same. On failure
+ * tells whether it is what stands in the lock's place that cannot be used. */
+static int take_lock(const char *path, struct local_socket *socket, bool *ret_in_the_way)
 {
+        struct stat status;
         char *lock_path;
 
         if (asprintf(&lock_path, "%s.lock", path) < 0)
                 return -ENOMEM;
         int fd = lock_file(lock_path);
         if (fd < 0) {
+                *ret_in_the_way = fd != -EADDRINUSE && lstat(lock_path, &status) == 0;
                 free(lock_path);
                 return fd;
         }
@@ -212,6 +225,21 @@ static const char *cure(int error)
         }
 }
 
+static void describe(const char *path, int error, bool lock_in_the_way, struct strbuf *problem)
+{
+        const char *why =
+                error == -ESRCH ? "no group has the name of admin.socket_group" : strerror(-error);
+
+        if (lock_in_the_way)
+                (void)strbuf_printf(problem,
+                                    "cannot listen on admin.socket %s: %s.lock is no lock that "
+                                    "this user can take (%s); remove it, or name another path",
+                                    path, path, why);
+        else
+                (void)strbuf_printf(problem, "cannot listen on admin.socket %s: %s; %s", path, why,
+                                    cure(error));
+}
+
 static int fill_listener(int fd, struct listener *ret_listener)
 {
         struct listener listener = {.socket_count = 1, .scheme = "http"};
@@ -231,11 +259,12 @@ int local_socket_open(const char *path, const char *mode, const char *group,
 {
         struct local_socket made = {0};
         struct sockaddr_un address;
+        bool lock_in_the_way = false;
         int fd = -1;
         int r = address_of(path, &address);
 
         if (r == 0)
-                r = take_lock(path, &made);
+                r = take_lock(path, &made, &lock_in_the_way);
         if (r == 0)
                 r = clear_path(&address);
         if (r == 0) {
@@ -245,10 +274,7 @@ int local_socket_open(const char *path, const char *mode, const char *group,
         if (r == 0)
                 r = fill_listener(fd, ret_listener);
         if (r < 0) {
-                const char *why =
-                        r == -ESRCH ? "no group has the name of admin.socket_group" : strerror(-r);
-                (void)strbuf_printf(problem, "cannot listen on admin.socket %s: %s; %s", path, why,
-                                    cure(r));
+                describe(path, r, lock_in_the_way, problem);
                 local_socket_remove(&made);
                 if (fd >= 0)
                         (void)close(fd);

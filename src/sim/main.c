@@ -3,6 +3,7 @@
  */
 #include "base/log.h"
 #include "base/random.h"
+#include "base/standard_fds.h"
 #include "base/strbuf.h"
 #include "sim/fault.h"
 #include "sim/options.h"
@@ -168,6 +169,8 @@ int main(int argc, char *argv[])
         char problem[SIM_OPTIONS_PROBLEM_BYTES_MAX];
         struct sim_options options;
 
+        if (standard_fds_take() < 0)
+                return EXIT_FAILURE;
         switch (sim_options_parse(argc, argv, &options, problem)) {
         case SIM_OPTIONS_RUN:
                 return run(&options);

@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -149,6 +150,21 @@ def test_of_two_daemons_that_find_the_socket_of_a_killed_one_the_first_has_it(st
         assert os.stat(house.socket).st_ino == before
     house.start_again()
     assert house.operate("GET", "/healthz").status == 200
+
+
+@pytest.mark.parametrize("kind", ["a file", "a directory", "a link"])
+def test_what_is_no_lock_is_left_alone_and_named(start, kind):
+    with tempfile.TemporaryDirectory(prefix="solvegate-") as home:
+        lock = Path(home, "s.lock")
+        if kind == "a file":
+            lock.write_text("mine")
+        elif kind == "a directory":
+            lock.mkdir()
+        else:
+            lock.symlink_to("elsewhere")
+        refused(start, f"{re.escape(str(lock))} is no lock .* remove it", socket=f"{home}/s")
+        assert os.listdir(home) == ["s.lock"]
+        assert kind != "a file" or lock.read_text() == "mine"
 
 
 def test_a_socket_of_another_kind_is_left_alone_and_named(start):
