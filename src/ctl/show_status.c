@@ -89,7 +89,9 @@ void show_attention(const struct json_object *status, struct strbuf *out)
         attend_to_upstreams(status, out);
         attend_to_configuration(status, out);
         if (lost > 0)
-                show_line(out, "!", "%s lines of the log were lost: who reads it is too slow",
+                show_line(out, "!",
+                          "%s lines of the log were lost: not taken at once, or not written "
+                          "(disk full?)",
                           format_number(lost).text);
 }
 

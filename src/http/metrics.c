@@ -48,7 +48,7 @@ static void write_process(struct strbuf *text, const struct operator_view *view)
         static const struct metric lost = {
                 "solvegate_log_lines_lost_total",
                 METRIC_COUNTER,
-                "Lines of the log that were lost, because who reads it was too slow.",
+                "Lines of the log that were lost: not taken at once, or not written.",
                 {NULL},
         };
         static const char *const version = SOLVEGATE_VERSION;

@@ -98,6 +98,7 @@ def test_status_says_first_what_matters(daemon):
     assert [next(word for word in ("audit", "pro", "line 3 is wrong", "workers", "12 lines")
                  if word in line) for line in attention] == [
         "audit", "pro", "line 3 is wrong", "workers", "12 lines"]
+    assert "not written" in attention[-1], "it need not be that its reader is slow"
     assert lines[1].startswith("!")
 
 

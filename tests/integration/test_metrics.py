@@ -106,6 +106,7 @@ def test_every_metric_has_a_help_and_a_type(start):
     assert text.endswith("\n")
     assert dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)) == NAMES
     assert re.findall(r"^# HELP (\S+) \S.*\.$", text, re.MULTILINE) == list(NAMES)
+    assert re.search(r"^# HELP solvegate_log_lines_lost_total .*not written\.$", text, re.MULTILINE)
 
 
 def test_the_page_of_the_metrics_names_each_with_its_type_and_labels(simulator, gateway):
