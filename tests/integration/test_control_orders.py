@@ -11,7 +11,7 @@ import urllib.parse
 
 import pytest
 
-from lib import expect
+from lib import expect, openapi
 from lib.build import patience, wait_until
 from lib.clients import Client
 from lib.gateway import DRAIN_TIMEOUT
@@ -99,7 +99,8 @@ def test_after_drain_no_job_is_taken_and_what_there_is_goes_on(start):
     ids = [house.submit(task) for task in tasks]
     assert order(house, "drain") == {"state": "drained"}
     refusal = house.solve(job(seed=9))
-    assert "operator" in expect.error(refusal, 503, "draining")["message"]
+    drained = openapi.document().tree["components"]["examples"]["drained"]["value"]
+    assert expect.error(refusal, 503, "draining")["message"] == drained["message"]
     assert int(refusal.header("Retry-After")) >= 1
     expect.error(house.solve(tasks[0]), 503, "draining")  # not even one that would cost nothing
     expect.error(house.operate("GET", "/readyz"), 503, "draining")
