@@ -8,9 +8,8 @@ struct config;
 struct strbuf;
 
 /*
- * Looks whether the `ca` of each upstream is a file with at least one certificate, as libcurl reads
- * it for each new connection; otherwise the account would only fail later, as one that cannot be
- * reached. Returns 0, or -errno and one line in problem.
+ * Looks whether the `ca` of each upstream can be used (ca_file_read()); otherwise the account would
+ * only fail later, as one that cannot be reached. Returns 0, or -errno and one line in problem.
  */
 int authorities_check(const struct config *config, struct strbuf *problem);
 

@@ -57,7 +57,8 @@ void notify_reloaded(struct notify *notify, const char *status);
 void notify_stopping(struct notify *notify, const char *status);
 
 /* Nothing under way is waited for any more, so what is left takes a moment, or hangs: from now on
- * more time is asked for as long only as this. Calls after the first change nothing. */
+ * more time is asked for as long only as this, half a minute each time, so that it may be twice
+ * this before the service manager ends it. Calls after the first change nothing. */
 #define NOTIFY_ENDING_MS 30000
 void notify_ending(struct notify *notify);
 

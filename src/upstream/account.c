@@ -3,17 +3,15 @@
  */
 #include "upstream/account.h"
 
-#include "base/strbuf.h"
 #include "config/config.h"
 #include "config/credential.h"
+#include "upstream/ca_file.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CA_BYTES_MAX (4 << 20) /* libcurl takes 8 MB */
 
 /* ---- terms ---- */
 
@@ -26,34 +24,11 @@ static void terms_free(struct account_terms *terms)
         free(terms);
 }
 
-/* Other certificates are other terms, whatever their file is called: they come with each question,
- * so that libcurl makes new connections for them. */
-static int read_ca(const char *path, struct account_terms *terms)
-{
-        struct strbuf text;
-        char bytes[4096];
-        size_t n;
-        int r = 0;
-
-        FILE *file = fopen(path, "re");
-        if (!file)
-                return -errno;
-        strbuf_init(&text, CA_BYTES_MAX);
-        while (r == 0 && (n = fread(bytes, 1, sizeof bytes, file)) > 0)
-                r = strbuf_append(&text, bytes, n);
-        if (r == 0 && ferror(file))
-                r = -EIO;
-        (void)fclose(file);
-        if (r == 0)
-                terms->ca = strbuf_take(&text, &terms->ca_len);
-        strbuf_done(&text);
-        return r == 0 && !terms->ca ? -ENOMEM : r;
-}
-
 int account_terms_new(const struct config_upstream *config, struct credential *credential,
                       struct account_terms **ret_terms)
 {
         struct account_terms *terms = calloc(1, sizeof *terms);
+        const char *problem; /* who has checked the configuration has told it */
 
         if (!terms) {
                 credential_free(credential);
@@ -67,8 +42,10 @@ int account_terms_new(const struct config_upstream *config, struct credential *c
         terms->url = strdup(config->url);
         terms->credential_name = strdup(config->credential);
         int r = terms->url && terms->credential_name ? 0 : -ENOMEM;
+        /* Other certificates are other terms, whatever their file is called: they come with each
+         * question, so that libcurl makes new connections for them. */
         if (r == 0 && config->ca)
-                r = read_ca(config->ca, terms);
+                r = ca_file_read(config->ca, &terms->ca, &terms->ca_len, &problem);
         if (r < 0) {
                 terms_free(terms);
                 return r;

@@ -363,7 +363,8 @@ static void set_body(struct transfer *transfer, const struct transfer_request *r
 }
 
 /* Not by a file: of that libcurl would keep for a day what was in it, and its connections for as
- * long as they last. It compares what it is given here. */
+ * long as they last. It compares what it is given here; in exchange it reads the certificates for
+ * each new connection. */
 static int set_ca(CURL *easy, const struct transfer_request *request)
 {
         struct curl_blob blob = {

@@ -4,8 +4,12 @@
 #include "upstream/account.h"
 
 #include "config/config.h"
+#include "upstream/ca_file.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,13 +50,26 @@ static int remove_ca(void **state)
         return 0;
 }
 
-static void write_ca(const char *text)
+/* Writes the file anew, with a certificate of this name and whatever follows it. */
+static void write_ca(const char *common_name, const char *text)
 {
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+        X509 *certificate = X509_new();
+        X509_NAME *subject = X509_get_subject_name(certificate);
         FILE *file = fopen(ca, "w");
 
-        assert_non_null(file);
+        assert_true(key && certificate && file);
+        assert_true(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                                               (const unsigned char *)common_name, -1, -1, 0));
+        assert_true(X509_set_issuer_name(certificate, subject));
+        (void)X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+        (void)X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+        assert_true(X509_set_pubkey(certificate, key) && X509_sign(certificate, key, EVP_sha256()));
+        assert_true(PEM_write_X509(file, certificate));
         (void)fputs(text, file);
         (void)fclose(file);
+        X509_free(certificate);
+        EVP_PKEY_free(key);
 }
 
 static struct account_terms *terms_of(const struct config_upstream *config)
@@ -84,7 +101,7 @@ static void terms_differ_in_what_was_changed(void **state)
         assert_differ(changed, ACCOUNT_CREDENTIAL, false); /* there is no uid that says more */
         changed = usual;
         changed.ca = ca;
-        write_ca("one");
+        write_ca("one", "");
         assert_differ(changed, ACCOUNT_CA, true);
         changed.api = 2;
         assert_differ(changed, ACCOUNT_PLACE | ACCOUNT_CA, false);
@@ -103,17 +120,20 @@ static void terms_have_the_certificates_that_were_in_the_file(void **state)
 
         (void)state;
         changed.ca = ca;
-        write_ca("one");
+        write_ca("one", "");
         struct account_terms *a = terms_of(&changed), *b = terms_of(&changed);
         assert_int_equal(account_terms_compare(a, b), 0);
         account_terms_unref(b);
-        write_ca("two");
+        write_ca("two", "");
         b = terms_of(&changed);
         assert_int_equal(account_terms_compare(a, b), ACCOUNT_CA);
-        assert_int_equal(a->ca_len, 3);
-        assert_memory_equal(a->ca, "one", 3);
+        assert_non_null(memmem(a->ca, a->ca_len, "-----BEGIN CERTIFICATE-----", 27));
         account_terms_unref(a);
         account_terms_unref(b);
+        write_ca("three", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n");
+        assert_int_equal(account_terms_new(&changed, NULL, &a), -EINVAL);
+        assert_int_equal(truncate(ca, CA_FILE_BYTES_MAX + 1), 0);
+        assert_int_equal(account_terms_new(&changed, NULL, &a), -EFBIG);
         assert_int_equal(unlink(ca), 0);
         assert_int_equal(account_terms_new(&changed, NULL, &a), -ENOENT);
 }
