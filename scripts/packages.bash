@@ -9,7 +9,7 @@ build_packages=(
 demo_packages=(curl python3)
 test_packages=(
         bash-completion chromium curl libcmocka-dev man-db mandoc nghttp2-proxy openssl procps
-        prometheus python3 python3-jsonschema python3-pytest python3-pytest-xdist python3-yaml
+        python3 python3-jsonschema python3-pytest python3-pytest-xdist python3-yaml
         sqlite3 systemd valgrind
 )
 package_packages=(build-essential debhelper dpkg-dev git lintian)
@@ -46,4 +46,26 @@ build_in() {
                 cat "$log" >&2
                 return 1
         }
+}
+
+# use_program PROGRAM PACKAGE: sees to it that a program is there. It is taken out of its package, as
+# installing that would start a service.
+use_program() {
+        local program=$1 package=$2 folder=$PWD/build-programs
+        PATH=$folder:$PATH
+        command -v "$program" >/dev/null && return
+        printf 'fetching: %s of %s\n' "$program" "$package"
+        mkdir -p "$folder/new"
+        (
+                cd "$folder/new"
+                apt-get download -qq "$package" || {
+                        [ "$(id -u)" -eq 0 ] || sudo apt-get update -qq
+                        [ "$(id -u)" -ne 0 ] || apt-get update -qq
+                        apt-get download -qq "$package"
+                }
+                dpkg-deb --fsys-tarfile "$package"_*.deb | tar -xO "./usr/bin/$program" >"$program"
+                chmod 755 "$program"
+                mv "$program" ..
+        )
+        rm -rf "$folder/new"
 }

@@ -165,7 +165,7 @@ def everything(simulator, gateway):
 
 
 def test_promtool_finds_nothing_wrong_with_a_page_that_has_everything(simulator, gateway):
-    assert shutil.which("promtool"), "promtool is missing: scripts/packages.bash names its package"
+    assert shutil.which("promtool"), "promtool is missing: scripts/test fetches it"
     house = everything(simulator, gateway)
     page = ask(house, "GET", "/metrics").body
     for name in NAMES:
