@@ -64,8 +64,9 @@ bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *
 const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
                            int64_t now_wall_ms);
 
-/* Cancels what waits and is not to be sent any more, by the policy that the scheduler was given.
- * Thread: the loop's. */
+/* Ends what waits and is not to be sent any more, by the policy and the configuration that the
+ * scheduler was given: jobs that nobody may have, and purchases without a try left. Thread: the
+ * loop's. */
 void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop);
 
 /* Ends all jobs that are too late, but those that are being sent. Thread: the loop's. */

@@ -6,6 +6,7 @@
 #include "access/clients.h"
 #include "access/policy.h"
 #include "base/clock.h"
+#include "config/config.h"
 #include "engine/job_log.h"
 #include "engine/payment.h"
 #include "engine/scheduler_private.h"
@@ -116,15 +117,18 @@ static void end_one_locked(struct scheduler *scheduler, struct loop *loop, struc
                        purchase->trouble ? purchase->trouble : "");
         struct outcome *outcome = outcome_failed(state, error, message);
 
-        if (job_log_take(LOG_LEVEL_INFO))
-                job_log_end(LOG_LEVEL_INFO, &(struct job_end){
-                                                    .job = job->id,
-                                                    .outcome = job_error_code(error),
-                                                    .client = job->client,
-                                                    .site = purchase->host,
-                                                    .detail = message,
-                                                    .duration_ms = JOB_NOT_SENT,
-                                            });
+        /* What may have cost money is for an operator to look into. */
+        enum log_level level = state == JOB_UNKNOWN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+
+        if (job_log_take(level))
+                job_log_end(level, &(struct job_end){
+                                           .job = job->id,
+                                           .outcome = job_error_code(error),
+                                           .client = job->client,
+                                           .site = purchase->host,
+                                           .detail = message,
+                                           .duration_ms = JOB_NOT_SENT,
+                                   });
         entry_detach_locked(scheduler, job);
         job->ended_alone = true;
         job->cancelled = state == JOB_CANCELLED;
@@ -325,6 +329,37 @@ bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *jo
         return !unwanted(scheduler, job, clock_wall_ms());
 }
 
+bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase,
+                            int attempts)
+{
+        const struct config *config = scheduler->config;
+
+        if (purchase->doubtful && config->retry.on_unknown != ON_UNKNOWN_RETRY)
+                return false;
+        return attempts < config->retry.attempts;
+}
+
+/* Whether a purchase that waits can still be sent. */
+static bool has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase)
+{
+        return entry_has_tries_locked(scheduler, purchase, purchase->attempts);
+}
+
+/* Ends a purchase that waits for a try which it does not have any more. */
+static void give_up_locked(struct scheduler *scheduler, struct loop *loop,
+                           struct purchase *purchase)
+{
+        bool doubtful = purchase->doubtful;
+
+        (void)purchase_ref(purchase);
+        while (purchase->jobs)
+                end_one_locked(scheduler, loop, purchase->jobs, doubtful ? JOB_UNKNOWN : JOB_FAILED,
+                               doubtful ? JOB_OUTCOME_UNKNOWN : JOB_UPSTREAM_UNAVAILABLE,
+                               "a reload has changed retry.on_unknown or retry.attempts, so the "
+                               "job was not sent again");
+        purchase_unref(purchase);
+}
+
 static void end_unwanted_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
                                 const char *why)
 {
@@ -357,6 +392,8 @@ void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop
         why = purchase->jobs ? unwanted(scheduler, purchase->jobs, now_ms) : NULL;
         if (why)
                 end_unwanted_locked(scheduler, loop, purchase->jobs, why);
+        if (purchase->jobs && !has_tries_locked(scheduler, purchase))
+                give_up_locked(scheduler, loop, purchase);
         purchase_unref(purchase);
 }
 
@@ -375,6 +412,11 @@ static bool judge_some_locked(struct scheduler *scheduler, struct loop *loop, st
                 bool waits = job->purchase->place == PURCHASE_WAITS;
                 const char *why = waits ? unwanted(scheduler, job, now_ms) : NULL;
                 next = job->due_next;
+                if (waits && !why && !has_tries_locked(scheduler, job->purchase)) {
+                        while (next && next->purchase == job->purchase)
+                                next = next->due_next;
+                        give_up_locked(scheduler, loop, job->purchase);
+                }
                 if (!why)
                         continue;
                 if (next)

@@ -319,6 +319,7 @@ static void flight_stay_unsent(struct flight *flight, int64_t pause_ms)
 static void flight_refuse(struct flight *flight, enum job_error error, const char *why)
 {
         scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_NOTHING, 0);
+        scheduler_unuse(scheduler_of(flight), &flight->turn);
         flight_fail(flight, JOB_FAILED, error, STORE_CHARGE_NOT_CHARGED,
                     "%s, so it was not sent; %s", why, purchase_charge_note(flight->turn.purchase));
 }
@@ -329,40 +330,15 @@ static bool too_late(const struct flight *flight)
         return flight_time_left_ms(flight) < least_time_ms(flight);
 }
 
-/* A reload may have brought fewer tries, or none for what may have been charged. */
-static bool has_tries(const struct flight *flight)
-{
-        const struct config *config = config_of(flight);
-        int before = scheduler_attempts(scheduler_of(flight), flight->turn.purchase) -
-                     !flight->turn.probe;
-
-        if (flight->turn.purchase->doubtful && config->retry.on_unknown != ON_UNKNOWN_RETRY)
-                return false;
-        return before < config->retry.attempts;
-}
-
-static void flight_refuse_try(struct flight *flight)
-{
-        bool doubtful = flight->turn.purchase->doubtful;
-
-        scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_NOTHING, 0);
-        flight_fail(flight, doubtful ? JOB_UNKNOWN : JOB_FAILED,
-                    doubtful ? JOB_OUTCOME_UNKNOWN : JOB_UPSTREAM_UNAVAILABLE,
-                    STORE_CHARGE_NOT_CHARGED,
-                    "a reload has changed retry.on_unknown or retry.attempts, so the job was not "
-                    "sent again; %s",
-                    purchase_charge_note(flight->turn.purchase));
-}
-
-/* Ends a flight that is not to send. */
+/* Ends a flight that is not to send. One without a try left ends when it is back in the queue. */
 static bool flight_refused(struct flight *flight)
 {
         if (too_late(flight))
                 flight_refuse(
                         flight, JOB_DEADLINE,
                         "too little of limits.job_deadline was left when the job's turn came");
-        else if (!has_tries(flight))
-                flight_refuse_try(flight);
+        else if (!scheduler_has_tries(scheduler_of(flight), &flight->turn))
+                flight_stay_unsent(flight, 0);
         else
                 return false;
         return true;

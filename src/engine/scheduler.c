@@ -182,6 +182,14 @@ static void uncount_turn_locked(struct scheduler *scheduler, const struct schedu
         budget_take_back(&scheduler->budget, turn->retry);
 }
 
+void scheduler_unuse(struct scheduler *scheduler, const struct scheduler_turn *turn)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        uncount_turn_locked(scheduler, turn);
+        queue_give_back(turn->flow);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
 static void occupy_locked(struct scheduler *scheduler, struct account *account,
                           struct purchase *purchase)
 {
@@ -380,6 +388,15 @@ bool scheduler_wants(struct scheduler *scheduler, const struct scheduler_turn *t
                      entry_wanted_locked(scheduler, turn->purchase->payer);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return wants;
+}
+
+bool scheduler_has_tries(struct scheduler *scheduler, const struct scheduler_turn *turn)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        bool has = entry_has_tries_locked(scheduler, turn->purchase,
+                                          turn->purchase->attempts - !turn->probe);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return has;
 }
 
 void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchase,

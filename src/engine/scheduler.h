@@ -182,6 +182,13 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
  * him off, or has changed the account, nor at the stop. */
 bool scheduler_wants(struct scheduler *scheduler, const struct scheduler_turn *turn);
 
+/* Whether a purchase that was taken had a try left: a reload may have brought fewer. */
+bool scheduler_has_tries(struct scheduler *scheduler, const struct scheduler_turn *turn);
+
+/* A purchase that was taken ends unsent: what its turn cost is given back, to the budget too. To be
+ * called before scheduler_release(). */
+void scheduler_unuse(struct scheduler *scheduler, const struct scheduler_turn *turn);
+
 /* Keeps why a purchase was turned away, for who asks for a job that ends by its deadline. */
 void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchase,
                            const char *trouble);

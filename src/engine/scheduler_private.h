@@ -105,6 +105,11 @@ void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
 /* Whether a job is still to be sent, by the policy. */
 bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job);
 
+/* Whether a purchase that was sent so often before may be sent: as often as retry.attempts says,
+ * and what may have been charged only where retry.on_unknown says so. */
+bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase,
+                            int attempts);
+
 /*
  * A purchase has come back to the queue. What a reload has taken off meanwhile ends; payer_left:
  * who was to pay has left, so another one does.

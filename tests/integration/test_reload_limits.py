@@ -15,6 +15,7 @@ from lib.gateway import LOOPBACK
 from lib.http import Connection, open_blocking, request_bytes
 from lib.job import job
 from lib.proc import connections
+from lib.state import ledger
 from lib.vendor import Vendor
 
 ASYNC = {"Prefer": "respond-async"}
@@ -281,6 +282,51 @@ def test_what_may_have_been_charged_is_tried_again_as_the_last_file_says(gateway
     said = expect.failed(house.finish(in_doubt), "outcome_unknown")["message"]
     assert "may have been charged" in said
     assert len(vendor.keys("solve")) == 2
+
+
+WAITING = {**IN_DOUBT, "probe": 3600.0, "recheck": 3600.0}
+
+
+def all_wait(house, count):
+    wait_until(lambda: house.metrics()["solvegate_queue_jobs"] == count)
+
+
+@pytest.mark.parametrize("change", [{"on_unknown": "fail"}, {"attempts": 1}])
+def test_what_has_no_try_left_after_a_reload_ends_without_a_turn(gateway, vendor, tmp_path, change):
+    """Its upstream gives none: it is failing."""
+    house = gateway(upstream=vendor.entry, durability="full", state_directory=tmp_path / "state",
+                    retry=WAITING, admin=LOOPBACK)
+    vendor.hesitate()
+    ids = [house.submit(job(seed=seed)) for seed in (1, 2, 3, 4, 5, 5)]
+    vendor.wait_for("solve", 5)
+    vendor.finish({"status": "nonsense"})
+    vendor.answer()
+    all_wait(house, 6)
+    sent = len(vendor.keys("solve"))
+    house.reload(retry={**WAITING, **change})
+    all_wait(house, 0)
+    for job_id in ids:
+        said = expect.failed(house.finish(job_id), "outcome_unknown")["message"]
+        assert "a reload has changed" in said and "may have been charged" in said
+    assert len(vendor.keys("solve")) == sent
+    house.stop_well()
+    assert ledger(tmp_path / "state") == {
+        "open": 0, "charged": 0, "not_charged": 0, "unknown": sent}
+
+
+def test_what_was_turned_away_too_often_for_the_last_file_is_given_up(simulator, gateway):
+    sim = simulator()
+    house = gateway(sim, retry=WAITING, admin=LOOPBACK)
+    sim.fault("solve:status=503")
+    ids = [house.submit(job(seed=seed)) for seed in range(3)]
+    wait_until(lambda: sim.counters()["solve_requests"] >= 3)
+    all_wait(house, 3)
+    sent = sim.counters()["solve_requests"]
+    house.reload(retry={**WAITING, "attempts": 1})
+    for job_id in ids:
+        said = expect.failed(house.finish(job_id), "upstream_unavailable")["message"]
+        assert "a reload has changed" in said
+    assert sim.counters()["solve_requests"] == sent
 
 
 def test_an_upstream_that_fails_is_probed_as_often_as_the_last_file_says(simulator, gateway):
