@@ -95,9 +95,9 @@ static void on_reload(struct mail *mail)
         for (size_t i = 0; i < worker->setup.listener_count; i++)
                 server_reload(worker->servers[i], news->policy, news->identities[i]);
         set_balance_timer(worker);
-        if (worker->setup.index == 0) /* for accounts that are new, or not the same any more */
-                balances_refresh(gateway_balances(worker->setup.gateway),
-                                 forwarder_transfers(worker->forwarder), false);
+        if (worker->setup.index == 0)
+                balances_ask_forgotten(gateway_balances(worker->setup.gateway),
+                                       forwarder_transfers(worker->forwarder));
         loop_post(worker->setup.main_loop, &worker->reloaded.mail);
 }
 

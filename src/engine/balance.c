@@ -27,6 +27,7 @@ struct balance {
         int64_t members_ms; /* guarded by mutex: when it came (monotonic) */
         int64_t again_ms;   /* guarded by mutex: not asked before this moment */
         bool closed;        /* guarded by mutex */
+        bool forgotten;     /* guarded by mutex: by a reload, and not asked since */
         unsigned health;    /* guarded by mutex: the account's, when it was last asked */
         bool outdated; /* guarded by mutex: what is asked now is about an account that a reload has
                           changed */
@@ -39,6 +40,7 @@ struct balance {
 struct balances {
         const struct accounts *accounts;
         struct scheduler *scheduler;
+        bool begun;                               /* what is forgotten from now on is to be asked */
         struct balance *items[ACCOUNTS_EVER_MAX]; /* one for each account, in order */
 };
 
@@ -95,6 +97,11 @@ int balances_add(struct balances *balances, struct account *account)
         return 0;
 }
 
+void balances_begin(struct balances *balances)
+{
+        balances->begun = true;
+}
+
 void balances_forget(struct balances *balances, const struct account *account)
 {
         for (size_t i = 0; i < accounts_count(balances->accounts); i++) {
@@ -104,6 +111,7 @@ void balances_forget(struct balances *balances, const struct account *account)
                 (void)pthread_mutex_lock(&balance->mutex);
                 if (balance->health != account->health) {
                         forget_locked(balance);
+                        balance->forgotten = balances->begun;
                         balance->outdated = balance->asking != NULL;
                 }
                 (void)pthread_mutex_unlock(&balance->mutex);
@@ -238,6 +246,23 @@ void balances_refresh(struct balances *balances, struct transfers *transfers, bo
 {
         for (size_t i = 0; i < accounts_count(balances->accounts); i++)
                 (void)begin(balances->items[i], transfers, NULL, always);
+}
+
+static bool take_forgotten(struct balance *balance)
+{
+        (void)pthread_mutex_lock(&balance->mutex);
+        bool forgotten = balance->forgotten;
+        balance->forgotten = false;
+        (void)pthread_mutex_unlock(&balance->mutex);
+        return forgotten;
+}
+
+void balances_ask_forgotten(struct balances *balances, struct transfers *transfers)
+{
+        for (size_t i = 0; i < accounts_count(balances->accounts); i++) {
+                if (take_forgotten(balances->items[i]))
+                        (void)begin(balances->items[i], transfers, NULL, false);
+        }
 }
 
 bool balance_unwait(struct balance *balance, struct waiter *waiter)

@@ -35,6 +35,10 @@ void balances_free(struct balances *balances);
  */
 int balances_add(struct balances *balances, struct account *account);
 
+/* The accounts of the start are there, which are asked in their rhythm; those that come or change
+ * later are asked by balances_ask_forgotten() first. Thread: main. */
+void balances_begin(struct balances *balances);
+
 /* What is known, and what is being asked, is about another account by now, unless that was asked
  * already. To be called when the account has its new terms. Who waits goes on waiting: it is asked
  * once more. Thread: main. */
@@ -48,6 +52,10 @@ struct balance *balances_first(struct balances *balances);
  * answer is old. Thread: the loop's of the transfers.
  */
 void balances_refresh(struct balances *balances, struct transfers *transfers, bool always);
+
+/* Asks those upstreams that balances_forget() was called for, unless somebody has asked since: new
+ * ones, and those that are not the same any more. Thread: likewise. */
+void balances_ask_forgotten(struct balances *balances, struct transfers *transfers);
 
 /*
  * The end: no upstream is asked any more, and what runs on this loop is broken off, which wakes who

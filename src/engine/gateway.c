@@ -174,6 +174,7 @@ int gateway_new(const struct config *config, struct credential **credentials,
                 r = gateway_prepare(gateway, config, credentials, problem, &change);
         if (r == 0) {
                 gateway_apply(gateway, change);
+                balances_begin(gateway->balances);
                 gateway_change_free(change);
                 r = take_up(gateway, problem);
         }

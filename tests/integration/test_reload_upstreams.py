@@ -324,6 +324,20 @@ def test_a_balance_that_is_waited_for_is_the_new_keys(gateway, vendor):
     assert vendor.keys("balance") == [STORED_APIKEY, NEW_KEY]
 
 
+def test_a_reload_asks_for_the_balance_of_upstreams_that_are_new_or_changed_only(gateway, vendor,
+                                                                                 other):
+    house = gateway(upstreams=[entry("first", vendor)], poll={"balance": 3600.0})
+    house.reload()
+    house.reload(upstreams=[entry("first", vendor), entry("second", other)])
+    other.wait_for("balance", 1)
+    assert vendor.keys("balance") == []
+    house.write_credential(NEW_KEY)
+    house.reload()
+    vendor.wait_for("balance", 1)
+    other.wait_for("balance", 2)
+    assert vendor.keys("balance") == [NEW_KEY]
+
+
 def test_a_balance_that_is_waited_for_is_of_who_is_first_now(gateway, vendor, other):
     """And who is new is asked without that anybody wants to know."""
     slow = entry("slow", vendor, priority=1)
