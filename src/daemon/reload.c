@@ -59,11 +59,8 @@ struct reload {
         int64_t day; /* since 1970, UTC, when everything was last judged by its end */
         int awaited; /* workers that have not confirmed */
         bool again;  /* another reload was asked for */
-        struct strbuf message, restart; /* what will be reported */
-        /* of the last one that ended */
-        bool reported;
-        struct reload_report report;
-        struct strbuf told_message, told_restart; /* its texts */
+        struct strbuf message, restart;           /* what will be reported */
+        struct strbuf told_message, told_restart; /* what was, last */
 };
 
 static const struct config *running(const struct reload *reload)
@@ -148,25 +145,19 @@ static void report(struct reload *reload, bool ok)
         hand_over(&reload->message, &reload->told_message);
         if (ok)
                 hand_over(&reload->restart, &reload->told_restart);
-        reload->report = (struct reload_report){
+        const struct reload_report report = {
                 .at_wall_ms = clock_wall_ms(),
                 .ok = ok,
                 .message = text_of(&reload->told_message),
                 .restart = text_of(&reload->told_restart),
         };
-        reload->reported = true;
         if (reload->setup.ended)
-                reload->setup.ended(&reload->report, reload->setup.ended_arg);
+                reload->setup.ended(&report, reload->setup.ended_arg);
 }
 
 bool reload_is_under_way(const struct reload *reload)
 {
         return reload->state == RELOAD_TELLING && reload->reading.loaded;
-}
-
-const struct reload_report *reload_last(const struct reload *reload)
-{
-        return reload->reported ? &reload->report : NULL;
 }
 
 /* A phrase of the message is a line of the log, too. */

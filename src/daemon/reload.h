@@ -43,7 +43,8 @@ struct reload_setup {
         struct tls_identity **identities; /* of the listeners, in force, in order: a reload replaces
                                              the references in here */
         /* Called on main at the end of each reload, of one that fails too; that is before
-         * reload_begin() returns, then. The report lives until the next call. May be NULL. */
+         * reload_begin() returns, then. The texts of the report live until the next call. May be
+         * NULL. */
         void (*ended)(const struct reload_report *report, void *arg);
         void *ended_arg;
 };
@@ -61,9 +62,6 @@ void reload_free(struct reload *reload);
  * over, it only remembers that it was asked for.
  */
 void reload_begin(struct reload *reload);
-
-/* How the last one ended; NULL: there was none. The report lives until the next one has ended. */
-const struct reload_report *reload_last(const struct reload *reload);
 
 /*
  * Whether a reload was begun and has not ended: what is asked for now is done by the one after it.
