@@ -2,26 +2,22 @@
 side is busy with."""
 
 import concurrent.futures
-import contextlib
-import resource
 import signal
 import socket
 import threading
-import urllib.parse
 
 import pytest
 
 from lib import expect, openapi
 from lib.build import patience, wait_until
 from lib.clients import Client
+from lib.flood import IDLE, idle_connections, needs_files
 from lib.gateway import DRAIN_TIMEOUT
 from lib.job import job
 from lib.operator import ask, jobs, moment, order
 
 HELD = {"Prefer": "wait=30"}
 NEVER = 60
-IDLE = 5000
-FILES_BESIDE = 1000  # that the daemon, or the test, has besides the idle connections
 
 CI = Client("ci")
 OTHER = Client("other")
@@ -274,36 +270,7 @@ def test_a_body_that_is_no_order_is_refused(start):
 # ---- under load ----
 
 
-def files_allowed():
-    """How many descriptors this process, and the daemon after it, may have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 20 if hard == resource.RLIM_INFINITY else hard
-
-
-@contextlib.contextmanager
-def more_files(count):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < count:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@contextlib.contextmanager
-def idle_connections(house, count):
-    address = urllib.parse.urlsplit(house.url)
-    with contextlib.ExitStack() as held:
-        for _ in range(count):
-            held.enter_context(socket.create_connection((address.hostname, address.port),
-                                                        timeout=patience(20)))
-        yield
-
-
-@pytest.mark.skipif(files_allowed() < IDLE + FILES_BESIDE,
-                    reason=f"RLIMIT_NOFILE is below {IDLE + FILES_BESIDE}: no room for {IDLE} "
-                           "connections")
+@needs_files
 def test_operators_are_heard_while_5000_idle_connections_and_a_full_queue_hold_the_port(start):
     house = start(latency=NEVER, upstream={"max_in_flight": 1}, durability="full",
                   limits={"connections": IDLE, "queue_jobs": 20, "header_timeout": 600.0,
@@ -311,7 +278,7 @@ def test_operators_are_heard_while_5000_idle_connections_and_a_full_queue_hold_t
     for seed in range(21):
         house.submit(job(seed=seed))
     expect.error(house.solve(job(seed="beyond")), 503, "queue_full")
-    with more_files(IDLE + FILES_BESIDE), idle_connections(house, IDLE):
+    with idle_connections(house):
         wait_until(lambda: ask(house, "/control/status")["connections"]["open"] >= IDLE)
         expect.error(house.get("/status?id=h-none"), 503, "too_many_connections")
         status = ask(house, "/control/status")
