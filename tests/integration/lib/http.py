@@ -201,11 +201,11 @@ def _number(digits, base):
 class Connection:
     """A TCP connection on which a test writes bytes as it likes. Every read has a time limit."""
 
-    def __init__(self, reader, writer, host):
+    def __init__(self, reader, writer, host, port):
         self.reader = reader
         self.writer = writer
         self.host = host
-        self._port = writer.get_extra_info("peername")[1]
+        self._port = port
         self._requests = Requests()
 
     @classmethod
@@ -214,7 +214,7 @@ class Connection:
         reader, writer = await asyncio.open_connection(
             parts.hostname, parts.port, limit=16 * 1024 * 1024
         )
-        return cls(reader, writer, parts.netloc)
+        return cls(reader, writer, parts.netloc, parts.port)
 
     async def __aenter__(self):
         return self
