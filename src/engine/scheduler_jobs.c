@@ -106,11 +106,16 @@ static bool look_locked(struct scheduler *scheduler, const struct scheduler_choi
         return false;
 }
 
+/* The jobs from before the start by their time, all that is known of their order; behind them those
+ * that came since, by their number: two of one millisecond can have their times the wrong way
+ * round. */
 static int by_age(const void *a, const void *b)
 {
         const struct job *one = ((const struct scheduler_job *)a)->job;
         const struct job *other = ((const struct scheduler_job *)b)->job;
 
+        if (one->arrival > 0 || other->arrival > 0)
+                return (one->arrival > other->arrival) - (one->arrival < other->arrival);
         return (one->created_ms > other->created_ms) - (one->created_ms < other->created_ms);
 }
 

@@ -72,7 +72,7 @@ struct job {
         bool attached;                           /* it is among its purchase's jobs */
         struct job *sibling_prev, *sibling_next; /* valid while attached */
         struct job *due_prev, *due_next;         /* valid while attached: by deadline */
-        int64_t arrival;                         /* in order of coming */
+        int64_t arrival;                         /* in order of coming; < 0: before the start */
         bool in_flow;                            /* it waits in its flow for its turn */
         struct job *flow_prev, *flow_next;       /* valid in the flow */
         bool cancelled;                          /* its end is that it was cancelled */
