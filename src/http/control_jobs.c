@@ -6,13 +6,12 @@
 #include "base/json_text.h"
 #include "base/strbuf.h"
 #include "config/config.h"
-#include "engine/entry.h"
 #include "engine/gateway.h"
 #include "engine/scheduler.h"
+#include "http/cancel.h"
 #include "http/control.h"
 #include "http/reply.h"
 #include "http/server_private.h"
-#include "http/wait.h"
 #include "job/job.h"
 #include "job/outcome.h"
 #include "job/results.h"
@@ -167,40 +166,21 @@ enum MHD_Result control_jobs_handle(struct request *request)
 
 /* ---- cancelling ---- */
 
-static void cancel(struct request *request)
+static enum MHD_Result reply_cancelled(struct request *request)
 {
-        struct server *server = request->server;
-
-        find(request);
-        if (request->refusal.status == 0 &&
-            entry_cancel(gateway_scheduler(server->gateway), server->loop, request->job,
-                         "the operator") == ENTRY_SENT)
-                request_refuse(request, 409, "already_sent",
-                               "the job was sent already, or has ended, and cannot be taken back");
-}
-
-enum MHD_Result control_job_cancel(struct request *request)
-{
-        struct strbuf json;
-
-        if (!request->job)
-                cancel(request);
-        if (request->refusal.status != 0)
-                return reply_refusal(request);
-        if (wait_for_end(request))
-                return MHD_YES;
         enum job_state state =
                 results_state(gateway_results(request->server->gateway), request->job);
-        if (!job_state_final(state)) {
-                request_refuse(request, 503, "store_unavailable",
-                               "the job is cancelled, but that cannot be stored at the moment; it "
-                               "is sent after all if solvegate ends before it is");
-                return reply_refusal(request);
-        }
+        struct strbuf json;
+
         strbuf_init(&json, CONTROL_BYTES_MAX);
         json_open_object(&json, NULL);
         json_add_text(&json, "id", request->job->id);
         json_add_text(&json, "state", job_state_name(state));
         json_close_object(&json);
         return reply_json(request, &json, -1);
+}
+
+enum MHD_Result control_job_cancel(struct request *request)
+{
+        return cancel_handle(request, find, "the operator", reply_cancelled);
 }

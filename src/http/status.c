@@ -3,8 +3,8 @@
  */
 #include "access/clients.h"
 #include "config/config.h"
-#include "engine/entry.h"
 #include "engine/gateway.h"
+#include "http/cancel.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
@@ -56,33 +56,7 @@ enum MHD_Result status_handle(struct request *request)
         return reply_job(request);
 }
 
-static void cancel(struct request *request)
-{
-        struct server *server = request->server;
-
-        find(request);
-        if (request->refusal.status == 0 &&
-            entry_cancel(gateway_scheduler(server->gateway), server->loop, request->job,
-                         "its owner") == ENTRY_SENT)
-                request_refuse(request, 409, "already_sent",
-                               "the job was sent already, or has ended, and cannot be taken back; "
-                               "ask for its status");
-}
-
 enum MHD_Result status_cancel(struct request *request)
 {
-        if (!request->job)
-                cancel(request);
-        if (request->refusal.status != 0)
-                return reply_refusal(request);
-        if (wait_for_end(request))
-                return MHD_YES;
-        if (!job_state_final(
-                    results_state(gateway_results(request->server->gateway), request->job))) {
-                request_refuse(request, 503, "store_unavailable",
-                               "the job is cancelled, but that cannot be stored at the moment; it "
-                               "is sent after all if solvegate ends before it is");
-                return reply_refusal(request);
-        }
-        return reply_job(request);
+        return cancel_handle(request, find, "its owner", reply_job);
 }

@@ -1,0 +1,18 @@
+/*
+ * cancel: a job that has not been sent is taken back, by its owner or by an operator.
+ */
+#ifndef SOLVEGATE_HTTP_CANCEL_H
+#define SOLVEGATE_HTTP_CANCEL_H
+
+#include <microhttpd.h>
+
+struct request;
+
+/*
+ * Handles a request to cancel a job. find sets request->job, or refuses. by: in whose name, as the
+ * job's message says it. The request is held until the end is stored; then reply answers it.
+ */
+enum MHD_Result cancel_handle(struct request *request, void (*find)(struct request *request),
+                              const char *by, enum MHD_Result (*reply)(struct request *request));
+
+#endif
