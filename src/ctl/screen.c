@@ -155,16 +155,17 @@ void screen_look(struct screen *screen, int timeout_ms)
                 take_keys(screen);
 }
 
-/* Appends one line, as much of it as fits. */
-static void append_line(struct strbuf *out, const char *line, size_t len, size_t width)
+/* Appends one line, as much of it as fits. What is cleared is cleared before: behind a character in
+ * the last column the cursor still stands on it. */
+static void append_line(struct strbuf *out, const char *line, size_t len, size_t width, bool last)
 {
+        (void)strbuf_puts(out, last ? CLEAR_BELOW : CLEAR_LINE);
         if (width > 0 && plain_width(line, len) > width) {
                 (void)strbuf_append(out, line, plain_fit(line, len, width - 1));
                 (void)strbuf_puts(out, plain_ellipsis());
         } else {
                 (void)strbuf_append(out, line, len);
         }
-        (void)strbuf_puts(out, CLEAR_LINE);
 }
 
 int screen_draw(const struct screen *screen, const struct strbuf *text)
@@ -184,10 +185,9 @@ int screen_draw(const struct screen *screen, const struct strbuf *text)
                 const char *newline = memchr(line, '\n', (size_t)(end - line));
                 size_t len = (size_t)((newline ? newline : end) - line);
                 (void)strbuf_puts(&page, rows > 1 ? "\r\n" : "");
-                append_line(&page, line, len, width);
+                append_line(&page, line, len, width, rows == height || line + len + 1 >= end);
                 line += len + 1;
         }
-        (void)strbuf_puts(&page, CLEAR_BELOW);
         r = page.failed ? -ENOMEM : write_out(page.data, page.len) == 0 ? 0 : -EIO;
         strbuf_done(&page);
         return r;

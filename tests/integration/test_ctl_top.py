@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -16,7 +17,7 @@ import pytest
 from lib.build import patience
 from lib.control import Control
 from lib.ctl import NO_DAEMON, PROGRAM, ctl, environment, told
-from lib.samples import ANSWERS, JOB, STATUS
+from lib.samples import ANSWERS, JOB, STATUS, WELL
 
 ENTER = b"\x1b[?1049h"
 LEAVE = b"\x1b[?25h\x1b[?1049l"
@@ -92,10 +93,32 @@ class Terminal:
         return self.child.returncode
 
     def pages(self):
-        """The lines of each page, without what ends a line on the screen."""
-        return [[line.rstrip("\r").removesuffix("\x1b[K") for line in
-                 page.split(b"\x1b[J")[0].decode().split("\n")]
+        """The lines of each page, without what clears a line on the screen."""
+        return [[line.rstrip("\r").removeprefix("\x1b[K").removeprefix("\x1b[J") for line in
+                 page.split(LEAVE)[0].decode().split("\n")]
                 for page in self.text.split(HOME)[1:]]
+
+
+def shown(written, height, width):
+    """The rows of a screen. As on a VT100 and all that follow it, the cursor stands on the last
+    column behind a character there too, and what is cleared is cleared from the cursor on."""
+    rows, row, column = [[" "] * width for _ in range(height)], 0, 0
+    for what in re.findall(r"\x1b\[[?0-9]*[A-Za-z]|.", written, re.DOTALL):
+        if what == "\x1b[H":
+            row = column = 0
+        elif what in ("\x1b[K", "\x1b[J"):
+            at = min(column, width - 1)
+            rows[row][at:] = [" "] * (width - at)
+            if what == "\x1b[J":
+                rows[row + 1:] = [[" "] * width for _ in rows[row + 1:]]
+        elif what == "\r":
+            column = 0
+        elif what == "\n":
+            row += 1
+        elif not what.startswith("\x1b"):
+            rows[row][column] = what
+            column += 1
+    return ["".join(row).rstrip() for row in rows]
 
 
 def test_q_ends_it_and_gives_the_terminal_back(daemon):
@@ -158,6 +181,21 @@ def test_a_page_fits_the_terminal_and_a_new_size_is_drawn(daemon):
         first, last = terminal.pages()[0], terminal.pages()[-1]
         assert len(first) == 12 and all(len(line) <= 44 for line in first)
         assert 12 < len(last) <= 30 and max(len(line) for line in last) > 44
+
+
+def test_a_line_is_shown_to_the_last_column_and_nothing_is_left_of_the_page_before(daemon):
+    with Terminal(daemon.path, 12, 44) as terminal:
+        terminal.wait_for_a_page()
+        seen = len(terminal.text)
+        daemon.answers[ASKED] = (200, WELL)
+        terminal.wait_for(b"takes jobs", seen)
+        terminal.type(b"q")
+        assert terminal.ended() == 0
+        for end in range(1, len(terminal.pages()) + 1):
+            written = HOME.join(terminal.text.split(HOME)[:end + 1]).split(LEAVE)[0].decode()
+            page = [line.rstrip() for line in terminal.pages()[end - 1]]
+            assert shown(written, 12, 44) == page + [""] * (12 - len(page))
+            assert any(len(line) == 44 and line.endswith("\u2026") for line in page)
 
 
 @pytest.mark.parametrize("height, width", [(1, 1), (1, 200), (50, 3), (2, 20)])
