@@ -18,6 +18,7 @@
 #define OUTPUT_BYTES_MAX   (128 << 20)
 #define TARGET_BYTES_MAX   4000
 #define BALANCE_TIMEOUT_MS 30000 /* the upstreams are asked */
+#define CANCEL_TIMEOUT_MS  40000 /* the daemon waits for its disk, half a minute at most */
 
 /* A question, and how its answer becomes text. */
 struct operation {
@@ -106,7 +107,7 @@ static void append_parameter(struct strbuf *target, const char *name, const char
 }
 
 /* Asks about the job whose id is the only argument. */
-static int ask_about_job(const struct arguments *arguments, const char *method,
+static int ask_about_job(const struct arguments *arguments, const char *method, long timeout_ms,
                          void (*show)(const struct json_object *, size_t, struct strbuf *))
 {
         struct strbuf target;
@@ -115,7 +116,7 @@ static int ask_about_job(const struct arguments *arguments, const char *method,
         strbuf_init(&target, TARGET_BYTES_MAX);
         (void)strbuf_puts(&target, "/control/job");
         append_parameter(&target, "id", arguments->items[0]);
-        const struct operation operation = {{method, target.data, CONTROL_TIMEOUT_MS}, show};
+        const struct operation operation = {{method, target.data, timeout_ms}, show};
         status = target.failed ? complain("that is no id of a job: it is too long")
                                : operate(arguments, &operation);
         strbuf_done(&target);
@@ -145,12 +146,12 @@ int command_jobs(const struct arguments *arguments)
 
 int command_job(const struct arguments *arguments)
 {
-        return ask_about_job(arguments, "GET", show_job);
+        return ask_about_job(arguments, "GET", CONTROL_TIMEOUT_MS, show_job);
 }
 
 int command_cancel(const struct arguments *arguments)
 {
-        return ask_about_job(arguments, "DELETE", show_cancelled);
+        return ask_about_job(arguments, "DELETE", CANCEL_TIMEOUT_MS, show_cancelled);
 }
 
 int command_clients(const struct arguments *arguments)

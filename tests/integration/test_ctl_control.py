@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -391,6 +392,22 @@ def test_a_daemon_that_hangs_is_given_up_after_five_seconds(daemon):
     daemon.answers["GET /control/status"] = lambda connection: connection.recv(1)
     status, out, complaint = ctl(daemon.path, "status")
     assert (status, out) == (1, "") and "no answer within 5 s" in complaint
+
+
+@pytest.mark.parametrize("command", [("balance",), ("cancel", JOB_ID)])
+def test_what_upstreams_or_a_disk_have_to_do_with_is_waited_for_longer(daemon, command):
+    question = COMMANDS[command]
+    gave_up = []
+
+    def answer(connection):
+        """After six seconds, or when the other side goes."""
+        gave_up.extend(select.select([connection], [], [], 6)[0])
+        body = json.dumps(ANSWERS[question][1]).encode()
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                           % (len(body), body))
+
+    daemon.answers[question] = answer
+    assert told(daemon.path, *command) and not gave_up
 
 
 def test_output_that_cannot_be_written_is_told(daemon):
