@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define COUNT(columns)   (sizeof(columns) / sizeof(columns)[0])
-#define TERMS_BYTES_MAX  4096
+#define TERMS_BYTES_MAX  (4 << 20) /* of the 32 KiB that the daemon tells, with names repeated */
 #define MEMBER_BYTES_MAX 200
 
 static const struct table_column upstreams_columns[] = {
@@ -97,6 +97,7 @@ static void add_balance(struct table *table, const struct json_object *entry)
         show_text_cell(table, entry, "upstream");
         show_duration_cell(table, entry, "age");
         table_add(table, "%s", text.len > 0 ? text.data : "not known yet");
+        table->failed = table->failed || text.failed;
         strbuf_done(&text);
 }
 

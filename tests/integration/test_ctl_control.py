@@ -165,6 +165,13 @@ def test_upstreams_and_balance_are_tables(daemon):
         ["free", "-", "not asked yet"]]
 
 
+def test_a_long_balance_is_told_to_its_end(daemon):
+    terms = {"Subscription": {f"term{i}": "x" * 100 for i in range(250)}, "used": 3}
+    daemon.answers["GET /control/balance"] = (200, {"balances": [
+        {"upstream": "pro", "age": 1.0, "balance": terms, "message": ""}]})
+    assert rows(told(daemon.path, "balance"))[1][2].endswith(", used 3")
+
+
 def test_changes_are_told_in_words(daemon):
     assert told(daemon.path, "cancel", JOB_ID) == f"{JOB_ID} is cancelled\n"
     assert "solvegatectl resume" in told(daemon.path, "drain")
