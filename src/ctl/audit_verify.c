@@ -273,9 +273,8 @@ static int verify(int count, char *const *names, bool by_default, bool json)
 
         audit_chain_init(&verifier.chain);
         verifier.report.files = calloc((size_t)count, sizeof *verifier.report.files);
-        if (!verifier.report.files) {
+        if (!verifier.report.files)
                 return complain("no memory");
-        }
         verify_files(&verifier, count, names);
         bool good = report_is_good(&verifier.report);
         if (json || found_anything(&verifier.report)) {
@@ -298,7 +297,7 @@ int command_audit_verify(const struct arguments *arguments)
         if (!directory || directory[0] == '\0')
                 directory = DEFAULT_DIRECTORY;
         if (asprintf(&name, "%s/" FILE_NAME, directory) < 0)
-                return EXIT_FAILURE;
+                return complain("no memory");
         int status = verify(1, &name, true, arguments->json);
         free(name);
         return status;
