@@ -15,7 +15,7 @@ COMPLETE = r"""
 . "$1"; shift
 COMP_WORDS=("$@")
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-COMP_LINE="${COMP_WORDS[*]}"
+COMP_LINE="${COMP_WORDS[*]}" COMP_LINE=${COMP_LINE// = /=} COMP_LINE=${COMP_LINE/% =/=}
 COMP_POINT=${#COMP_LINE}
 _solvegatectl
 [ ${#COMPREPLY[@]} -eq 0 ] || printf '%s\n' "${COMPREPLY[@]}"
@@ -23,7 +23,7 @@ _solvegatectl
 
 
 def complete(*words, cwd=None):
-    """What bash offers in place of the last word."""
+    """What bash offers in place of the last word. For bash "=" is a word, with blanks or without."""
     script = REPOSITORY / "completion" / "solvegatectl"
     done = subprocess.run(["bash", "--norc", "-c", COMPLETE, "bash", script, PROGRAM, *words],
                           capture_output=True, text=True, timeout=patience(60), check=False,
@@ -71,6 +71,13 @@ def test_the_ids_of_jobs_are_asked_of_the_daemon_that_is_named(daemon, command):
     assert complete("--socket", daemon.path, command, "") == [JOB_ID, "h-other"]
     assert complete("--socket", daemon.path, command, "h-o") == ["h-other"]
     assert complete("--socket", daemon.path, command, JOB_ID, "") == []
+
+
+def test_a_value_may_stand_behind_its_option_and_a_sign(daemon):
+    assert complete("jobs", "--state", "=", "s") == ["sending"]
+    assert complete("jobs", "--state", "=") == ["queued", "sending", "accepted"]
+    assert complete("--socket", "=", daemon.path, "job", "h-o") == ["h-other"]
+    assert complete("--socket", "=", daemon.path, "jobs", "--client", "=", "a") == ["ann"]
 
 
 def test_the_names_of_clients_are_asked_of_the_daemon(daemon):
