@@ -210,7 +210,8 @@ def test_an_answer_of_another_shape_is_shown_as_far_as_it_goes(daemon, command, 
 # Text of others
 
 
-HOSTILE = "a\x1b[2J\x07\n\t\x7f\u009b31m\u202eevil\u200b\u2028\U000e0041\u0000z"
+HOSTILE = ("a\x1b[2J\x07\n\t\x7f\u009b31m\u202eevil\u200b\u2028\U00013430\U0001bca0\U0001d173"
+           "\U000e0041\u0000z")
 SAFE_LINE = re.compile(r"[ -~\u00a1-\u00ac\u00ae-\u1fff\u2026\u3000-\ud7ff]*")
 
 
