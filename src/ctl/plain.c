@@ -134,7 +134,8 @@ static size_t step(const char *text, size_t len, size_t *ret_columns)
         return n;
 }
 
-size_t plain_fit(const char *text, size_t len, size_t columns)
+/* How many bytes fit into so many columns. */
+static size_t fit(const char *text, size_t len, size_t columns)
 {
         size_t at = 0, width;
 
@@ -159,7 +160,12 @@ size_t plain_width(const char *text, size_t len)
         return columns;
 }
 
-const char *plain_ellipsis(void)
+void plain_append_cut(struct strbuf *out, const char *text, size_t len, size_t columns)
 {
-        return speaks_utf8() ? "\u2026" : "~";
+        if (columns == 0 || plain_width(text, len) <= columns) {
+                (void)strbuf_append(out, text, len);
+                return;
+        }
+        (void)strbuf_append(out, text, fit(text, len, columns - 1));
+        (void)strbuf_puts(out, speaks_utf8() ? "\u2026" : "~");
 }

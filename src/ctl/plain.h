@@ -29,10 +29,7 @@ int plain_append_json(struct strbuf *out, const char *text, size_t len);
 /* How many columns plain text takes. */
 size_t plain_width(const char *text, size_t len);
 
-/* How many bytes of plain text fit into so many columns. */
-size_t plain_fit(const char *text, size_t len, size_t columns);
-
-/* The sign of one column for what was cut off. */
-const char *plain_ellipsis(void);
+/* Appends plain text; where it takes more columns, what fits and a sign. columns: 0: any. */
+void plain_append_cut(struct strbuf *out, const char *text, size_t len, size_t columns);
 
 #endif

@@ -155,19 +155,8 @@ void screen_look(struct screen *screen, int timeout_ms)
                 take_keys(screen);
 }
 
-/* Appends one line, as much of it as fits. What is cleared is cleared before: behind a character in
- * the last column the cursor still stands on it. */
-static void append_line(struct strbuf *out, const char *line, size_t len, size_t width, bool last)
-{
-        (void)strbuf_puts(out, last ? CLEAR_BELOW : CLEAR_LINE);
-        if (width > 0 && plain_width(line, len) > width) {
-                (void)strbuf_append(out, line, plain_fit(line, len, width - 1));
-                (void)strbuf_puts(out, plain_ellipsis());
-        } else {
-                (void)strbuf_append(out, line, len);
-        }
-}
-
+/* A line is cleared before it is written: behind a character in the last column the cursor still
+ * stands on it. */
 int screen_draw(const struct screen *screen, const struct strbuf *text)
 {
         size_t width, height, rows = 0;
@@ -184,8 +173,10 @@ int screen_draw(const struct screen *screen, const struct strbuf *text)
         while (line < end && rows++ < height) {
                 const char *newline = memchr(line, '\n', (size_t)(end - line));
                 size_t len = (size_t)((newline ? newline : end) - line);
+                bool last = rows == height || line + len + 1 >= end;
                 (void)strbuf_puts(&page, rows > 1 ? "\r\n" : "");
-                append_line(&page, line, len, width, rows == height || line + len + 1 >= end);
+                (void)strbuf_puts(&page, last ? CLEAR_BELOW : CLEAR_LINE);
+                plain_append_cut(&page, line, len, width);
                 line += len + 1;
         }
         r = page.failed ? -ENOMEM : write_out(page.data, page.len) == 0 ? 0 : -EIO;

@@ -138,12 +138,7 @@ static void append_line(struct strbuf *out, const struct strbuf *line, size_t wi
 
         while (len > 0 && line->data[len - 1] == ' ')
                 len--;
-        if (width > 0 && plain_width(line->data, len) > width) {
-                (void)strbuf_append(out, line->data, plain_fit(line->data, len, width - 1));
-                (void)strbuf_puts(out, plain_ellipsis());
-        } else if (len > 0) {
-                (void)strbuf_append(out, line->data, len);
-        }
+        plain_append_cut(out, line->data, len, width);
         (void)strbuf_puts(out, "\n");
 }
 
