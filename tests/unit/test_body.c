@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -202,6 +203,7 @@ static void a_body_that_is_read_back_counts_in_no_share_and_beyond_the_ceiling(v
 struct flood {
         struct body_pool *pool;
         struct body_share share;
+        _Atomic int tries;
         _Atomic bool over;
 };
 
@@ -211,6 +213,7 @@ static void *flood(void *arg)
         struct body *body = NULL;
 
         while (!atomic_load(&flood->over)) {
+                (void)atomic_fetch_add(&flood->tries, 1);
                 if (body_new(flood->pool, &flood->share, 100, &body) == 0)
                         break; /* then the share is too large, which is seen below */
         }
@@ -230,6 +233,8 @@ static void what_does_not_fit_is_not_in_the_way_of_what_does_for_a_moment_either
         for (int i = 0; i < 9; i++)
                 assert_int_equal(body_new(&pool, &flooded.share, 100, &held[i]), 0);
         assert_int_equal(pthread_create(&thread, NULL, flood, &flooded), 0);
+        while (atomic_load(&flooded.tries) == 0)
+                (void)sched_yield();
         int refused = 0;
         for (int i = 0; i < 200000; i++) {
                 if (body_new(&pool, &little, 100, &body) == 0)
