@@ -27,7 +27,7 @@ ssize_t write(int fd, const void *bytes, size_t len)
         return -1;
 }
 
-/* The same. */
+/* The same. The disk is not asked, which may be busy: nothing here has to outlive a crash. */
 int fdatasync(int fd)
 {
         atomic_fetch_add(&syncs, 1);
@@ -38,7 +38,7 @@ int fdatasync(int fd)
         const char *removed = atomic_exchange(&sync_removes, NULL);
         if (removed)
                 (void)unlink(removed);
-        return (int)syscall(SYS_fdatasync, fd);
+        return fcntl(fd, F_GETFD) < 0 ? -1 : 0;
 }
 
 void limit_files(rlim_t bytes)
