@@ -360,8 +360,8 @@ static void an_entry_that_could_not_be_deleted_is_deleted_later(void **state)
         struct fixture *f = *state;
 
         assert_int_equal(write_entry(f, "a"), 0);
-        atomic_store(&f->last_entry, 1);
         fail_on("jobs.db", SQLITE_IOERR_FSYNC);
+        atomic_store(&f->last_entry, 1);
         assert_int_equal(write_entry(f, "b"), -EIO);
         assert_int_equal(count_entries(f), 1);
         fail_never();
