@@ -74,11 +74,13 @@ static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, i
         while (faulty[i].real &&
                (faulty[i].real != file->pMethods || faulty[i].of_bodies != of_bodies))
                 assert_true(++i < sizeof faulty / sizeof faulty[0]);
-        faulty[i].real = file->pMethods;
-        faulty[i].of_bodies = of_bodies;
-        faulty[i].methods = *file->pMethods;
-        faulty[i].methods.xWrite = faulty_write;
-        faulty[i].methods.xSync = faulty_sync;
+        if (!faulty[i].real) { /* the writer may be using one that is there */
+                faulty[i].methods = *file->pMethods;
+                faulty[i].methods.xWrite = faulty_write;
+                faulty[i].methods.xSync = faulty_sync;
+                faulty[i].of_bodies = of_bodies;
+                faulty[i].real = file->pMethods;
+        }
         file->pMethods = &faulty[i].methods;
         return code;
 }
