@@ -8,6 +8,7 @@
  */
 #include "config/credential.h"
 
+#include "base/fd.h"
 #include "base/strbuf.h"
 #include "config/problem.h"
 
@@ -179,24 +180,6 @@ static int refuse_open(const struct origin *origin, int error)
                       "the credential file cannot be opened; see that it is a readable file");
 }
 
-/* Reads to the end of the file, or until the buffer is full. Returns the length or -errno. */
-static ssize_t read_bytes(int fd, char *buffer, size_t size)
-{
-        size_t len = 0;
-
-        while (len < size) {
-                ssize_t got = read(fd, buffer + len, size - len);
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got < 0)
-                        return -errno;
-                if (got == 0)
-                        break;
-                len += (size_t)got;
-        }
-        return (ssize_t)len;
-}
-
 /*
  * Reads the file as a string. Opens without waiting, since a FIFO would hang the daemon, and looks
  * at what was opened, not at the name, which may change meanwhile. Symbolic links are followed:
@@ -215,7 +198,7 @@ static int read_file(const struct origin *origin, char ret_text[static FILE_BYTE
                 return refuse_open(origin, error);
         }
         int r = check_file(origin, &status);
-        ssize_t len = r == 0 ? read_bytes(fd, ret_text, FILE_BYTES_MAX + 1) : 0;
+        ssize_t len = r == 0 ? fd_read_full(fd, ret_text, FILE_BYTES_MAX + 1) : 0;
         (void)close(fd);
         if (r < 0)
                 return r;

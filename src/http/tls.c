@@ -8,6 +8,7 @@
  */
 #include "http/tls.h"
 
+#include "base/fd.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/config_date.h"
@@ -62,7 +63,7 @@ struct tls_identity {
 
 struct file {
         const char *path;
-        unsigned char *bytes;
+        unsigned char *bytes; /* FILE_BYTES_MAX + 1, or NULL */
         size_t len;
 };
 
@@ -75,7 +76,7 @@ static int refuse(const struct file *file, struct strbuf *problem, int error, co
 static void file_wipe(struct file *file)
 {
         if (file->bytes)
-                explicit_bzero(file->bytes, file->len);
+                explicit_bzero(file->bytes, FILE_BYTES_MAX + 1);
         free(file->bytes);
 }
 
@@ -102,15 +103,14 @@ static int file_check(const struct file *file, struct strbuf *problem, const str
 /* Reads what fits. Returns 0 or -errno; EFBIG: there is more. */
 static int read_bytes(int fd, struct file *file)
 {
-        while (file->len <= FILE_BYTES_MAX) {
-                ssize_t got = read(fd, file->bytes + file->len, FILE_BYTES_MAX + 1 - file->len);
-                if (got == 0)
-                        return 0;
-                if (got < 0 && errno != EINTR)
-                        return -errno;
-                file->len += got > 0 ? (size_t)got : 0;
-        }
-        return -EFBIG;
+        ssize_t len = fd_read_full(fd, file->bytes, FILE_BYTES_MAX + 1);
+
+        if (len < 0)
+                return (int)len;
+        if (len > FILE_BYTES_MAX)
+                return -EFBIG;
+        file->len = (size_t)len;
+        return 0;
 }
 
 /*

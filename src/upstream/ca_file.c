@@ -3,6 +3,8 @@
  */
 #include "upstream/ca_file.h"
 
+#include "base/fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/bio.h>
@@ -42,29 +44,9 @@ static const char *content_problem(const char *bytes, size_t len)
         return problem;
 }
 
-/* A file that grows meanwhile is taken as far as it was long. */
-static int read_all(int fd, char *bytes, size_t size, size_t *ret_len)
-{
-        size_t len = 0;
-
-        while (len < size) {
-                ssize_t n = read(fd, bytes + len, size - len);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -errno;
-                if (n == 0)
-                        break;
-                len += (size_t)n;
-        }
-        *ret_len = len;
-        return 0;
-}
-
 static int read_open(int fd, char **ret_bytes, size_t *ret_len, const char **ret_problem)
 {
         struct stat status;
-        size_t len = 0;
 
         if (fstat(fd, &status) < 0)
                 return -errno;
@@ -79,9 +61,11 @@ static int read_open(int fd, char **ret_bytes, size_t *ret_len, const char **ret
         char *bytes = malloc((size_t)status.st_size + 1);
         if (!bytes)
                 return -ENOMEM;
-        int r = read_all(fd, bytes, (size_t)status.st_size, &len);
+        /* A file that grows meanwhile is taken as far as it was long. */
+        ssize_t len = fd_read_full(fd, bytes, (size_t)status.st_size);
+        int r = len < 0 ? (int)len : 0;
         if (r == 0) {
-                *ret_problem = content_problem(bytes, len);
+                *ret_problem = content_problem(bytes, (size_t)len);
                 r = *ret_problem ? -EINVAL : 0;
         }
         if (r < 0) {
@@ -89,7 +73,7 @@ static int read_open(int fd, char **ret_bytes, size_t *ret_len, const char **ret
                 return r;
         }
         *ret_bytes = bytes;
-        *ret_len = len;
+        *ret_len = (size_t)len;
         return 0;
 }
 
