@@ -156,13 +156,13 @@ static int check_count(const struct config_source *source, const struct config_k
 
 /* Reads a whole number. libconfig keeps it as int or, written with an L, as long long. */
 static int read_whole(const struct config_source *source, const struct config_key *key,
-                      const config_setting_t *setting, long long *ret_value)
+                      const config_setting_t *setting, int64_t *ret_value)
 {
         int type = config_setting_type(setting);
 
         if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
                 return refuse_type(source, key, setting);
-        long long value = config_setting_get_int64(setting);
+        int64_t value = config_setting_get_int64(setting);
         int r = check_bounds(source, key, setting, (double)value);
         if (r == 0)
                 *ret_value = value;
@@ -172,22 +172,11 @@ static int read_whole(const struct config_source *source, const struct config_ke
 static int read_int(const struct config_source *source, const struct config_key *key,
                     const config_setting_t *setting, int *ret_value)
 {
-        long long value = 0;
+        int64_t value = 0;
         int r = read_whole(source, key, setting, &value);
 
         if (r == 0)
                 *ret_value = (int)value;
-        return r;
-}
-
-static int read_bytes(const struct config_source *source, const struct config_key *key,
-                      const config_setting_t *setting, int64_t *ret_value)
-{
-        long long value = 0;
-        int r = read_whole(source, key, setting, &value);
-
-        if (r == 0)
-                *ret_value = value;
         return r;
 }
 
@@ -395,7 +384,7 @@ static int read_setting(const struct config_source *source, const struct config_
         case CONFIG_NUMBER:
                 return read_number(source, key, setting, field);
         case CONFIG_BYTES:
-                return read_bytes(source, key, setting, field);
+                return read_whole(source, key, setting, field);
         case CONFIG_SECONDS:
                 return read_seconds(source, key, setting, field);
         case CONFIG_BOOL:
