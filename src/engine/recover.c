@@ -32,21 +32,6 @@ struct progress {
         size_t waiting, accepted, cancelled, unknown, final; /* purchases */
 };
 
-/* With its jobs, which are in nobody's list yet. */
-static void drop_purchase(struct purchase *purchase)
-{
-        struct job *job, *next;
-
-        DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
-                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
-                job->attached = false;
-                job_unref(job);
-        }
-        job_unref(purchase->payer);
-        purchase->payer = NULL;
-        purchase_unref(purchase);
-}
-
 static const struct config_upstream *upstream_named(const struct config *config, const char *name)
 {
         for (size_t i = 0; name && i < config->upstreams_count; i++) {
@@ -291,7 +276,7 @@ static int decide_later(struct progress *progress, struct purchase *purchase)
                                                : decide_unpaid(progress, purchase, &outcome);
 
         if (r < 0) {
-                drop_purchase(purchase);
+                purchase_drop(purchase);
                 return r;
         }
         return entry_restore(progress->from->scheduler, purchase, outcome, clock_wall_ms());
@@ -308,7 +293,7 @@ static int decide_all_later(struct progress *progress)
                 if (r == 0)
                         r = decide_later(progress, purchase);
                 else
-                        drop_purchase(purchase);
+                        purchase_drop(purchase);
         }
         return r;
 }
@@ -401,7 +386,7 @@ static int on_purchase(void *arg, struct purchase *purchase, struct outcome *out
         }
         if (r < 0) {
                 outcome_unref(outcome);
-                drop_purchase(purchase);
+                purchase_drop(purchase);
                 return r;
         }
         if (later) {

@@ -5,10 +5,12 @@
 
 #include "base/clock.h"
 #include "job/body.h"
+#include "job/job.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 int purchase_new(int64_t number, const struct task_identity *identity, char *host,
                  struct body *body, struct purchase **ret_purchase)
@@ -54,4 +56,18 @@ void purchase_unref(struct purchase *purchase)
         free(purchase->upstream_id);
         free(purchase->asked_at);
         free(purchase);
+}
+
+void purchase_drop(struct purchase *purchase)
+{
+        struct job *job, *next;
+
+        DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
+                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
+                job->attached = false;
+                job_unref(job);
+        }
+        job_unref(purchase->payer);
+        purchase->payer = NULL;
+        purchase_unref(purchase);
 }

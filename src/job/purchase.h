@@ -94,4 +94,7 @@ struct purchase *purchase_ref(struct purchase *purchase);
 /* Drops one; the last frees the purchase. Requires that it has no jobs then. Takes NULL. */
 void purchase_unref(struct purchase *purchase);
 
+/* The same for one that is in no list or table: lets its jobs and its payer go first. */
+void purchase_drop(struct purchase *purchase);
+
 #endif

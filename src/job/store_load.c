@@ -122,17 +122,6 @@ static int read_job(sqlite3_stmt *row, struct job **ret_job)
         return job_new(&parts, ret_job);
 }
 
-static void detach_jobs(struct purchase *purchase)
-{
-        struct job *job, *next;
-
-        DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
-                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
-                job->attached = false;
-                job_unref(job);
-        }
-}
-
 /* Attaches a purchase's jobs, in the order in which they came. */
 static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *purchase)
 {
@@ -289,9 +278,8 @@ static int visit_purchase(struct store *store, sqlite3_stmt *row, sqlite3_stmt *
         if (r == 0)
                 r = read_payer(row, purchase);
         if (r < 0) {
-                detach_jobs(purchase);
                 outcome_unref(outcome);
-                purchase_unref(purchase);
+                purchase_drop(purchase);
                 return r;
         }
         return visitor->purchase(visitor->arg, purchase, outcome, sqlite3_column_int64(row, 7));

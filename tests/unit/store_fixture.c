@@ -118,24 +118,10 @@ void fail_never(void)
         atomic_store(&fault.after, -1);
 }
 
-void free_purchase(struct purchase *purchase)
-{
-        struct job *job, *next;
-
-        DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
-                DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
-                job->attached = false;
-                job_unref(job);
-        }
-        job_unref(purchase->payer);
-        purchase->payer = NULL;
-        purchase_unref(purchase);
-}
-
 static void forget_loaded(struct fixture *f)
 {
         for (size_t i = 0; i < f->purchase_count; i++) {
-                free_purchase(f->purchases[i].purchase);
+                purchase_drop(f->purchases[i].purchase);
                 outcome_unref(f->purchases[i].outcome);
         }
         f->purchase_count = 0;

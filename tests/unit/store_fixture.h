@@ -81,7 +81,6 @@ void expect_refused(const struct fixture *f, const char *sentence);
 int load_ended(void *arg, struct job *job, struct outcome *outcome, int64_t finished_wall_ms);
 
 struct purchase *new_purchase(struct fixture *f);
-void free_purchase(struct purchase *purchase); /* with its jobs */
 
 /* Adds a job to the purchase's. */
 struct job *add_job(struct purchase *purchase, const char *client, const char *key);

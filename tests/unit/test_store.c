@@ -21,7 +21,7 @@ static void a_waiting_purchase_comes_back_with_its_jobs_in_order(void **state)
         (void)strcpy(first_id, first->id);
         (void)strcpy(second_id, second->id);
         assert_int_equal(write_queued(f, purchase), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
 
         assert_int_equal(f->purchase_count, 1);
@@ -58,8 +58,8 @@ static void purchases_come_back_in_the_order_of_their_numbers(void **state)
         (void)add_job(second, "b", NULL);
         assert_int_equal(write_queued(f, second), 0);
         assert_int_equal(write_queued(f, first), 0);
-        free_purchase(first);
-        free_purchase(second);
+        purchase_drop(first);
+        purchase_drop(second);
         reload(f);
         assert_int_equal(f->purchase_count, 2);
         assert_string_equal(f->purchases[0].purchase->jobs->client, "a");
@@ -85,7 +85,7 @@ static void an_accepted_purchase_comes_back_with_what_to_poll_and_without_its_bo
         assert_int_equal(write_record(f, record), 0);
         assert_int_equal(fetch(f, purchase->number), -ENOENT);
         assert_int_equal(f->pool.bytes, 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         assert_int_equal(close_and_count_bodies(f), 0);
         load(f);
 
@@ -106,7 +106,7 @@ static void a_solved_purchase_comes_back_with_its_result_until_its_time_is_over(
         (void)add_job(purchase, "ci", NULL);
         assert_int_equal(write_sending(f, purchase), 0);
         assert_int_equal(write_solved(f, purchase), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         assert_int_equal(loaded->purchase->state, JOB_SOLVED);
         assert_int_equal(loaded->outcome->state, JOB_SOLVED);
@@ -134,7 +134,7 @@ static void a_failed_purchase_comes_back_with_its_message(void **state)
         struct store_record *record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_FAILED);
         record->outcome = outcome_failed(JOB_FAILED, JOB_UPSTREAM_REJECTED, "zero balance");
         assert_int_equal(write_record(f, record), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         assert_int_equal(f->purchases[0].outcome->error, JOB_UPSTREAM_REJECTED);
         assert_string_equal(f->purchases[0].outcome->text, "zero balance");
@@ -151,7 +151,7 @@ static void a_purchase_that_waits_without_a_body_is_forgotten(void **state)
         record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_QUEUED);
         record->charge = STORE_CHARGE_NOT_CHARGED;
         assert_int_equal(write_record(f, record), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         assert_int_equal(f->purchase_count, 0);
         assert_int_equal(
@@ -176,7 +176,7 @@ static void a_purchase_whose_body_is_lost_is_forgotten_alone(void **state)
         assert_int_equal(fetch(f, 2), -ENOENT);
         assert_int_equal(fetch(f, 3), 50000);
         for (int i = 0; i < 3; i++)
-                free_purchase(purchases[i]);
+                purchase_drop(purchases[i]);
 }
 
 static void a_body_that_a_crash_left_behind_goes_and_its_number_is_not_given_again(void **state)
@@ -200,8 +200,8 @@ static void a_body_that_a_crash_left_behind_goes_and_its_number_is_not_given_aga
         assert_int_equal(fetch(f, done->number), -ENOENT);
         assert_int_equal(fetch(f, waits->number), 50000);
         assert_int_equal(close_and_count_bodies(f), 1);
-        free_purchase(waits);
-        free_purchase(done);
+        purchase_drop(waits);
+        purchase_drop(done);
 }
 
 static void a_purchase_that_goes_back_to_the_queue_gets_its_body_if_it_has_none(void **state)
@@ -217,7 +217,7 @@ static void a_purchase_that_goes_back_to_the_queue_gets_its_body_if_it_has_none(
         assert_int_equal(write_record(f, record), 0);
         assert_int_equal(write_queued(f, purchase), 0); /* adds what is there: changes nothing */
         assert_int_equal(fetch(f, purchase->number), 300);
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 static void an_addition_leaves_a_purchase_that_has_moved_on_as_it_is(void **state)
@@ -231,7 +231,7 @@ static void an_addition_leaves_a_purchase_that_has_moved_on_as_it_is(void **stat
         (void)add_job(purchase, "late", NULL);
         assert_int_equal(write_queued(f, purchase), 0);
         assert_int_equal(fetch(f, purchase->number), -ENOENT);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         assert_int_equal(close_and_count_bodies(f), 0);
         load(f);
         assert_int_equal(f->purchases[0].purchase->state, JOB_SOLVED);
@@ -257,7 +257,7 @@ static void a_job_that_ended_by_itself_comes_back_alone(void **state)
         record->purchase = purchase_ref(purchase);
         record->state = JOB_CANCELLED;
         assert_int_equal(write_record(f, record), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
 
         assert_int_equal(f->purchase_count, 0);
@@ -289,7 +289,7 @@ static void a_purchase_goes_with_the_last_of_its_jobs_and_its_charges_stay(void 
         assert_int_equal(ask_file(f->file, ledger), 1);
         assert_int_equal(forget_jobs(f, purchase), 0); /* once more: nothing is counted twice */
         assert_int_equal(ask_file(f->file, ledger), 1);
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 static void a_purchase_that_is_not_final_stays_without_jobs(void **state)
@@ -301,7 +301,7 @@ static void a_purchase_that_is_not_final_stays_without_jobs(void **state)
         assert_int_equal(write_queued(f, purchase), 0);
         assert_int_equal(forget_jobs(f, purchase), 0);
         assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 1);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f); /* but nobody waits for it any more */
         assert_int_equal(f->purchase_count, 0);
 }
@@ -329,7 +329,7 @@ static void a_charge_that_a_crash_left_open_is_unknown(void **state)
         assert_int_equal(f->purchases[0].purchase->state, JOB_SENDING);
         assert_int_equal(write_sending(f, purchase), 0); /* a second attempt */
         assert_int_equal(write_solved(f, purchase), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         assert_int_equal(store_close(f->store), 0);
         strbuf_init(&problem, 100);
         assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
@@ -358,7 +358,7 @@ static void a_purchase_that_waits_again_was_not_sent_and_is_paid_by_who_paid(voi
         (void)add_job(purchase, "b", NULL);
         assert_int_equal(write_sending_for(f, purchase, purchase->jobs->sibling_next, 5000), 0);
         write_back(f, purchase);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         assert_int_equal(f->purchases[0].purchase->sent_wall_ms, 0);
         assert_true(f->purchases[0].purchase->doubtful);
@@ -393,7 +393,7 @@ static void charge_once(struct fixture *f, const char *client, int64_t wall_ms,
         }
         if (forgotten)
                 assert_int_equal(forget_jobs(f, purchase), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 static void usage_counts_what_was_or_may_have_been_charged_by_client_and_day(void **state)
@@ -432,7 +432,7 @@ static void records_are_told_in_the_order_in_which_they_came(void **state)
                 loop_run(f->loop);
         assert_string_equal(f->order, "abc");
         for (int i = 0; i < 3; i++)
-                free_purchase(purchases[i]);
+                purchase_drop(purchases[i]);
 }
 
 static void a_record_that_contradicts_what_is_there_fails_alone(void **state)
@@ -453,9 +453,9 @@ static void a_record_that_contradicts_what_is_there_fails_alone(void **state)
         assert_int_equal(f->error, -EPROTO);
         assert_true(store_healthy(f->store));
         assert_int_equal(write_queued(f, last), 0);
-        free_purchase(good);
-        free_purchase(bad);
-        free_purchase(last);
+        purchase_drop(good);
+        purchase_drop(bad);
+        purchase_drop(last);
         fail_never();
         assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 2);
         assert_int_equal(ask_file(f->file, "SELECT count(*) FROM job WHERE client = 'bad'"), 0);

@@ -147,7 +147,7 @@ static void an_entry_comes_in_the_transaction_of_its_record(void **state)
         assert_string_equal(f->trail, "1:charged ");
         assert_int_equal(ask_file(f->file, "SELECT count FROM ledger WHERE outcome = 'charged'"),
                          1);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         assert_int_equal(f->purchases[0].purchase->state, JOB_SOLVED);
         assert_string_equal(f->trail, "1:charged ");
@@ -187,7 +187,7 @@ static void a_record_that_can_never_be_written_tells_nothing_and_takes_no_number
         assert_string_equal(f->trail, "1:a 2:b 3:c ");
         assert_int_equal(count_entries(f), 3);
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
-        free_purchase(bad);
+        purchase_drop(bad);
 }
 
 static int ignore_purchase(void *arg, struct purchase *purchase, struct outcome *outcome,
@@ -195,7 +195,7 @@ static int ignore_purchase(void *arg, struct purchase *purchase, struct outcome 
 {
         (void)arg;
         (void)finished_wall_ms;
-        free_purchase(purchase);
+        purchase_drop(purchase);
         outcome_unref(outcome);
         return 0;
 }

@@ -38,8 +38,8 @@ static void on_a_full_disk_what_may_fail_fails_and_what_must_be_written_waits(vo
         assert_int_equal(f->error, 0);
         assert_true(store_healthy(f->store));
         assert_int_equal(write_queued(f, other), 0);
-        free_purchase(purchase);
-        free_purchase(other);
+        purchase_drop(purchase);
+        purchase_drop(other);
         reload(f);
         assert_int_equal(f->purchases[0].purchase->state, JOB_SOLVED);
         assert_int_equal(f->purchases[1].purchase->state, JOB_QUEUED);
@@ -87,7 +87,7 @@ static void what_must_be_written_keeps_its_order_while_it_waits(void **state)
         assert_string_equal(f->order, "abc");
         assert_int_equal(fetch_between.error, -ENOENT);
         for (int i = 0; i < 3; i++)
-                free_purchase(purchases[i]);
+                purchase_drop(purchases[i]);
 }
 
 static void without_anything_to_write_it_notices_that_the_disk_is_well_again(void **state)
@@ -101,7 +101,7 @@ static void without_anything_to_write_it_notices_that_the_disk_is_well_again(voi
         fail_never();
         wait_until_healthy(f);
         assert_int_equal(write_queued(f, purchase), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 static void who_holds_the_file_too_long_makes_a_commit_fail(void **state)
@@ -118,7 +118,7 @@ static void who_holds_the_file_too_long_makes_a_commit_fail(void **state)
         wait_until_healthy(f);
         assert_int_equal(write_queued(f, purchase), 0);
         assert_int_equal(sqlite3_close(db), SQLITE_OK);
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 /* Whether a waiting purchase could be written; then it is there with its body, else not at all. */
@@ -136,7 +136,7 @@ static bool write_with_fault(struct fixture *f, int call, int code)
                        (long long)purchase->number);
         assert_int_equal(ask_file(f->file, sql), error == 0);
         assert_int_equal(fetch(f, purchase->number), error == 0 ? 50000 : -ENOENT);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         return error == 0;
 }
 
@@ -177,8 +177,8 @@ static void where_bodies_cannot_be_written_only_what_needs_them_fails(void **sta
         wait_until_healthy(f);
         assert_int_equal(write_queued(f, with), 0);
         assert_int_equal(fetch(f, with->number), 50000);
-        free_purchase(with);
-        free_purchase(without);
+        purchase_drop(with);
+        purchase_drop(without);
 }
 
 static void a_body_that_must_be_written_waits_for_either_file(void **state)
@@ -205,7 +205,7 @@ static void a_body_that_must_be_written_waits_for_either_file(void **state)
                         loop_run(f->loop);
                 assert_int_equal(f->error, 0);
                 assert_int_equal(fetch(f, purchase->number), 300);
-                free_purchase(purchase);
+                purchase_drop(purchase);
         }
         assert_int_equal(close_and_count_bodies(f), 2);
 }
@@ -230,8 +230,8 @@ static void what_was_refused_leaves_no_body_behind(void **state)
         load(f);
         assert_int_equal(f->purchase_count, 1);
         assert_int_equal(fetch(f, again->number), 50000);
-        free_purchase(purchase);
-        free_purchase(again);
+        purchase_drop(purchase);
+        purchase_drop(again);
 }
 
 static void a_body_that_cannot_be_deleted_holds_nothing_up(void **state)
@@ -255,7 +255,7 @@ static void a_body_that_cannot_be_deleted_holds_nothing_up(void **state)
         load(f);
         assert_int_equal(close_and_count_bodies(f), 0);
         for (int i = 0; i < PURCHASES; i++)
-                free_purchase(purchases[i]);
+                purchase_drop(purchases[i]);
 }
 
 static void copy_file(const struct fixture *f, const char *suffix, const char *to)
@@ -291,8 +291,8 @@ static void what_failed_does_not_come_back_with_a_crash(void **state)
         copy_file(f, "", copy);
         copy_file(f, "-wal", copy);
         assert_int_equal(ask_file(copy, "SELECT count(*) FROM purchase"), 1);
-        free_purchase(first);
-        free_purchase(second);
+        purchase_drop(first);
+        purchase_drop(second);
 }
 
 /* Whether a job with an entry could be written; then the entry is told, else it is not. */
@@ -312,7 +312,7 @@ static bool write_entry_with_fault(struct fixture *f, int call, int code)
         assert_string_equal(f->trail, error == 0 ? "1:e " : "");
         assert_int_equal(count_entries(f), error == 0);
         assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), error == 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         return error == 0;
 }
 
@@ -394,7 +394,7 @@ static void after_giving_up_even_what_must_be_written_is_told_of(void **state)
         store_write(f->store, record);
         assert_int_equal(store_close(f->store), 2);
         f->store = NULL;
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 int main(void)

@@ -35,7 +35,7 @@ static void a_clean_stop_leaves_two_files_for_their_owner_alone(void **state)
         assert_int_equal(write_queued(f, purchase), 0);
         assert_true(file_bytes(f->file, "-wal") > 0);
         assert_true(file_bytes(f->bodies, "") > 50000);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         close_store(f);
         expect_private_and_alone(f->file);
         expect_private_and_alone(f->bodies);
@@ -71,7 +71,7 @@ static void a_file_of_bodies_that_is_mostly_empty_shrinks_again(void **state)
         wait_until_shrunk(f->bodies, 80 << 20);
         assert_int_equal(close_and_count_bodies(f), 0);
         for (int i = 0; i < BODIES; i++)
-                free_purchase(purchases[i]);
+                purchase_drop(purchases[i]);
 }
 
 /* Each body is deleted long before the file has grown by all of them. */
@@ -85,7 +85,7 @@ static void a_file_of_bodies_does_not_grow_with_what_goes_through(void **state)
                 (void)add_job(purchase, "ci", NULL);
                 assert_int_equal(write_queued(f, purchase), 0);
                 assert_int_equal(write_solved(f, purchase), 0);
-                free_purchase(purchase);
+                purchase_drop(purchase);
         }
         assert_true(file_bytes(f->bodies, "") < BODIES * 50000 / 2);
 }
@@ -204,7 +204,7 @@ static void a_damaged_database_is_left_untouched(void **state)
 
         (void)add_job(purchase, "ci", NULL);
         assert_int_equal(write_queued(f, purchase), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         close_store(f);
         damage(f->file, "purchase");
         expect_untouched(f, f->file, "jobs.db");
@@ -220,7 +220,7 @@ static void a_damaged_file_of_bodies_is_left_untouched_and_no_job_is_dropped(voi
 
         (void)add_job(purchase, "ci", NULL);
         assert_int_equal(write_queued(f, purchase), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         close_store(f);
         damage(f->bodies, "body");
         char *before = read_whole(f->bodies, &len);
@@ -257,7 +257,7 @@ static void without_the_bodies_of_waiting_jobs_it_is_refused(void **state)
         assert_int_equal(unlink(f->bodies), 0);
         expect_untouched(f, f->file, "bodies.db is missing, and jobs in ");
         assert_int_equal(file_bytes(f->bodies, ""), -1);
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 static void where_no_job_waits_a_missing_file_of_bodies_is_made_anew(void **state)
@@ -275,8 +275,8 @@ static void where_no_job_waits_a_missing_file_of_bodies_is_made_anew(void **stat
         assert_int_equal(f->purchase_count, 1);
         assert_int_equal(write_queued(f, next), 0);
         assert_int_equal(fetch(f, next->number), 50000);
-        free_purchase(purchase);
-        free_purchase(next);
+        purchase_drop(purchase);
+        purchase_drop(next);
 }
 
 static void bodies_without_the_rows_of_their_jobs_are_refused(void **state)
@@ -290,7 +290,7 @@ static void bodies_without_the_rows_of_their_jobs_are_refused(void **state)
         assert_int_equal(unlink(f->file), 0);
         expect_untouched(f, f->bodies, "jobs.db is missing, and ");
         assert_int_equal(file_bytes(f->file, ""), -1);
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 static void a_start_that_made_one_of_the_files_is_gone_on_with(void **state)
@@ -508,7 +508,7 @@ static int count_purchase(void *arg, struct purchase *purchase, struct outcome *
         counted->last = purchase->number;
         counted->finished += outcome != NULL;
         counted->queued += outcome == NULL;
-        free_purchase(purchase);
+        purchase_drop(purchase);
         outcome_unref(outcome);
         return 0;
 }

@@ -35,8 +35,8 @@ static void who_paid_for_a_purchase_that_was_sent_comes_back_first(void **state)
         record = record_for(f, STORE_PURCHASE_MOVE, accepted, JOB_ACCEPTED);
         record->charge = STORE_CHARGE_CHARGED;
         assert_int_equal(write_record(f, record), 0);
-        free_purchase(sending);
-        free_purchase(accepted);
+        purchase_drop(sending);
+        purchase_drop(accepted);
         reload(f);
 
         const struct job *jobs = f->purchases[0].purchase->jobs;
@@ -63,7 +63,7 @@ static void write_without_payer(struct fixture *f, char ret_id[static JOB_ID_CHA
         record->outcome = outcome_failed(JOB_FAILED, JOB_DEADLINE, "too late");
         assert_int_equal(write_record(f, record), 0);
         memcpy(ret_id, payer->id, JOB_ID_CHARS + 1);
-        free_purchase(purchase);
+        purchase_drop(purchase);
 }
 
 static void who_paid_and_has_left_comes_back_beside_the_jobs_that_are_there(void **state)
@@ -106,7 +106,7 @@ static void who_paid_and_is_there_is_no_other_job(void **state)
 
         (void)add_job(purchase, "a", NULL);
         assert_int_equal(write_sending(f, purchase), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         assert_int_equal(f->purchases[0].purchase->state, JOB_SENDING);
         assert_null(f->purchases[0].purchase->payer);
@@ -131,7 +131,7 @@ static void who_pays_for_what_waits_comes_back_first(void **state)
         assert_int_equal(write_queued(f, purchase), 0);
         pay(f, purchase, purchase->jobs->sibling_prev);
         pay(f, purchase, purchase->jobs->sibling_next);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         const struct job *jobs = f->purchases[0].purchase->jobs;
         assert_string_equal(jobs->client, "b");
@@ -152,7 +152,7 @@ static void a_payer_is_written_together_with_a_move(void **state)
         record->body = new_body(f, 300);
         (void)strcpy(record->payer, purchase->jobs->sibling_next->id);
         assert_int_equal(write_record(f, record), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         assert_string_equal(f->purchases[0].purchase->jobs->client, "b");
 }
@@ -171,7 +171,7 @@ static void where_who_pays_for_what_waits_has_left_the_order_is_that_of_arrival(
         record->outcome = outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, "");
         pay(f, purchase, record->ended);
         assert_int_equal(write_record(f, record), 0);
-        free_purchase(purchase);
+        purchase_drop(purchase);
         reload(f);
         assert_string_equal(f->purchases[0].purchase->jobs->client, "a");
         assert_null(f->purchases[0].purchase->payer);
