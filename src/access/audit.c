@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -510,12 +509,8 @@ static void *writer_main(void *arg)
 
 int audit_start(struct audit *audit)
 {
-        sigset_t all, before;
-
-        (void)sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are main's */
         int r = -pthread_create(&audit->thread, NULL, writer_main, audit);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+
         if (r == 0) {
                 audit->started = true;
                 (void)pthread_setname_np(audit->thread, "audit");

@@ -70,7 +70,7 @@ struct audit_event {
  */
 int audit_open(const char *path, struct audit **ret_audit, struct strbuf *problem);
 
-/* Starts the thread. Returns 0 or -errno. */
+/* Starts the thread. Signals are blocked by the caller. Returns 0 or -errno. */
 int audit_start(struct audit *audit);
 
 /*

@@ -68,7 +68,8 @@ struct gateway_told {
 int gateway_new(const struct config *config, struct credential **credentials,
                 struct strbuf *problem, struct gateway **ret_gateway);
 
-/* Starts the store's writer. Signals are blocked by the caller. Returns 0 or -errno. */
+/* Starts the writers of the audit and the store. Signals are blocked by the caller. Returns 0 or
+ * -errno. */
 int gateway_start(struct gateway *gateway);
 
 /* Writes what is left and frees. Requires that every worker is gone. Takes NULL. */

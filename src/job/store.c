@@ -13,7 +13,6 @@
 #include "job/purchase.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -448,15 +447,10 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 
 int store_start(struct store *store)
 {
-        sigset_t all, before;
-
         (void)checkpoint(store); /* what an earlier run and the loading have left */
         store->checkpoint_at_pages = WAL_PAGES_CHECKPOINT;
         (void)sqlite3_wal_hook(store->jobs.db, on_commit, store);
-        (void)sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are main's */
         int r = -pthread_create(&store->thread, NULL, writer_main, store);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
         if (r == 0) {
                 store->started = true;
                 (void)pthread_setname_np(store->thread, "store");

@@ -159,7 +159,7 @@ void store_set_audit(struct store *store, const struct store_audit *audit);
 /* The next number for a purchase. Thread: any. */
 int64_t store_next_number(struct store *store);
 
-/* Starts the writer. Returns 0 or -errno. */
+/* Starts the writer. Signals are blocked by the caller. Returns 0 or -errno. */
 int store_start(struct store *store);
 
 /* Gives a record to the writer; never blocks on the disk. Thread: any. */
