@@ -73,12 +73,12 @@ int store_purchase_waits(struct store *store, int64_t number, bool *ret_waits)
         sqlite3_stmt *statement = store->sql[STORE_SQL_PURCHASE_WAITS];
 
         (void)sqlite3_bind_int64(statement, 1, number);
-        int code = sqlite3_step(statement);
-        int r = code == SQLITE_ROW || code == SQLITE_DONE ? 0 : store_failed(&store->jobs, code);
+        int r = store_step(&store->jobs, statement);
         (void)sqlite3_reset(statement);
-        if (r == 0)
-                *ret_waits = code == SQLITE_ROW;
-        return r;
+        if (r < 0)
+                return r;
+        *ret_waits = r > 0;
+        return 0;
 }
 
 /* The record's body is stored already. Here it is seen whether one goes. */
@@ -194,12 +194,11 @@ static int forget_job(struct store *store, const char *id, int64_t *ret_number)
         int64_t number = 0;
 
         bind_text(statement, 1, id);
-        int code = sqlite3_step(statement);
-        if (code == SQLITE_ROW) {
+        int r = store_step(&store->jobs, statement);
+        if (r > 0) {
                 number = sqlite3_column_int64(statement, 0);
-                code = sqlite3_step(statement);
+                r = store_step(&store->jobs, statement);
         }
-        int r = code == SQLITE_DONE ? 0 : store_failed(&store->jobs, code);
         (void)sqlite3_reset(statement);
         (void)sqlite3_clear_bindings(statement);
         if (r == 0)

@@ -95,16 +95,14 @@ void store_audit_tell(struct store *store, struct store_item *batch)
 static int tell_rows(struct store *store)
 {
         sqlite3_stmt *row = NULL;
-        int code;
 
         int r = store_prepare(&store->jobs, "SELECT entry, line FROM audit ORDER BY entry", &row);
-        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
-                const char *line =
-                        code == SQLITE_ROW ? (const char *)sqlite3_column_text(row, 1) : NULL;
+        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
+                const char *line = (const char *)sqlite3_column_text(row, 1);
                 if (line)
                         store->audit.entry(store->audit.arg, sqlite3_column_int64(row, 0), line);
                 else
-                        r = store_failed(&store->jobs, code == SQLITE_ROW ? SQLITE_NOMEM : code);
+                        r = store_failed(&store->jobs, SQLITE_NOMEM);
         }
         (void)sqlite3_finalize(row);
         return r;

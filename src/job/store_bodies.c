@@ -130,11 +130,9 @@ int store_bodies_read(struct store *store, struct store_fetch *fetch)
         if (r < 0 || !waits)
                 return r < 0 ? r : -ENOENT;
         (void)sqlite3_bind_int64(row, 1, fetch->number);
-        int code = sqlite3_step(row);
-        if (code == SQLITE_ROW)
-                r = copy_blob(store, row, fetch);
-        else
-                r = code == SQLITE_DONE ? -ENOENT : store_failed(&store->bodies, code);
+        r = store_step(&store->bodies, row);
+        if (r >= 0)
+                r = r > 0 ? copy_blob(store, row, fetch) : -ENOENT;
         (void)sqlite3_reset(row);
         return r;
 }
@@ -142,8 +140,7 @@ int store_bodies_read(struct store *store, struct store_fetch *fetch)
 static int list_number(struct store *store, sqlite3_stmt *add, int64_t number)
 {
         (void)sqlite3_bind_int64(add, 1, number);
-        int code = sqlite3_step(add);
-        int r = code == SQLITE_DONE ? 0 : store_failed(&store->jobs, code);
+        int r = store_step(&store->jobs, add);
         (void)sqlite3_reset(add);
         return r;
 }
@@ -151,7 +148,6 @@ static int list_number(struct store *store, sqlite3_stmt *add, int64_t number)
 int store_bodies_list(struct store *store)
 {
         sqlite3_stmt *row = NULL, *add = NULL;
-        int code;
 
         int r = store_execute(&store->jobs,
                               "CREATE TEMP TABLE stored (number INTEGER PRIMARY KEY); BEGIN");
@@ -160,9 +156,8 @@ int store_bodies_list(struct store *store)
         if (r == 0)
                 r = store_prepare(&store->bodies, "SELECT purchase FROM body ORDER BY purchase",
                                   &row);
-        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE)
-                r = code == SQLITE_ROW ? list_number(store, add, sqlite3_column_int64(row, 0))
-                                       : store_failed(&store->bodies, code);
+        while (r >= 0 && (r = store_step(&store->bodies, row)) > 0)
+                r = list_number(store, add, sqlite3_column_int64(row, 0));
         (void)sqlite3_finalize(row);
         (void)sqlite3_finalize(add);
         (void)sqlite3_db_release_memory(store->bodies.db); /* leaves that nobody reads soon */
@@ -176,17 +171,12 @@ int store_bodies_list(struct store *store)
 int store_bodies_drop_orphans(struct store *store)
 {
         sqlite3_stmt *row = NULL;
-        int code;
 
         int r = store_prepare(&store->jobs,
                               "SELECT number FROM stored WHERE NOT EXISTS (SELECT 1 FROM purchase"
                               " WHERE purchase.number = stored.number AND state < 2)",
                               &row);
-        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
-                if (code != SQLITE_ROW) {
-                        r = store_failed(&store->jobs, code);
-                        break;
-                }
+        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
                 store_bodies_note(store, sqlite3_column_int64(row, 0));
                 if (store->drop_count == STORE_DROPS)
                         r = store_bodies_drop(store);

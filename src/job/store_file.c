@@ -72,16 +72,24 @@ int store_failed(struct store_file *file, int code)
         return errno_of(code);
 }
 
+int store_step(struct store_file *file, sqlite3_stmt *statement)
+{
+        int code = sqlite3_step(statement);
+
+        if (code == SQLITE_ROW)
+                return 1;
+        return code == SQLITE_DONE ? 0 : store_failed(file, code);
+}
+
 int store_run(struct store *store, enum store_sql which)
 {
         sqlite3_stmt *statement = store->sql[which];
         struct store_file *file = which < store->jobs.kind->end_sql ? &store->jobs : &store->bodies;
-        int code = sqlite3_step(statement);
-        int r = code == SQLITE_DONE || code == SQLITE_ROW ? 0 : store_failed(file, code);
+        int r = store_step(file, statement);
 
         (void)sqlite3_reset(statement);
         (void)sqlite3_clear_bindings(statement);
-        return r;
+        return r < 0 ? r : 0;
 }
 
 int store_run_for(struct store *store, enum store_sql which, int64_t number)

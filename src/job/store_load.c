@@ -125,12 +125,12 @@ static int read_job(sqlite3_stmt *row, struct job **ret_job)
 /* Attaches a purchase's jobs, in the order in which they came. */
 static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *purchase)
 {
-        int r = 0, code;
+        int r = 0;
 
         (void)sqlite3_bind_int64(row, 1, purchase->number);
-        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
+        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
                 struct job *job = NULL;
-                r = code == SQLITE_ROW ? read_job(row, &job) : store_failed(&store->jobs, code);
+                r = read_job(row, &job);
                 if (r < 0)
                         break;
                 job->purchase = purchase_ref(purchase);
@@ -288,7 +288,6 @@ static int visit_purchase(struct store *store, sqlite3_stmt *row, sqlite3_stmt *
 static int visit_purchases(struct store *store, const struct store_visitor *visitor)
 {
         sqlite3_stmt *row = NULL, *jobs = NULL;
-        int code;
 
         int r = store_prepare(&store->jobs, select_purchases, &row);
         if (r == 0)
@@ -296,9 +295,8 @@ static int visit_purchases(struct store *store, const struct store_visitor *visi
                                   "SELECT " JOB_COLUMNS " FROM job WHERE purchase = ?1"
                                   " ORDER BY seq",
                                   &jobs);
-        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE)
-                r = code == SQLITE_ROW ? visit_purchase(store, row, jobs, visitor)
-                                       : store_failed(&store->jobs, code);
+        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0)
+                r = visit_purchase(store, row, jobs, visitor);
         (void)sqlite3_finalize(row);
         (void)sqlite3_finalize(jobs);
         return r;
@@ -307,17 +305,15 @@ static int visit_purchases(struct store *store, const struct store_visitor *visi
 static int visit_ended(struct store *store, const struct store_visitor *visitor)
 {
         sqlite3_stmt *row = NULL;
-        int code;
 
         int r = store_prepare(&store->jobs,
                               "SELECT " JOB_COLUMNS ", state, error, text, finished FROM job"
                               " WHERE purchase IS NULL ORDER BY seq",
                               &row);
-        while (r == 0 && (code = sqlite3_step(row)) != SQLITE_DONE) {
+        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
                 struct job *job = NULL;
                 struct outcome *outcome = NULL;
-                r = code == SQLITE_ROW ? read_outcome(row, 8, &outcome)
-                                       : store_failed(&store->jobs, code);
+                r = read_outcome(row, 8, &outcome);
                 if (r == 0)
                         r = read_job(row, &job);
                 if (r < 0) {
@@ -377,7 +373,6 @@ int store_ledger(struct store *store, void (*row)(void *arg, const struct store_
                  void *arg)
 {
         sqlite3_stmt *statement = NULL;
-        int code;
 
         int r = store_prepare(&store->jobs,
                               "SELECT client, upstream, outcome, sum(count) FROM"
@@ -385,11 +380,7 @@ int store_ledger(struct store *store, void (*row)(void *arg, const struct store_
                               "  UNION ALL SELECT client, upstream, outcome, 1 FROM charge)"
                               " GROUP BY client, upstream, outcome",
                               &statement);
-        while (r == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
-                if (code != SQLITE_ROW) {
-                        r = store_failed(&store->jobs, code);
-                        break;
-                }
+        while (r >= 0 && (r = store_step(&store->jobs, statement)) > 0) {
                 row(arg, &(struct store_ledger_row){
                                  .client = (const char *)sqlite3_column_text(statement, 0),
                                  .upstream = (const char *)sqlite3_column_text(statement, 1),
@@ -405,7 +396,6 @@ int store_usage(struct store *store, int64_t since_day,
                 void (*row)(void *arg, const struct store_usage_row *row), void *arg)
 {
         sqlite3_stmt *statement = NULL;
-        int code;
 
         int r = store_prepare(&store->jobs,
                               "SELECT client, day, sum(count) FROM"
@@ -415,11 +405,7 @@ int store_usage(struct store *store, int64_t since_day,
                               &statement);
         if (r == 0)
                 (void)sqlite3_bind_int64(statement, 1, since_day);
-        while (r == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
-                if (code != SQLITE_ROW) {
-                        r = store_failed(&store->jobs, code);
-                        break;
-                }
+        while (r >= 0 && (r = store_step(&store->jobs, statement)) > 0) {
                 row(arg, &(struct store_usage_row){
                                  .client = (const char *)sqlite3_column_text(statement, 0),
                                  .day = sqlite3_column_int64(statement, 1),

@@ -150,6 +150,9 @@ int store_run(struct store *store, enum store_sql which);
 /* The same with its first parameter. */
 int store_run_for(struct store *store, enum store_sql which, int64_t number);
 
+/* Goes to the next row of one that was prepared. Returns 1, 0 when there is none, or -errno. */
+int store_step(struct store_file *file, sqlite3_stmt *statement);
+
 /* Prepares one for a single use. Returns 0 or -errno. */
 int store_prepare(struct store_file *file, const char *sql, sqlite3_stmt **ret_statement);
 
