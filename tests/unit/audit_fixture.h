@@ -8,6 +8,7 @@
 #include "access/audit_chain.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "wait.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,14 +65,5 @@ void charge_and_wait(struct fixture *f, int64_t entry);
 
 /* Whether the problem has these words; NULL: there is none. */
 bool has_problem(struct fixture *f, const char *words);
-
-#define WAIT_UNTIL(condition)                                                                      \
-        do {                                                                                       \
-                int64_t until_ms = clock_monotonic_ms() + 20000;                                   \
-                while (!(condition)) {                                                             \
-                        assert_true(clock_monotonic_ms() < until_ms);                              \
-                        (void)usleep(1000);                                                        \
-                }                                                                                  \
-        } while (0)
 
 #endif

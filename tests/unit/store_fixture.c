@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "wait.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -488,12 +489,7 @@ char *read_whole(const char *file, size_t *ret_len)
 
 void wait_until_healthy(const struct fixture *f)
 {
-        int64_t until = clock_monotonic_ms() + 20000;
-
-        while (!store_healthy(f->store)) {
-                assert_true(clock_monotonic_ms() < until);
-                (void)usleep(2000);
-        }
+        WAIT_UNTIL(store_healthy(f->store));
 }
 
 void close_store(struct fixture *f)

@@ -249,7 +249,7 @@ static void a_flush_returns_when_all_that_was_given_is_on_disk(void **state)
         }
 }
 
-/* Each would be synced after a second by itself. */
+/* Each of the 20 would be synced after a second by itself. */
 static void a_flush_does_not_wait_for_the_time_of_refusals(void **state)
 {
         struct fixture *f = *state;
@@ -266,7 +266,7 @@ static void a_flush_does_not_wait_for_the_time_of_refusals(void **state)
         }
         audit_flush(f->audit); /* there is nothing to do */
         assert_int_equal(atomic_load(&syncs), 20);
-        assert_true(clock_monotonic_ms() - begin_ms < 5000);
+        assert_true(clock_monotonic_ms() - begin_ms < 15000);
 }
 
 static void a_flush_returns_while_nothing_can_be_written(void **state)

@@ -1,13 +1,12 @@
 /*
  * Entries for the audit file: each is told once it is written, and kept until it is elsewhere.
  */
-#include "base/clock.h"
 #include "base/strbuf.h"
 #include "store_fixture.h"
+#include "wait.h"
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -25,12 +24,7 @@ static void an_entry_is_told_with_a_number_that_rises_and_kept(void **state)
 
 static void wait_until_entries(const struct fixture *f, int64_t count)
 {
-        int64_t until_ms = clock_monotonic_ms() + 20000;
-
-        while (count_entries(f) != count) {
-                assert_true(clock_monotonic_ms() < until_ms);
-                (void)usleep(1000);
-        }
+        WAIT_UNTIL(count_entries(f) == count);
 }
 
 static void what_the_file_has_goes_with_the_next_record(void **state)
