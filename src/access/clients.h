@@ -23,10 +23,16 @@
 
 #define CLIENT_LOCAL CLIENT_NAME_LOCAL
 
+/* Of the log: none hides what another one does. */
+struct client_lines {
+        struct log_bucket requests, refusals;
+        struct log_bucket ends, troubles; /* of its jobs */
+};
+
 struct client {
-        char *name;                                     /* immutable */
-        struct body_share bodies;                       /* counts by itself */
-        struct log_bucket request_lines, refusal_lines; /* of the log; likewise */
+        char *name;                /* immutable */
+        struct body_share bodies;  /* counts by itself */
+        struct client_lines lines; /* likewise */
 
         /* guarded by the scheduler's mutex */
         struct queue_flow flow;

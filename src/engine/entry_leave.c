@@ -120,7 +120,7 @@ static void end_one_locked(struct scheduler *scheduler, struct loop *loop, struc
         /* What may have cost money is for an operator to look into. */
         enum log_level level = state == JOB_UNKNOWN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
 
-        if (job_log_take(level))
+        if (job_log_take(level, job))
                 job_log_end(level, &(struct job_end){
                                            .job = job->id,
                                            .outcome = job_error_code(error),

@@ -97,7 +97,7 @@ static void log_end(const struct flight *flight, const char *outcome, const char
 {
         enum log_level level = message ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
 
-        if (!job_log_take(level))
+        if (!job_log_take(level, flight->payer))
                 return;
         job_log_end(level, &(struct job_end){
                                    .job = flight->payer->id,
@@ -178,9 +178,9 @@ void flight_log_trouble(const struct flight *flight, const struct account_terms 
 {
         const char *name = flight->turn.account->name;
 
-        if (answer->detail[0] && job_log_take(LOG_LEVEL_WARNING))
+        if (answer->detail[0] && job_log_take_upstream(LOG_LEVEL_WARNING))
                 log_warning("upstream %s: %s", name, answer->detail);
-        if (answer->about_account && job_log_take(LOG_LEVEL_ERROR))
+        if (answer->about_account && job_log_take_upstream(LOG_LEVEL_ERROR))
                 log_error("upstream %s refuses the account of credential %s: %s", name,
                           terms->credential_name, answer->message);
 }

@@ -3,16 +3,31 @@
  */
 #include "engine/job_log.h"
 
+#include "access/clients.h"
 #include "base/clock.h"
 #include "base/log_limit.h"
+#include "job/job.h"
 
+/* Of each client by itself. */
 static struct log_limit ends = LOG_LIMIT(LOG_LEVEL_INFO, "ends of jobs", 5000, 1000);
 static struct log_limit troubles = LOG_LIMIT(LOG_LEVEL_WARNING, "troubles of jobs", 1000, 100);
+/* Of all together. */
+static struct log_limit upstream_troubles =
+        LOG_LIMIT(LOG_LEVEL_WARNING, "troubles of upstreams", 1000, 100);
 
-bool job_log_take(enum log_level level)
+bool job_log_take(enum log_level level, const struct job *job)
 {
-        return log_enabled(level) &&
-               log_limit_take(level <= LOG_LEVEL_WARNING ? &troubles : &ends, clock_monotonic_us());
+        if (!log_enabled(level))
+                return false;
+        struct client_lines *lines = &client_of(job->flow)->lines;
+        int64_t now_us = clock_monotonic_us();
+        return level <= LOG_LEVEL_WARNING ? log_limit_take_from(&troubles, &lines->troubles, now_us)
+                                          : log_limit_take_from(&ends, &lines->ends, now_us);
+}
+
+bool job_log_take_upstream(enum log_level level)
+{
+        return log_enabled(level) && log_limit_take(&upstream_troubles, clock_monotonic_us());
 }
 
 void job_log_end(enum log_level level, const struct job_end *end)

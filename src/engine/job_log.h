@@ -1,6 +1,7 @@
 /*
  * job_log: the lines about single jobs, and how many of them are written: clients can make them
- * come fast.
+ * come fast, each its own.
+ *
  * Thread: any.
  */
 #ifndef SOLVEGATE_ENGINE_JOB_LOG_H
@@ -8,8 +9,14 @@
 
 #include "base/log.h"
 
-/* Whether a line of this level about one job is to be written now; then it counts. */
-bool job_log_take(enum log_level level);
+struct job;
+
+/* Whether a line of this level about the end of a job is to be written now; then it counts.
+ * Requires that the job has a flow. */
+bool job_log_take(enum log_level level, const struct job *job);
+
+/* The same of a line about a request to an upstream, whosever job it was for. */
+bool job_log_take_upstream(enum log_level level);
 
 /* How a job has ended. Texts may be NULL, which leaves them out, but for the outcome. */
 struct job_end {

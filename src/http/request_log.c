@@ -103,7 +103,7 @@ static bool take_line(const struct request *request, int64_t now_us)
         struct client *client = asker_of(request);
 
         if (client)
-                return log_limit_take_from(&known_requests, &client->request_lines, now_us);
+                return log_limit_take_from(&known_requests, &client->lines.requests, now_us);
         if (request->server->kind != SERVER_FOR_TOOLS)
                 return log_limit_take(&operator_requests, now_us);
         /* Whoever has the id of a job may ask for it, and is known by that alone. */
@@ -115,7 +115,7 @@ static bool take_refusal(const struct request *request, int64_t now_us)
         struct client *client = asker_of(request);
 
         if (client)
-                return log_limit_take_from(&known_refusals, &client->refusal_lines, now_us);
+                return log_limit_take_from(&known_refusals, &client->lines.refusals, now_us);
         return log_limit_take(&strange_refusals, now_us);
 }
 
