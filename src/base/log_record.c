@@ -111,6 +111,7 @@ static bool is_bare(const char *text)
 static void take_message(const struct log_record *record, char ret[static LOG_MESSAGE_BYTES_MAX])
 {
         (void)snprintf(ret, LOG_MESSAGE_BYTES_MAX, "%s", record->message);
+        utf8_end_cut(ret, LOG_MESSAGE_BYTES_MAX);
         secret_mask(ret);
 }
 
@@ -122,6 +123,7 @@ static bool take_value(const struct log_field *field, char ret[static LOG_VALUE_
                 if (!field->text)
                         return false;
                 (void)snprintf(ret, LOG_VALUE_BYTES_MAX, "%s", field->text);
+                utf8_end_cut(ret, LOG_VALUE_BYTES_MAX);
                 secret_mask(ret);
                 break;
         case LOG_FIELD_INTEGER:

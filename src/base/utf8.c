@@ -3,6 +3,8 @@
  */
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* The tightest bounds on the second byte keep out overlong forms, surrogates and > U+10FFFF. */
 size_t utf8_sequence(const unsigned char *text, size_t len)
 {
@@ -34,4 +36,17 @@ size_t utf8_sequence(const unsigned char *text, size_t len)
                         return 0;
         }
         return need;
+}
+
+void utf8_end_cut(char *text, size_t size)
+{
+        size_t len = strlen(text), tail = 1;
+
+        if (len + 1 < size)
+                return;
+        while (tail < 4 && tail < len && ((unsigned char)text[len - tail] & 0xc0) == 0x80)
+                tail++;
+        if (tail <= len && (unsigned char)text[len - tail] >= 0xc2 &&
+            utf8_sequence((const unsigned char *)text + len - tail, tail) == 0)
+                text[len - tail] = '\0';
 }

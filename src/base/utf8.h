@@ -9,4 +9,8 @@
 /* The length of the UTF-8 sequence that starts at text, 1 to 4; 0 where none does. len is > 0. */
 size_t utf8_sequence(const unsigned char *text, size_t len);
 
+/* Takes off the text's end what snprintf(3) has left of a sequence there, where the text fills a
+ * buffer of this size, and so may have been cut. */
+void utf8_end_cut(char *text, size_t size);
+
 #endif

@@ -136,6 +136,36 @@ static void a_token_is_masked_in_messages_and_in_fields(void **state)
                "SOLVEGATE_CLIENT=sgt_***\n");
 }
 
+/* What is left of a value and of a message that are too long, and end so many bytes before that. */
+static void expect_cut(size_t before, const char *end, const char *left)
+{
+        char message[LOG_MESSAGE_BYTES_MAX * 2], value[LOG_VALUE_BYTES_MAX * 2], wanted[TEXT_MAX];
+        const int message_len = (int)(LOG_MESSAGE_BYTES_MAX - 1 - before),
+                  value_len = (int)(LOG_VALUE_BYTES_MAX - 1 - before);
+        const struct log_field field = LOG_TEXT("a", value);
+        const struct log_record record = {LOG_LEVEL_INFO, NOON_MS, message, &field, 1};
+
+        (void)snprintf(message, sizeof message, "%0*d%s", message_len, 0, end);
+        (void)snprintf(value, sizeof value, "%0*d%s", value_len, 0, end);
+        (void)snprintf(wanted, sizeof wanted,
+                       "PRIORITY=6\nSYSLOG_IDENTIFIER=solvegate\nMESSAGE=%0*d%s a=%s%0*d%s%s\n"
+                       "SOLVEGATE_A=%0*d%s\n",
+                       message_len, 0, left, *left ? "\"" : "", value_len, 0, left,
+                       *left ? "\"" : "", value_len, 0, left);
+        expect(log_record_journal, &record, wanted);
+}
+
+static void a_text_is_never_cut_within_a_character(void **state)
+{
+        (void)state;
+        expect_cut(1, "\xc3\xa9\xc3\xa9", "");
+        expect_cut(2, "\xc3\xa9\xc3\xa9", "\xc3\xa9");
+        expect_cut(2, "\xe2\x82\xac", "");
+        expect_cut(3, "\xf0\x9f\x98\x80", "");
+        expect_cut(4, "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80");
+        expect_cut(2, "\x80\x80\x80", "\\x80\\x80"); /* no part of one */
+}
+
 static void the_longest_line_fits_its_ceiling(void **state)
 {
         static char message[LOG_MESSAGE_BYTES_MAX * 2], value[LOG_VALUE_BYTES_MAX * 2];
@@ -559,6 +589,7 @@ int main(void)
                 cmocka_unit_test(a_json_line_has_members_and_numbers),
                 cmocka_unit_test(a_datagram_for_the_journal_has_one_field_in_each_line),
                 cmocka_unit_test(a_token_is_masked_in_messages_and_in_fields),
+                cmocka_unit_test(a_text_is_never_cut_within_a_character),
                 cmocka_unit_test(the_longest_line_fits_its_ceiling),
                 cmocka_unit_test(a_full_pipe_takes_no_line_and_does_not_block),
                 cmocka_unit_test(
