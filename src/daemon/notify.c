@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,16 +43,30 @@ static void tell(struct notify *notify, const char *text)
         notify->troubled = r < 0;
 }
 
+/* One line of UTF-8: systemd takes no other, and a newline would begin another assignment. */
+static void take_status(struct notify *notify, const char *status)
+{
+        unsigned char *next = (unsigned char *)notify->status;
+
+        (void)snprintf(notify->status, sizeof notify->status, "%s", status);
+        utf8_end_cut(notify->status, sizeof notify->status);
+        for (size_t left = strlen(notify->status), len; left > 0; next += len, left -= len) {
+                len = utf8_sequence(next, left);
+                if (len == 0) {
+                        *next = '?';
+                        len = 1;
+                } else if (*next == '\n') {
+                        *next = ' ';
+                }
+        }
+}
+
 /* With the line on what it does now; text ends with a newline or is empty. */
 static void tell_with(struct notify *notify, const char *text, const char *status)
 {
         char message[NOTIFY_STATUS_BYTES_MAX + 128];
 
-        (void)snprintf(notify->status, sizeof notify->status, "%s", status);
-        for (char *c = notify->status; *c; c++) {
-                if (*c == '\n')
-                        *c = ' '; /* where another assignment would begin */
-        }
+        take_status(notify, status);
         notify->told_ms = clock_monotonic_ms();
         (void)snprintf(message, sizeof message, "%sSTATUS=%s", text, notify->status);
         tell(notify, message);

@@ -1,5 +1,6 @@
 /*
- * Tests of daemon/notify: how long a stop asks the service manager for more time.
+ * Tests of daemon/notify: how long a stop asks the service manager for more time, and what a line
+ * is that it takes.
  */
 #include "daemon/notify.h"
 
@@ -70,10 +71,33 @@ static void a_stop_asks_for_time_until_its_end_has_lasted_too_long(void **state)
         (void)close(manager);
 }
 
+/* systemd drops a line that is no UTF-8 as a whole. */
+static void what_is_told_is_one_line_of_utf8_wherever_it_is_cut(void **state)
+{
+        struct notify notify;
+        int manager = open_manager();
+        char problem[NOTIFY_STATUS_BYTES_MAX * 2] = "", wanted[MESSAGE_BYTES_MAX * 2];
+        const int len = NOTIFY_STATUS_BYTES_MAX - 2 - (int)strlen("cannot start: ");
+
+        (void)state;
+        notify_init(&notify);
+        notify_failed(&notify, "/etc/caf\xe9/a\nREADY=1: not there");
+        assert_string_equal(heard(manager), "STATUS=cannot start: /etc/caf?/a READY=1: not there");
+        (void)snprintf(problem, sizeof problem, "%0*d\xc3\xa9", len, 0);
+        notify_failed(&notify, problem);
+        (void)snprintf(wanted, sizeof wanted, "STATUS=cannot start: %0*d", len, 0);
+        assert_string_equal(heard(manager), wanted);
+        notify_failed(&notify, problem + 1);
+        (void)snprintf(wanted, sizeof wanted, "STATUS=cannot start: %s", problem + 1);
+        assert_string_equal(heard(manager), wanted);
+        (void)close(manager);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_stop_asks_for_time_until_its_end_has_lasted_too_long),
+                cmocka_unit_test(what_is_told_is_one_line_of_utf8_wherever_it_is_cut),
         };
 
         return cmocka_run_group_tests_name("notify", tests, NULL, NULL);
