@@ -122,8 +122,8 @@ struct scheduler_upstream {
 void scheduler_reconfigure(struct scheduler *scheduler, const struct config *config,
                            struct scheduler_upstream *upstreams, size_t count);
 
-/* A retired account that has nothing in flight any more is not told of from now on. Thread: main.
- */
+/* A retired account that has nothing in flight any more is not told of from now on, and has no
+ * terms: its credential is wiped. Thread: main. */
 void scheduler_forget_retired(struct scheduler *scheduler);
 
 /* What a client has used, and has under way. */

@@ -4,7 +4,7 @@
  * A struct account is made once for a name and lives as long as the process, whatever a reload does
  * to the configuration: flights, records of the store and balances refer to it. What a reload
  * replaces are its terms. One that a reload takes out is retired: it is sent nothing new, what it
- * has goes on; when its name comes back it is not retired any more.
+ * has goes on, and then it loses its terms; when its name comes back it is not retired any more.
  *
  * Terms are immutable and shared by references, so what is under way goes on by those that it began
  * with; the last reference wipes the credential. Thread: any who holds one.
@@ -74,7 +74,8 @@ struct account {
 
         /* Guarded by the scheduler's mutex. Main alone replaces the terms, and retires, so it reads
          * both without. */
-        struct account_terms *terms; /* a reference; NULL before it is first used */
+        struct account_terms *terms; /* a reference; NULL before it is first used, and mostly while
+                                        it is gone */
         bool retired;
         bool gone;              /* retired, and had nothing in flight when main last looked */
         unsigned health;        /* how often its breaker began anew */

@@ -35,8 +35,10 @@ static void a_retired_account_gets_nothing_and_keeps_what_it_has(void **state)
         assert_told_of(f, "first second! ");
         assert_ptr_equal(take(f, b).account, f->account[0]);
         assert_false(scheduler_wants(f->scheduler, &turn));
+        assert_non_null(f->account[1]->terms);
         solve_turn(f, &turn);
         assert_told_of(f, "first ");
+        assert_null(f->account[1]->terms); /* nobody needs the credential any more */
         reconfigure(f, 2);
         assert_told_of(f, "first second ");
         assert_ptr_equal(take(f, c).account, f->account[1]);
