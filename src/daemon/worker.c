@@ -252,11 +252,13 @@ static void *worker_run(void *arg)
 
 int worker_start(struct worker *worker)
 {
+        forwarder_resume(worker->forwarder); /* all goes to the first one that is started */
         int r = pthread_create(&worker->thread, NULL, worker_run, worker);
-
         worker->started = r == 0;
         if (worker->started)
                 loop_post(worker->loop, &worker->begin.mail);
+        else
+                forwarder_abort(worker->forwarder);
         return -r;
 }
 

@@ -55,6 +55,14 @@ struct loop *forwarder_loop(struct forwarder *forwarder)
         return forwarder->setup.loop;
 }
 
+void forwarder_resume(struct forwarder *forwarder)
+{
+        struct scheduler_turn turn;
+
+        while (scheduler_take_accepted(forwarder->setup.scheduler, &turn))
+                flight_resume(forwarder, &turn);
+}
+
 void forwarder_kick(struct forwarder *forwarder)
 {
         struct scheduler_turn turn;
@@ -62,8 +70,6 @@ void forwarder_kick(struct forwarder *forwarder)
 
         if (forwarder->aborted)
                 return;
-        while (scheduler_take_accepted(forwarder->setup.scheduler, &turn))
-                flight_resume(forwarder, &turn);
         while (scheduler_take(forwarder->setup.scheduler, &turn, &again_ms))
                 flight_start(forwarder, &turn);
         if (again_ms == INT64_MAX)

@@ -43,6 +43,12 @@ int forwarder_new(const struct forwarder_setup *setup, struct forwarder **ret_fo
 /* Requires that nothing is under way. Takes NULL. */
 void forwarder_free(struct forwarder *forwarder);
 
+/*
+ * Goes on with all that was accepted before the start, by the terms that its accounts have now. To
+ * be called before there can be a reload, which may replace them, and before the loop runs.
+ */
+void forwarder_resume(struct forwarder *forwarder);
+
 /* Sends what may be sent now, and sees to it that the rest is looked at in time. To be called after
  * a job was submitted, and once at the start. */
 void forwarder_kick(struct forwarder *forwarder);

@@ -87,7 +87,8 @@ struct scheduler_turn {
 bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
                     int64_t *ret_again_ms);
 
-/* Takes a purchase that an upstream had accepted before the start, likewise. */
+/* Takes a purchase that an upstream had accepted before the start, likewise. To be called before
+ * the first reload. */
 bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn *ret_turn);
 
 /* The upstream has answered, or could not be asked; see breaker_end(). Says nothing about an

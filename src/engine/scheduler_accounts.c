@@ -210,8 +210,7 @@ void scheduler_forget_retired(struct scheduler *scheduler)
         for (size_t i = 0; i < accounts_count(accounts); i++) {
                 struct account *account = accounts->items[i];
                 account->gone = account->retired && account->in_flight == 0;
-                /* What was accepted before the start may not have its slot yet. */
-                if (account->gone && !scheduler->accepted) {
+                if (account->gone) {
                         account_terms_unref(account->terms);
                         account->terms = NULL;
                 }

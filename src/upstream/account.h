@@ -74,8 +74,7 @@ struct account {
 
         /* Guarded by the scheduler's mutex. Main alone replaces the terms, and retires, so it reads
          * both without. */
-        struct account_terms *terms; /* a reference; NULL before it is first used, and mostly while
-                                        it is gone */
+        struct account_terms *terms; /* a reference; NULL before it is first used and once gone */
         bool retired;
         bool gone;              /* retired, and had nothing in flight when main last looked */
         unsigned health;        /* how often its breaker began anew */

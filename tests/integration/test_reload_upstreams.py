@@ -11,6 +11,7 @@ from lib.build import wait_until
 from lib.canary import STORED_APIKEY
 from lib.gateway import LOOPBACK, upstream_of
 from lib.job import job
+from lib.latethreads import LateThreads
 from lib.vendor import Vendor
 
 NEW_KEY = "canary-apikey-the-second-51c09f"
@@ -384,3 +385,22 @@ def test_more_names_than_there_may_be_in_one_life_are_refused(gateway, vendor):
     house.reload(upstreams=[entry("u-0-0", vendor), *(entry(f"last-{n}", vendor) for n in range(3))])
     house.submit(job())
     vendor.wait_for("solve", 1)
+
+
+def test_what_was_accepted_before_the_start_stays_where_it_is_though_a_reload_comes_at_once(
+        gateway, vendor, other, tmp_path):
+    """The reload is in force before any worker has had its first turn."""
+    threads = LateThreads(tmp_path / "gate")
+    house = gateway(upstream=vendor.entry, durability="full", environment=threads.environment)
+    job_id = house.submit(job())
+    vendor.wait_for("status", 1)
+    threads.hold()
+    house.kill_and_start_again()
+    seen = len(vendor.keys("status"))
+    house.configure(upstreams=[entry("main", other)])
+    house.hang_up("upstreams: other url or api: main\n")
+    threads.go()
+    vendor.wait_for("status", seen + 2)
+    vendor.finish()
+    assert house.finish(job_id).object()["status"] == "solved"
+    assert other.keys("status") == []
