@@ -241,9 +241,11 @@ class Connection:
 
     async def reset(self):
         """Leaves with a RST instead of a FIN."""
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        transport = self.writer.transport
+        if not transport.is_closing():  # the peer may have been first
+            sock = transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
         await self.close()
 
     async def close(self):
