@@ -20,11 +20,13 @@ def patience(seconds):
 
 
 def wait_until(predicate, timeout=10.0, what=None, pause=0.02):
-    """Calls predicate until it gives something true, and returns that. Fails after timeout."""
+    """Calls predicate until it gives something true, and returns that. Fails after timeout; a call
+    that began after it is the last one, so that a machine that stood still meanwhile is no fault."""
     deadline = time.monotonic() + patience(timeout)
     while True:
+        late = time.monotonic() >= deadline
         result = predicate()
         if result:
             return result
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what or predicate}"
+        assert not late, f"not within {timeout} s: {what or predicate}"
         time.sleep(pause)
