@@ -16,7 +16,7 @@ import pytest
 from lib import audit, canary, expect
 from lib.build import SANITIZE, patience, wait_until
 from lib.clients import Client
-from lib.crowd import Crowd, Purchases
+from lib.crowd import Crowd, Purchases, kill_often
 from lib.http import Connection, request_bytes
 from lib.job import SITE, TARGET, job
 from lib.state import ledger
@@ -312,18 +312,6 @@ def test_only_its_owner_may_read_it(simulator, gateway):
 # ---- kill -9 ----
 
 
-async def kill_often(crowd, purchases, choices):
-    """Kills the gateway again and again while the crowd works."""
-    async with crowd.at_work(24):
-        for _ in range(KILLS):
-            await asyncio.sleep(choices.uniform(0.0, 0.5))
-            crowd.house.kill()
-            await asyncio.to_thread(purchases.collect)
-            crowd.lives += 1
-            await asyncio.to_thread(crowd.house.start_again)
-        await asyncio.sleep(0.3)
-
-
 @pytest.mark.parametrize("on_unknown", ["fail", "retry"])
 def test_however_often_it_is_killed_each_charge_is_one_line(simulator, gateway, mode, on_unknown):
     seed = int(os.environ.get("SOLVEGATE_SEED", random.SystemRandom().randrange(10**9)))
@@ -333,7 +321,7 @@ def test_however_often_it_is_killed_each_charge_is_one_line(simulator, gateway, 
                     limits={"job_deadline": 3600.0}, results={"bytes": 2**30},
                     retry={"attempts": 50, "on_unknown": on_unknown}, log={"level": "info"})
     crowd, purchases = Crowd(house, random.Random(seed)), Purchases(sim)
-    asyncio.run(kill_often(crowd, purchases, random.Random(seed + 1)))
+    asyncio.run(kill_often(crowd, purchases, random.Random(seed + 1), KILLS))
     crowd.endings(allowed="outcome_unknown")
     house.stop_well()
 

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import os
-import socket
 import threading
 import time
 
@@ -12,6 +11,7 @@ from lib import expect
 from lib.build import patience, wait_until
 from lib.gateway import upstream_of
 from lib.job import job
+from lib.network import closed_port
 from lib.state import assert_ledger_agrees
 
 LONG = bool(os.environ.get("SOLVEGATE_LONG"))
@@ -155,17 +155,17 @@ def test_another_upstream_takes_the_jobs_of_a_refused_account(simulator, gateway
 
 
 def test_another_upstream_takes_the_jobs_of_one_that_is_not_there(simulator, gateway, mode):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     second = simulator(mode=mode, latency=0.05)
-    house = gateway(upstreams=[
-        {"name": "gone", "url": f"http://127.0.0.1:{port}", "priority": 0},
-        {"name": "there", "priority": 1, **upstream_of(second)},
-    ], retry={"base": 0.02, "cap": 0.1, "attempts": 10})
-    tasks = [job(seed=seed) for seed in range(10)]
-    ids = [house.submit(task) for task in tasks]
-    for job_id, task in zip(ids, tasks):
-        expect.solved(house.status(job_id, "&wait=30"), task)
+    with closed_port() as port:
+        house = gateway(upstreams=[
+            {"name": "gone", "url": f"http://127.0.0.1:{port}", "priority": 0},
+            {"name": "there", "priority": 1, **upstream_of(second)},
+        ], retry={"base": 0.02, "cap": 0.1, "attempts": 10})
+        tasks = [job(seed=seed) for seed in range(10)]
+        ids = [house.submit(task) for task in tasks]
+        for job_id, task in zip(ids, tasks):
+            expect.solved(house.status(job_id, "&wait=30"), task)
+        house.stop_well()
     assert second.counters()["charged"] == len(tasks)
 
 

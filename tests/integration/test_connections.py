@@ -3,7 +3,6 @@ for a job; and what the log and the port make of them."""
 
 import asyncio
 import signal
-import socket
 import subprocess
 
 import pytest
@@ -13,6 +12,7 @@ from lib.build import BUILD, patience, wait_until
 from lib.gateway import configuration, upstream_of, write_credential, STORED_CREDENTIAL
 from lib.http import Connection, request_bytes
 from lib.job import SITE, job
+from lib.network import closed_port
 
 NEVER = 60
 
@@ -82,13 +82,16 @@ async def test_after_more_connections_than_it_takes_it_still_listens(simulator, 
     wait_until(answers_soon, 10.0)
 
 
+@pytest.fixture
+def port():
+    with closed_port() as number:
+        yield number
+
+
 @pytest.mark.parametrize("attempt", range(8))
-def test_a_second_gateway_never_shares_the_port(simulator, tmp_path, attempt):
+def test_a_second_gateway_never_shares_the_port(simulator, tmp_path, port, attempt):
     """Started at the same moment, so that none sees the other listen before it binds."""
     sim = simulator()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     write_credential(tmp_path, "account", STORED_CREDENTIAL)
     configs = [tmp_path / f"solvegate{i}.conf" for i in range(6)]
     for config in configs:

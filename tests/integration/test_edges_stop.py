@@ -14,6 +14,7 @@ from lib.build import wait_until
 from lib.http import Connection, request_bytes
 from lib.iofault import FaultyDisk
 from lib.job import job
+from lib.network import kept_port
 
 HELD = {"Prefer": "wait=60"}
 
@@ -126,9 +127,10 @@ async def test_cancelling_until_the_last_moment_of_a_stop_is_clean(simulator, du
         house.submit(job(seed=f"stop {stop}"))
         wait_until(lambda: len(sent(sim)) > stop)  # one for each start, or more
         tools = [cancel(random.Random(f"{stop}/{tool}")) for tool in range(TOOLS)]
-        house.signal(signal.SIGTERM)
-        await asyncio.gather(*tools)
-        assert house.wait(10) == 0
+        with kept_port(house.url):
+            house.signal(signal.SIGTERM)
+            await asyncio.gather(*tools)
+            assert house.wait(10) == 0
         house.start_again()
     for job_id in cancelled:
         expect.failed(house.status(job_id), "cancelled")

@@ -1,7 +1,6 @@
 """Whatever the upstream does, on each of its endpoints: the tool gets well-formed JSON in time,
 nothing is paid for twice, and the gateway goes on."""
 
-import socket
 import time
 
 import pytest
@@ -10,6 +9,7 @@ from lib import canary, expect
 from lib.build import patience, wait_until
 from lib.gateway import FINAL
 from lib.job import job
+from lib.network import closed_port
 
 # Answers to a solve that say no to this job: the tool is told why.
 JOB_REFUSALS = (
@@ -290,10 +290,10 @@ def test_without_a_wait_the_first_answer_is_just_as_well_formed(simulator, gatew
 
 
 def test_a_refused_connection_means_unavailable(gateway):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    house = gateway(upstream={"url": f"http://127.0.0.1:{port}"}, retry=ONE_TRY)
-    expect.failed(house.solve(job(), {"Prefer": "wait=30"}), "upstream_unavailable")
+    with closed_port() as port:
+        house = gateway(upstream={"url": f"http://127.0.0.1:{port}"}, retry=ONE_TRY)
+        expect.failed(house.solve(job(), {"Prefer": "wait=30"}), "upstream_unavailable")
+        house.stop_well()
 
 
 def test_many_faults_in_a_row_leave_the_gateway_well(simulator, gateway, mode):

@@ -11,25 +11,12 @@ import random
 import pytest
 
 from lib.build import SANITIZE
-from lib.crowd import Crowd, Purchases
+from lib.crowd import Crowd, Purchases, kill_often
 from lib.state import assert_ledger_agrees
 
 LONG = bool(os.environ.get("SOLVEGATE_LONG"))
 KILLS = 500 if LONG else 12 if SANITIZE is None else 6
-TOOLS = 24
 IN_FLIGHT = 10
-
-
-async def kill_often(crowd, purchases, choices):
-    """Kills the gateway again and again while the crowd works."""
-    async with crowd.at_work(TOOLS):
-        for _ in range(KILLS):
-            await asyncio.sleep(choices.uniform(0.0, 0.5))
-            crowd.house.kill()
-            await asyncio.to_thread(purchases.collect)
-            crowd.lives += 1
-            await asyncio.to_thread(crowd.house.start_again)
-        await asyncio.sleep(0.3)
 
 
 def test_nothing_is_lost_or_paid_for_twice_however_often_it_is_killed(simulator, gateway, tmp_path,
@@ -42,7 +29,7 @@ def test_nothing_is_lost_or_paid_for_twice_however_often_it_is_killed(simulator,
                     upstream={"max_in_flight": IN_FLIGHT}, limits={"job_deadline": 3600.0},
                     results={"bytes": 2**30}, log={"level": "info"})
     crowd, purchases = Crowd(house, random.Random(seed)), Purchases(sim)
-    asyncio.run(kill_often(crowd, purchases, random.Random(seed + 1)))
+    asyncio.run(kill_often(crowd, purchases, random.Random(seed + 1), KILLS))
 
     crowd.assert_keys_still_hold()
     counts = crowd.endings(allowed="outcome_unknown")

@@ -10,6 +10,7 @@ from .build import wait_until
 from .gateway import FINAL
 from .http import Connection
 from .job import job
+from .network import kept_port
 
 # The number of identical jobs that are posted at once.
 SIBLINGS = 3
@@ -127,6 +128,19 @@ class Crowd:
             return answer if answer.object()["status"] in FINAL else None
 
         return wait_until(ended, 60.0, f"{job_id} is final")
+
+
+async def kill_often(crowd, purchases, choices, kills, tools=24):
+    """Kills the gateway again and again while the crowd works."""
+    async with crowd.at_work(tools):
+        for _ in range(kills):
+            await asyncio.sleep(choices.uniform(0.0, 0.5))
+            with kept_port(crowd.house.url):
+                crowd.house.kill()
+                await asyncio.to_thread(purchases.collect)
+                crowd.lives += 1
+                await asyncio.to_thread(crowd.house.start_again)
+        await asyncio.sleep(0.3)
 
 
 class Purchases:
