@@ -104,14 +104,16 @@ def test_it_is_gone_after_a_clean_stop(start):
 
 
 def test_it_stays_until_the_last_request_is_answered(simulator, gateway):
-    sim = simulator(mode="pro", latency=1.0)
+    sim = simulator(mode="pro", latency=0)
     house = gateway(sim, limits={"drain_timeout": 20.0})
+    sim.freeze()
     house.submit(job())
-    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    sim.wait_for_bytes()
     house.signal(signal.SIGTERM)
     answer = wait_until(lambda: not_ready(house), pause=0.005)
     expect.error(answer, 503, "draining")
     assert house.operate("GET", "/healthz").status == 200
+    sim.thaw()
     assert house.wait(10) == 0
     assert not house.socket.exists()
 

@@ -262,11 +262,12 @@ def test_while_it_cannot_be_written_no_job_is_taken(watched, disk, durability, e
 def test_charges_of_a_time_when_the_disk_was_full_come_later(watched, disk):
     """Those jobs were taken before; their results are there all the same."""
     house = watched(upstream={"max_in_flight": 20})
-    house.sim.fault("solve:slow=1*10")
+    house.sim.freeze()
     tasks = [job(seed=seed) for seed in range(10)]
     ids = [house.submit(task, **CI.headers) for task in tasks]
-    wait_until(lambda: house.sim.counters()["accepted"] == 10)
+    house.sim.wait_for_bytes(10)
     disk.fail(errno.ENOSPC)
+    house.sim.thaw()
     for task, job_id in zip(tasks, ids):
         expect.solved(house.finish(job_id), task)
     assert audit.charged(disk.file) == []
@@ -281,11 +282,12 @@ def test_charges_of_a_time_when_the_disk_was_full_come_later(watched, disk):
 @pytest.mark.parametrize("torn", [False, True], ids=["full", "torn"])
 def test_charges_survive_a_crash_while_the_disk_was_full(watched, disk, torn):
     house = watched(upstream={"max_in_flight": 20})
-    house.sim.fault("solve:slow=1*10")
+    house.sim.freeze()
     tasks = [job(seed=seed) for seed in range(10)]
     ids = [house.submit(task, **CI.headers) for task in tasks]
-    wait_until(lambda: house.sim.counters()["accepted"] == 10)
+    house.sim.wait_for_bytes(10)
     disk.fail(errno.ENOSPC, torn=torn)
+    house.sim.thaw()
     for task, job_id in zip(tasks, ids):
         expect.solved(house.finish(job_id), task)
     wait_until(lambda: disk.failed, what="a write has failed")

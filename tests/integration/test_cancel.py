@@ -19,11 +19,12 @@ def cancel(house, job_id, path="/api/status"):
 
 @pytest.fixture
 def busy(simulator, gateway, mode):
-    """A gateway whose only slot is taken for a second by another job."""
-    house = gateway(simulator(mode=mode, latency=1.0), upstream={"max_in_flight": 1})
+    """A gateway whose only slot is taken by another job until the simulator is thawed."""
+    house = gateway(simulator(mode=mode, latency=0.1), upstream={"max_in_flight": 1})
     house.first = job(seed="first")
+    house.sim.freeze()
     house.first_id = house.submit(house.first)
-    wait_until(lambda: house.sim.counters()["accepted"] == 1)
+    house.sim.wait_for_bytes()
     return house
 
 
@@ -33,9 +34,10 @@ def test_a_job_that_waits_is_cancelled_and_never_sent(busy, path):
     answer = cancel(busy, job_id, path)
     assert expect.failed(answer, "cancelled")["id"] == job_id
     expect.failed(busy.status(job_id), "cancelled")
+    busy.sim.thaw()
     after = job(seed="after")
     expect.solved(busy.run(after), after)
-    expect.solved(busy.status(busy.first_id), busy.first)
+    expect.solved(busy.finish(busy.first_id), busy.first)
     assert busy.sim.counters()["solve_requests"] == 2
     assert cancel(busy, job_id, path).object() == answer.object()
 
@@ -50,6 +52,7 @@ def test_a_cancelled_jobs_tool_that_waits_is_told(busy):
 
 def test_a_job_that_was_sent_is_not_cancelled(busy):
     expect.error(cancel(busy, busy.first_id), 409, "already_sent")
+    busy.sim.thaw()
     expect.solved(busy.finish(busy.first_id), busy.first)
     expect.error(cancel(busy, busy.first_id), 409, "already_sent")
     expect.solved(busy.status(busy.first_id), busy.first)
@@ -66,6 +69,7 @@ def test_a_job_that_failed_upstream_is_not_cancelled(simulator, gateway):
 def test_a_follower_of_a_job_that_was_sent_is_not_cancelled(busy):
     follower = busy.submit(busy.first)
     expect.error(cancel(busy, follower), 409, "already_sent")
+    busy.sim.thaw()
     expect.solved(busy.finish(follower), busy.first)
 
 

@@ -258,21 +258,29 @@ def test_one_client_shares_with_itself_even_where_clients_do_not_share(simulator
     assert bought(house) == 1
 
 
+def occupied(simulator, gateway, *faults):
+    """A gateway whose only slot is taken by another job until the simulator is thawed. The faults
+    are for the next one."""
+    sim = simulator(mode="pro", latency=0, faults=["solve:slow=0*1", *faults])
+    house = gateway(sim, upstream={"max_in_flight": 1})
+    sim.freeze()
+    house.submit(job(seed="before"))
+    sim.wait_for_bytes()
+    return house
+
+
 @pytest.fixture
 def busy(simulator, gateway):
-    """A gateway whose only slot is taken for a second by another job."""
-    house = gateway(simulator(mode="pro", latency=1.0), upstream={"max_in_flight": 1})
-    house.submit(job(seed="before"))
-    wait_until(lambda: house.sim.counters()["accepted"] == 1)
-    return house
+    return occupied(simulator, gateway)
 
 
 @pytest.mark.parametrize("kind, code", [
     ("error=no", "upstream_rejected"), ("code=12", "upstream_rejected"),
     ("reset", "outcome_unknown"), ("garbage", "outcome_unknown")])
-def test_an_error_is_shared_by_those_in_flight_but_not_remembered(busy, kind, code):
-    busy.sim.fault(f"solve:{kind}*1")
+def test_an_error_is_shared_by_those_in_flight_but_not_remembered(simulator, gateway, kind, code):
+    busy = occupied(simulator, gateway, f"solve:{kind}*1")
     ids = [busy.submit(job()) for _ in range(4)]
+    busy.sim.thaw()
     for job_id in ids:
         expect.failed(busy.status(job_id, "&wait=20"), code)
     assert bought(busy) == 2
@@ -285,6 +293,7 @@ def test_a_leader_that_is_cancelled_leaves_the_job_to_its_followers(busy):
     leader, *followers = [busy.submit(task) for _ in range(3)]
     answer = busy.request("DELETE", f"/api/status?id={leader}")
     assert expect.failed(answer, "cancelled")["id"] == leader
+    busy.sim.thaw()
     for job_id in followers:
         expect.solved(busy.status(job_id, "&wait=20"), task)
     expect.failed(busy.status(leader), "cancelled")
@@ -296,6 +305,7 @@ def test_followers_that_are_cancelled_leave_the_job_to_the_others(busy):
     ids = [busy.submit(task) for _ in range(3)]
     for job_id in ids[1:]:
         expect.failed(busy.request("DELETE", f"/api/status?id={job_id}"), "cancelled")
+    busy.sim.thaw()
     expect.solved(busy.status(ids[0], "&wait=20"), task)
     assert bought(busy) == 2
 
@@ -304,6 +314,7 @@ def test_a_job_that_all_have_cancelled_is_never_bought(busy):
     ids = [busy.submit(job()) for _ in range(3)]
     for job_id in ids:
         expect.failed(busy.request("DELETE", f"/api/status?id={job_id}"), "cancelled")
+    busy.sim.thaw()
     after = job(seed="after")
     expect.solved(busy.run(after), after)
     assert bought(busy) == 2

@@ -149,13 +149,15 @@ def test_what_waits_while_drained_is_kept_over_a_stop(start):
 
 
 def test_a_stop_cannot_be_taken_back(start):
-    house = start(latency=1.0, limits={"drain_timeout": 20.0})
+    house = start(limits={"drain_timeout": 20.0})
+    house.sim.freeze()
     house.submit(job())
-    wait_until(lambda: house.sim.counters()["solve_requests"] == 1)
+    house.sim.wait_for_bytes()
     house.signal(signal.SIGTERM)
     wait_until(lambda: ask(house, "/control/status")["state"] == "stopping", pause=0.005)
     expect.error(house.operate("POST", "/control/resume"), 503, "draining")
     expect.error(house.operate("POST", "/control/reload"), 503, "draining")
+    house.sim.thaw()
     assert house.wait(10) == 0
 
 

@@ -56,11 +56,12 @@ def sent(sim):
 @pytest.mark.parametrize("opened", ["before", "during"])
 async def test_a_wait_for_a_queued_job_ends_with_the_drain(simulator, durable, opened):
     """The connection is opened before or during the drain; the wait begins during it."""
-    sim = simulator(mode="pro", latency=2.0)
+    sim = simulator(mode="pro", latency=0.1)
     house = durable(sim, upstream={"max_in_flight": 1}, limits={"drain_timeout": 20.0})
     task = job(seed="sent")
+    sim.freeze()  # so long as there shall be a drain
     first = house.submit(task)
-    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    sim.wait_for_bytes()
     queued = house.submit(job(seed="queued"))
     whole = request_bytes("GET", f"/status?id={queued}&wait=60", house.host)
     connection = await Connection.open(house.url) if opened == "before" else None
@@ -73,6 +74,7 @@ async def test_a_wait_for_a_queued_job_ends_with_the_drain(simulator, durable, o
     else:
         connection = await Connection.open(house.url)
         await connection.send(whole)
+    sim.thaw()
     assert expect.pending(await connection.answer())["id"] == queued
     assert house.wait(10) == 0
     await connection.close()
@@ -142,13 +144,15 @@ def test_a_cancel_that_cannot_be_stored_at_the_stop_is_told_the_truth(simulator,
                                                                       pool):
     sim = simulator(mode="pro", latency=1.5)
     house = durable(sim, upstream={"max_in_flight": 1}, limits={"drain_timeout": 1.0})
+    sim.freeze()
     house.submit(job(seed="sent"))
-    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    sim.wait_for_bytes()
     task = job(seed="queued")
     queued = house.submit(task)
     disk.fail(errno.ENOSPC)
     answer = pool.submit(house.request, "DELETE", f"/status?id={queued}")
     wait_until(lambda: disk.failed)
+    sim.thaw()
     house.signal(signal.SIGTERM)
     answer = answer.result()
     assert house.wait(10) == 0
@@ -165,16 +169,20 @@ def test_a_cancel_that_cannot_be_stored_at_the_stop_is_told_the_truth(simulator,
 
 def test_a_result_that_cannot_be_stored_at_the_stop_is_not_told(simulator, durable, disk, pool,
                                                                 mode):
-    sim = simulator(mode=mode, latency=1.0)
+    # No poll is answered before the disk fails.
+    sim = simulator(mode=mode, latency=0.1, faults=["status:status=503"])
     house = durable(sim, limits={"drain_timeout": 1.0})
     task = job()
     if mode == "pro":
+        sim.freeze()
         held = pool.submit(house.solve, task, HELD)
-        wait_until(lambda: sim.counters()["solve_requests"])
+        sim.wait_for_bytes()
     else:  # it is stored as accepted when the disk fails
         job_id = expect.pending(house.solve(task))["id"]
         held = pool.submit(house.status, job_id, "&wait=60")
     disk.fail(errno.ENOSPC)
+    sim.thaw()
+    sim.clear_faults()
     wait_until(lambda: " outcome=solved " in house.log())
     house.signal(signal.SIGTERM)
     job_id = expect.pending(held.result())["id"]

@@ -59,14 +59,17 @@ def test_a_tool_may_build_the_status_address_by_hand(house, path):
 
 def test_pending_answers_hold_the_word_queue(slow_house):
     task = job()
+    slow_house.sim.freeze()
     first = slow_house.solve(task)
     assert b"queue" in first.body
     polled = get_url(first.object()["url"])
     assert b"queue" in polled.body
+    slow_house.sim.thaw()
     expect.solved(poll(first.object()["url"]), task)
 
 
 def test_pending_answers_say_new_and_give_a_url(slow_house):
+    slow_house.sim.freeze()
     first = slow_house.solve(job()).object()
     polled = get_url(first["url"]).object()
     assert first["status"] == polled["status"] == "new"
@@ -74,6 +77,7 @@ def test_pending_answers_say_new_and_give_a_url(slow_house):
 
 
 def test_pending_answers_repeat_target_and_time(slow_house):
+    slow_house.sim.freeze()
     before = int(time.time())
     first = slow_house.solve(job(target='ein "Flugzeug" ✈'))
     body = expect.pending(first)

@@ -82,14 +82,20 @@ class Process:
             # ThreadSanitizer may lose a signal that comes just before a wait in the kernel: a
             # program of nothing but a handler, a line and epoll_wait() shows it.
             if SANITIZE == "tsan":
-                wait_until(self._sleeps, 20.0, "it waits")
+                wait_until(lambda: self._is_in("S", Path(f"/proc/{self.pid}")), 20.0, "it waits")
         except AssertionError:
             self.kill()
             raise
 
-    def _sleeps(self):
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return re.search(r"^State:\s*S", status, re.MULTILINE)
+    def _tasks(self):
+        return sorted(Path(f"/proc/{self.pid}/task").iterdir())
+
+    @staticmethod
+    def _is_in(state, task):
+        """Whether a process or thread is in a state as proc(5) has it."""
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            return re.search(rf"^State:\s*{state}", (task / "status").read_text(), re.MULTILINE)
+        return None
 
     def _ready_urls(self):
         urls = _READY.findall(self.log())
@@ -109,6 +115,14 @@ class Process:
         """Waits for the end and returns the exit status."""
         return self.popen.wait(patience(timeout))
 
+    def freeze(self):
+        """It stands still until thaw(); what is sent to it waits in the kernel."""
+        self.signal(signal.SIGSTOP)
+        wait_until(lambda: all(self._is_in("T", task) for task in self._tasks()), 20.0, "it stands")
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
     def kill(self):
         if self.running():
             self.popen.kill()
@@ -117,6 +131,7 @@ class Process:
     def stop(self, timeout):
         """SIGTERM, unless it has ended. Returns the exit status, or what happened instead."""
         if self.running():
+            self.thaw()  # should a test have left it frozen
             self.signal(signal.SIGTERM)
         try:
             return self.wait(timeout)
@@ -128,7 +143,7 @@ class Process:
     def state(self):
         """What the kernel knows of each thread: what it waits for, and which signals it has."""
         lines = []
-        for task in sorted(Path(f"/proc/{self.pid}/task").iterdir()):
+        for task in self._tasks():
             with contextlib.suppress(OSError):
                 status = (task / "status").read_text().splitlines()
                 shown = [line for line in status if line.startswith(("State", "Sig", "Shd"))]

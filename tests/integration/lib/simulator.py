@@ -1,9 +1,10 @@
 """solvegate-sim as the tests use it."""
 
 import json
+import urllib.parse
 
-from . import canary
-from .build import BUILD
+from . import canary, proc
+from .build import BUILD, wait_until
 from .http import open_blocking
 from .process import Process
 
@@ -59,6 +60,12 @@ class Simulator(Process):
 
     def clear_faults(self):
         self._control("DELETE", "/sim/faults")
+
+    def wait_for_bytes(self, count=1):
+        """Waits until so many requests have come to it, frozen as it is."""
+        port = urllib.parse.urlsplit(self.url).port
+        wait_until(lambda: sum(map(bool, proc.connections(port))) >= count, 10.0,
+                   f"{count} requests at the simulator")
 
     def reset(self):
         self._control("POST", "/sim/reset")
