@@ -4,6 +4,7 @@ upstream in trouble meets half way. What happens at a stop is in test_edges_stop
 import concurrent.futures
 import contextlib
 import errno
+import select
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from lib import expect
 from lib.build import patience, wait_until
 from lib.gateway import LOOPBACK
-from lib.http import Connection, exchange, open_blocking, request_bytes
+from lib.http import Connection, open_blocking, read_answer, request_bytes
 from lib.iofault import FaultyDisk
 from lib.job import SITE, job
 from lib.state import assert_ledger_agrees, bodies, database, ledger, rows, rows_of
@@ -89,11 +90,26 @@ def breaker_opens(house):
     wait_until(lambda: "upstream main fails" in house.log())
 
 
-def is_read(house, request):
+class Held:
+    """A request of a job that was written, and is not answered yet."""
+
+    def __init__(self, house, task):
+        self._connection = open_blocking(house.url)
+        self._connection.request("POST", "/solve", task.body,
+                                 {"Content-Type": "application/json", **HELD})
+
+    def waits(self):
+        return not select.select([self._connection.sock], [], [], 0)[0]
+
+    def answer(self):
+        with contextlib.closing(self._connection):
+            return read_answer(self._connection, "POST", "/solve")
+
+
+def is_read(house, held):
     """Waits until the only worker has surely read a request that was written before."""
-    time.sleep(0.05)  # the other thread writes it
     for _ in range(5):
-        assert not request.done()
+        assert held.waits()
         house.status("h-none")
 
 
@@ -153,23 +169,23 @@ async def test_what_was_refused_for_the_disk_is_never_sent(simulator, durable, d
     assert rows_of(bodies(state), "SELECT count(*) FROM body") == [(0,)]
 
 
-def test_a_job_that_comes_after_the_refusal_of_its_like_is_sent_by_itself(simulator, durable, disk,
-                                                                          pool):
+def test_a_job_that_comes_after_the_refusal_of_its_like_is_sent_by_itself(simulator, durable, disk):
     """The refusal is known, but not yet stored, when the second job comes."""
     sim = simulator(mode="pro", latency=0, faults=["solve:error=no*1"])
     house = durable(sim)
     task = job()
-    disk.slow(0.5)  # long enough to say the next in time
-    first = pool.submit(house.solve, task, HELD)
-    wait_until(lambda: requests(sim) == 1, pause=0.005)
+    sim.freeze()
+    first = Held(house, task)
+    sim.wait_for_bytes()
     disk.slow()
+    sim.thaw()
     wait_until(lambda: "upstream_rejected" in house.log(), pause=0.005)
-    second = pool.submit(house.solve, task, HELD)
+    second = Held(house, task)
     is_read(house, second)
-    assert not first.done()
+    assert first.waits()
     disk.fast()
-    expect.failed(first.result(), "upstream_rejected")
-    answer = second.result()
+    expect.failed(first.answer(), "upstream_rejected")
+    answer = second.answer()
     expect.solved(answer, task)
     assert answer.header("Cache-Status") is None
     assert requests(sim) == 2
@@ -195,14 +211,14 @@ def test_of_a_purchase_that_was_never_sent_nothing_stays(simulator, durable, dis
         expect.failed(house.finish(last.result().object()["id"]), "deadline")
     else:
         first = house.submit(task)
-        last = pool.submit(house.solve, task, HELD if last_is == "held" else ASYNC)
         if last_is == "held":  # no row of it is needed before it ends by itself
+            last = Held(house, task)
             is_read(house, last)
         else:
-            expect.failed(cancel(house, expect.pending(last.result())["id"]), "cancelled")
+            expect.failed(cancel(house, house.submit(task)), "cancelled")
         expect.failed(cancel(house, first), "cancelled")
         if last_is == "held":
-            expect.failed(last.result(), "deadline")
+            expect.failed(last.answer(), "deadline")
     for table in ("job", "purchase"):
         wait_until(lambda: rows(state, f"SELECT count(*) FROM {table}") == [(0,)])
     house.stop_well()
@@ -231,22 +247,16 @@ def held_by_another(state):
 
 
 def test_jobs_that_could_not_be_stored_for_a_while_do_not_queue_for_a_retry(simulator, gateway,
-                                                                            state, pool):
+                                                                            state):
     sim = simulator(mode="pro", latency=0)
     house = gateway(sim, durability="full", state_directory=state, upstream={"max_in_flight": 100})
     warm_up(house)
     tasks = [job(images=1, size=20, seed=seed) for seed in range(60)]
-    lines = [open_blocking(house.url, 60) for _ in tasks]
-
-    def post(line, task):
-        headers = {"Content-Type": "application/json", **HELD}
-        return exchange(line, "POST", "/solve", task.body, headers)
-
     with held_by_another(state):
-        posted = [pool.submit(post, line, task) for line, task in zip(lines, tasks)]
+        posted = [Held(house, task) for task in tasks]
         time.sleep(1.4)  # longer than the store tries at one go
     released = time.monotonic()
-    answers = [future.result() for future in posted]
+    answers = [held.answer() for held in posted]
     assert time.monotonic() - released < patience(5.0)
     refused = [answer for answer in answers if answer.status == 503]
     for answer, task in zip(answers, tasks):
@@ -256,8 +266,6 @@ def test_jobs_that_could_not_be_stored_for_a_while_do_not_queue_for_a_retry(simu
             expect.solved(answer, task)
     assert len(refused) < len(tasks) / 2
     assert sim.counters()["charged"] == 1 + len(tasks) - len(refused)
-    for line in lines:
-        line.close()
 
 
 # ---- keys, sites and deadlines over a restart ----
@@ -444,7 +452,10 @@ def test_a_job_that_was_in_doubt_is_not_said_to_have_cost_nothing(simulator, dur
     sim = simulator(mode="pro", latency=0, faults=["solve:reset"])
     house = durable(sim, retry={**DOUBT, "attempts": 9, "probe": 30.0},
                     limits={"job_deadline": 3.0})
+    sim.freeze()  # both are sent before one of them is sent again
     ids = [house.submit(job(seed=seed)) for seed in range(2)]
+    sim.wait_for_bytes(2)
+    sim.thaw()
     breaker_opens(house)
     charged = {request["sha256"] for request in sim.requests("solve") if request["charged"]}
     assert len(charged) == 2
