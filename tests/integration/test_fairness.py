@@ -100,7 +100,10 @@ def test_one_job_overtakes_a_flood_at_the_simulator(simulator, gateway):
     was there when its first answer came, and its own sending."""
     sim = simulator(mode="pro", latency=0.1)
     house = gateway(sim, clients=[FLOODER, OTHER], upstream={"max_in_flight": SLOTS})
+    sim.freeze()
     asyncio.run(queue_up(house, FLOODER, FLOOD))
+    sim.thaw()
+    wait_until(lambda: sim.counters()["solved"] >= SLOTS)  # so that all that began since is new
     late = job(seed="late")
     job_id = house.caller(OTHER).submit(late)
     arrival = time.monotonic()

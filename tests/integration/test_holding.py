@@ -217,7 +217,6 @@ def one_more_fits(house):
 
 HELD = 1000
 IN_FLIGHT = 10
-HOLDING_SECONDS = 8 if SANITIZE is None else 20
 
 
 async def test_a_thousand_held_requests_cost_no_thread_and_little_memory(simulator, gateway):
@@ -227,7 +226,7 @@ async def test_a_thousand_held_requests_cost_no_thread_and_little_memory(simulat
     port = int(house.host.split(":")[1])
     house.run(job())
     threads_before = proc.threads(house.pid)
-    sim.fault(f"solve:slow={HOLDING_SECONDS}*{IN_FLIGHT}")
+    sim.freeze()
     tasks = [job(images=1, size=600, seed=number) for number in range(HELD)]
     assert 900 <= len(tasks[0].body) <= 1100
 
@@ -240,11 +239,11 @@ async def test_a_thousand_held_requests_cost_no_thread_and_little_memory(simulat
         return len(waiting) == HELD and not any(waiting)
 
     wait_until(all_read)
-    assert sim.counters()["solve_requests"] <= 1 + IN_FLIGHT, "they are held no more"
     assert house.get("/status?id=h-none").status == 404
     if SANITIZE is None:
         assert proc.threads(house.pid) == threads_before
         assert proc.resident_bytes(house.pid) < 64 * 2**20
+    sim.thaw()
     answers = await asyncio.gather(
         *(connection.answer("POST", timeout=100) for connection in connections))
     for answer, task in zip(answers, tasks):
