@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import time
 
 from lib import expect, proc
 from lib.build import SANITIZE, patience, wait_until
@@ -10,7 +9,7 @@ from lib.job import job
 from lib.state import bodies, database
 
 FINISHED, QUEUED = (100_000, 10_000) if SANITIZE is None else (10_000, 1_000)
-START_SECONDS = 3.0
+START_SECONDS = 3.0  # of the processor, which other tests want too
 CEILING = 384 * 2**20  # results.bytes, and what ids, keys and identities take besides
 
 
@@ -84,9 +83,8 @@ def test_a_large_store_starts_soon_and_in_bounded_memory(simulator, gateway, tmp
     queued_ids = copier.copy(queued_id, QUEUED)
     copier.connection.close()
 
-    started = time.monotonic()
     house.start_again()
-    assert time.monotonic() - started < patience(START_SECONDS)
+    assert proc.cpu_seconds(house.pid) < patience(START_SECONDS)
     if SANITIZE is None:
         assert proc.resident_bytes(house.pid) < CEILING
     for job_id in (finished_id, finished_ids[0], finished_ids[-1]):

@@ -1,5 +1,6 @@
 """What the kernel tells of a process and its sockets (proc(5))."""
 
+import os
 import socket
 import struct
 from pathlib import Path
@@ -21,6 +22,14 @@ def threads(pid):
 
 def resident_bytes(pid):
     return _status_field(pid, "VmRSS") * 1024
+
+
+def cpu_seconds(pid):
+    """The processor's time that a process has had so far, over all threads: what it has done,
+    however long it had to wait for others on the machine."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def connections(port):
