@@ -274,8 +274,8 @@ def test_jobs_that_could_not_be_stored_for_a_while_do_not_queue_for_a_retry(simu
 @pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])
 def test_an_expired_job_does_not_answer_for_its_key(simulator, durable, restart):
     """One that began before it and ended after it is still kept."""
-    sim = simulator(mode="pro", latency=0, faults=["solve:slow=1.5*1"])
-    house = durable(sim, results={"ttl": 3})
+    sim = simulator(mode="pro", latency=0, faults=["solve:slow=1*1"])
+    house = durable(sim, results={"ttl": 4})  # time for a restart on a busy machine
     slow = house.submit(job(seed="slow"))
     wait_until(lambda: requests(sim) == 1)
     task, other = job(seed="keyed"), job(seed="other")
