@@ -8,7 +8,7 @@
 #include "base/log_limit.h"
 #include "job/job.h"
 
-/* Of each client by itself. */
+/* Of each client by itself, and of those whose jobs are known by name alone. */
 static struct log_limit ends = LOG_LIMIT(LOG_LEVEL_INFO, "ends of jobs", 5000, 1000);
 static struct log_limit troubles = LOG_LIMIT(LOG_LEVEL_WARNING, "troubles of jobs", 1000, 100);
 /* Of all together. */
@@ -19,10 +19,12 @@ bool job_log_take(enum log_level level, const struct job *job)
 {
         if (!log_enabled(level))
                 return false;
-        struct client_lines *lines = &client_of(job->flow)->lines;
+        struct client_lines *lines = job->flow ? &client_of(job->flow)->lines : NULL;
         int64_t now_us = clock_monotonic_us();
-        return level <= LOG_LEVEL_WARNING ? log_limit_take_from(&troubles, &lines->troubles, now_us)
-                                          : log_limit_take_from(&ends, &lines->ends, now_us);
+        if (level <= LOG_LEVEL_WARNING)
+                return log_limit_take_from(&troubles, lines ? &lines->troubles : &troubles.bucket,
+                                           now_us);
+        return log_limit_take_from(&ends, lines ? &lines->ends : &ends.bucket, now_us);
 }
 
 bool job_log_take_upstream(enum log_level level)

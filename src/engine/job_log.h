@@ -11,8 +11,9 @@
 
 struct job;
 
-/* Whether a line of this level about the end of a job is to be written now; then it counts.
- * Requires that the job has a flow. */
+/* Whether a line of this level about the end of a job is to be written now; then it counts. Who
+ * paid before a crash for a purchase that others wait for has no flow; lines about such share a
+ * limit. */
 bool job_log_take(enum log_level level, const struct job *job);
 
 /* The same of a line about a request to an upstream, whosever job it was for. */

@@ -59,6 +59,17 @@ static void jobs_of_one_client_hide_no_end_of_anothers(void **state)
                 assert_true(job_log_take(LOG_LEVEL_INFO, &f->quiet));
 }
 
+static void who_paid_before_a_crash_and_has_no_flow_is_limited_too(void **state)
+{
+        const struct job payer = {.flow = NULL};
+        int written = flood(LOG_LEVEL_INFO, &payer);
+
+        (void)state;
+        assert_true(written >= 5000);
+        assert_true(written < MORE_THAN_ANY);
+        assert_true(job_log_take(LOG_LEVEL_WARNING, &payer));
+}
+
 static void troubles_of_one_client_hide_none_of_anothers_nor_of_upstreams(void **state)
 {
         struct fixture *f = *state;
@@ -96,6 +107,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 WITH_JOBS(jobs_of_one_client_hide_no_end_of_anothers),
+                cmocka_unit_test(who_paid_before_a_crash_and_has_no_flow_is_limited_too),
                 WITH_JOBS(troubles_of_one_client_hide_none_of_anothers_nor_of_upstreams),
                 WITH_JOBS(what_went_well_takes_no_room_from_what_did_not),
                 WITH_JOBS(a_line_that_is_not_written_counts_for_nothing),
