@@ -20,10 +20,12 @@ from machine import (GATEWAY, Load, SITE, call, is_active, job, jobs_upstream, j
 
 HERE = pathlib.Path(__file__).parent
 PACKAGE, NEXT_PACKAGE = HERE / "solvegate.deb", HERE / "solvegate-next.deb"
+SOCKET_PACKAGE = HERE / "solvegate-socket.deb"  # with another socket unit, and configuration
 CONFIG = pathlib.Path("/etc/solvegate/solvegate.conf")
 CREDENTIAL = pathlib.Path("/etc/solvegate/credentials/nocaptchaai")
 KEY = "boot-canary-key"
 UNITS = ("solvegate.socket", "solvegate.service")
+SECOND = ("127.0.0.1", 8120)  # where one more socket of some checks is
 
 CHECKS = []
 NEEDED = set()  # without these, no later check can pass
@@ -85,10 +87,17 @@ def stop_and_start():
     systemctl("start", "solvegate.service")
 
 
-def refuses():
+def second_address():
+    """While the block runs, the configuration has a further address to listen at."""
+    one = '( { address = "127.0.0.1"; port = 8118; }'
+    return changed_config((f"listen = {one} );",
+                           f'listen = {one}, {{ address = "127.0.0.1"; port = 8120; }} );'))
+
+
+def refuses(address=GATEWAY):
     """Whether who connects is refused; who is not is in the backlog for a moment."""
     try:
-        socket.create_connection(GATEWAY, timeout=5).close()
+        socket.create_connection(address, timeout=5).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -311,6 +320,24 @@ def an_upgrade_of_a_unit_with_the_key_elsewhere_restarts_it():
 
 
 @check
+def an_upgrade_of_the_socket_unit_is_taken_and_keeps_the_configuration():
+    with second_address():
+        run("dpkg", "-i", "--force-confold", str(SOCKET_PACKAGE))
+        assert shown("SubState", "solvegate.socket") == "running"
+        systemctl("stop", "solvegate.service")
+        # Who connects there starts it: systemd has the new address.
+        assert call("GET", "/api/status?id=h-none", address=SECOND)[0] == 404
+        with BadConfig():
+            text = run("dpkg", "-i", "--force-confold", str(NEXT_PACKAGE)).text
+            assert "systemctl stop solvegate.socket solvegate.service && " in text, text
+        run("dpkg", "-i", "--force-confold", str(SOCKET_PACKAGE))
+    run("dpkg", "-i", "--force-confold", str(NEXT_PACKAGE))
+    assert all(is_active(unit) for unit in UNITS)
+    assert refuses(SECOND)
+    solve_well()
+
+
+@check
 def operators_of_the_units_group_are_let_in_and_another_path_is_reloaded():
     run("groupadd", "operators")
     path = "/run/solvegate/operators.sock"
@@ -349,14 +376,10 @@ def what_fails_each_time_is_given_up_and_tools_are_refused():
 
 @check
 def the_socket_is_changed_by_a_stop_and_a_start_of_both():
-    more = "[Socket]\nListenStream=127.0.0.1:8120\n"
-    one = 'address = "127.0.0.1"; port = 8118; } );'
-    two = 'address = "127.0.0.1"; port = 8118; }, { address = "127.0.0.1"; port = 8120; } );'
-    with changed_config((f"listen = ( {{ {one}", f"listen = ( {{ {two}")):
-        with drop_in(more, "solvegate.socket"):
-            stop_and_start()
-            assert call("GET", "/api/status?id=h-none", address=("127.0.0.1", 8120))[0] == 404
-            assert all(is_active(unit) for unit in UNITS)
+    with second_address(), drop_in("[Socket]\nListenStream=127.0.0.1:8120\n", "solvegate.socket"):
+        stop_and_start()
+        assert call("GET", "/api/status?id=h-none", address=SECOND)[0] == 404
+        assert all(is_active(unit) for unit in UNITS)
     stop_and_start()
     solve_well()
 
