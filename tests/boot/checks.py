@@ -10,8 +10,10 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import sys
 import traceback
 
@@ -23,6 +25,7 @@ PACKAGE, NEXT_PACKAGE = HERE / "solvegate.deb", HERE / "solvegate-next.deb"
 SOCKET_PACKAGE = HERE / "solvegate-socket.deb"  # with another socket unit, and configuration
 CONFIG = pathlib.Path("/etc/solvegate/solvegate.conf")
 CREDENTIAL = pathlib.Path("/etc/solvegate/credentials/nocaptchaai")
+STATE = pathlib.Path("/var/lib/solvegate")
 KEY = "boot-canary-key"
 UNITS = ("solvegate.socket", "solvegate.service")
 SECOND = ("127.0.0.1", 8120)  # where one more socket of some checks is
@@ -358,7 +361,7 @@ def operators_of_the_units_group_are_let_in_and_another_path_is_reloaded():
 
 @check
 def what_fails_each_time_is_given_up_and_tools_are_refused():
-    store = pathlib.Path("/var/lib/solvegate/jobs.db")
+    store = STATE / "jobs.db"
     good = store.read_bytes()
     systemctl("stop", *UNITS)
     store.write_bytes(b"x" * 8192)
@@ -399,7 +402,7 @@ def a_removal_stops_it_and_keeps_its_data():
     for unit in UNITS:
         assert not is_active(unit), unit
     assert CONFIG.exists() and CREDENTIAL.exists()
-    assert pathlib.Path("/var/lib/solvegate/jobs.db").exists()
+    assert (STATE / "jobs.db").exists()
 
 
 @check
@@ -418,6 +421,33 @@ def purge():
     with_key = run("grep", "-rlF", "--exclude=boot-sim.service", "--exclude-dir=journal", KEY,
                    "/etc", "/run", "/tmp", "/var", ok=None)
     assert with_key.text == "", with_key.text
+
+
+def back_up(folder):
+    """As docs/operations.md says, while it runs."""
+    folder.mkdir(mode=0o700)
+    with contextlib.closing(sqlite3.connect(STATE / "jobs.db")) as running, \
+            contextlib.closing(sqlite3.connect(folder / "jobs.db")) as copy:
+        running.backup(copy)
+    shutil.copy(STATE / "audit.jsonl", folder)
+    run("cp", "-aT", str(CONFIG.parent), str(folder / "etc"))
+
+
+@check
+def a_backup_is_restored_where_nothing_is_left():
+    solved, folder = solve_well(), HERE / "backup"
+    back_up(folder)
+    purge()
+    run("dpkg", "-i", str(PACKAGE))
+    run("cp", "-aT", str(folder / "etc"), str(CONFIG.parent))
+    private = f"/var/lib/private/{STATE.name}"
+    run("install", "-d", "-m", "700", "/var/lib/private", private)
+    run("install", "-m", "600", str(folder / "jobs.db"), str(folder / "audit.jsonl"), private)
+    systemctl("enable", "--now", *UNITS)
+    status, answer = call("GET", f"/api/status?id={solved['id']}")
+    assert (status, answer.get("solution")) == (200, solved["solution"]), answer
+    run("solvegatectl", "audit", "verify")
+    solve_well()
 
 
 @check
