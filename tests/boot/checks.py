@@ -260,10 +260,18 @@ def a_tool_that_connects_to_the_socket_starts_it():
     assert is_active("solvegate.service")
 
 
+def hang(pid):
+    """Stops the process, and waits until each thread has: one may take a connection before."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = pathlib.Path(f"/proc/{pid}/task")
+    wait_until(lambda: all(task.read_text().rpartition(")")[2].startswith(" T ")
+                           for task in tasks.glob("*/stat")), "every thread is stopped")
+
+
 @check
 def the_watchdog_restarts_what_hangs_and_who_came_meanwhile_is_answered():
     pid, restarts = main_pid(), int(shown("NRestarts"))
-    os.kill(pid, signal.SIGSTOP)
+    hang(pid)
     with concurrent.futures.ThreadPoolExecutor(1) as tool:
         answer = tool.submit(solve_well)
         wait_until(lambda: main_pid() not in (0, pid) and is_active("solvegate.service"),
