@@ -7,7 +7,7 @@ from lib import expect
 from lib.build import patience
 from lib.clients import Client
 from lib.gateway import upstream_of
-from lib.http import Connection
+from lib.http import Connection, request_bytes
 from lib.job import job
 from lib.vendor import Vendor
 
@@ -85,7 +85,7 @@ async def test_a_hundred_reloads_under_load_fail_no_request_and_drop_no_held_cli
         simulator, gateway):
     sims = [simulator(name=f"sim-{n}", mode="pro", latency=0.005, jitter=0.005) for n in range(2)]
     with Vendor() as vendor:
-        house = gateway(clients=[TOOL],
+        house = gateway(clients=[TOOL], limits={"job_deadline": 3600.0},
                         upstreams=[{"name": "slow", "max_in_flight": HELD, **vendor.entry}])
         files = configurations(sims, vendor)
         house.write_credential(KEYS[0], "rotated")
@@ -119,4 +119,6 @@ async def test_a_hundred_reloads_under_load_fail_no_request_and_drop_no_held_cli
 
 async def hold(house, job_id):
     async with await Connection.open(house.url) as connection:
-        return await connection.request("GET", f"/status?id={job_id}&wait=600", TOOL.headers)
+        await connection.send(request_bytes("GET", f"/status?id={job_id}&wait=600", house.host,
+                                            TOOL.headers))
+        return await connection.answer(timeout=600)
