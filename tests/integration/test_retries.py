@@ -136,11 +136,12 @@ def test_a_connection_that_ends_before_the_body_is_not_charged(house):
 
 
 def test_a_refused_connection_is_tried_again_and_then_given_up(gateway):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    house = gateway(upstream={"url": f"http://127.0.0.1:{port}"},
-                    retry={"attempts": 3, "base": 0.4, "cap": 0.4})
-    expect.failed(house.solve(job(), HELD), "upstream_unavailable")
+    with socket.socket() as nobody:  # it has the port, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        house = gateway(upstream={"url": f"http://127.0.0.1:{port}"},
+                        retry={"attempts": 3, "base": 0.4, "cap": 0.4})
+        expect.failed(house.solve(job(), HELD), "upstream_unavailable")
 
 
 def test_a_flood_of_refused_jobs_is_not_made_much_larger(simulator, gateway):
