@@ -42,7 +42,8 @@ async def ask_steadily(url, path, seen):
 
 
 async def test_fifty_polling_clients_cause_no_more_upstream_polls_than_one(simulator, gateway):
-    houses = [gateway(simulator(latency=60), poll=POLL) for _ in range(2)]
+    houses = [gateway(simulator(latency=3600), poll=POLL, limits={"job_deadline": 3600.0})
+              for _ in range(2)]
     started = time.monotonic()
     seen = []
     clients = []
@@ -50,8 +51,8 @@ async def test_fifty_polling_clients_cause_no_more_upstream_polls_than_one(simul
         path = house.path_of(house.solve(job()).object()["url"])
         clients += [ask_steadily(house.url, path, seen) for _ in range(count)]
     await asyncio.gather(*clients)
-    elapsed = time.monotonic() - started
     alone, crowd = (house.sim.counters()["status_requests"] for house in houses)
+    elapsed = time.monotonic() - started
     assert len(seen) == (CLIENTS + 1) * SECONDS * ASKED_EACH_SECOND
     for answer in seen:
         expect.pending(answer)
@@ -138,8 +139,9 @@ def test_the_oldest_results_make_room_under_the_memory_ceiling(simulator, gatewa
 
 
 def test_a_pending_job_stays_while_results_make_room(simulator, gateway):
-    house = gateway(simulator(mode="pro", api=2, latency=0), results={"bytes": 2**20})
-    house.sim.fault("solve:slow=60*1")
+    house = gateway(simulator(mode="pro", api=2, latency=0), results={"bytes": 2**20},
+                    limits={"job_deadline": 3600.0})
+    house.sim.fault("solve:slow=3600*1")
     slow = house.submit(job(seed="slow"))
     wait_until(lambda: house.sim.counters()["solve_requests"] == 1)
     first = house.solve(job(images=1, size=30)).object()["id"]
