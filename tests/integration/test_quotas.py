@@ -330,6 +330,7 @@ def test_a_cancelled_job_gives_back_what_it_had_reserved(gateway, gate):
     client = limited("daily", 1)
     house = gateway(upstream={**gate.entry, "max_in_flight": 1}, clients=[client, OTHER])
     house.caller(OTHER).submit(task("other", 0))
+    gate.wait_for(1)
     tool = house.caller(client)
     for number in range(3):
         job_id = tool.submit(task("ci", number))
@@ -343,6 +344,7 @@ def test_a_job_that_was_too_late_to_be_sent_costs_nothing(gateway, gate):
     house = gateway(upstream={**gate.entry, "max_in_flight": 1}, clients=[client, OTHER],
                     limits={"job_deadline": 1.0})
     house.caller(OTHER).submit(task("other", 0))
+    gate.wait_for(1)
     tool = house.caller(client)
     body = expect.failed(house.finish(tool.submit(task("ci", 0))), "deadline")
     assert "it was not charged" in body["message"]  # in the queue, or when its turn came
