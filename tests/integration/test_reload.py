@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lib import expect
+from lib import expect, gate
 from lib.build import BUILD, patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK
@@ -380,18 +380,18 @@ def test_reloads_under_load_fail_no_request(simulator, gateway):
     assert tools.answers > 30 * 8
 
 
-def test_a_reload_while_it_stops_does_not_keep_it_from_stopping(simulator, gateway, pool):
-    house = gateway(simulator(mode="pro", latency=1.0), clients=[CI],
-                    limits={"drain_timeout": 20.0})
-    task = job()
-    held = pool.submit(house.solve, task, {**CI.headers, **HELD})
-    accepted(house, 1)
-    house.signal(signal.SIGTERM)
-    wait_until(lambda: "draining" in house.log(), what="it stops")
-    house.configure(clients=[OTHER])
-    assert "ignored" in house.hang_up("SIGHUP")
-    expect.solved(held.result(), task)
-    assert house.wait(10) == 0
+def test_a_reload_while_it_stops_does_not_keep_it_from_stopping(gateway, pool):
+    with gate.Gate() as upstream:
+        house = gateway(upstream=upstream.entry, clients=[CI], limits={"drain_timeout": 60.0})
+        held = pool.submit(house.solve, gate.task("held", 0), {**CI.headers, **HELD})
+        upstream.wait_for(1)
+        house.signal(signal.SIGTERM)
+        wait_until(lambda: "draining" in house.log(), what="it stops")
+        house.configure(clients=[OTHER])
+        assert "ignored" in house.hang_up("SIGHUP")
+        upstream.let(1)
+        assert held.result().object()["status"] == "solved"
+        assert house.wait(10) == 0
 
 
 def test_a_reload_just_after_the_start_is_done(simulator, gateway):
