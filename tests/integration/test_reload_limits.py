@@ -173,8 +173,11 @@ async def test_header_and_body_may_take_as_long_as_the_last_file_says(gateway, v
 
 
 def test_a_job_has_the_time_that_the_last_file_gives(gateway, vendor):
-    house = gateway(upstream=vendor.entry, limits={**DRAIN, "job_deadline": 3600.0})
+    """The second one waits for the slot of the first: where it was sent it might end as unknown."""
+    house = gateway(upstream={**vendor.entry, "max_in_flight": 1},
+                    limits={**DRAIN, "job_deadline": 3600.0})
     patient = house.submit(job(seed=1))
+    vendor.wait_for("solve", 1)
     house.reload(limits={**DRAIN, "job_deadline": 0.4})
     expect.failed(house.finish(house.submit(job(seed=2))), "deadline")
     assert house.status(patient).object()["status"] == "new"
@@ -220,7 +223,7 @@ def test_an_answer_is_held_as_long_as_the_last_file_says(gateway, vendor, pool):
 def test_results_are_remembered_as_long_as_the_last_file_says(simulator, gateway):
     house = gateway(simulator(mode="pro", latency=0), results={"ttl": 3600})
     old = expect.solved(house.run(job(seed=1)), job(seed=1))["id"]
-    house.reload(results={"ttl": 1})
+    house.reload(results={"ttl": 3})
     wait_until(lambda: house.status(old).status == 404, what="the old result is forgotten")
     new = expect.solved(house.run(job(seed=2)), job(seed=2))["id"]
     house.reload(results={"ttl": 3600})
@@ -257,7 +260,7 @@ def test_a_job_is_tried_as_often_as_the_last_file_says(simulator, gateway):
     assert sim.counters()["solve_requests"] == 3
 
 
-IN_DOUBT = {"on_unknown": "retry", "attempts": 4, "base": 1.0, "cap": 1.0}
+IN_DOUBT = {"on_unknown": "retry", "attempts": 4, "base": 5.0, "cap": 5.0}
 
 
 @pytest.mark.parametrize("change", [{"on_unknown": "fail"}, {"attempts": 1}])
