@@ -50,6 +50,8 @@ def test_equal_priorities_share_the_jobs(simulator, gateway, mode):
 
 def test_no_more_is_under_way_than_all_accounts_bear(simulator, gateway, mode):
     house, sims = two(simulator, gateway, (0, 1), mode=mode, latency=0.1, concurrency=2)
+    for sim in sims:
+        sim.fault("solve:slow=3*2")  # so the first jobs take both slots of both, however they come
     jobs = [(job(images=1, seed=seed), house.submit(job(images=1, seed=seed)))
             for seed in range(40)]
     for task, job_id in jobs:
@@ -61,8 +63,8 @@ def test_no_more_is_under_way_than_all_accounts_bear(simulator, gateway, mode):
 
 
 def test_each_upstream_is_spoken_to_in_its_own_generation(simulator, gateway):
-    first = simulator(name="first", api=1, latency=0.3)
-    second = simulator(name="second", api=2, latency=0.3)
+    first = simulator(name="first", api=1, latency=3.0)
+    second = simulator(name="second", api=2, latency=3.0)
     house = gateway(upstreams=[
         {"name": "first", "max_in_flight": 1, "priority": 0, **upstream_of(first)},
         {"name": "second", "max_in_flight": 1, "priority": 1, **upstream_of(second)},
