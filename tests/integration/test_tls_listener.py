@@ -19,6 +19,7 @@ from lib.tls import Certificate, make_authority, make_certificate
 
 NAMES = "DNS:localhost,IP:127.0.0.1"
 NEVER = 60
+HEADER_TIMEOUT = 2.0  # in which a handshake must be over
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 RECORD_BYTES = 16384  # of plain text, at most (RFC 8446, 5.1)
@@ -272,7 +273,7 @@ def test_a_stop_answers_what_is_held_and_closes_the_rest(secure, simulator, auth
 
 @on_both_versions
 def test_a_header_that_does_not_come_is_answered_over_tls(secure, authority, version):
-    house = secure(limits={"header_timeout": 0.3})
+    house = secure(limits={"header_timeout": HEADER_TIMEOUT})
     with Peer(house, authority, version) as peer:
         peer.handshake().send(b"GET /balance HTTP/1.1\r\nHost: ")
         expect.error(peer.answer(), 408, "request_timeout")
@@ -304,7 +305,7 @@ def test_a_body_that_goes_on_and_on_is_answered_over_tls(secure, authority):
 @pytest.mark.parametrize("sent", [0, 3, 60])
 def test_a_handshake_has_the_time_of_a_header(secure, authority, sent):
     """Nothing in clear text leaves before it is over."""
-    house = secure(limits={"header_timeout": 0.3})
+    house = secure(limits={"header_timeout": HEADER_TIMEOUT})
     with Peer(house, authority) as peer:
         peer.socket.sendall(peer.hello()[:sent])
         assert peer.socket.recv(100) == b""
