@@ -9,6 +9,7 @@ import pytest
 
 from lib import expect, libconfig
 from lib.build import BUILD, patience, wait_until
+from lib.gate import Gate
 from lib.gateway import LOOPBACK, configuration, write_credential
 from lib.iofault import FaultyDisk
 from lib.job import job
@@ -116,28 +117,38 @@ def test_a_reload_of_a_bad_file_ends_too(notified):
 
 
 def test_life_is_told_often_enough_from_start_to_end(notified):
-    house, told = notified(watchdog=WATCHDOG, latency=2.0, limits={"drain_timeout": 20.0})
-    told.wait_for("WATCHDOG=1", 3)
-    task = job()
-    house.submit(task)
-    wait_until(lambda: house.sim.counters()["solve_requests"] == 1)
-    house.signal(signal.SIGTERM)
-    told.wait_for("STOPPING=1")
-    beats = told.count("WATCHDOG=1")
-    assert house.wait(10) == 0
-    assert told.count("WATCHDOG=1") > beats + 3
+    with Gate() as gate:
+        house, told = notified(watchdog=WATCHDOG, upstream=gate.entry,
+                               limits={"drain_timeout": 60.0})
+        told.wait_for("WATCHDOG=1", 3)
+        house.submit(job())
+        gate.wait_for(1)
+        house.signal(signal.SIGTERM)
+        told.wait_for("STOPPING=1")
+        told.wait_for("WATCHDOG=1", told.count("WATCHDOG=1") + 4)
+        gate.let(1)
+        assert house.wait(10) == 0
+
+
+def extensions(messages):
+    """How often they ask for time."""
+    return sum(line.startswith(EXTEND) for message in messages for line in message)
 
 
 def test_a_stop_asks_for_time_as_long_as_it_lasts(notified):
-    house, told = notified(watchdog=WATCHDOG, latency=1.0, limits={"drain_timeout": 20.0})
-    house.submit(job())
-    wait_until(lambda: house.sim.counters()["solve_requests"] == 1)
-    house.signal(signal.SIGTERM)
-    assert house.wait(10) == 0
-    began = next(i for i, message in enumerate(told.told) if "STOPPING=1" in message)
+    with Gate() as gate:
+        house, told = notified(watchdog=WATCHDOG, upstream=gate.entry,
+                               limits={"drain_timeout": 60.0})
+        house.submit(job())
+        gate.wait_for(1)
+        house.signal(signal.SIGTERM)
+        told.wait_for("STOPPING=1")
+        began = next(i for i, message in enumerate(told.told) if "STOPPING=1" in message)
+        wait_until(lambda: extensions(told.told[began:]) > 2, what="it asks for time again")
+        gate.let(1)
+        assert house.wait(10) == 0
     stop = told.told[began:]
-    assert any(line.startswith(EXTEND) for line in stop[0])
-    assert sum(line.startswith(EXTEND) for message in stop for line in message) > 2
+    assert extensions(stop[:1]) == 1
     assert told.statuses()[-1].startswith("draining: 0 waiting, ")
     assert not any("READY=1" in message for message in stop)
 
