@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -14,11 +15,14 @@ import pytest
 from lib import expect, operator
 from lib.build import REPOSITORY, patience, wait_until
 from lib.clients import Client
+from lib.gate import Gate
 from lib.gateway import LOOPBACK, upstream_of
 from lib.http import Connection, request
 from lib.iofault import FaultyDisk
 from lib.job import SITE, job
 from lib.state import ledger
+from lib.upstream import SOLVED, Upstream
+from lib.vendor import Vendor
 
 HELD = {"Prefer": "wait=30"}
 CI = Client("ci")
@@ -82,6 +86,18 @@ def charges(house, upstream="main"):
     labels = f'{{client="local",upstream="{upstream}"}}'
     return tuple(samples.get(name + labels, 0)
                  for name in ("solvegate_charges_total", "solvegate_charges_unknown_total"))
+
+
+@pytest.fixture
+def gate():
+    with Gate() as gate:
+        yield gate
+
+
+@pytest.fixture
+def vendor():
+    with Vendor() as running:
+        yield running
 
 
 @pytest.fixture
@@ -271,11 +287,13 @@ def test_the_last_reload_is_seen_good_or_bad(start):
     assert good == 1
     house.config.write_text("x")
     house.hang_up("not reloaded")
-    bad, at_failure = last()
-    assert bad == 0 and at_failure > at_start
+    wait_until(lambda: last()[0] == 0, what="the bad one is seen")  # after its line
+    _, at_failure = last()
+    assert at_failure > at_start
     house.reload()
-    good, at_end = last()
-    assert good == 1 and at_end > at_failure
+    wait_until(lambda: last()[0] == 1, what="the good one is seen")
+    _, at_end = last()
+    assert at_end > at_failure
 
 
 # ---- upstreams ----
@@ -315,18 +333,26 @@ def test_a_balance_is_seen_once_it_is_known(simulator, start, api):
 # ---- how long it takes ----
 
 
-def test_solutions_are_measured_from_the_job_s_coming_and_those_of_the_cache_are_not(simulator,
-                                                                                   start):
-    house = start(simulator(mode="pro", latency=0.3))
-    task = job()
-    before = time.monotonic()
-    ids = [house.submit(task) for _ in range(2)]
-    for job_id in ids:
-        expect.solved(house.status(job_id, "&wait=20"), task)
-    spent = time.monotonic() - before
-    expect.solved(house.solve(task, HELD), task)  # from the cache
-    house.sim.fault("solve:code=12")
-    expect.failed(house.solve(job(seed=1), HELD), "upstream_rejected")
+def test_solutions_are_measured_from_the_job_s_coming_and_those_of_the_cache_are_not(start):
+    both_have_come = threading.Event()
+
+    def answer(number, _):
+        if number > 1:
+            return 200, {}, {"status": "error", "message": "no such luck"}
+        both_have_come.wait()
+        time.sleep(0.3)  # what is measured
+        return 200, {}, SOLVED
+
+    with Upstream(answer) as upstream:
+        house = start(upstream=upstream.entry)
+        before = time.monotonic()
+        ids = [house.submit(job()) for _ in range(2)]
+        both_have_come.set()
+        for job_id in ids:
+            assert house.finish(job_id).object()["status"] == "solved"
+        spent = time.monotonic() - before
+        assert house.solve(job(), HELD).header("Cache-Status") == "solvegate; hit"
+        expect.failed(house.solve(job(seed=1), HELD), "upstream_rejected")
     samples = house.metrics()
     assert samples["solvegate_solve_seconds_count"] == 2
     assert 0.5 < samples["solvegate_solve_seconds_sum"] <= 2 * spent
@@ -419,14 +445,14 @@ def test_what_ended_before_a_start_is_not_counted_again(start):
 # ---- results ----
 
 
-def test_results_are_counted_by_where_they_come_from(simulator, start):
-    sim = simulator(mode="pro", latency=0.3)
-    house = start(sim)
+def test_results_are_counted_by_where_they_come_from(start, gate):
+    house = start(upstream=gate.entry)
     task = job()
     ids = [house.submit(task) for _ in range(3)]
+    gate.let(1)
     for job_id in ids:
-        expect.solved(house.status(job_id, "&wait=20"), task)
-    expect.solved(house.solve(task, HELD), task)
+        assert house.finish(job_id).object()["status"] == "solved"
+    assert house.solve(task, HELD).object()["status"] == "solved"
     assert results(house) == {"upstream": 1, "collapsed": 2, "cache": 1}
     assert jobs(house)["solved"] == 4
     assert charges(house) == (1, 0)
@@ -447,19 +473,19 @@ def test_a_job_that_ends_by_itself_is_counted_by_its_error(simulator, start):
 # ---- what there is now ----
 
 
-def test_the_queue_and_what_is_in_flight_are_seen_and_go_again(simulator, start):
-    sim = simulator(mode="free", latency=NEVER)
-    house = start(sim, upstream={"max_in_flight": 2}, limits={"job_deadline": 5.0})
+def test_the_queue_and_what_is_in_flight_are_seen_and_go_again(start, vendor):
+    house = start(upstream={**vendor.entry, "max_in_flight": 2})
     tasks = [job(seed=seed) for seed in range(5)]
     for task in tasks:
         house.submit(task)
     for _ in range(2):
         house.submit(tasks[4])
-    wait_until(lambda: sim.counters()["accepted"] == 2)
+    vendor.wait_for("solve", 2)
     samples = wait_until(lambda: with_queue_bytes(house, sum(len(t.body) for t in tasks[2:])))
     assert samples["solvegate_queue_jobs"] == 5
     assert samples["solvegate_queue_purchases"] == 3
     assert samples['solvegate_in_flight{upstream="main"}'] == 2
+    vendor.finish()
     wait_until(lambda: nothing_left(house.metrics()), 20.0, "all jobs have ended", 0.1)
 
 
@@ -535,10 +561,11 @@ def test_a_well_gateway_is_alive_and_ready(start):
 
 
 def test_a_full_queue_is_not_ready(simulator, start):
-    house = start(simulator(mode="pro", latency=NEVER), upstream={"max_in_flight": 1},
-                  limits={"queue_jobs": 1})
-    for seed in range(2):
-        house.submit(job(seed=seed))
+    sim = simulator(mode="pro", latency=NEVER)
+    house = start(sim, upstream={"max_in_flight": 1}, limits={"queue_jobs": 1})
+    house.submit(job(seed="sent"))
+    wait_until(lambda: sim.counters()["accepted"] == 1)
+    house.submit(job(seed="waits"))
     refusal = ask(house, "GET", "/readyz")
     expect.error(refusal, 503, "queue_full")
     assert int(refusal.header("Retry-After")) >= 1
@@ -552,16 +579,16 @@ def test_without_an_account_it_is_not_ready(start):
     expect.error(ask(house, "GET", "/readyz"), 503, "no_upstream")
 
 
-def test_a_draining_gateway_is_alive_and_not_ready(simulator, start):
-    sim = simulator(mode="pro", latency=1.5)
-    house = start(sim, limits={"drain_timeout": 20.0})
+def test_a_draining_gateway_is_alive_and_not_ready(start, gate):
+    house = start(upstream=gate.entry, limits={"drain_timeout": 60.0})
     house.submit(job())
-    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    gate.wait_for(1)
     house.signal(signal.SIGTERM)
     refusal = wait_until(lambda: not_ready(house), pause=0.005)
     expect.error(refusal, 503, "draining")
     assert ask(house, "GET", "/healthz").status == 200
     assert house.metrics()['solvegate_in_flight{upstream="main"}'] == 1
+    gate.let(1)
     assert house.wait(10) == 0
 
 
