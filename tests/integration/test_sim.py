@@ -256,7 +256,7 @@ def test_requests_are_logged_without_the_key_unless_quiet(start):
 # The two generations, free and pro.
 
 def test_generation_1_free_queues_at_once_and_then_solves(start):
-    sim = start("--latency", "0.3")
+    sim = start("--latency", "3")  # each form of a pending answer can be seen for half of it
     queued = sim.solve()
     assert queued.code == 200
     assert queued.headers["Content-Type"] == "application/json"
@@ -268,7 +268,7 @@ def test_generation_1_free_queues_at_once_and_then_solves(start):
     *pending, final = poll(sim, job_id)
     assert pending[0].json == queued.json
     assert pending[-1].body == b'{"status":"in queue"}'
-    assert final.json == {"processing_time": "0.30s", "solution": solution(images()),
+    assert final.json == {"processing_time": "3.00s", "solution": solution(images()),
                           "status": "solved", "sim_digest": digest(images()), "sim_number": 1.5}
 
 
@@ -678,6 +678,7 @@ def test_a_truncated_answer_is_announced_whole_and_ends_half_way(faulty):
 def test_a_hung_request_is_never_answered(faulty):
     faulty.fault("solve:hang*1")
     with raw_solve(faulty) as connection:
+        wait_until(lambda: faulty.counters()["accepted"] == 1)
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
             connection.recv(1)
@@ -690,12 +691,12 @@ def test_a_dripped_answer_is_right_and_slow(faulty):
     faulty.fault("status:drip*1")
     job_id = faulty.solve().json["id"]
     with contextlib.closing(faulty.connect()) as connection:
+        began = time.monotonic()
         connection.request("GET", f"/api/status?id={job_id}")
         response = connection.getresponse()
-        assert int(response.headers["Content-Length"]) == len(faulty.status(job_id).body)
-        began = time.monotonic()
         assert response.read(3) == b'{"p'
         assert time.monotonic() - began >= 0.5
+        assert int(response.headers["Content-Length"]) == len(faulty.status(job_id).body)
     wait_until(lambda: faulty.counters()["requests_now"] == 0)
 
 
