@@ -454,7 +454,7 @@ def test_results_are_counted_by_where_they_come_from(start, gate):
 
 def test_a_job_that_ends_by_itself_is_counted_by_its_error(simulator, start):
     sim = simulator(mode="pro", latency=NEVER)
-    house = start(sim, upstream={"max_in_flight": 1}, limits={"job_deadline": 2.0})
+    house = start(sim, upstream={"max_in_flight": 1}, limits={"job_deadline": 5.0})
     house.submit(job(seed="sent"))
     wait_until(lambda: sim.counters()["solve_requests"] == 1)
     late, cancelled = house.submit(job(seed="late")), house.submit(job(seed="cancelled"))
