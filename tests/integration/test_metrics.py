@@ -454,9 +454,10 @@ def test_results_are_counted_by_where_they_come_from(start, gate):
 
 def test_a_job_that_ends_by_itself_is_counted_by_its_error(simulator, start):
     sim = simulator(mode="pro", latency=NEVER)
-    house = start(sim, upstream={"max_in_flight": 1}, limits={"job_deadline": 5.0})
+    house = start(sim, upstream={"max_in_flight": 1}, limits={"job_deadline": 3600.0})
     house.submit(job(seed="sent"))
     wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    house.reload(limits={"drain_timeout": 0.3, "job_deadline": 3.0})  # the first one keeps its own
     late, cancelled = house.submit(job(seed="late")), house.submit(job(seed="cancelled"))
     assert house.request("DELETE", f"/status?id={cancelled}").status == 200
     expect.failed(house.status(late, "&wait=20"), "deadline")
