@@ -88,15 +88,9 @@ void quota_init(struct quota *quota, struct quota_time now)
         };
 }
 
-/* Begins a new day and month where their time has come. */
-static void renew(struct quota *quota, struct quota_time now)
+/* Begins a day, and with it its month, unless the count has reached it already. */
+static void begin_day(struct quota *quota, int64_t day)
 {
-        int64_t day = day_of(now.wall_ms);
-
-        if (day < quota->day - AHEAD_DAYS_MAX) {
-                quota->day = day;
-                quota->month = month_of(day);
-        }
         if (day <= quota->day)
                 return;
         quota->day = day;
@@ -106,6 +100,18 @@ static void renew(struct quota *quota, struct quota_time now)
                 quota->month = month;
                 quota->used_this_month = 0;
         }
+}
+
+/* Begins a new day and month where their time has come. */
+static void renew(struct quota *quota, struct quota_time now)
+{
+        int64_t day = day_of(now.wall_ms);
+
+        if (day < quota->day - AHEAD_DAYS_MAX) {
+                quota->day = day;
+                quota->month = month_of(day);
+        }
+        begin_day(quota, day);
 }
 
 /* What is in the bucket. It is worked out afresh from the last change, so that rounding adds up
@@ -225,12 +231,15 @@ void quota_settle(struct quota *quota, int64_t sent_wall_ms, struct quota_time n
 void quota_restore(struct quota *quota, int64_t day, int64_t count, struct quota_time now)
 {
         renew(quota, now);
-        /* A day to come was counted by a clock that was ahead; one far ahead says nothing. */
-        if (day > quota->day + AHEAD_DAYS_MAX)
+        /* A day to come: the clock was ahead, or is behind now, as that of a machine can be which
+         * has just been started. The count stays in the day that it had reached, as it would have
+         * without a restart. A day far ahead says nothing. */
+        if (day > day_of(now.wall_ms) + AHEAD_DAYS_MAX)
                 return;
-        if (day >= quota->day)
+        begin_day(quota, day);
+        if (day == quota->day)
                 quota->used_today += count;
-        if (month_of(day) >= quota->month)
+        if (month_of(day) == quota->month)
                 quota->used_this_month += count;
 }
 

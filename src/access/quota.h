@@ -74,8 +74,8 @@ void quota_release(struct quota *quota);
 void quota_settle(struct quota *quota, int64_t sent_wall_ms, struct quota_time now);
 
 /*
- * So many were used on that day (since 1970), before the start. A day that is still to come counts
- * as today: the clock was ahead when they were written.
+ * So many were used on that day (since 1970), before the start. A day that is still to come is
+ * begun: the clock was ahead when they were written, or is behind now.
  */
 void quota_restore(struct quota *quota, int64_t day, int64_t count, struct quota_time now);
 

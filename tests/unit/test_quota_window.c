@@ -190,7 +190,7 @@ static void what_a_clock_far_ahead_has_written_is_passed_over(void **state)
         assert_int_equal(charge(&quota, now), QUOTA_OK);
 }
 
-static void what_a_clock_that_was_ahead_has_written_counts_now(void **state)
+static void what_a_clock_that_was_ahead_has_written_counts_until_its_day_is_over(void **state)
 {
         struct quota_time now = at("2026-11-30 16:05:00");
         int64_t today = now.wall_ms / QUOTA_DAY_MS;
@@ -200,7 +200,26 @@ static void what_a_clock_that_was_ahead_has_written_counts_now(void **state)
         quota_restore(&quota, today + 1, 7, now);
         assert_int_equal(read_at(&quota, now).day.used, 7);
         assert_int_equal(read_at(&quota, now).month.used, 7);
-        assert_int_equal(read_at(&quota, later(now, QUOTA_DAY_MS)).day.used, 0);
+        assert_int_equal(read_at(&quota, later(now, QUOTA_DAY_MS)).day.used, 7);
+        assert_int_equal(read_at(&quota, later(now, 2 * QUOTA_DAY_MS)).day.used, 0);
+        assert_int_equal(read_at(&quota, later(now, 2 * QUOTA_DAY_MS)).month.used, 7);
+}
+
+/* A machine can start with a clock that is behind, and have it set right later. */
+static void a_start_with_a_clock_that_is_behind_gives_no_day_twice(void **state)
+{
+        struct quota_time now = at("2026-11-22 16:05:00"), right = later(now, QUOTA_DAY_MS);
+        int64_t today = right.wall_ms / QUOTA_DAY_MS;
+        struct quota quota = with_limits(0, 0, 100, 1000, now);
+
+        (void)state;
+        quota_restore(&quota, today - 1, 40, now);
+        quota_restore(&quota, today, 99, now);
+        assert_int_equal(charge(&quota, now), QUOTA_OK);
+        assert_int_equal(charge(&quota, now), QUOTA_DAILY);
+        assert_int_equal(charge(&quota, right), QUOTA_DAILY);
+        assert_int_equal(read_at(&quota, right).month.used, 140);
+        assert_int_equal(charge(&quota, later(right, QUOTA_DAY_MS)), QUOTA_OK);
 }
 
 static void a_charge_counts_where_the_clock_went_back_after_its_sending(void **state)
@@ -366,7 +385,9 @@ int main(void)
                 cmocka_unit_test(a_clock_that_is_set_back_renews_nothing),
                 cmocka_unit_test(a_clock_that_was_far_ahead_keeps_no_limit_from_renewing),
                 cmocka_unit_test(what_a_clock_far_ahead_has_written_is_passed_over),
-                cmocka_unit_test(what_a_clock_that_was_ahead_has_written_counts_now),
+                cmocka_unit_test(
+                        what_a_clock_that_was_ahead_has_written_counts_until_its_day_is_over),
+                cmocka_unit_test(a_start_with_a_clock_that_is_behind_gives_no_day_twice),
                 cmocka_unit_test(a_charge_counts_where_the_clock_went_back_after_its_sending),
                 cmocka_unit_test(a_charge_counts_that_was_sent_by_a_clock_that_was_ahead),
                 cmocka_unit_test(a_clock_that_is_set_ahead_renews_at_once),
