@@ -3,8 +3,8 @@
  *
  * No caller ever waits for whoever reads the log: a line that is not taken at once is lost, and
  * the next one that gets through is preceded by how many were. Only a regular file is just
- * written. Text from outside is escaped: a line never holds a raw control character, nor a mark
- * that turns the direction of writing, nor what looks like a client's token (base/secret), in its
+ * written. Text from outside is escaped: a line never holds a control character or
+ * another that is hidden (base/utf8), nor what looks like a client's token (base/secret), in its
  * message or in a field. Never pass a credential or a token.
  *
  * Thread: any.

@@ -30,24 +30,6 @@ static void format_time(int64_t wall_ms, char ret_text[static TIME_CHARS])
         (void)snprintf(ret_text, TIME_CHARS, "%s.%03dZ", date, (int)(wall_ms % 1000));
 }
 
-/*
- * Whether a sequence of UTF-8 could make a reader see another line than was written: C0 and C1
- * controls, line separators, and the marks that turn the direction of writing.
- */
-static bool deceives(const unsigned char *text, size_t len)
-{
-        if (len == 1)
-                return text[0] < 0x20 || text[0] == 0x7f;
-        if (len == 2)
-                return (text[0] == 0xc2 && text[1] < 0xa0) ||
-                       (text[0] == 0xd8 && text[1] == 0x9c); /* U+061C */
-        if (len != 3 || text[0] != 0xe2)
-                return false;
-        return (text[1] == 0x80 && (text[2] == 0x8e || text[2] == 0x8f)) || /* U+200E, U+200F */
-               (text[1] == 0x80 && text[2] >= 0xa8 && text[2] <= 0xae) ||   /* U+2028 to U+202E */
-               (text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9);     /* U+2066 to U+2069 */
-}
-
 /* Whether it stands behind what a reader of name=value would take for a name: a word without
  * capitals. So what a message says of systemd's directives stays as it is. */
 static bool is_forged(const unsigned char *text, const unsigned char *next)
@@ -71,7 +53,7 @@ enum place {
 };
 
 /*
- * Appends text; what deceives, and bytes that are no UTF-8, as \xNN: in a message what looks like
+ * Appends text; what is hidden, and bytes that are no UTF-8, as \xNN: in a message what looks like
  * the beginning of a field, too. In quotes '"' and '\' get a backslash in front.
  */
 static void append_visible(struct strbuf *line, const char *text, enum place place)
@@ -81,7 +63,7 @@ static void append_visible(struct strbuf *line, const char *text, enum place pla
 
         while (next < end) {
                 size_t len = utf8_sequence(next, (size_t)(end - next));
-                if (len == 0 || deceives(next, len) ||
+                if (len == 0 || utf8_hidden(utf8_decode(next, len)) ||
                     (place == PLACE_MESSAGE && is_forged(start, next))) {
                         len += len == 0;
                         for (size_t i = 0; i < len; i++)

@@ -4,10 +4,21 @@
 #ifndef SOLVEGATE_BASE_UTF8_H
 #define SOLVEGATE_BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The length of the UTF-8 sequence that starts at text, 1 to 4; 0 where none does. len is > 0. */
 size_t utf8_sequence(const unsigned char *text, size_t len);
+
+/* The character of a sequence of this length, as utf8_sequence() has measured it. */
+uint32_t utf8_decode(const unsigned char *text, size_t len);
+
+/*
+ * Whether a character is not seen, but can make a reader see another text than was written: C0 and
+ * C1 controls, separators of lines, marks of direction, what has no width, tags.
+ */
+bool utf8_hidden(uint32_t character);
 
 /* Takes off the text's end what snprintf(3) has left of a sequence there, where the text fills a
  * buffer of this size, and so may have been cut. */

@@ -12,46 +12,14 @@
 #include <string.h>
 #include <wchar.h>
 
-/* Characters that are not seen but change what is: of direction, of width 0, separators, tags. */
-static const struct range {
-        uint32_t first, last;
-} hidden[] = {
-        {0x00AD, 0x00AD},   {0x034F, 0x034F},   {0x061C, 0x061C},   {0x115F, 0x1160},
-        {0x17B4, 0x17B5},   {0x180B, 0x180F},   {0x200B, 0x200F},   {0x2028, 0x202E},
-        {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},
-        {0xFFA0, 0xFFA0},   {0xFFF0, 0xFFFB},   {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3},
-        {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
-};
-
 static bool speaks_utf8(void)
 {
         return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
 
-static bool is_hidden(uint32_t code)
-{
-        if (code < 0x20 || (code >= 0x7F && code < 0xA0))
-                return true;
-        for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
-                if (code >= hidden[i].first && code <= hidden[i].last)
-                        return true;
-        return false;
-}
-
-/* The code point of a sequence that utf8_sequence() has measured. */
-static uint32_t decode(const unsigned char *text, size_t len)
-{
-        static const unsigned char lead[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-        uint32_t code = text[0] & lead[len];
-
-        for (size_t i = 1; i < len; i++)
-                code = code << 6 | (text[i] & 0x3F);
-        return code;
-}
-
 static bool may_show(uint32_t code, bool utf8)
 {
-        if (is_hidden(code))
+        if (utf8_hidden(code))
                 return false;
         return code < 0x80 || (utf8 && wcwidth((wchar_t)code) >= 0);
 }
@@ -80,7 +48,7 @@ int plain_append(struct strbuf *out, const char *text)
                         r = strbuf_printf(out, "\\x%02x", next[0]);
                         len = 1;
                 } else {
-                        uint32_t code = decode(next, len);
+                        uint32_t code = utf8_decode(next, len);
                         r = may_show(code, utf8) ? strbuf_append(out, next, len)
                                                  : append_escaped(out, code);
                 }
@@ -106,10 +74,10 @@ int plain_append_json(struct strbuf *out, const char *text, size_t len)
 
         while (len > 0 && r == 0) {
                 size_t n = utf8_sequence(next, len);
-                uint32_t code = n > 0 ? decode(next, n) : 0xFFFD;
+                uint32_t code = n > 0 ? utf8_decode(next, n) : 0xFFFD;
                 if (code < 0x20)
                         r = strbuf_puts(out, " "); /* white space between values */
-                else if (n == 0 || is_hidden(code))
+                else if (n == 0 || utf8_hidden(code))
                         r = append_json_escaped(out, code);
                 else
                         r = strbuf_append(out, next, n);
@@ -129,7 +97,7 @@ static size_t step(const char *text, size_t len, size_t *ret_columns)
                 *ret_columns = 1;
                 return 1;
         }
-        int columns = n == 1 ? 1 : wcwidth((wchar_t)decode((const unsigned char *)text, n));
+        int columns = n == 1 ? 1 : wcwidth((wchar_t)utf8_decode((const unsigned char *)text, n));
         *ret_columns = columns > 0 ? (size_t)columns : 0;
         return n;
 }

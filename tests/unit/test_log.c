@@ -65,7 +65,9 @@ static void a_value_of_text_is_quoted_where_a_reader_would_go_astray(void **stat
                 {"\n", "a=\"\\x0a\"\n"},
                 {"\xc3\xbc", "a=\"\xc3\xbc\"\n"},
                 {"\xff", "a=\"\\xff\"\n"},
-                {"\xe2\x80\xae", "a=\"\\xe2\\x80\\xae\"\n"},
+                {"\xe2\x80\xae", "a=\"\\xe2\\x80\\xae\"\n"},          /* U+202E: right to left */
+                {"\xe2\x80\x8b", "a=\"\\xe2\\x80\\x8b\"\n"},          /* U+200B: of no width */
+                {"\xf3\xa0\x81\xa1", "a=\"\\xf3\\xa0\\x81\\xa1\"\n"}, /* U+E0061: a tag */
         };
 
         (void)state;
