@@ -195,17 +195,27 @@ static size_t find_listener(const struct reload *reload, size_t i)
         return loaded->listen_count;
 }
 
-/* Whether a listener speaks TLS at all does not change while it runs. */
+/* What was read for a listener that runs, or NULL. Whether it speaks TLS at all does not change
+ * while it does. */
+static struct tls_identity *identity_read(const struct reload *reload, size_t i)
+{
+        const struct reading *reading = &reload->reading;
+        size_t j = find_listener(reload, i);
+
+        if (j == reading->loaded->listen_count || !reload->setup.identities[i])
+                return NULL;
+        return reading->identities[j];
+}
+
 static void replace_identities(struct reload *reload)
 {
         for (size_t i = 0; i < running(reload)->listen_count; i++) {
                 struct tls_identity **place = &reload->setup.identities[i];
-                size_t j = find_listener(reload, i);
-                const struct reading *reading = &reload->reading;
-                if (j == reading->loaded->listen_count || !*place || !reading->identities[j])
+                struct tls_identity *identity = identity_read(reload, i);
+                if (!identity)
                         continue;
                 tls_identity_unref(*place);
-                *place = tls_identity_ref(reading->identities[j]);
+                *place = tls_identity_ref(identity);
         }
 }
 
@@ -264,21 +274,37 @@ static void warn_of_restart(void *arg, const char *key)
         (void)strbuf_printf(restart, "%s%s", restart->len > 0 ? ", " : "", key);
 }
 
+/* `new certificate: listen[1]` */
+static void describe_certificates(const struct reload *reload, struct strbuf *text)
+{
+        const char *before = "new certificate: ";
+
+        for (size_t i = 0; i < running(reload)->listen_count; i++) {
+                const struct tls_identity *identity = identity_read(reload, i);
+                if (!identity || tls_identity_same(identity, reload->setup.identities[i]))
+                        continue;
+                (void)strbuf_printf(text, "%slisten[%zu]", before, i);
+                before = ", ";
+        }
+}
+
 /* Says what is going to be different, as long as what was in force is there to compare with. */
 static void describe(struct reload *reload)
 {
         const struct reading *reading = &reload->reading;
         const struct config *now = running(reload);
-        struct strbuf phrases[3];
+        struct strbuf phrases[4];
+        const size_t count = sizeof phrases / sizeof *phrases;
 
-        for (size_t i = 0; i < 3; i++)
+        for (size_t i = 0; i < count; i++)
                 strbuf_init(&phrases[i], RELOAD_WORDS_BYTES_MAX);
         reload_words_clients(gateway_policy(reload->setup.gateway),
                              gateway_change_policy(reading->change), &phrases[0]);
         reload_words_upstreams(reload->setup.gateway, reading->change, &phrases[1]);
-        reload_words_keys(now, reading->merged, &phrases[2]);
+        describe_certificates(reload, &phrases[2]);
+        reload_words_keys(now, reading->merged, &phrases[3]);
         config_compare(now, reading->loaded, warn_of_restart, &reload->restart);
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < count; i++) {
                 say(reload, &phrases[i]);
                 strbuf_done(&phrases[i]);
         }

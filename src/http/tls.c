@@ -375,6 +375,11 @@ static void append_names(const struct tls_identity *identity, struct strbuf *tex
                 (void)strbuf_printf(text, " and %zu more", count - TLS_NAMES_SHOWN_MAX);
 }
 
+bool tls_identity_same(const struct tls_identity *a, const struct tls_identity *b)
+{
+        return gnutls_x509_crt_equals(a->certificate, b->certificate) != 0;
+}
+
 void tls_identity_describe(const struct tls_identity *identity, struct strbuf *text)
 {
         unsigned char fingerprint[FINGERPRINT_BYTES] = {0};

@@ -47,6 +47,9 @@ int64_t tls_identity_until_ms(const struct tls_identity *identity);
  */
 bool tls_identity_has_name(const struct tls_identity *identity, const char *host);
 
+/* Whether both have the same certificate, whatever comes behind it in the chain. */
+bool tls_identity_same(const struct tls_identity *a, const struct tls_identity *b);
+
 /*
  * Appends what its certificate is: `names solve.lan, 192.0.2.2; until 2026-12-22; sha256 ` and the
  * first 16 digits of its fingerprint. Of many names the first are shown, and how many more there

@@ -382,9 +382,12 @@ def test_a_new_certificate_is_shown_after_a_reload_and_not_before(
         old = shown(secure, context)
         install(certificate, files.key.parent)
         assert shown(secure, context) == old != der(certificate)
-        assert "restart" not in secure.hang_up("reloaded ")
+        told = secure.hang_up("reloaded ")
+        assert "info new certificate: listen[0]\n" in told and "restart" not in told, told
         for _ in range(10):  # whichever worker takes it
             assert shown(secure, context) == der(certificate)
+    told = secure.hang_up("reloaded ")
+    assert "new certificate" not in told, told
 
 
 def test_a_new_path_of_the_certificate_takes_effect(secure, certificates, authority):
