@@ -35,9 +35,15 @@ const char *control_state(const struct request *request)
         return names[scheduler_mode(gateway_scheduler(request->server->gateway))];
 }
 
-/* Why it is not ready, where that is an operator's doing: what /readyz says is for tools. */
-static const char *order_in_force(const struct request *request, const char *message)
+/*
+ * Why it is not ready, in words for operators: what /readyz says is for tools, which are told to
+ * come again. message is that, for the rest.
+ */
+static const char *why_not_ready(const struct request *request, enum gateway_verdict verdict,
+                                 const char *message)
 {
+        const struct gateway *gateway = request->server->gateway;
+
         switch (scheduler_mode(gateway_scheduler(request->server->gateway))) {
         case SCHEDULER_TAKING:
                 break;
@@ -46,6 +52,18 @@ static const char *order_in_force(const struct request *request, const char *mes
         case SCHEDULER_STOPPING:
                 return "being stopped; what is under way is finished first";
         }
+        if (verdict == GATEWAY_STORE && gateway_store_well(gateway))
+                return "the audit cannot be written (audit.file), so no job is taken; the log says "
+                       "why, and it is tried again all the time";
+        if (verdict == GATEWAY_STORE)
+                return "jobs cannot be stored (state_directory), so none is taken; the log says "
+                       "why, and it is tried again all the time";
+        if (verdict == GATEWAY_NO_UPSTREAM)
+                return "every upstream refuses its account (wrong key, no balance, or the plan is "
+                       "over), so no job is taken; solvegatectl upstreams shows them";
+        if (verdict == GATEWAY_QUEUE_FULL)
+                return "as many jobs wait as may (limits.queue_jobs), so none is taken until some "
+                       "have been sent";
         return message;
 }
 
@@ -61,7 +79,7 @@ static void add_process(const struct request *request, const struct operator_vie
         json_add_seconds(json, "uptime", clock_monotonic_ms() - view->started_ms);
         json_add_text(json, "state", control_state(request));
         json_add_bool(json, "ready", verdict == GATEWAY_OK);
-        json_add_text(json, "message", order_in_force(request, message));
+        json_add_text(json, "message", why_not_ready(request, verdict, message));
         json_open_array(json, "listeners");
         for (size_t i = 0; i < view->listener_count; i++) {
                 const struct listener *listener = &view->listeners[i];

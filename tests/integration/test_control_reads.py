@@ -3,6 +3,7 @@ are, and never a secret or a solution."""
 
 import contextlib
 import datetime
+import errno
 import re
 
 import pytest
@@ -12,6 +13,7 @@ from lib.build import wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK, upstream_of
 from lib.http import Connection
+from lib.iofault import FaultyDisk
 from lib.job import job
 from lib.operator import ask, jobs, moment
 from lib.upstream import Upstream
@@ -97,7 +99,37 @@ def test_why_it_is_not_ready_stands_in_the_status(start):
     status = ask(house, "/control/status")
     assert (status["state"], status["ready"]) == ("taking", False)
     assert "refuses its account" in status["message"]
+    assert "solvegatectl upstreams" in status["message"]
     assert status["upstreams"][0]["state"] == "refused"
+
+
+def test_an_operator_is_told_of_a_full_queue_and_not_to_come_again(start):
+    house, _ = busy(start, limits={"queue_jobs": 2})
+    status = ask(house, "/control/status")
+    assert (status["state"], status["ready"]) == ("taking", False)
+    assert "limits.queue_jobs" in status["message"] and "again" not in status["message"]
+
+
+@pytest.mark.parametrize("what", ["store", "audit"])
+def test_an_operator_is_told_what_cannot_be_written(start, tmp_path, what):
+    (tmp_path / what).mkdir(mode=0o700)
+    disk = FaultyDisk(tmp_path / "control", tmp_path / what)
+    place = {"state_directory": tmp_path / what} if what == "store" else {
+        "audit": {"file": str(tmp_path / what / "audit.jsonl")}}
+    house = start(durability="full", environment=disk.environment, **place)
+    disk.fail(errno.ENOSPC)
+    house.solve(job(), {"Prefer": "respond-async"})
+    status = wait_until(lambda: not_ready(house), what="it is not ready")
+    disk.mend()
+    assert (status["store"]["well"], status["audit"]["well"]) == (what != "store", what != "audit")
+    key = {"store": "state_directory", "audit": "audit.file"}[what]
+    assert key in status["message"] and "the log says why" in status["message"]
+    wait_until(lambda: ask(house, "/control/status")["ready"], what="it is ready again")
+
+
+def not_ready(house):
+    status = ask(house, "/control/status")
+    return None if status["ready"] else status
 
 
 async def test_open_connections_of_tools_are_counted(start):
