@@ -88,20 +88,6 @@ void quota_init(struct quota *quota, struct quota_time now)
         };
 }
 
-/* Begins a day, and with it its month, unless the count has reached it already. */
-static void begin_day(struct quota *quota, int64_t day)
-{
-        if (day <= quota->day)
-                return;
-        quota->day = day;
-        quota->used_today = 0;
-        int64_t month = month_of(day);
-        if (month > quota->month) {
-                quota->month = month;
-                quota->used_this_month = 0;
-        }
-}
-
 /* Begins a new day and month where their time has come. */
 static void renew(struct quota *quota, struct quota_time now)
 {
@@ -111,7 +97,16 @@ static void renew(struct quota *quota, struct quota_time now)
                 quota->day = day;
                 quota->month = month_of(day);
         }
-        begin_day(quota, day);
+        if (day <= quota->day)
+                return;
+        quota->day = day;
+        quota->used_today = day == quota->coming_day ? quota->coming_used : 0;
+        int64_t month = month_of(day);
+        if (month > quota->month) {
+                quota->month = month;
+                quota->used_this_month =
+                        month == month_of(quota->coming_day) ? quota->coming_used : 0;
+        }
 }
 
 /* What is in the bucket. It is worked out afresh from the last change, so that rounding adds up
@@ -228,18 +223,28 @@ void quota_settle(struct quota *quota, int64_t sent_wall_ms, struct quota_time n
                 quota->used_this_month++;
 }
 
+/* Of a day to come, its part is kept for when it begins. */
+static void note_coming(struct quota *quota, int64_t day, int64_t count)
+{
+        if (day != quota->coming_day)
+                quota->coming_used = 0;
+        quota->coming_day = day;
+        quota->coming_used += count;
+}
+
 void quota_restore(struct quota *quota, int64_t day, int64_t count, struct quota_time now)
 {
         renew(quota, now);
         /* A day to come: the clock was ahead, or is behind now, as that of a machine can be which
-         * has just been started. The count stays in the day that it had reached, as it would have
-         * without a restart. A day far ahead says nothing. */
-        if (day > day_of(now.wall_ms) + AHEAD_DAYS_MAX)
+         * has just been started. What was sent today may have counted in that one before the start,
+         * so both count until it begins. A day far ahead says nothing. */
+        if (day > quota->day + AHEAD_DAYS_MAX)
                 return;
-        begin_day(quota, day);
-        if (day == quota->day)
+        if (day > quota->day)
+                note_coming(quota, day, count);
+        if (day >= quota->day)
                 quota->used_today += count;
-        if (month_of(day) == quota->month)
+        if (month_of(day) >= quota->month)
                 quota->used_this_month += count;
 }
 

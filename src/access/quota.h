@@ -36,8 +36,10 @@ struct quota {
         int64_t day, month; /* since 1970, of what follows; a clock that is set back by a day or
                                less does not take them back */
         int64_t used_today, used_this_month;
-        double level;      /* of the bucket, up to burst; valid with limits.rate */
-        int64_t filled_ms; /* monotonic: when level was right; likewise */
+        int64_t coming_day, coming_used; /* of a day that had been begun before the start; counts in
+                                            both above until then */
+        double level;                    /* of the bucket, up to burst; valid with limits.rate */
+        int64_t filled_ms;               /* monotonic: when level was right; likewise */
 };
 
 /* Without limits, and nothing used. */
@@ -74,8 +76,8 @@ void quota_release(struct quota *quota);
 void quota_settle(struct quota *quota, int64_t sent_wall_ms, struct quota_time now);
 
 /*
- * So many were used on that day (since 1970), before the start. A day that is still to come is
- * begun: the clock was ahead when they were written, or is behind now.
+ * So many were used on that day (since 1970), before the start. A day that is still to come, since
+ * the clock was ahead when they were written, or is behind now, counts today, and when it begins.
  */
 void quota_restore(struct quota *quota, int64_t day, int64_t count, struct quota_time now);
 

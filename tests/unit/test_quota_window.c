@@ -215,11 +215,46 @@ static void a_start_with_a_clock_that_is_behind_gives_no_day_twice(void **state)
         (void)state;
         quota_restore(&quota, today - 1, 40, now);
         quota_restore(&quota, today, 99, now);
-        assert_int_equal(charge(&quota, now), QUOTA_OK);
         assert_int_equal(charge(&quota, now), QUOTA_DAILY);
+        assert_int_equal(charge(&quota, right), QUOTA_OK);
         assert_int_equal(charge(&quota, right), QUOTA_DAILY);
         assert_int_equal(read_at(&quota, right).month.used, 140);
         assert_int_equal(charge(&quota, later(right, QUOTA_DAY_MS)), QUOTA_OK);
+}
+
+/* What the ledger has of two days, read again by each start. */
+static int charge_over_starts(int64_t daily, int64_t monthly, struct quota_time now,
+                              int64_t ret_sent[static 2])
+{
+        int64_t day = now.wall_ms / QUOTA_DAY_MS;
+        int given = 0;
+
+        for (int i = 0; i < 5; i++) {
+                struct quota quota = with_limits(0, 0, daily, monthly, now);
+                quota_restore(&quota, day, ret_sent[0], now);
+                quota_restore(&quota, day + 1, ret_sent[1], now);
+                for (; charge(&quota, now) == QUOTA_OK; given++)
+                        ret_sent[0]++;
+        }
+        return given;
+}
+
+static void no_start_gives_a_limit_again_where_the_clock_was_ahead(void **state)
+{
+        struct quota_time now = at("2026-11-30 23:05:00"), next = later(now, QUOTA_DAY_MS);
+        int64_t sent[2] = {4, 1}, today = now.wall_ms / QUOTA_DAY_MS;
+        struct quota quota = with_limits(0, 0, 10, 0, now);
+
+        (void)state;
+        assert_int_equal(charge_over_starts(10, 0, now, sent), 5);
+        assert_int_equal(charge_over_starts(0, 20, now, sent), 10);
+        /* When its day has come, what was sent in it is all that counts. */
+        quota_restore(&quota, today, sent[0], now);
+        quota_restore(&quota, today + 1, sent[1], now);
+        assert_int_equal(read_at(&quota, next).day.used, 1);
+        assert_int_equal(read_at(&quota, next).month.used, 1);
+        assert_int_equal(read_at(&quota, later(next, QUOTA_DAY_MS)).day.used, 0);
+        assert_int_equal(read_at(&quota, later(next, QUOTA_DAY_MS)).month.used, 1);
 }
 
 static void a_charge_counts_where_the_clock_went_back_after_its_sending(void **state)
@@ -388,6 +423,7 @@ int main(void)
                 cmocka_unit_test(
                         what_a_clock_that_was_ahead_has_written_counts_until_its_day_is_over),
                 cmocka_unit_test(a_start_with_a_clock_that_is_behind_gives_no_day_twice),
+                cmocka_unit_test(no_start_gives_a_limit_again_where_the_clock_was_ahead),
                 cmocka_unit_test(a_charge_counts_where_the_clock_went_back_after_its_sending),
                 cmocka_unit_test(a_charge_counts_that_was_sent_by_a_clock_that_was_ahead),
                 cmocka_unit_test(a_clock_that_is_set_ahead_renews_at_once),
