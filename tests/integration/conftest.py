@@ -19,9 +19,13 @@ import pytest
 
 from lib import openapi
 from lib.build import patience
-from lib.gateway import STOP_TIMEOUT, Gateway
+from lib.gate import Gate
+from lib.gateway import LOOPBACK, STOP_TIMEOUT, Gateway
+from lib.iofault import FaultyDisk
 from lib.process import stop_all
 from lib.simulator import Simulator
+from lib.tls import make_authority
+from lib.vendor import Vendor
 
 ASYNC_TEST_TIMEOUT = 120.0
 
@@ -96,6 +100,61 @@ def shared_simulator(tmp_path_factory):
 def shared_gateway(shared_simulator, tmp_path_factory):
     with _fleet(Gateway, tmp_path_factory.mktemp("gateway")) as start:
         yield start
+
+
+@pytest.fixture
+def start(simulator, gateway):
+    """A gateway with an admin address, and a simulator of its own."""
+
+    def run(sim=None, **settings):
+        sim = sim or simulator(mode="pro", latency=0)
+        return gateway(sim, **{"admin": LOOPBACK, **settings})
+
+    return run
+
+
+@pytest.fixture
+def gate():
+    with Gate() as gate:
+        yield gate
+
+
+@pytest.fixture
+def vendor():
+    with Vendor() as running:
+        yield running
+
+
+@pytest.fixture
+def state(tmp_path):
+    """A directory for what a gateway keeps."""
+    path = tmp_path / "state"
+    path.mkdir(mode=0o700)
+    return path
+
+
+@pytest.fixture
+def disk(gateway, tmp_path, state):
+    """Needs the gateway fixture, so that the disk is well when gateways stop."""
+    faulty = FaultyDisk(tmp_path / "control", state)
+    yield faulty
+    faulty.mend()
+
+
+@pytest.fixture
+def durable(gateway, state, disk):
+    """Makes a gateway that keeps its jobs on that disk."""
+
+    def make(sim, **settings):
+        return gateway(sim, durability="full", state_directory=state,
+                       environment=disk.environment, **settings)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(params=["free", "pro"])

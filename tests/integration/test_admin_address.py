@@ -9,7 +9,6 @@ import pytest
 
 from lib import expect
 from lib.build import patience, wait_until
-from lib.gate import Gate
 from lib.gateway import LOOPBACK
 from lib.http import Connection, request
 from lib.job import job
@@ -23,23 +22,6 @@ TOOLS = ["/api/solve", "/solve", "/api/status?id=h-x", "/status?id=h-x", "/api/a
 
 def ask(house, method, target, headers=None, body=None):
     return request(house.admin_url, method, target, body, headers)
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
-
-
-@pytest.fixture
-def start(simulator, gateway):
-    """A gateway with an admin address, and a simulator of its own."""
-
-    def run(sim=None, **settings):
-        sim = sim or simulator(mode="pro", latency=0)
-        return gateway(sim, **{"admin": LOOPBACK, **settings})
-
-    return run
 
 
 # ---- health and readiness ----

@@ -16,7 +16,6 @@ from lib import expect
 from lib.build import patience, wait_until
 from lib.gateway import LOOPBACK
 from lib.http import Connection, open_blocking, read_answer, request_bytes
-from lib.iofault import FaultyDisk
 from lib.job import SITE, job
 from lib.state import assert_ledger_agrees, bodies, database, ledger, rows, rows_of
 from lib.upstream import LATER, SOLVED, Upstream
@@ -28,27 +27,11 @@ QUICK = {"base": 0.02, "cap": 0.1}
 
 
 @pytest.fixture
-def state(tmp_path):
-    path = tmp_path / "state"
-    path.mkdir(mode=0o700)
-    return path
-
-
-@pytest.fixture
-def disk(gateway, tmp_path, state):
-    """Needs the gateway fixture, so that the disk is well when gateways stop."""
-    faulty = FaultyDisk(tmp_path / "control", state)
-    yield faulty
-    faulty.mend()
-
-
-@pytest.fixture
-def durable(gateway, state, disk):
-    """Makes a gateway that keeps its jobs on that disk."""
+def durable(durable):
+    """With one worker, unless a test needs more."""
 
     def make(sim, workers=1, **settings):
-        return gateway(sim, durability="full", state_directory=state, workers=workers,
-                       environment=disk.environment, **settings)
+        return durable(sim, workers=workers, **settings)
 
     return make
 

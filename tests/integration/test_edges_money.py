@@ -10,7 +10,7 @@ import pytest
 from lib import audit, expect
 from lib.build import SANITIZE, patience, wait_until
 from lib.clients import Client, ledger_of
-from lib.gate import Gate, task
+from lib.gate import task
 from lib.http import Connection
 from lib.job import job
 from lib.upstream import LATER, SOLVED, Upstream
@@ -169,12 +169,6 @@ def test_what_is_turned_away_after_its_payer_left_is_paid_by_the_next(gateway):
 
 
 # ---- who pays, over a crash ----
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
 
 
 @pytest.fixture

@@ -12,29 +12,10 @@ import pytest
 from lib import expect
 from lib.build import wait_until
 from lib.http import Connection, request_bytes
-from lib.iofault import FaultyDisk
 from lib.job import job
 from lib.network import kept_port
 
 HELD = {"Prefer": "wait=60"}
-
-
-@pytest.fixture
-def disk(gateway, tmp_path):
-    """Needs the gateway fixture, so that the disk is well when gateways stop."""
-    (tmp_path / "state").mkdir(mode=0o700)
-    faulty = FaultyDisk(tmp_path / "control", tmp_path / "state")
-    yield faulty
-    faulty.mend()
-
-
-@pytest.fixture
-def durable(gateway, disk, tmp_path):
-    def make(sim, **settings):
-        return gateway(sim, durability="full", state_directory=tmp_path / "state",
-                       environment=disk.environment, **settings)
-
-    return make
 
 
 @pytest.fixture

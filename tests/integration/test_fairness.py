@@ -13,7 +13,7 @@ import pytest
 from lib import expect
 from lib.build import wait_until
 from lib.clients import Client, post_over
-from lib.gate import Gate, owner_of, task
+from lib.gate import owner_of, task
 from lib.job import job
 
 SLOTS = 4
@@ -23,12 +23,6 @@ ALWAYS = 16  # jobs that a client may have unfinished however full the queue is
 
 FLOODER, OTHER = Client("flooder"), Client("other")
 ASYNC = {"Prefer": "respond-async"}
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
 
 
 @pytest.fixture

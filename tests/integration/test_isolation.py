@@ -8,7 +8,7 @@ import pytest
 from lib import expect
 from lib.build import wait_until
 from lib.clients import Client
-from lib.gate import Gate, task
+from lib.gate import task
 from lib.http import Connection
 from lib.job import job
 
@@ -17,12 +17,6 @@ HELD = {"Prefer": "wait=30"}
 ASYNC = {"Prefer": "respond-async"}
 KEY = {"Idempotency-Key": "the same key"}
 UNKNOWN = "h-AAAAAAAAAAAAAAAAAAAAAAAA"
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
 
 
 @pytest.fixture

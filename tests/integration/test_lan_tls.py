@@ -23,17 +23,12 @@ from lib.http import TIMEOUT, read_answer, request
 from lib.job import job
 from lib.network import own_address
 from lib.once import CHECK, run_once
-from lib.tls import Certificate, make_authority, make_certificate
+from lib.tls import Certificate, make_certificate
 
 CI = Client("ci")
 ERROR = r"Z error [^\n]*\n"
 OWN = own_address()
 NAMES = "DNS:localhost,DNS:gate.example.net,IP:127.0.0.1" + (f",IP:{OWN}" if OWN else "")
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,12 @@ import pytest
 from lib import expect, operator
 from lib.build import REPOSITORY, patience, wait_until
 from lib.clients import Client
-from lib.gate import Gate
 from lib.gateway import LOOPBACK, upstream_of
 from lib.http import Connection, request
 from lib.iofault import FaultyDisk
 from lib.job import SITE, job
 from lib.state import ledger
 from lib.upstream import SOLVED, Upstream
-from lib.vendor import Vendor
 
 HELD = {"Prefer": "wait=30"}
 CI = Client("ci")
@@ -80,29 +78,6 @@ def charges(house, upstream="main"):
     labels = f'{{client="local",upstream="{upstream}"}}'
     return tuple(samples.get(name + labels, 0)
                  for name in ("solvegate_charges_total", "solvegate_charges_unknown_total"))
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
-
-
-@pytest.fixture
-def vendor():
-    with Vendor() as running:
-        yield running
-
-
-@pytest.fixture
-def start(simulator, gateway):
-    """A gateway with an admin address, and a simulator of its own."""
-
-    def run(sim=None, **settings):
-        sim = sim or simulator(mode="pro", latency=0)
-        return gateway(sim, **{"admin": LOOPBACK, **settings})
-
-    return run
 
 
 # ---- the page ----

@@ -6,7 +6,7 @@ import pytest
 from lib import expect
 from lib.clients import (
     Client, committed, day_with_time_left, ledger_of, limited, wait_until_settled)
-from lib.gate import Gate, task
+from lib.gate import task
 
 OTHER = Client("other")
 
@@ -14,12 +14,6 @@ OTHER = Client("other")
 @pytest.fixture(autouse=True)
 def now():
     return day_with_time_left()
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
 
 
 @pytest.fixture

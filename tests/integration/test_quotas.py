@@ -16,7 +16,7 @@ from lib.clients import (
     Client, committed, day_after, day_with_time_left, ledger_of, limited, limits_in, month_after,
     post_over, utc_now, wait_until_settled)
 from lib.crowd import BROKEN
-from lib.gate import Gate, task
+from lib.gate import task
 from lib.gateway import FINAL
 from lib.http import Connection
 from lib.job import job
@@ -38,12 +38,6 @@ WINDOWS = pytest.mark.parametrize("window", ["daily", "monthly"])
 @pytest.fixture(autouse=True)
 def now():
     return day_with_time_left()
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
 
 
 def small_jobs(count, of="job"):

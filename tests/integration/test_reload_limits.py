@@ -16,16 +16,9 @@ from lib.http import Connection, open_blocking, request_bytes
 from lib.job import job
 from lib.proc import connections
 from lib.state import ledger
-from lib.vendor import Vendor
 
 ASYNC = {"Prefer": "respond-async"}
 DRAIN = {"drain_timeout": 0.3}
-
-
-@pytest.fixture
-def vendor():
-    with Vendor() as running:
-        yield running
 
 
 @pytest.fixture

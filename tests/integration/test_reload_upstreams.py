@@ -21,12 +21,6 @@ SLOW = {"probe": 3600.0, "recheck": 3600.0}
 
 
 @pytest.fixture
-def vendor():
-    with Vendor() as running:
-        yield running
-
-
-@pytest.fixture
 def other():
     with Vendor() as running:
         yield running

@@ -14,19 +14,12 @@ import pytest
 
 from lib import canary, expect, proc
 from lib.build import patience, wait_until
-from lib.gate import Gate
 from lib.gateway import FINAL
 from lib.http import Connection, request_bytes
 from lib.job import job
 
 NEVER = 60
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
 
 
 async def post_held(house, task, wait=50):

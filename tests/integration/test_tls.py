@@ -22,11 +22,6 @@ LISTEN = [{"port": 0}]
 ONE_TRY = {"attempts": 1}
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return make_authority(tmp_path_factory.mktemp("authority"))
-
-
 @pytest.fixture
 def certificate(authority, tmp_path):
     def make(names=OUR_NAMES, signer=authority):

@@ -15,7 +15,7 @@ from lib.build import patience, wait_until
 from lib.gateway import LOOPBACK
 from lib.http import Answer, Requests, chunked, request_bytes
 from lib.job import job
-from lib.tls import Certificate, make_authority, make_certificate
+from lib.tls import Certificate, make_certificate
 
 NAMES = "DNS:localhost,IP:127.0.0.1"
 NEVER = 60
@@ -25,11 +25,6 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 RECORD_BYTES = 16384  # of plain text, at most (RFC 8446, 5.1)
 
 on_both_versions = pytest.mark.parametrize("version", VERSIONS, ids=["tls1.2", "tls1.3"])
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")

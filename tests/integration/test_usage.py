@@ -11,7 +11,7 @@ from lib.build import wait_until
 from lib.clients import (
     DAY, Client, day_after, day_with_time_left, in_rfc3339, limits_in, month_after, post_over,
     utc_now)
-from lib.gate import Gate, task
+from lib.gate import task
 from lib.job import job
 
 USAGE = ["/api/usage", "/usage", "/api/usage/", "/usage/"]
@@ -28,12 +28,6 @@ RATED = Client("rated", rate=0.5, burst=3)
 @pytest.fixture
 def house(simulator, gateway):
     return gateway(simulator(mode="pro", latency=0), clients=[FREE, LIMITED, RATED])
-
-
-@pytest.fixture
-def gate():
-    with Gate() as gate:
-        yield gate
 
 
 @pytest.fixture(autouse=True)
