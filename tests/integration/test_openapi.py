@@ -8,22 +8,10 @@ import pytest
 
 from lib import openapi
 from lib.build import REPOSITORY
-from lib.gateway import LOOPBACK
 from lib.http import Answer, Connection, request_bytes
 from lib.openapi import TOOLS, document
 from lib.openapi_shape import OPENAPI
-
-PAGE = "https://tools.example.com"
-
-OPERATIONS = document().operations
-KNOWN = [operation for operation in OPERATIONS if operation.path and operation.method]
-
-
-@pytest.fixture
-def house(simulator, gateway):
-    """Quick, with a page that may call, and operators."""
-    return gateway(simulator(mode="pro", latency=0), admin=LOOPBACK, origins=[PAGE])
-
+from lib.operations import KNOWN, OPERATIONS, PAGE
 
 # ---- the document ----
 
@@ -153,8 +141,9 @@ def test_an_undocumented_answer_is_noticed(what):
         assert openapi.take_problems(), (method, target)
 
 
-async def test_each_answer_is_known_to_be_about_its_request(house):
+async def test_each_answer_is_known_to_be_about_its_request(start):
     """However the requests were written: in one go, byte by byte, with bodies in chunks."""
+    house = start(origins=[PAGE])
     seen = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(openapi, "note", lambda port, method, target, answer: seen.append(

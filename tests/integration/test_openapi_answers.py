@@ -13,24 +13,19 @@ from lib.build import SANITIZE, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK
 from lib.http import Connection, request_bytes
-from lib.iofault import FaultyDisk
 from lib.job import job
 from lib.memfault import ScarceMemory
-from lib.openapi import TOOLS, document
+from lib.openapi import TOOLS
+from lib.operations import KNOWN, OPERATIONS, PAGE, PREFLIGHT, asks_for_job, takes_token, tools
 
 ASYNC = {"Prefer": "respond-async"}
 HELD = {"Prefer": "wait=30"}
 NEVER = 60
 
-PAGE = "https://tools.example.com"
-PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
 EXPECTS = {"Expect": "100-continue"}
 
 UNKNOWN = "h-" + "A" * 24
 WRONG = {"apikey": "sgt_nobodyhasthistokenofsolvegate0123456789abcd"}
-
-OPERATIONS = document().operations
-KNOWN = [operation for operation in OPERATIONS if operation.path and operation.method]
 
 
 def target_of(operation, job_id=UNKNOWN):
@@ -78,31 +73,15 @@ class Stage:
 
 
 @pytest.fixture
-def house(simulator, gateway):
+def stage(start):
     """Quick, with a page that may call, and operators."""
-    return gateway(simulator(mode="pro", latency=0), admin=LOOPBACK, origins=[PAGE])
+    return Stage(start(origins=[PAGE]))
 
 
 @pytest.fixture
-def stage(house):
-    return Stage(house)
-
-
-@pytest.fixture
-def disk(gateway, tmp_path):
-    """Needs the gateway fixture, so that the disk is well when gateways stop."""
-    (tmp_path / "state").mkdir(mode=0o700)
-    faulty = FaultyDisk(tmp_path / "control", tmp_path / "state")
-    yield faulty
-    faulty.mend()
-
-
-@pytest.fixture
-def durable(gateway, disk, tmp_path):
+def durable(durable):
     def make(sim, **settings):
-        return Stage(gateway(sim, durability="full", state_directory=tmp_path / "state",
-                             environment=disk.environment, admin=LOOPBACK, origins=[PAGE],
-                             **settings))
+        return Stage(durable(sim, admin=LOOPBACK, origins=[PAGE], **settings))
 
     return make
 
@@ -149,18 +128,6 @@ def assert_like(message, operation, status, code):
     known = [example["message"] for example in operation.examples(status).values()
              if example["code"] == code]
     assert plain(message) in map(plain, known), (operation, status, code)
-
-
-def tools(operation):
-    return operation.kind == TOOLS
-
-
-def takes_token(operation):
-    return tools(operation) and operation in KNOWN and operation.method != "options"
-
-
-def asks_for_job(operation):
-    return takes_token(operation) and operation.path.endswith("/status")
 
 
 def cancels(operation):

@@ -6,37 +6,12 @@ import pytest
 
 from lib.build import wait_until
 from lib.gate import Gate
-from lib.gateway import LOOPBACK
 from lib.job import job
-from lib.openapi import TOOLS, document
+from lib.openapi import document
+from lib.operations import KNOWN, PAGE, PREFLIGHT, asks_for_job
 
 ASYNC = {"Prefer": "respond-async"}
 HELD = {"Prefer": "wait=30"}
-
-PAGE = "https://tools.example.com"
-PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
-
-OPERATIONS = document().operations
-KNOWN = [operation for operation in OPERATIONS if operation.path and operation.method]
-
-
-@pytest.fixture
-def house(simulator, gateway):
-    """Quick, with a page that may call, and operators."""
-    return gateway(simulator(mode="pro", latency=0), admin=LOOPBACK, origins=[PAGE])
-
-
-def tools(operation):
-    return operation.kind == TOOLS
-
-
-def takes_token(operation):
-    return tools(operation) and operation in KNOWN and operation.method != "options"
-
-
-def asks_for_job(operation):
-    return takes_token(operation) and operation.path.endswith("/status")
-
 
 # ---- how a job ends ----
 
@@ -96,12 +71,13 @@ def test_each_documented_source_of_a_result_is_told(gateway):
     assert [cached, collapsed] == schema["enum"]
 
 
-def test_the_fields_of_a_page_are_documented(house):
+def test_the_fields_of_a_page_are_documented(start):
     """A preflight request, and an answer that it may read."""
 
     def documented(name):
         return document().at(f"#/components/headers/{name}")["example"]
 
+    house = start(origins=[PAGE])
     answer = house.request("OPTIONS", "/solve", None, PREFLIGHT)
     name = "Access-Control-Allow-Headers"
     assert answer.header(name) == documented(name)
