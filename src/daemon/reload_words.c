@@ -70,7 +70,7 @@ static const struct kind client_kinds[POLICY_CHANGE_COUNT] = {
         [POLICY_CLIENT_TOKEN] = {"new token: ", ""},
         [POLICY_CLIENT_LIMITS] = {"other limits: ", ""},
         [POLICY_CLIENT_SITES] = {"other sites: ", ""},
-        [POLICY_CLIENT_END] = {"other end: ", ""},
+        [POLICY_CLIENT_END] = {"expires changed: ", ""},
 };
 
 static void add_client(void *arg, enum policy_change change, const char *client)

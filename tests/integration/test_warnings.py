@@ -235,10 +235,10 @@ CHANGES = {
     "limits": ([CI, NIGHTLY], [CI.changed(weight=3), NIGHTLY.changed(daily_limit=6)],
                "other limits: ci, nightly"),
     "sites": ([CI], [CI.changed(sites=["www.example.com"])], "other sites: ci"),
-    "an end": ([CI], [CI.changed(expires=FUTURE)], "other end: ci"),
+    "an end": ([CI], [CI.changed(expires=FUTURE)], "expires changed: ci"),
     "all of it": ([CI, DESK, NIGHTLY],
                   [RENEWED.changed(expires=FUTURE), NIGHTLY.changed(rate=1.0), Client("lab")],
-                  "+lab -desk; new token: ci; other limits: nightly; other end: ci"),
+                  "+lab -desk; new token: ci; other limits: nightly; expires changed: ci"),
 }
 
 
