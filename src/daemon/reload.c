@@ -274,16 +274,18 @@ static void warn_of_restart(void *arg, const char *key)
         (void)strbuf_printf(restart, "%s%s", restart->len > 0 ? ", " : "", key);
 }
 
-/* `new certificate: listen[1]` */
+/* `new certificate: 127.0.0.1:8443` */
 static void describe_certificates(const struct reload *reload, struct strbuf *text)
 {
         const char *before = "new certificate: ";
+        char name[LISTENER_NAME_BYTES_MAX];
 
         for (size_t i = 0; i < running(reload)->listen_count; i++) {
                 const struct tls_identity *identity = identity_read(reload, i);
                 if (!identity || tls_identity_same(identity, reload->setup.identities[i]))
                         continue;
-                (void)strbuf_printf(text, "%slisten[%zu]", before, i);
+                listener_name(&running(reload)->listen[i], name);
+                (void)strbuf_printf(text, "%s%s", before, name);
                 before = ", ";
         }
 }

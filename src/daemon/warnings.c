@@ -88,20 +88,17 @@ static void list_done(struct list *list)
 
 /* ---- listeners ---- */
 
-static void tell_certificate(const struct config_listen *listen,
-                             const struct tls_identity *identity)
+static void tell_certificate(const char *name, const struct tls_identity *identity)
 {
-        bool v6 = strchr(listen->address, ':') != NULL;
         struct strbuf text;
 
         strbuf_init(&text, CERTIFICATE_BYTES_MAX);
         tls_identity_describe(identity, &text);
-        log_info("certificate of %s%s%s:%d: %s", v6 ? "[" : "", listen->address, v6 ? "]" : "",
-                 listen->port, text.data ? text.data : "");
+        log_info("certificate of %s: %s", name, text.data ? text.data : "");
         strbuf_done(&text);
 }
 
-static void warn_of_end(const struct config_listen *listen, size_t i,
+static void warn_of_end(const struct config_listen *listen, const char *name,
                         const struct tls_identity *identity)
 {
         int64_t until_ms = tls_identity_until_ms(identity);
@@ -109,12 +106,12 @@ static void warn_of_end(const struct config_listen *listen, size_t i,
 
         config_date_write(until_ms, day);
         if (is_over(until_ms))
-                log_warning("the certificate %s of listen[%zu] has expired: tools will refuse it",
-                            listen->tls.certificate, i);
+                log_warning("the certificate %s of %s has expired: tools will refuse it",
+                            listen->tls.certificate, name);
         else if (ends_within(until_ms, CERTIFICATE_DAYS_WARNED))
-                log_warning("the certificate %s of listen[%zu] expires on %s: put a new one in its "
-                            "place, and reload",
-                            listen->tls.certificate, i, day);
+                log_warning("the certificate %s of %s expires on %s: put a new one in its place, "
+                            "and reload",
+                            listen->tls.certificate, name, day);
 }
 
 /* Whether tools can call by the address; one that stands for all of the machine's is none. */
@@ -130,7 +127,7 @@ static bool address_is_named(const struct config_listen *listen,
                 tls_identity_has_name(identity, "localhost"));
 }
 
-static void warn_of_names(const struct config *config, size_t i,
+static void warn_of_names(const struct config *config, size_t i, const char *name,
                           const struct tls_identity *identity)
 {
         const struct config_listen *listen = &config->listen[i];
@@ -144,9 +141,9 @@ static void warn_of_names(const struct config *config, size_t i,
         if (!address_is_named(listen, identity))
                 list_add(&missing, "%s", listen->address);
         if (missing.count > 0)
-                log_warning("the certificate of listen[%zu] has no name for %s: tools that call by "
-                            "that will refuse it (%s)",
-                            i, list_text(&missing), listen->tls.certificate);
+                log_warning("the certificate of %s has no name for %s: tools that call by that "
+                            "will refuse it (%s)",
+                            name, list_text(&missing), listen->tls.certificate);
         list_done(&missing);
 }
 
@@ -154,10 +151,12 @@ static void warn_of_listeners(const struct config *config, struct tls_identity *
 {
         for (size_t i = 0; i < config->listen_count; i++) {
                 const struct config_listen *listen = &config->listen[i];
+                char name[LISTENER_NAME_BYTES_MAX];
+                listener_name(listen, name);
                 if (identities[i]) {
-                        tell_certificate(listen, identities[i]);
-                        warn_of_end(listen, i, identities[i]);
-                        warn_of_names(config, i, identities[i]);
+                        tell_certificate(name, identities[i]);
+                        warn_of_end(listen, name, identities[i]);
+                        warn_of_names(config, i, name, identities[i]);
                 } else if (config_url_address(listen->address) == CONFIG_ADDRESS_OTHER) {
                         log_warning("listen[%zu] (%s port %d) has no tls: tokens and jobs cross "
                                     "the network in clear text",

@@ -116,6 +116,17 @@ static void write_name(const union address *address, char ret_name[static LISTEN
                        v6 ? "]" : "", ntohs(v6 ? address->v6.sin6_port : address->v4.sin_port));
 }
 
+void listener_name(const struct config_listen *config,
+                   char ret_name[static LISTENER_NAME_BYTES_MAX])
+{
+        union address address;
+        socklen_t len;
+
+        ret_name[0] = '\0';
+        if (address_parse(config->address, config->port, &address, &len) == 0)
+                write_name(&address, ret_name);
+}
+
 int listener_open(const struct config_listen *config, int count, struct listener *ret_listener,
                   struct strbuf *problem)
 {

@@ -72,6 +72,10 @@ int listener_open(const struct config_listen *config, int count, struct listener
 int listener_adopt(const struct config_listen *config, int count, const int *fds, int fd_count,
                    struct listener *ret_listener);
 
+/* Writes a listener's address and port as in listener.name, but as they are configured. */
+void listener_name(const struct config_listen *config,
+                   char ret_name[static LISTENER_NAME_BYTES_MAX]);
+
 /* Tells whether a socket is bound to exactly this address and port. */
 bool listener_is_at(const struct config_listen *config, int fd);
 

@@ -149,7 +149,7 @@ def test_a_certificate_that_has_expired_is_told(warnings, certified):
                     "-1", "-out", files.certificate], check=True, capture_output=True, timeout=60)
     files.key.chmod(0o600)
     told = warnings(listen=[listener(files)])
-    assert len(told) == 1 and "listen[0] has expired" in told[0], told
+    assert len(told) == 1 and "of 127.0.0.1:0 has expired" in told[0], told
 
 
 @pytest.mark.parametrize("days, is_told", [(20, True), (22, False)])
@@ -159,7 +159,7 @@ def test_a_certificate_is_warned_of_three_weeks_before_it_expires(
     told = warnings(listen=[listener(certified(days=days))])
     assert len(told) == is_told, told
     if is_told:
-        assert re.search(r"listen\[0\] expires on 20\d\d-\d\d-\d\d: .* reload", told[0]), told
+        assert re.search(r"of 127\.0\.0\.1:0 expires on 20\d\d-\d\d-\d\d: .* reload", told[0]), told
 
 
 # The address, server_names, the certificate's names, and those that are missing.
@@ -184,7 +184,8 @@ def test_a_name_that_a_certificate_lacks_is_told(warnings, certified, what):
                     clients=[Client("ci")])
     assert len(told) == (missing is not None), told
     if missing:
-        assert f"listen[0] has no name for {missing}: " in told[0], told
+        shown = f"[{address}]" if ":" in address else address
+        assert f"of {shown}:0 has no name for {missing}: " in told[0], told
 
 
 def test_of_many_names_that_a_certificate_lacks_some_are_told(warnings, certified):
