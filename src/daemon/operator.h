@@ -27,7 +27,7 @@ struct operator_reloader {
 struct operator_state {
         char file[PATH_MAX];
         struct operator_hooks hooks;
-        struct operator_view view; /* listeners and listener_count are set by who opens them */
+        struct operator_view view; /* listeners, and their identities, are set by who opens them */
         struct operator_reloader reloader; /* begin is NULL as long as nothing can be reloaded */
         struct worker *asker;      /* who asks for balances; NULL: nobody, yet or any more */
         struct waiter *waiters[2]; /* for the reload under way and for the one after it: by the

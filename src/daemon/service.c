@@ -295,6 +295,7 @@ static int open_doors(struct service *service, struct strbuf *problem)
 
         service->operators.view.listeners = service->doors.tools;
         service->operators.view.listener_count = service->doors.tool_count;
+        service->operators.view.identities = service->identities;
         return r;
 }
 

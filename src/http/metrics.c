@@ -17,6 +17,7 @@
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/tally.h"
+#include "http/tls.h"
 #include "upstream/request_counts.h"
 
 #define METRICS_BYTES_MAX (16 * 1024 * 1024)
@@ -83,6 +84,25 @@ static void write_reload(struct strbuf *text, const struct operator_view *view)
         write_number(text, &successful, none || reload->ok);
         metrics_begin(text, &timestamp);
         metrics_sample_real(text, &timestamp, NULL, (double)at_ms / 1e3);
+}
+
+static void write_certificates(struct strbuf *text, const struct operator_view *view)
+{
+        static const struct metric expiry = {
+                "solvegate_certificate_expiry_timestamp_seconds",
+                METRIC_GAUGE,
+                "When the certificate that a listener shows expires, in seconds since 1970.",
+                {"listener"},
+        };
+
+        metrics_begin(text, &expiry);
+        for (size_t i = 0; i < view->listener_count; i++) {
+                const char *name = view->listeners[i].name;
+                const struct tls_identity *identity = view->identities[i];
+                if (identity)
+                        metrics_sample_real(text, &expiry, &name,
+                                            (double)tls_identity_until_ms(identity) / 1e3);
+        }
 }
 
 static void write_disk(struct strbuf *text, const struct gateway *gateway)
@@ -292,6 +312,7 @@ enum MHD_Result metrics_handle(struct request *request)
         strbuf_init(&text, METRICS_BYTES_MAX);
         write_process(&text, &view);
         write_reload(&text, &view);
+        write_certificates(&text, &view);
         write_disk(&text, gateway);
         write_charges(&text, gateway_charges(gateway));
         write_queue(&text, &figures, gateway_body_bytes(gateway));

@@ -11,6 +11,7 @@
 
 struct listener;
 struct server_shared;
+struct tls_identity;
 struct waiter;
 
 /* How a reload went. The texts stay as they are until the loop's event is over. */
@@ -30,6 +31,7 @@ struct operator_view {
         struct operator_reload reload;    /* the last one */
         const struct listener *listeners; /* of tools */
         size_t listener_count;
+        struct tls_identity *const *identities; /* of the listeners, in force; NULL: plain HTTP */
         const struct server_shared *connections; /* of tools */
 };
 

@@ -3,6 +3,7 @@
 import errno
 import re
 import shutil
+import ssl
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ from lib.http import Connection, request
 from lib.iofault import FaultyDisk
 from lib.job import SITE, job
 from lib.state import ledger
+from lib.tls import make_certificate
 from lib.upstream import SOLVED, Upstream
 
 HELD = {"Prefer": "wait=30"}
@@ -33,6 +35,7 @@ NAMES = {
     "solvegate_log_lines_lost_total": "counter",
     "solvegate_config_last_reload_successful": "gauge",
     "solvegate_config_last_reload_timestamp_seconds": "gauge",
+    "solvegate_certificate_expiry_timestamp_seconds": "gauge",
     "solvegate_store_well": "gauge",
     "solvegate_audit_well": "gauge",
     "solvegate_charges_total": "counter",
@@ -50,6 +53,15 @@ NAMES = {
     "solvegate_http_requests_total": "counter",
 }
 RESULTS = {"final", "pending", "rejected", "try_later", "not_sent", "unclear", "broken_off"}
+
+
+@pytest.fixture
+def certificate(authority, tmp_path):
+    return make_certificate(tmp_path, authority, "server", "IP:127.0.0.1")
+
+
+def with_tls(files):
+    return {**LOOPBACK, "tls": {"certificate": str(files.certificate), "key": str(files.key)}}
 
 
 def ask(house, method, target, headers=None, body=None):
@@ -94,8 +106,10 @@ def test_every_metric_has_a_help_and_a_type(start):
     assert re.search(r"^# HELP solvegate_log_lines_lost_total .*not written\.$", text, re.MULTILINE)
 
 
-def test_the_page_of_the_metrics_names_each_with_its_type_and_labels(simulator, gateway):
-    house = everything(simulator, gateway)
+def test_the_page_of_the_metrics_names_each_with_its_type_and_labels(
+    simulator, gateway, certificate
+):
+    house = everything(simulator, gateway, certificate)
     text = ask(house, "GET", "/metrics").body.decode()
     labels = {name: set() for name in NAMES}
     for sample in re.findall(r"^solvegate_.+(?= )", text, re.MULTILINE):
@@ -127,11 +141,11 @@ def test_a_counter_whose_labels_are_known_begins_at_zero(start):
     assert results(house) == {"upstream": 0, "cache": 0, "collapsed": 0}
 
 
-def everything(simulator, gateway):
+def everything(simulator, gateway, files):
     """A gateway on whose page each metric has samples, and two upstreams that have seen trouble."""
     sims = [simulator(mode=mode, api=api, latency=0.02, name=f"s{api}")
             for mode, api in (("free", 1), ("pro", 2))]
-    house = gateway(sims[0], admin=LOOPBACK, clients=[CI, OTHER], poll={"balance": 0.1},
+    house = gateway(sims[0], admin=LOOPBACK, listen=[LOOPBACK, with_tls(files)], clients=[CI, OTHER], poll={"balance": 0.1},
                     retry={"base": 0.02, "cap": 0.05}, upstreams=[
                         {"name": f"u{n}", "priority": n, **upstream_of(sim)}
                         for n, sim in enumerate(sims)])
@@ -149,9 +163,11 @@ def everything(simulator, gateway):
     return house
 
 
-def test_promtool_finds_nothing_wrong_with_a_page_that_has_everything(simulator, gateway):
+def test_promtool_finds_nothing_wrong_with_a_page_that_has_everything(
+    simulator, gateway, certificate
+):
     assert shutil.which("promtool"), "promtool is missing: scripts/test fetches it"
-    house = everything(simulator, gateway)
+    house = everything(simulator, gateway, certificate)
     page = ask(house, "GET", "/metrics").body
     for name in NAMES:
         if name != "solvegate_charges_unknown_total":
@@ -161,8 +177,8 @@ def test_promtool_finds_nothing_wrong_with_a_page_that_has_everything(simulator,
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_no_label_has_a_value_of_a_request(simulator, gateway):
-    house = everything(simulator, gateway)
+def test_no_label_has_a_value_of_a_request(simulator, gateway, certificate):
+    house = everything(simulator, gateway, certificate)
     strange = "x-strange-x"
     for path in (f"/{strange}", f"/api/status?id={strange}", f"/api/solve?{strange}"):
         house.get(path)
@@ -186,13 +202,14 @@ def test_no_label_has_a_value_of_a_request(simulator, gateway):
         "endpoint": None,  # those of tools, and those of upstreams
         "code": None,
         "result": RESULTS,
+        "listener": {house.urls[1].removeprefix("https://")},
     }
     for name, value in re.findall(r'([a-z_]+)="([^"]*)"', page):
         assert known[name] is None or value in known[name], (name, value)
 
 
-def test_both_doors_of_operators_show_the_same_page(simulator, gateway):
-    house = everything(simulator, gateway)
+def test_both_doors_of_operators_show_the_same_page(simulator, gateway, certificate):
+    house = everything(simulator, gateway, certificate)
 
     def shape(text):
         return [line.rsplit(" ", 1)[0] for line in text.decode().splitlines()]
@@ -263,6 +280,25 @@ def test_the_last_reload_is_seen_good_or_bad(start):
     wait_until(lambda: last()[0] == 1, what="the good one is seen")
     _, at_end = last()
     assert at_end > at_failure
+
+
+def test_the_end_of_each_certificate_that_is_shown_is_told(
+    simulator, gateway, authority, tmp_path, certificate
+):
+    house = gateway(simulator(), admin=LOOPBACK, listen=[LOOPBACK, with_tls(certificate)])
+    name = "solvegate_certificate_expiry_timestamp_seconds"
+    address = house.urls[1].removeprefix("https://")
+    assert labelled(house, name, "listener") == {address: end_of(certificate)}
+    other = make_certificate(tmp_path, authority, "other", "IP:127.0.0.1", days=300)
+    house.reload(listen=[LOOPBACK, with_tls(other)])
+    wait_until(lambda: labelled(house, name, "listener") == {address: end_of(other)})
+    assert end_of(other) > end_of(certificate)
+
+
+def end_of(files):
+    text = subprocess.run(["openssl", "x509", "-in", files.certificate, "-noout", "-enddate"],
+                          check=True, capture_output=True, text=True, timeout=60).stdout
+    return ssl.cert_time_to_seconds(text.strip().split("=")[1])
 
 
 # ---- upstreams ----

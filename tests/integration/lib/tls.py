@@ -13,10 +13,10 @@ def _openssl(*arguments):
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=60)
 
 
-def _request(directory, name, *arguments):
+def _request(directory, name, *arguments, days=2):
     key, certificate = directory / f"{name}.key", directory / f"{name}.pem"
     _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-             "-days", "2", "-subj", f"/CN={name}", "-keyout", key, "-out", certificate, *arguments)
+             "-days", days, "-subj", f"/CN={name}", "-keyout", key, "-out", certificate, *arguments)
     return Certificate(certificate, key)
 
 
@@ -24,8 +24,8 @@ def make_authority(directory, name="authority"):
     return _request(directory, name, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
-def make_certificate(directory, authority, name, alternative_names):
+def make_certificate(directory, authority, name, alternative_names, days=2):
     """A server's certificate, signed by the authority."""
     return _request(directory, name, "-CA", authority.certificate, "-CAkey", authority.key,
                     "-addext", f"subjectAltName={alternative_names}",
-                    "-addext", "basicConstraints=critical,CA:FALSE")
+                    "-addext", "basicConstraints=critical,CA:FALSE", days=days)
