@@ -44,6 +44,14 @@ static void add_in_flight(struct table *table, const struct json_object *client)
                 table_add(table, "%s", format_number(number).text);
 }
 
+static void add_expiry(struct table *table, const struct json_object *client)
+{
+        if (field_is(client, "expired", true))
+                table_add(table, "%s (over)", field_text_or(client, "expires", "?"));
+        else
+                show_text_cell(table, client, "expires");
+}
+
 static const struct table_column clients_columns[] = {
         {.title = "CLIENT"},
         {.title = "QUEUED", .right = true, .rank = 1},
@@ -78,7 +86,7 @@ void show_clients(const struct json_object *answer, size_t width, struct strbuf 
                 show_number_cell(&table, client, "weight");
                 add_rate(&table, client);
                 show_number_cell(&table, client, "sites");
-                show_text_cell(&table, client, "expires");
+                add_expiry(&table, client);
         }
         (void)table_append(&table, width, out);
         table_done(&table);

@@ -5,6 +5,7 @@
 #include "access/clients.h"
 #include "access/policy.h"
 #include "access/quota.h"
+#include "base/clock.h"
 #include "base/json_text.h"
 #include "base/strbuf.h"
 #include "engine/charges.h"
@@ -34,6 +35,7 @@ static void add_client(struct request *request, const struct policy_rule *rule, 
                 json_add_date(json, "expires", rule->until_ms - DAY_MS);
         else
                 json_add_null(json, "expires");
+        json_add_bool(json, "expired", rule->until_ms != 0 && rule->until_ms <= clock_wall_ms());
         if (rule->has_sites)
                 json_add_integer(json, "sites", (int64_t)rule->sites_count);
         else

@@ -17,7 +17,7 @@ import pytest
 from lib.build import patience
 from lib.control import Control
 from lib.ctl import NO_DAEMON, PROGRAM, ctl, environment, told, told_json
-from lib.samples import ANSWERS, EMPTY, JOB, JOB_ID, WELL
+from lib.samples import ANSWERS, CLIENT, EMPTY, JOB, JOB_ID, WELL
 
 COMMANDS = {
     ("status",): "GET /control/status",
@@ -151,6 +151,8 @@ def test_the_columns_of_a_table_are_aligned_whatever_is_in_them(daemon):
 def test_clients_and_usage_have_limits_and_what_is_left(daemon):
     assert rows(told(daemon.path, "clients"))[1] == [
         "ci", "3", "1 of 4", "5", "13 of 1000", "300", "1", "5.5/s", "2", "2027-01-31"]
+    daemon.answers["GET /control/clients"] = (200, {"clients": [{**CLIENT, "expired": True}]})
+    assert rows(told(daemon.path, "clients"))[1][-1] == "2027-01-31 (over)"
     clients, ledger = told(daemon.path, "usage").split("\n\n")
     assert rows(clients)[1] == ["ci", "13 of 1000", "987", "300", "-", "6", "7"]
     assert rows(ledger)[1:] == [["ci", "pro", "299", "1"], ["ann", "free", "5", "0"],

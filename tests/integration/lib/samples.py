@@ -41,7 +41,7 @@ JOB = {
 
 CLIENT = {
     "name": "ci", "weight": 1, "max_in_flight": 4, "rate": {"limit": 5.5, "burst": 10, "left": 9},
-    "expires": "2027-01-31", "sites": 2, "in_flight": 1, "queued": 3, "unfinished": 5,
+    "expires": "2027-01-31", "expired": False, "sites": 2, "in_flight": 1, "queued": 3, "unfinished": 5,
     "daily": {"limit": 1000, "used": 12, "reserved": 1, "left": 987, "resets": 3600},
     "monthly": {"limit": None, "used": 300, "reserved": 0, "left": None, "resets": 3600},
     "saved": {"cache": 6, "collapsed": 7},
