@@ -27,7 +27,7 @@
 
 #define DAY_MS                  INT64_C(86400000)
 #define CERTIFICATE_DAYS_WARNED 21 /* enough to have a new one made */
-#define SITE_DAYS_WARNED        7
+#define END_DAYS_WARNED         7  /* of a client or a site */
 
 #define FILES_BESIDE 512 /* descriptors for anything but tools' connections and transfers */
 
@@ -187,14 +187,14 @@ static void warn_of_ending_sites(const char *where, const struct config_sites *s
         for (size_t i = 0; i < sites->count; i++) {
                 const struct config_site *entry = &sites->items[i];
                 char day[CONFIG_DATE_BYTES];
-                if (!ends_within(entry->until_ms, SITE_DAYS_WARNED))
+                if (!ends_within(entry->until_ms, END_DAYS_WARNED))
                         continue;
                 config_date_write(entry->until_ms - 1, day); /* its last one */
                 list_add(&ending, "\"%s\" on %s%s%s%s", entry->site, day, entry->note ? " (" : "",
                          entry->note ? entry->note : "", entry->note ? ")" : "");
         }
         if (ending.count > 0)
-                log_warning("%s: what ends within %d days: %s", where, SITE_DAYS_WARNED,
+                log_warning("%s: what ends within %d days: %s", where, END_DAYS_WARNED,
                             list_text(&ending));
         list_done(&ending);
 }
@@ -236,12 +236,33 @@ static void warn_of_client_sites(const struct config_client *client, const struc
         }
 }
 
+/* One line, while there is time to give them another day. */
+static void warn_of_ending_clients(const struct config *config)
+{
+        struct list ending;
+
+        list_init(&ending);
+        for (size_t i = 0; i < config->clients_count; i++) {
+                const struct config_client *client = &config->clients[i];
+                char day[CONFIG_DATE_BYTES];
+                if (!ends_within(client->until_ms, END_DAYS_WARNED))
+                        continue;
+                config_date_write(client->until_ms - 1, day); /* its last one */
+                list_add(&ending, "\"%s\" on %s", client->name, day);
+        }
+        if (ending.count > 0)
+                log_warning("clients: what ends within %d days: %s", END_DAYS_WARNED,
+                            list_text(&ending));
+        list_done(&ending);
+}
+
 static void warn_of_clients(const struct config *config)
 {
         const struct config_sites *allow = &config->sites.allow;
         struct sites *global = NULL;
         bool limited = false;
 
+        warn_of_ending_clients(config);
         (void)sites_new(allow->items, allow->count, &global);
         for (size_t i = 0; i < config->clients_count; i++) {
                 const struct config_client *client = &config->clients[i];

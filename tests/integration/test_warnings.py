@@ -111,6 +111,11 @@ UNWISE = {
         {"clients": [Client("ci", sites=[{"site": "b.example", "expires": day_from_now(3)}])],
          "sites": ["b.example"]},
         ['client "ci": what ends', f'"b.example" on {day_from_now(3)}']),
+    "clients that end soon": (
+        {"clients": [Client("ci", expires=day_from_now(5)), Client("desk", expires=day_from_now(9)),
+                     Client("lab", expires=day_from_now(3))]},
+        ["clients: what ends within 7 days: ",
+         f'"ci" on {day_from_now(5)}, "lab" on {day_from_now(3)}']),
     "a client that has expired": (
         {"clients": [Client("ci", expires=PAST)]}, ['client "ci" has expired', "token"]),
     "a client's site that has expired": (
