@@ -29,6 +29,10 @@ void show_headline(const struct json_object *status, struct strbuf *out);
 void show_attention(const struct json_object *status, struct strbuf *out);
 void show_work(const struct json_object *status, struct strbuf *out);
 
+/* What a configuration is warned of: a line each, and how many more there are. */
+void show_warnings(const struct json_object *object, const char *name, const char *total_name,
+                   const char *label, struct strbuf *out);
+
 /* One line "LABEL  TEXT", escaped, the texts below each other. */
 void show_line(struct strbuf *out, const char *label, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

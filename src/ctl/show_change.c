@@ -38,4 +38,5 @@ void show_reload(const struct json_object *answer, size_t width, struct strbuf *
                 (void)plain_append(out, restart);
                 (void)strbuf_puts(out, "\n");
         }
+        show_warnings(answer, "warnings", "warnings_total", "warning", out);
 }

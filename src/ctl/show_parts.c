@@ -34,6 +34,22 @@ void show_line(struct strbuf *out, const char *label, const char *format, ...)
         free(text);
 }
 
+void show_warnings(const struct json_object *object, const char *name, const char *total_name,
+                   const char *label, struct strbuf *out)
+{
+        size_t shown = field_list_count(object, name);
+        double total = field_amount(object, total_name);
+
+        for (size_t i = 0; i < shown; i++) {
+                struct json_object *text = field_list_item(object, name, i);
+                if (json_object_is_type(text, json_type_string))
+                        show_line(out, label, "%s", json_object_get_string(text));
+        }
+        if (total > (double)shown)
+                show_line(out, label, "and %s more: solvegate -t shows all",
+                          format_number(total - (double)shown).text);
+}
+
 void show_number_cell(struct table *table, const struct json_object *object, const char *name)
 {
         double number;

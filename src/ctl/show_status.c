@@ -88,6 +88,7 @@ void show_attention(const struct json_object *status, struct strbuf *out)
                           field_text_or(audit, "file", "?"));
         attend_to_upstreams(status, out);
         attend_to_configuration(status, out);
+        show_warnings(status, "attention", "attention_total", "!", out);
         if (lost > 0)
                 show_line(out, "!",
                           "%s lines of the log were lost: not taken at once, or not written "

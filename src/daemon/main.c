@@ -33,7 +33,10 @@ static void tell_problem(const struct strbuf *problem)
 
 static int check_done(const struct config *config, struct tls_identity *const *identities)
 {
-        warnings_log(config, identities);
+        struct warnings found = {.logs = true};
+
+        warnings_find(&found, config, identities);
+        warnings_done(&found);
         (void)fprintf(stderr, "%s: ok\n", config->file);
         return EXIT_SUCCESS;
 }

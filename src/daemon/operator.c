@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HOUR_MS INT64_C(3600000)
+
 static void tell_view(void *arg, struct operator_view *ret_view)
 {
         const struct operator_state *state = arg;
@@ -50,6 +52,8 @@ static int tell_outcome(void *arg, int64_t number, struct operator_reload *ret_r
                 .ok = report->ok,
                 .message = report->message,
                 .restart = report->restart,
+                .warnings = {(const char *const *)report->warnings.texts, report->warnings.kept,
+                             report->warnings.count},
         };
         return 0;
 }
@@ -98,6 +102,7 @@ static void report_done(struct operator_report *report)
 {
         free(report->message);
         free(report->restart);
+        warnings_done(&report->warnings);
         *report = (struct operator_report){0};
 }
 
@@ -107,6 +112,8 @@ static void keep(struct operator_report *kept, const struct reload_report *repor
         kept->ok = report->ok;
         kept->message = strdup(report->message);
         kept->restart = strdup(report->restart);
+        if (report->warnings)
+                warnings_copy(report->warnings, &kept->warnings);
 }
 
 void operator_reload_ended(const struct reload_report *report, void *arg)
@@ -126,6 +133,23 @@ void operator_reload_ended(const struct reload_report *report, void *arg)
         waiters_wake_locked(&state->waiters[state->reloads % 2], WAITER_FINAL);
 }
 
+void operator_attend(struct operator_state *state, const struct config *config,
+                     struct tls_identity *const *identities, bool always)
+{
+        int64_t hour = clock_wall_ms() / HOUR_MS;
+
+        if (!always && hour == state->attended_hour)
+                return;
+        state->attended_hour = hour;
+        warnings_done(&state->attention);
+        warnings_find(&state->attention, config, identities);
+        state->view.attention = (struct operator_warnings){
+                .texts = (const char *const *)state->attention.texts,
+                .shown = state->attention.urgent_kept,
+                .count = state->attention.urgent,
+        };
+}
+
 void operator_stop(struct operator_state *state)
 {
         state->stopped = true;
@@ -138,4 +162,5 @@ void operator_done(struct operator_state *state)
 {
         for (int i = 0; i < OPERATOR_REPORTS_KEPT; i++)
                 report_done(&state->reports[i]);
+        warnings_done(&state->attention);
 }

@@ -5,11 +5,14 @@
 #ifndef SOLVEGATE_DAEMON_OPERATOR_H
 #define SOLVEGATE_DAEMON_OPERATOR_H
 
+#include "daemon/warnings.h"
 #include "http/operator.h"
 
 #include <limits.h>
 
+struct config;
 struct reload_report;
+struct tls_identity;
 struct worker;
 
 /* More than there are connections of operators, each of which may end one reload before the first
@@ -33,12 +36,15 @@ struct operator_state {
         struct waiter *waiters[2]; /* for the reload under way and for the one after it: by the
                                       last bit of their numbers */
         bool stopped;
-        int64_t reloads; /* how many have ended: the number of the last one */
+        struct warnings attention; /* of what is in force; the view shows the urgent ones */
+        int64_t attended_hour;     /* since 1970, when they were found */
+        int64_t reloads;           /* how many have ended: the number of the last one */
         /* of the last ones, each at the rest of its number; the texts are owned, NULL without
          * memory for them */
         struct operator_report {
                 bool ok;
                 char *message, *restart;
+                struct warnings warnings;
         } reports[OPERATOR_REPORTS_KEPT];
 };
 
@@ -48,6 +54,14 @@ struct operator_state {
  */
 void operator_init(struct operator_state *state, const char *file,
                    const struct server_shared *connections);
+
+/*
+ * Finds what wants attention in the configuration in force, which time changes too: to be called at
+ * the start and the end of each reload with always, and now and then without: then it looks once in
+ * an hour.
+ */
+void operator_attend(struct operator_state *state, const struct config *config,
+                     struct tls_identity *const *identities, bool always);
 
 /* Nothing is reloaded or asked any more: who waits for a reload is told so. */
 void operator_stop(struct operator_state *state);

@@ -140,7 +140,7 @@ static void hand_over(struct strbuf *text, struct strbuf *older)
 }
 
 /* The message is there by now. What takes a restart is that of the last good file. */
-static void report(struct reload *reload, bool ok)
+static void report(struct reload *reload, bool ok, const struct warnings *found)
 {
         hand_over(&reload->message, &reload->told_message);
         if (ok)
@@ -150,6 +150,7 @@ static void report(struct reload *reload, bool ok)
                 .ok = ok,
                 .message = text_of(&reload->told_message),
                 .restart = text_of(&reload->told_restart),
+                .warnings = found,
         };
         if (reload->setup.ended)
                 reload->setup.ended(&report, reload->setup.ended_arg);
@@ -363,7 +364,7 @@ static void refuse(struct reload *reload, int error, const struct strbuf *proble
         forget(reload);
         gateway_reopen_audit(reload->setup.gateway); /* it may have been rotated even so */
         (void)strbuf_puts(&reload->message, why);
-        report(reload, false);
+        report(reload, false, NULL);
 }
 
 void reload_begin(struct reload *reload)
@@ -410,13 +411,15 @@ static void finish_reload(struct reload *reload)
 {
         const struct reload_setup *setup = &reload->setup;
         const struct config *loaded = reload->reading.loaded;
+        struct warnings found = {.logs = true};
 
         gateway_reopen_audit(setup->gateway);
         if (policy_everyone(reload->policy) && !policy_everyone(reload->before))
-                log_warning("there are no clients any more: everyone on this machine may call "
-                            "without a token");
-        warnings_log(loaded, reload->reading.identities);
-        warnings_log_files(running(reload), process_file_limit());
+                warnings_add(&found, WARNING_URGENT,
+                             "there are no clients any more: everyone on this machine may call "
+                             "without a token");
+        warnings_find(&found, loaded, reload->reading.identities);
+        warnings_find_files(&found, running(reload), process_file_limit());
         const struct log_field fields[] = {
                 LOG_TEXT("file", loaded->file),
                 LOG_INTEGER("clients", (int64_t)loaded->clients_count),
@@ -425,7 +428,8 @@ static void finish_reload(struct reload *reload)
         };
         log_event(LOG_LEVEL_INFO, "reloaded", fields, sizeof fields / sizeof *fields);
         forget(reload);
-        report(reload, true);
+        report(reload, true, &found);
+        warnings_done(&found);
 }
 
 bool reload_confirm(struct reload *reload)

@@ -20,6 +20,7 @@ struct reload;
 struct server;
 struct server_shared;
 struct tls_identity;
+struct warnings;
 struct worker;
 
 /* How a reload ended. */
@@ -29,6 +30,7 @@ struct reload_report {
         const char *message; /* why not; or what is different, in a line */
         const char *restart; /* keys of the last good file that take a restart, as `a, b[0].c`; or
                                 "" */
+        const struct warnings *warnings; /* that it found; NULL where it failed */
 };
 
 /* What is told to the workers. */

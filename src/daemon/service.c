@@ -227,12 +227,20 @@ static void on_reload_signal(struct service *service)
         }
 }
 
+/* What operators should look at. */
+static void attend(struct service *service, bool always)
+{
+        operator_attend(&service->operators, gateway_config(service->gateway), service->identities,
+                        always);
+}
+
 static void on_reload_ended(const struct reload_report *report, void *arg)
 {
         struct service *service = arg;
         char status[NOTIFY_STATUS_BYTES_MAX];
 
         operator_reload_ended(report, &service->operators);
+        attend(service, true);
         notify_status_write(service->gateway, service->notify.state, status);
         notify_reloaded(&service->notify, status);
 }
@@ -263,6 +271,7 @@ static void on_tick(void *arg)
 
         gateway_tick(service->gateway, service->loop);
         log_limits_tell(clock_monotonic_us());
+        attend(service, false);
         if (!service->draining)
                 reload_tick(service->reload);
 }
@@ -474,11 +483,13 @@ static void tell_start(const struct config *config, struct tls_identity *const *
                 LOG_INTEGER("sites", (int64_t)config->sites.allow.count),
                 LOG_INTEGER("workers", config->workers),
         };
+        struct warnings found = {.logs = true};
 
         log_event(LOG_LEVEL_INFO, "solvegate " SOLVEGATE_VERSION, fields,
                   sizeof fields / sizeof *fields);
-        warnings_log(config, identities);
-        warnings_log_files(config, file_limit);
+        warnings_find(&found, config, identities);
+        warnings_find_files(&found, config, file_limit);
+        warnings_done(&found);
 }
 
 static void tell_ready(struct service *service)
@@ -513,6 +524,8 @@ int service_run(const struct config *config, struct credential **credentials,
         int r = gateway_new(config, credentials, &problem, &service.gateway);
         if (r == 0)
                 r = transfer_global_init();
+        if (r == 0)
+                attend(&service, true);
         if (r == 0)
                 r = service_open(&service, &problem);
         if (r == 0) {

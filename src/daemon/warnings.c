@@ -6,7 +6,9 @@
 #include "access/sites.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 #include "config/config.h"
 #include "config/config_date.h"
 #include "config/config_url.h"
@@ -18,8 +20,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define TEXT_BYTES_MAX        2048 /* of one warning; the log's ceiling too */
 #define WHERE_BYTES_MAX       128
 #define CERTIFICATE_BYTES_MAX 2048
 #define LIST_BYTES_MAX        1200 /* of what a line lists */
@@ -30,6 +34,62 @@
 #define END_DAYS_WARNED         7  /* of a client or a site */
 
 #define FILES_BESIDE 512 /* descriptors for anything but tools' connections and transfers */
+
+/* ---- what was found ---- */
+
+/* Keeps a text among those of its grade, the last of the notes making room for it. */
+static void keep(struct warnings *found, enum warning_grade grade, const char *text)
+{
+        size_t place = grade == WARNING_URGENT ? found->urgent_kept : found->kept;
+        char *copy;
+
+        if (place == WARNINGS_KEPT_MAX)
+                return;
+        copy = strdup(text);
+        if (!copy)
+                return;
+        secret_mask(copy); /* as the log does: a note may hold anything */
+        if (found->kept == WARNINGS_KEPT_MAX)
+                free(found->texts[--found->kept]);
+        memmove(&found->texts[place + 1], &found->texts[place],
+                (found->kept - place) * sizeof *found->texts);
+        found->texts[place] = copy;
+        found->kept++;
+        found->urgent_kept += grade == WARNING_URGENT;
+}
+
+void warnings_add(struct warnings *found, enum warning_grade grade, const char *format, ...)
+{
+        char text[TEXT_BYTES_MAX];
+        va_list args;
+
+        va_start(args, format);
+        (void)vsnprintf(text, sizeof text, format, args);
+        va_end(args);
+        utf8_end_cut(text, sizeof text);
+        if (found->logs)
+                log_warning("%s", text);
+        found->count++;
+        found->urgent += grade == WARNING_URGENT;
+        keep(found, grade, text);
+}
+
+void warnings_copy(const struct warnings *found, struct warnings *ret_copy)
+{
+        struct warnings copy = {.count = found->count, .urgent = found->urgent};
+
+        for (size_t i = 0; i < found->kept; i++)
+                keep(&copy, i < found->urgent_kept ? WARNING_URGENT : WARNING_NOTE,
+                     found->texts[i]);
+        *ret_copy = copy;
+}
+
+void warnings_done(struct warnings *found)
+{
+        for (size_t i = 0; i < found->kept; i++)
+                free(found->texts[i]);
+        *found = (struct warnings){.logs = found->logs};
+}
 
 /* 0 is never. */
 static bool is_over(int64_t until_ms)
@@ -98,20 +158,22 @@ static void tell_certificate(const char *name, const struct tls_identity *identi
         strbuf_done(&text);
 }
 
-static void warn_of_end(const struct config_listen *listen, const char *name,
-                        const struct tls_identity *identity)
+static void warn_of_end(struct warnings *found, const struct config_listen *listen,
+                        const char *name, const struct tls_identity *identity)
 {
         int64_t until_ms = tls_identity_until_ms(identity);
         char day[CONFIG_DATE_BYTES];
 
         config_date_write(until_ms, day);
         if (is_over(until_ms))
-                log_warning("the certificate %s of %s has expired: tools will refuse it",
-                            listen->tls.certificate, name);
+                warnings_add(found, WARNING_URGENT,
+                             "the certificate %s of %s has expired: tools will refuse it",
+                             listen->tls.certificate, name);
         else if (ends_within(until_ms, CERTIFICATE_DAYS_WARNED))
-                log_warning("the certificate %s of %s expires on %s: put a new one in its place, "
-                            "and reload",
-                            listen->tls.certificate, name, day);
+                warnings_add(found, WARNING_URGENT,
+                             "the certificate %s of %s expires on %s: put a new one in its place, "
+                             "and reload",
+                             listen->tls.certificate, name, day);
 }
 
 /* Whether tools can call by the address; one that stands for all of the machine's is none. */
@@ -127,8 +189,8 @@ static bool address_is_named(const struct config_listen *listen,
                 tls_identity_has_name(identity, "localhost"));
 }
 
-static void warn_of_names(const struct config *config, size_t i, const char *name,
-                          const struct tls_identity *identity)
+static void warn_of_names(struct warnings *found, const struct config *config, size_t i,
+                          const char *name, const struct tls_identity *identity)
 {
         const struct config_listen *listen = &config->listen[i];
         struct list missing;
@@ -141,45 +203,52 @@ static void warn_of_names(const struct config *config, size_t i, const char *nam
         if (!address_is_named(listen, identity))
                 list_add(&missing, "%s", listen->address);
         if (missing.count > 0)
-                log_warning("the certificate of %s has no name for %s: tools that call by that "
-                            "will refuse it (%s)",
-                            name, list_text(&missing), listen->tls.certificate);
+                warnings_add(found, WARNING_URGENT,
+                             "the certificate of %s has no name for %s: tools that call by that "
+                             "will refuse it (%s)",
+                             name, list_text(&missing), listen->tls.certificate);
         list_done(&missing);
 }
 
-static void warn_of_listeners(const struct config *config, struct tls_identity *const *identities)
+static void warn_of_listeners(struct warnings *found, const struct config *config,
+                              struct tls_identity *const *identities)
 {
         for (size_t i = 0; i < config->listen_count; i++) {
                 const struct config_listen *listen = &config->listen[i];
                 char name[LISTENER_NAME_BYTES_MAX];
                 listener_name(listen, name);
                 if (identities[i]) {
-                        tell_certificate(name, identities[i]);
-                        warn_of_end(listen, name, identities[i]);
-                        warn_of_names(config, i, name, identities[i]);
+                        if (found->logs)
+                                tell_certificate(name, identities[i]);
+                        warn_of_end(found, listen, name, identities[i]);
+                        warn_of_names(found, config, i, name, identities[i]);
                 } else if (config_url_address(listen->address) == CONFIG_ADDRESS_OTHER) {
-                        log_warning("listen[%zu] (%s port %d) has no tls: tokens and jobs cross "
-                                    "the network in clear text",
-                                    i, listen->address, listen->port);
+                        warnings_add(found, WARNING_NOTE,
+                                     "listen[%zu] (%s port %d) has no tls: tokens and jobs cross "
+                                     "the network in clear text",
+                                     i, listen->address, listen->port);
                 }
         }
 }
 
 /* ---- sites and clients ---- */
 
-static void warn_of_expired_sites(const char *where, const struct config_sites *sites)
+static void warn_of_expired_sites(struct warnings *found, const char *where,
+                                  const struct config_sites *sites)
 {
         for (size_t i = 0; i < sites->count; i++) {
                 const struct config_site *entry = &sites->items[i];
                 if (is_over(entry->until_ms))
-                        log_warning("%s: \"%s\" has expired%s%s%s: it allows nothing any more",
-                                    where, entry->site, entry->note ? " (" : "",
-                                    entry->note ? entry->note : "", entry->note ? ")" : "");
+                        warnings_add(found, WARNING_NOTE,
+                                     "%s: \"%s\" has expired%s%s%s: it allows nothing any more",
+                                     where, entry->site, entry->note ? " (" : "",
+                                     entry->note ? entry->note : "", entry->note ? ")" : "");
         }
 }
 
 /* One line for a list, while there is time to ask those who wrote the notes. */
-static void warn_of_ending_sites(const char *where, const struct config_sites *sites)
+static void warn_of_ending_sites(struct warnings *found, const char *where,
+                                 const struct config_sites *sites)
 {
         struct list ending;
 
@@ -194,50 +263,56 @@ static void warn_of_ending_sites(const char *where, const struct config_sites *s
                          entry->note ? entry->note : "", entry->note ? ")" : "");
         }
         if (ending.count > 0)
-                log_warning("%s: what ends within %d days: %s", where, END_DAYS_WARNED,
-                            list_text(&ending));
+                warnings_add(found, WARNING_URGENT, "%s: what ends within %d days: %s", where,
+                             END_DAYS_WARNED, list_text(&ending));
         list_done(&ending);
 }
 
-static void warn_of_sites(const struct config_sites *sites)
+static void warn_of_sites(struct warnings *found, const struct config_sites *sites)
 {
         if (sites->count == 0)
-                log_warning("sites.allow is empty: every job is refused");
+                warnings_add(found, WARNING_NOTE, "sites.allow is empty: every job is refused");
         for (size_t i = 0; i < sites->count; i++) {
                 const char *pattern = sites->items[i].site;
                 if (strcmp(pattern, "*") == 0)
-                        log_warning("sites.allow has \"*\": jobs for every site are relayed");
+                        warnings_add(found, WARNING_NOTE,
+                                     "sites.allow has \"*\": jobs for every site are relayed");
                 else if (strncmp(pattern, "*.", 2) == 0 && !strchr(pattern + 2, '.'))
-                        log_warning("sites.allow has \"%s\": jobs for a whole top-level domain are "
-                                    "relayed",
-                                    pattern);
+                        warnings_add(
+                                found, WARNING_NOTE,
+                                "sites.allow has \"%s\": jobs for a whole top-level domain are "
+                                "relayed",
+                                pattern);
         }
-        warn_of_expired_sites("sites.allow", sites);
-        warn_of_ending_sites("sites.allow", sites);
+        warn_of_expired_sites(found, "sites.allow", sites);
+        warn_of_ending_sites(found, "sites.allow", sites);
 }
 
 /* A client's list only narrows the global one, NULL for want of memory. */
-static void warn_of_client_sites(const struct config_client *client, const struct sites *global)
+static void warn_of_client_sites(struct warnings *found, const struct config_client *client,
+                                 const struct sites *global)
 {
         char where[WHERE_BYTES_MAX], host[SITE_HOST_BYTES_MAX];
 
         (void)snprintf(where, sizeof where, "sites.allow of client \"%s\"", client->name);
-        warn_of_expired_sites(where, &client->sites.allow);
-        warn_of_ending_sites(where, &client->sites.allow);
+        warn_of_expired_sites(found, where, &client->sites.allow);
+        warn_of_ending_sites(found, where, &client->sites.allow);
         for (size_t i = 0; i < client->sites.allow.count; i++) {
                 const char *pattern = client->sites.allow.items[i].site;
                 if (strcmp(pattern, "*") == 0)
-                        log_warning("%s has \"*\": it is not narrower than the global one", where);
+                        warnings_add(found, WARNING_NOTE,
+                                     "%s has \"*\": it is not narrower than the global one", where);
                 else if (pattern[0] != '*' && global && site_host(pattern, host) == 0 &&
                          sites_check(global, host, clock_wall_ms()) == SITES_DENY)
-                        log_warning("%s has \"%s\", which the global one does not allow: jobs for "
-                                    "it are refused",
-                                    where, pattern);
+                        warnings_add(found, WARNING_NOTE,
+                                     "%s has \"%s\", which the global one does not allow: jobs for "
+                                     "it are refused",
+                                     where, pattern);
         }
 }
 
 /* One line, while there is time to give them another day. */
-static void warn_of_ending_clients(const struct config *config)
+static void warn_of_ending_clients(struct warnings *found, const struct config *config)
 {
         struct list ending;
 
@@ -251,34 +326,36 @@ static void warn_of_ending_clients(const struct config *config)
                 list_add(&ending, "\"%s\" on %s", client->name, day);
         }
         if (ending.count > 0)
-                log_warning("clients: what ends within %d days: %s", END_DAYS_WARNED,
-                            list_text(&ending));
+                warnings_add(found, WARNING_URGENT, "clients: what ends within %d days: %s",
+                             END_DAYS_WARNED, list_text(&ending));
         list_done(&ending);
 }
 
-static void warn_of_clients(const struct config *config)
+static void warn_of_clients(struct warnings *found, const struct config *config)
 {
         const struct config_sites *allow = &config->sites.allow;
         struct sites *global = NULL;
         bool limited = false;
 
-        warn_of_ending_clients(config);
+        warn_of_ending_clients(found, config);
         (void)sites_new(allow->items, allow->count, &global);
         for (size_t i = 0; i < config->clients_count; i++) {
                 const struct config_client *client = &config->clients[i];
                 if (is_over(client->until_ms))
-                        log_warning("client \"%s\" has expired: its token is refused",
-                                    client->name);
-                warn_of_client_sites(client, global);
+                        warnings_add(found, WARNING_NOTE,
+                                     "client \"%s\" has expired: its token is refused",
+                                     client->name);
+                warn_of_client_sites(found, client, global);
                 limited = limited || client->daily_limit > 0 || client->monthly_limit > 0;
         }
         sites_free(global);
         if (limited && config->durability == DURABILITY_NONE)
-                log_warning("durability is \"none\": what clients have used of daily_limit and "
-                            "monthly_limit is forgotten at each stop");
+                warnings_add(found, WARNING_NOTE,
+                             "durability is \"none\": what clients have used of daily_limit and "
+                             "monthly_limit is forgotten at each stop");
 }
 
-void warnings_log_files(const struct config *config, size_t file_limit)
+void warnings_find_files(struct warnings *found, const struct config *config, size_t file_limit)
 {
         size_t wanted =
                 FILES_BESIDE + (size_t)config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
@@ -286,14 +363,16 @@ void warnings_log_files(const struct config *config, size_t file_limit)
         for (size_t i = 0; i < config->upstreams_count; i++)
                 wanted += (size_t)config->upstreams[i].max_in_flight;
         if (wanted > file_limit)
-                log_warning("%zu open files are allowed, limits.connections and max_in_flight may "
-                            "need %zu; raise the limit (LimitNOFILE=)",
-                            file_limit, wanted);
+                warnings_add(found, WARNING_NOTE,
+                             "%zu open files are allowed, limits.connections and max_in_flight may "
+                             "need %zu; raise the limit (LimitNOFILE=)",
+                             file_limit, wanted);
 }
 
-void warnings_log(const struct config *config, struct tls_identity *const *identities)
+void warnings_find(struct warnings *found, const struct config *config,
+                   struct tls_identity *const *identities)
 {
-        warn_of_listeners(config, identities);
-        warn_of_sites(&config->sites.allow);
-        warn_of_clients(config);
+        warn_of_listeners(found, config, identities);
+        warn_of_sites(found, &config->sites.allow);
+        warn_of_clients(found, config);
 }

@@ -5,16 +5,43 @@
 #ifndef SOLVEGATE_DAEMON_WARNINGS_H
 #define SOLVEGATE_DAEMON_WARNINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
 struct tls_identity;
 
-/* Logs them, one line each; a certificate's own line is information. identities are those of its
- * listeners. */
-void warnings_log(const struct config *config, struct tls_identity *const *identities);
+#define WARNINGS_KEPT_MAX 8
 
-/* Warns where the limit of open files is lower than what the configuration may need. */
-void warnings_log_files(const struct config *config, size_t file_limit);
+enum warning_grade {
+        WARNING_NOTE,   /* as it is, for as long as somebody wants it so */
+        WARNING_URGENT, /* tools fail, or soon will, unless somebody does something */
+};
+
+/* What was found. Zero, but for what is said, at first; warnings_done() frees. */
+struct warnings {
+        bool logs;                      /* said at first: each is a line of the log, too */
+        char *texts[WARNINGS_KEPT_MAX]; /* the urgent ones, then the others; as many as fit */
+        size_t kept, urgent_kept;
+        size_t count, urgent; /* how many there were */
+};
+
+void warnings_add(struct warnings *found, enum warning_grade grade, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/*
+ * Adds what there is to say of a configuration. Where it is logged, so is what each certificate is,
+ * as information. identities are those of its listeners. Thread: main.
+ */
+void warnings_find(struct warnings *found, const struct config *config,
+                   struct tls_identity *const *identities);
+
+/* Adds that the limit of open files is lower than what the configuration may need. */
+void warnings_find_files(struct warnings *found, const struct config *config, size_t file_limit);
+
+/* What there is no memory for is counted, and not kept. The copy logs nothing. */
+void warnings_copy(const struct warnings *found, struct warnings *ret_copy);
+
+void warnings_done(struct warnings *found);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <microhttpd.h>
 
+struct operator_warnings;
 struct request;
 struct strbuf;
 
@@ -20,6 +21,10 @@ const char *control_parameter(const struct request *request, const char *name);
 
 /* "upstreams": [ … ], for the status too. */
 void control_add_upstreams(const struct request *request, struct strbuf *json);
+
+/* "NAME": [ … ], "NAME_total": what a configuration is warned of. */
+void control_add_warnings(const struct operator_warnings *warnings, const char *name,
+                          const char *total_name, struct strbuf *json);
 
 /* "taking", "drained" or "stopping". */
 const char *control_state(const struct request *request);

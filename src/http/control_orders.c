@@ -76,6 +76,7 @@ static enum MHD_Result reply_reloaded(struct request *request, const struct oper
         json_add_bool(&json, "ok", true);
         json_add_text(&json, "message", reload->message);
         json_add_text(&json, "restart_needed", reload->restart);
+        control_add_warnings(&reload->warnings, "warnings", "warnings_total", &json);
         json_close_object(&json);
         return reply_json(request, &json, -1);
 }

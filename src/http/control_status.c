@@ -35,6 +35,16 @@ const char *control_state(const struct request *request)
         return names[scheduler_mode(gateway_scheduler(request->server->gateway))];
 }
 
+void control_add_warnings(const struct operator_warnings *warnings, const char *name,
+                          const char *total_name, struct strbuf *json)
+{
+        json_open_array(json, name);
+        for (size_t i = 0; i < warnings->shown; i++)
+                json_add_text(json, NULL, warnings->texts[i]);
+        json_close_array(json);
+        json_add_integer(json, total_name, (int64_t)warnings->count);
+}
+
 /*
  * Why it is not ready, in words for operators: what /readyz says is for tools, which are told to
  * come again. message is that, for the rest.
@@ -182,6 +192,7 @@ enum MHD_Result control_status_handle(struct request *request)
         json_open_object(&json, NULL);
         add_process(request, &view, &json);
         add_configuration(&view, &json);
+        control_add_warnings(&view.attention, "attention", "attention_total", &json);
         add_load(gateway, &view, &figures, &json);
         add_ends(&figures, &json);
         add_written(gateway, &json);

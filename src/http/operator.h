@@ -14,12 +14,20 @@ struct server_shared;
 struct tls_identity;
 struct waiter;
 
+/* What a configuration is warned of: the gravest, a line each, and how many there are in all. */
+struct operator_warnings {
+        const char *const *texts;
+        size_t shown;
+        size_t count;
+};
+
 /* How a reload went. The texts stay as they are until the loop's event is over. */
 struct operator_reload {
         int64_t at_wall_ms; /* when it ended; 0: there was none */
         bool ok;
         const char *message; /* what is wrong, or what is in force now; never NULL */
         const char *restart; /* the keys that take a restart, with ", " between; never NULL */
+        struct operator_warnings warnings; /* it found; of view's: none */
 };
 
 /* The daemon at one moment. */
@@ -31,7 +39,8 @@ struct operator_view {
         struct operator_reload reload;    /* the last one */
         const struct listener *listeners; /* of tools */
         size_t listener_count;
-        struct tls_identity *const *identities; /* of the listeners, in force; NULL: plain HTTP */
+        struct tls_identity *const *identities;  /* of the listeners, in force; NULL: plain HTTP */
+        struct operator_warnings attention;      /* the urgent ones of what is in force */
         const struct server_shared *connections; /* of tools */
 };
 

@@ -96,9 +96,9 @@ def test_status_says_first_what_matters(daemon):
     lines = told(daemon.path, "status").splitlines()
     assert lines[0] == "solvegate 0.1.0 is not ready: every account is refused"
     attention = [line.lstrip("! ") for line in lines if line.startswith("!")]
-    assert [next(word for word in ("audit", "pro", "line 3 is wrong", "workers", "12 lines")
-                 if word in line) for line in attention] == [
-        "audit", "pro", "line 3 is wrong", "workers", "12 lines"]
+    assert [next(word for word in ("audit", "pro", "line 3 is wrong", "workers", "has expired",
+                              "2 more", "12 lines") if word in line) for line in attention] == [
+        "audit", "pro", "line 3 is wrong", "workers", "has expired", "2 more", "12 lines"]
     assert "not written" in attention[-1], "it need not be that its reader is slow"
     assert lines[1].startswith("!")
 
@@ -178,7 +178,8 @@ def test_changes_are_told_in_words(daemon):
     assert told(daemon.path, "cancel", JOB_ID) == f"{JOB_ID} is cancelled\n"
     assert "solvegatectl resume" in told(daemon.path, "drain")
     assert told(daemon.path, "reload") == (
-        "reloaded: upstreams: +b\na restart is needed for workers\n")
+        "reloaded: upstreams: +b\na restart is needed for workers\n"
+        "warning      sites.allow is empty\n")
 
 
 @pytest.mark.parametrize("command, words", [

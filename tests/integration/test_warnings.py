@@ -13,6 +13,7 @@ from lib import libconfig
 from lib.build import BUILD, patience
 from lib.clients import Client
 from lib.gateway import LOOPBACK, STORED_CREDENTIAL, configuration, write_credential
+from lib.operator import ask, order
 from lib.tls import Certificate
 
 PAST, FUTURE = "2026-01-31", "2999-12-31"
@@ -225,6 +226,55 @@ def test_it_is_told_at_the_start_and_by_a_reload(simulator, gateway):
     house = gateway(simulator(), sites=["*"])
     assert house.log().count('sites.allow has "*"') == 1
     assert house.reload(sites=[]).count("sites.allow is empty") == 1
+
+
+# ---- what an operator is told besides the log ----
+
+
+def test_an_answer_to_a_reload_has_what_it_warns_of_and_the_gravest_first(
+    simulator, gateway, certified
+):
+    house = gateway(simulator(), listen=[LOOPBACK, listener(certified())], clients=[CI])
+    answer = order(house, "reload")
+    assert (answer["warnings"], answer["warnings_total"]) == ([], 0)
+    bad = certified("DNS:elsewhere.lan", days=20, name="bad")
+    house.configure(listen=[LOOPBACK, listener(bad)], clients=[CI.changed(expires=PAST)], sites=["*"])
+    answer = order(house, "reload")
+    words = ("expires on", "no name for", 'sites.allow has "*"', 'client "ci" has expired')
+    assert answer["warnings_total"] == len(words), answer
+    assert all(word in text for word, text in zip(words, answer["warnings"])), answer
+    assert all(f"warning {text}\n" in house.log() for text in answer["warnings"])
+    house.configure(clients=[])
+    assert "there are no clients any more" in order(house, "reload")["warnings"][0]
+
+
+def test_an_answer_has_eight_warnings_and_the_gravest_even_if_it_is_found_last(simulator, gateway):
+    house = gateway(simulator())
+    gone = [Client(f"gone-{number}", expires=PAST) for number in range(20)]
+    house.configure(clients=[*gone, Client("ci", expires=day_from_now(3))])
+    answer = order(house, "reload")
+    assert (len(answer["warnings"]), answer["warnings_total"]) == (8, 21), answer
+    assert answer["warnings"][0].startswith("clients: what ends within 7 days: ")
+    assert answer["warnings"][7] == 'client "gone-6" has expired: its token is refused'
+
+
+def test_the_status_has_what_is_urgent_until_a_reload_mends_it(simulator, gateway, certified):
+    house = gateway(simulator(), listen=[listener(certified(days=20))],
+                    clients=[CI.changed(expires=PAST)], sites=["*"])
+    status = ask(house, "/control/status")
+    assert status["attention_total"] == len(status["attention"]) == 1, status
+    assert "expires on" in status["attention"][0]
+    house.configure(listen=[listener(certified(name="new"))])
+    order(house, "reload")
+    status = ask(house, "/control/status")
+    assert (status["attention"], status["attention_total"]) == ([], 0)
+
+
+def test_a_note_that_looks_like_a_token_is_not_shown(simulator, gateway):
+    house = gateway(simulator(), sites=[{"site": "a.example", "note": f"for {CI.token}",
+                                         "expires": day_from_now(3)}])
+    text, = ask(house, "/control/status")["attention"]
+    assert "for sgt_***" in text and CI.token not in text
 
 
 # ---- what a reload changes of the clients ----

@@ -18,6 +18,7 @@ STATUS = {
         "last_reload": {"at": "2026-11-20T02:00:00Z", "ok": False, "message": "line 3 is wrong"},
         "restart_needed": "workers",
     },
+    "attention": ["the certificate has expired"], "attention_total": 3,
     "connections": {"open": 12, "max": 9000},
     "queue": {"jobs": 3, "purchases": 2, "max": 8000, "bytes": 1572864, "max_bytes": 1073741824},
     "in_flight": 2, "jobs": {"solved": 120, "upstream_rejected": 3, "deadline": 0},
@@ -28,7 +29,7 @@ STATUS = {
 }
 
 WELL = {
-    **STATUS, "ready": True, "message": "", "log": {"lost": 0},
+    **STATUS, "attention": [], "attention_total": 0, "ready": True, "message": "", "log": {"lost": 0},
     "configuration": {**STATUS["configuration"], "last_reload": None, "restart_needed": ""},
     "audit": {**STATUS["audit"], "well": True}, "upstreams": [{**UPSTREAM, "state": "up"}],
 }
@@ -73,7 +74,8 @@ ANSWERS = {
     "POST /control/drain": (200, {"state": "drained"}),
     "POST /control/resume": (200, {"state": "taking"}),
     "POST /control/reload": (200, {"ok": True, "message": "upstreams: +b",
-                                   "restart_needed": "workers"}),
+                                   "restart_needed": "workers", "warnings": ["sites.allow is empty"],
+                                   "warnings_total": 1}),
 }
 
 EMPTY = {
