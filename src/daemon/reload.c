@@ -401,9 +401,15 @@ void reload_tick(struct reload *reload)
 
 /* ---- the end ---- */
 
+/* Who does not reload for weeks is warned all the same. */
 static void finish_day(struct reload *reload)
 {
+        struct warnings found = {0};
+
         log_info("a day is over: clients and sites that end with it are refused from now on");
+        warnings_find(&found, running(reload), reload->setup.identities);
+        warnings_log_urgent(&found);
+        warnings_done(&found);
         forget(reload);
 }
 

@@ -70,7 +70,8 @@ void reload_begin(struct reload *reload);
  */
 bool reload_is_under_way(const struct reload *reload);
 
-/* To be called now and then: at the end of each day (UTC) what ends with it is out, as by a reload.
+/* To be called now and then: at the end of each day (UTC) what ends with it is out, as by a reload,
+ * and what is urgent is warned of again.
  */
 void reload_tick(struct reload *reload);
 

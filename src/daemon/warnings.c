@@ -74,6 +74,14 @@ void warnings_add(struct warnings *found, enum warning_grade grade, const char *
         keep(found, grade, text);
 }
 
+void warnings_log_urgent(const struct warnings *found)
+{
+        for (size_t i = 0; i < found->urgent_kept; i++)
+                log_warning("%s", found->texts[i]);
+        if (found->urgent > found->urgent_kept)
+                log_warning("and %zu more that are as urgent", found->urgent - found->urgent_kept);
+}
+
 void warnings_copy(const struct warnings *found, struct warnings *ret_copy)
 {
         struct warnings copy = {.count = found->count, .urgent = found->urgent};

@@ -39,6 +39,9 @@ void warnings_find(struct warnings *found, const struct config *config,
 /* Adds that the limit of open files is lower than what the configuration may need. */
 void warnings_find_files(struct warnings *found, const struct config *config, size_t file_limit);
 
+/* Logs those that are urgent. */
+void warnings_log_urgent(const struct warnings *found);
+
 /* What there is no memory for is counted, and not kept. The copy logs nothing. */
 void warnings_copy(const struct warnings *found, struct warnings *ret_copy);
 

@@ -10,7 +10,8 @@ import subprocess
 import pytest
 
 from lib import libconfig
-from lib.build import BUILD, patience
+from lib.aheadclock import AheadClock
+from lib.build import BUILD, patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK, STORED_CREDENTIAL, configuration, write_credential
 from lib.operator import ask, order
@@ -275,6 +276,32 @@ def test_a_note_that_looks_like_a_token_is_not_shown(simulator, gateway):
                                          "expires": day_from_now(3)}])
     text, = ask(house, "/control/status")["attention"]
     assert "for sgt_***" in text and CI.token not in text
+
+
+def test_it_is_told_again_at_each_days_end(simulator, gateway, certified, tmp_path):
+    clock = AheadClock(tmp_path / "ahead")
+    house = gateway(simulator(), listen=[listener(certified(days=24)), LOOPBACK],
+                    clients=[CI.changed(expires=day_from_now(10))], environment=clock.environment,
+                    sites=["*", {"site": "a.example", "expires": day_from_now(11)}])
+    urgent = ("expires on", "sites.allow: what ends", "clients: what ends")
+    assert not any(words in house.log() for words in urgent)
+    assert ask(house, "/control/status")["attention"] == []
+    for day in (5, 6):
+        clock.set_ahead(days=day)
+        wait_until(lambda: all(house.log().count(words) == day - 4 for words in urgent),
+                   what="it is told once more")
+        attention = ask(house, "/control/status")["attention"]
+        assert all(words in text for words, text in zip(urgent, attention, strict=True)), attention
+    assert house.log().count('sites.allow has "*"') == 1, "that nobody has to do anything about"
+    clock.set_ahead(days=25)
+    attention = wait_until(lambda: over(house), what="the certificate's end is told")
+    assert len(attention) == 1, attention
+    assert ask(house, "/control/clients")["clients"][0]["expired"] is True
+
+
+def over(house):
+    attention = ask(house, "/control/status")["attention"]
+    return attention if "has expired" in attention[0] else None
 
 
 # ---- what a reload changes of the clients ----
