@@ -91,9 +91,10 @@ void show_attention(const struct json_object *status, struct strbuf *out)
         show_warnings(status, "attention", "attention_total", "!", out);
         if (lost > 0)
                 show_line(out, "!",
-                          "%s lines of the log were lost: not taken at once, or not written "
+                          "%s %s lost: not taken at once, or not written "
                           "(disk full?)",
-                          format_number(lost).text);
+                          format_number(lost).text,
+                          lost == 1 ? "line of the log was" : "lines of the log were");
 }
 
 /* "3 solved, 1 deadline", without what is 0. */
@@ -125,10 +126,10 @@ void show_work(const struct json_object *status, struct strbuf *out)
 {
         const struct json_object *queue = field_object(status, "queue");
         const struct json_object *connections = field_object(status, "connections");
+        double jobs = field_amount(queue, "jobs");
 
-        show_line(out, "queue", "%s jobs; %s of %s to buy; bodies %s of %s",
-                  format_number(field_amount(queue, "jobs")).text,
-                  format_number(field_amount(queue, "purchases")).text,
+        show_line(out, "queue", "%s %s; %s of %s to buy; bodies %s of %s", format_number(jobs).text,
+                  jobs == 1 ? "job" : "jobs", format_number(field_amount(queue, "purchases")).text,
                   format_number(field_amount(queue, "max")).text,
                   format_bytes(field_amount(queue, "bytes")).text,
                   format_bytes(field_amount(queue, "max_bytes")).text);

@@ -127,6 +127,13 @@ def test_status_has_its_quantities_in_their_units(daemon):
         assert words in out, words
 
 
+def test_one_of_a_kind_is_told_in_the_singular(daemon):
+    daemon.answers["GET /control/status"] = (200, {
+        **WELL, "queue": {**WELL["queue"], "jobs": 1}, "log": {"lost": 1}})
+    out = told(daemon.path, "status")
+    assert " 1 job; " in out and " 1 line of the log was lost: " in out
+
+
 def test_jobs_are_a_table_and_say_when_there_are_more(daemon):
     out = told(daemon.path, "jobs")
     assert rows(out) == [
