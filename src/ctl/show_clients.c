@@ -23,13 +23,18 @@ static void add_quota(struct table *table, const struct json_object *client, con
                 table_add(table, "%s", format_number(used).text);
 }
 
+/* Jobs a second; and of how many at once so many are left. */
 static void add_rate(struct table *table, const struct json_object *client)
 {
         const struct json_object *rate = field_object(client, "rate");
-        double number;
+        double number, burst;
 
         if (field_number(rate, "limit", &number))
                 table_add(table, "%s/s", format_number(number).text);
+        else
+                table_add(table, "-");
+        if (field_number(rate, "left", &number) && field_number(rate, "burst", &burst))
+                table_add(table, "%s of %s", format_number(number).text, format_number(burst).text);
         else
                 table_add(table, "-");
 }
@@ -61,6 +66,7 @@ static const struct table_column clients_columns[] = {
         {.title = "MONTH", .right = true, .rank = 4},
         {.title = "WEIGHT", .right = true, .rank = 6},
         {.title = "RATE", .right = true, .rank = 7},
+        {.title = "BURST LEFT", .right = true, .rank = 10},
         {.title = "SITES", .right = true, .rank = 9},
         {.title = "EXPIRES", .rank = 5},
 };

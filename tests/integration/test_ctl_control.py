@@ -157,7 +157,7 @@ def test_the_columns_of_a_table_are_aligned_whatever_is_in_them(daemon):
 
 def test_clients_and_usage_have_limits_and_what_is_left(daemon):
     assert rows(told(daemon.path, "clients"))[1] == [
-        "ci", "3", "1 of 4", "5", "13 of 1000", "300", "1", "5.5/s", "2", "2027-01-31"]
+        "ci", "3", "1 of 4", "5", "13 of 1000", "300", "1", "5.5/s", "9 of 10", "2", "2027-01-31"]
     daemon.answers["GET /control/clients"] = (200, {"clients": [{**CLIENT, "expired": True}]})
     assert rows(told(daemon.path, "clients"))[1][-1] == "2027-01-31 (over)"
     clients, ledger = told(daemon.path, "usage").split("\n\n")
