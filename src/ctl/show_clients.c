@@ -150,8 +150,8 @@ static void show_ledger(const struct json_object *answer, size_t width, struct s
                 charged += field_amount(entry, "charged");
                 unknown += field_amount(entry, "unknown");
         }
-        table_add(&table, "all");
-        table_add(&table, "all");
+        table_add(&table, "(all)"); /* no name has parentheses */
+        table_add(&table, "(all)");
         table_add(&table, "%s", format_number(charged).text);
         table_add(&table, "%s", format_number(unknown).text);
         (void)table_append(&table, width, out);

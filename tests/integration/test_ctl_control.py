@@ -163,7 +163,15 @@ def test_clients_and_usage_have_limits_and_what_is_left(daemon):
     clients, ledger = told(daemon.path, "usage").split("\n\n")
     assert rows(clients)[1] == ["ci", "13 of 1000", "987", "300", "-", "6", "7"]
     assert rows(ledger)[1:] == [["ci", "pro", "299", "1"], ["ann", "free", "5", "0"],
-                                ["all", "all", "304", "1"]]
+                                ["(all)", "(all)", "304", "1"]]
+
+
+def test_a_client_that_is_called_all_is_told_from_all_clients(daemon):
+    daemon.answers["GET /control/usage"] = (200, {"clients": [], "ledger": [
+        {"client": "all", "upstream": "all", "charged": 3, "unknown": 0},
+        {"client": "ann", "upstream": "pro", "charged": 4, "unknown": 0}]})
+    names = [row[0] for row in rows(told(daemon.path, "usage").split("\n\n")[1])[1:]]
+    assert names == ["all", "ann", "(all)"]
 
 
 def test_upstreams_and_balance_are_tables(daemon):
