@@ -18,8 +18,8 @@ struct pair {
 
 struct charges {
         pthread_mutex_t mutex;
-        struct pair
-                *pairs; /* guarded by mutex; each stays, and what follows it, once it is there */
+        struct pair *pairs; /* guarded by mutex; by client and upstream. Each stays once it is
+                               there, so one may be kept without the mutex */
 };
 
 int charges_new(struct charges **ret_charges)
@@ -53,16 +53,25 @@ void charges_free(struct charges *charges)
         free(charges);
 }
 
-static struct pair *find_locked(struct charges *charges, const char *client, const char *upstream)
+static int compare(const struct pair *pair, const char *client, const char *upstream)
 {
-        struct pair *pair = charges->pairs;
+        int order = strcmp(pair->client, client);
 
-        while (pair && (strcmp(pair->client, client) != 0 || strcmp(pair->upstream, upstream) != 0))
-                pair = pair->next;
-        return pair;
+        return order != 0 ? order : strcmp(pair->upstream, upstream);
 }
 
-static struct pair *add_locked(struct charges *charges, const char *client, const char *upstream)
+/* Returns where the pair is, or belongs. */
+static struct pair **find_locked(struct charges *charges, const char *client, const char *upstream)
+{
+        struct pair **place = &charges->pairs;
+
+        while (*place && compare(*place, client, upstream) < 0)
+                place = &(*place)->next;
+        return place;
+}
+
+/* Returns NULL without memory. */
+static struct pair *add_locked(struct pair **place, const char *client, const char *upstream)
 {
         struct pair *pair = calloc(1, sizeof *pair);
 
@@ -74,8 +83,8 @@ static struct pair *add_locked(struct charges *charges, const char *client, cons
                 pair_free(pair);
                 return NULL;
         }
-        pair->next = charges->pairs;
-        charges->pairs = pair;
+        pair->next = *place;
+        *place = pair;
         return pair;
 }
 
@@ -83,9 +92,10 @@ void charges_add(struct charges *charges, const char *client, const char *upstre
                  int64_t unknown)
 {
         (void)pthread_mutex_lock(&charges->mutex);
-        struct pair *pair = find_locked(charges, client, upstream);
-        if (!pair)
-                pair = add_locked(charges, client, upstream);
+        struct pair **place = find_locked(charges, client, upstream);
+        struct pair *pair = *place;
+        if (!pair || compare(pair, client, upstream) != 0)
+                pair = add_locked(place, client, upstream);
         if (pair) {
                 pair->charged += charged;
                 pair->unknown += unknown;
@@ -99,13 +109,12 @@ void charges_each(struct charges *charges, void (*row)(void *arg, const struct c
         struct charges_row values;
 
         (void)pthread_mutex_lock(&charges->mutex);
-        const struct pair *pair = charges->pairs;
-        (void)pthread_mutex_unlock(&charges->mutex);
-        for (; pair; pair = pair->next) {
-                (void)pthread_mutex_lock(&charges->mutex);
+        for (const struct pair *pair = charges->pairs; pair; pair = pair->next) {
                 values = (struct charges_row){pair->client, pair->upstream, pair->charged,
                                               pair->unknown};
                 (void)pthread_mutex_unlock(&charges->mutex);
                 row(arg, &values);
+                (void)pthread_mutex_lock(&charges->mutex);
         }
+        (void)pthread_mutex_unlock(&charges->mutex);
 }

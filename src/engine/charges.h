@@ -27,7 +27,8 @@ void charges_free(struct charges *charges);
 void charges_add(struct charges *charges, const char *client, const char *upstream, int64_t charged,
                  int64_t unknown);
 
-/* Calls row(…) for each pair, without the mutex: the numbers of one row belong together. */
+/* Calls row(…) for each pair, by client and upstream in alphabetical order, without the mutex: the
+ * numbers of one row belong together. */
 void charges_each(struct charges *charges, void (*row)(void *arg, const struct charges_row *row),
                   void *arg);
 
