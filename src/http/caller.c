@@ -65,6 +65,16 @@ static void refuse_without(struct request *request)
                "who runs solvegate makes one for you (solvegatectl token new NAME)");
 }
 
+/* Its job was taken, and the clients came while it was held. The job's id may not have been stored,
+ * so it does not leave. */
+static void refuse_held_without(struct request *request)
+{
+        refuse(request, challenge,
+               "a token is needed by now: send yours in the field apikey, or as Authorization: "
+               "Bearer; who runs solvegate makes one for you (solvegatectl token new NAME). The "
+               "job that came without one is cancelled, if it was not sent yet");
+}
+
 /* A guess, perhaps. */
 static void refuse_wrong(struct request *request)
 {
@@ -167,7 +177,10 @@ void caller_check_again(struct request *request)
                 refuse(request, challenge_wrong, wrong_token);
         } else if (route_needs_client(request->route, request->cancels) &&
                    !policy_everyone(policy)) {
-                refuse_without(request);
+                if (request->job)
+                        refuse_held_without(request);
+                else
+                        refuse_without(request);
         }
 }
 

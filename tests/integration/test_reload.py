@@ -127,7 +127,9 @@ def test_the_first_client_closes_the_door_to_everyone_else(simulator, gateway, p
     held = pool.submit(house.solve, job(), HELD)
     accepted(house, 1)
     house.reload(clients=[CI])
-    unauthorized(held.result(patience(10.0)))
+    refusal = held.result(patience(10.0))
+    unauthorized(refusal)
+    assert "is cancelled, if it was not sent" in refusal.object()["message"]
     unauthorized(house.get("/balance"))
     assert is_let_in(house, CI)
 
