@@ -309,6 +309,8 @@ const char *entry_unwanted(const struct policy *policy, const struct job *job, c
 {
         struct client *client = client_of(job->flow);
 
+        if (!policy_knows(policy, client, now_wall_ms) && strcmp(client->name, CLIENT_LOCAL) == 0)
+                return "it came while there were no clients, and now a token is needed";
         if (!policy_knows(policy, client, now_wall_ms))
                 return "its client was taken out of the configuration, or has expired";
         if (!host || policy_check_site(policy, client, host, now_wall_ms) != POLICY_SITE_ALLOWED)

@@ -140,8 +140,10 @@ def test_the_first_client_cancels_what_waits_of_nobody(simulator, gateway):
     sent = house.submit(job(seed=1))
     accepted(house, 1)
     waits = house.submit(job(seed=2))
-    house.reload(clients=[CI])
-    expect.failed(house.finish(waits), "cancelled")
+    told = house.reload(clients=[CI])
+    failed = expect.failed(house.finish(waits), "cancelled")
+    assert "came while there were no clients" in failed["message"]
+    assert "waiting jobs: 1 cancelled\n" in told, told
     assert house.status(sent).object()["status"] == "new"
 
 
