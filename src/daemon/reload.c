@@ -17,6 +17,7 @@
 #include "daemon/reload_words.h"
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
+#include "engine/entry.h"
 #include "engine/gateway.h"
 #include "http/server.h"
 #include "http/tls.h"
@@ -401,6 +402,23 @@ void reload_tick(struct reload *reload)
 
 /* ---- the end ---- */
 
+/* What waits and is not to be sent any more is taken off. */
+static void cancel_unwanted(struct reload *reload)
+{
+        const struct reload_setup *setup = &reload->setup;
+        struct entry_unwanted_counts counts;
+        struct strbuf phrase;
+
+        gateway_cancel_unwanted(setup->gateway, setup->loop, &counts);
+        strbuf_init(&phrase, RELOAD_WORDS_BYTES_MAX);
+        reload_words_jobs(&counts, &phrase);
+        if (reload->reading.loaded)
+                say(reload, &phrase);
+        else if (phrase.len > 0) /* a day is over: nobody has asked */
+                log_info("%s", phrase.data);
+        strbuf_done(&phrase);
+}
+
 /* Who does not reload for weeks is warned all the same. */
 static void finish_day(struct reload *reload)
 {
@@ -443,7 +461,7 @@ bool reload_confirm(struct reload *reload)
         assert(reload->state == RELOAD_TELLING && reload->awaited > 0);
         if (--reload->awaited > 0)
                 return false;
-        gateway_cancel_unwanted(reload->setup.gateway, reload->setup.loop);
+        cancel_unwanted(reload);
         for (int i = 0; i < reload->setup.worker_count; i++)
                 worker_kick(reload->setup.workers[i]);
         if (reload->reading.loaded)

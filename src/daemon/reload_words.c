@@ -6,6 +6,7 @@
 #include "access/policy.h"
 #include "base/strbuf.h"
 #include "config/config.h"
+#include "engine/entry.h"
 #include "engine/gateway.h"
 
 #include <stddef.h>
@@ -132,4 +133,18 @@ void reload_words_keys(const struct config *running, const struct config *merged
         names_init(&names, 1);
         config_changed(running, merged, add_key, &names);
         append_names("changed", &key_kind, &names, 1, text);
+}
+
+/* ---- jobs ---- */
+
+void reload_words_jobs(const struct entry_unwanted_counts *counts, struct strbuf *text)
+{
+        const char *before = "waiting jobs: ";
+
+        if (counts->cancelled > 0) {
+                (void)strbuf_printf(text, "%s%zu cancelled", before, counts->cancelled);
+                before = ", ";
+        }
+        if (counts->given_up > 0)
+                (void)strbuf_printf(text, "%s%zu not sent again", before, counts->given_up);
 }

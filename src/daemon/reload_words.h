@@ -8,6 +8,7 @@
 #define RELOAD_WORDS_BYTES_MAX 4096
 
 struct config;
+struct entry_unwanted_counts;
 struct gateway;
 struct gateway_change;
 struct policy;
@@ -24,5 +25,8 @@ void reload_words_upstreams(const struct gateway *gateway, const struct gateway_
 /* `changed: limits.queue_jobs, sites.allow`: keys that reload, but for clients and upstreams. */
 void reload_words_keys(const struct config *running, const struct config *merged,
                        struct strbuf *text);
+
+/* `waiting jobs: 12 cancelled, 1 not sent again` */
+void reload_words_jobs(const struct entry_unwanted_counts *counts, struct strbuf *text);
 
 #endif

@@ -13,6 +13,7 @@
 #include "access/quota.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct client;
@@ -64,10 +65,17 @@ bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *
 const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
                            int64_t now_wall_ms);
 
+/* How many jobs entry_cancel_unwanted() has ended. */
+struct entry_unwanted_counts {
+        size_t cancelled; /* never sent, or surely turned away */
+        size_t given_up;  /* tried before, and not sent again */
+};
+
 /* Ends what waits and is not to be sent any more, by the policy and the configuration that the
  * scheduler was given: jobs that nobody may have, and purchases without a try left. Thread: the
  * loop's. */
-void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop);
+void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
+                           struct entry_unwanted_counts *ret_counts);
 
 /* Ends all jobs that are too late, but those that are being sent. Thread: the loop's. */
 void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);

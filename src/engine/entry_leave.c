@@ -399,11 +399,27 @@ void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop
         purchase_unref(purchase);
 }
 
+/* Ends a job that waits, or all of its purchase: with why as unwanted, without as one that has no
+ * try left. Whoever goes along is counted too. */
+static void take_off_locked(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                            const char *why, struct entry_unwanted_counts *counts)
+{
+        bool cancels = why && !job->purchase->doubtful;
+        size_t before = scheduler->due_count;
+
+        if (why)
+                end_unwanted_locked(scheduler, loop, job, why);
+        else
+                give_up_locked(scheduler, loop, job->purchase);
+        *(cancels ? &counts->cancelled : &counts->given_up) += before - scheduler->due_count;
+}
+
 /*
  * Judges some jobs, from *cursor on, which is a reference, or from the first. Returns whether there
  * are more; then *cursor is the next.
  */
-static bool judge_some_locked(struct scheduler *scheduler, struct loop *loop, struct job **cursor)
+static bool judge_some_locked(struct scheduler *scheduler, struct loop *loop, struct job **cursor,
+                              struct entry_unwanted_counts *counts)
 {
         int64_t now_ms = clock_wall_ms();
         struct job *job = *cursor && (*cursor)->attached ? *cursor : scheduler->due, *next;
@@ -417,13 +433,13 @@ static bool judge_some_locked(struct scheduler *scheduler, struct loop *loop, st
                 if (waits && !why && !has_tries_locked(scheduler, job->purchase)) {
                         while (next && next->purchase == job->purchase)
                                 next = next->due_next;
-                        give_up_locked(scheduler, loop, job->purchase);
+                        take_off_locked(scheduler, loop, job, NULL, counts);
                 }
                 if (!why)
                         continue;
                 if (next)
                         (void)job_ref(next);
-                end_unwanted_locked(scheduler, loop, job, why);
+                take_off_locked(scheduler, loop, job, why, counts);
                 /* Ending one may have ended the next one too. */
                 bool ended = next && !next->attached;
                 job_unref(next);
@@ -434,16 +450,19 @@ static bool judge_some_locked(struct scheduler *scheduler, struct loop *loop, st
         return job;
 }
 
-void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop)
+void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
+                           struct entry_unwanted_counts *ret_counts)
 {
+        struct entry_unwanted_counts counts = {0};
         struct job *cursor = NULL;
         bool more = true;
 
         while (more) {
                 (void)pthread_mutex_lock(&scheduler->mutex);
-                more = judge_some_locked(scheduler, loop, &cursor);
+                more = judge_some_locked(scheduler, loop, &cursor, &counts);
                 (void)pthread_mutex_unlock(&scheduler->mutex);
         }
+        *ret_counts = counts;
 }
 
 /* ---- the stop ---- */

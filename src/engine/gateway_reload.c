@@ -228,7 +228,8 @@ void gateway_apply(struct gateway *gateway, struct gateway_change *change)
         results_limit(gateway->results, config->results.ttl_ms, config->results.bytes);
 }
 
-void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop)
+void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop,
+                             struct entry_unwanted_counts *ret_counts)
 {
-        entry_cancel_unwanted(gateway->scheduler, loop);
+        entry_cancel_unwanted(gateway->scheduler, loop, ret_counts);
 }

@@ -179,6 +179,35 @@ def test_a_reload_is_in_force_when_it_is_answered(start):
     assert moment(after["loaded"]) >= moment(before["loaded"])
 
 
+@pytest.mark.parametrize("change", [{"clients": [OTHER]},
+                                    {"clients": [CI], "sites": ["elsewhere.example.com"]}])
+def test_a_reload_tells_how_many_waiting_jobs_it_has_cancelled(start, change):
+    house = start(latency=NEVER, clients=[CI], upstream={"max_in_flight": 1})
+    ids = [house.submit(job(seed=seed), **CI.headers) for seed in range(4)]
+    wait_until(lambda: house.sim.counters()["accepted"] == 1)
+    house.configure(**change)
+    assert "waiting jobs: 3 cancelled" in order(house, "reload")["message"]
+    states = [ask(house, f"/control/job?id={job_id}")["state"] for job_id in ids]
+    assert states.count("cancelled") == 3
+    assert "waiting jobs" not in order(house, "reload")["message"]
+
+
+def test_a_reload_tells_of_jobs_that_it_leaves_without_another_try(start):
+    retry = {"on_unknown": "retry", "base": 60.0, "cap": 60.0}
+    house = start(retry=retry)
+    house.sim.fault("solve:reset*1")
+    job_id = house.submit(job())
+
+    def comes_back():
+        shown = told_trouble(house, job_id)
+        return shown and shown["state"] == "queued"
+
+    wait_until(comes_back)
+    house.configure(retry={**retry, "on_unknown": "fail"})
+    assert "waiting jobs: 1 not sent again" in order(house, "reload")["message"]
+    expect.failed(house.finish(job_id), "outcome_unknown")
+
+
 def test_a_bad_file_is_refused_with_what_is_wrong(start):
     house = start(clients=[CI])
     house.config.write_text(house.config.read_text() + "orgins = [ ];\n")
