@@ -168,11 +168,33 @@ static void on_store_tick(void *arg)
                 loop_stop(service->loop);
 }
 
+/* How many jobs the stop leaves, and what becomes of them. */
+static void log_what_is_left(struct service *service)
+{
+        struct scheduler *scheduler = gateway_scheduler(service->gateway);
+        struct scheduler_figures figures;
+        struct scheduler_account account;
+        long in_flight = 0;
+
+        for (size_t i = 0; scheduler_account(scheduler, i, &account); i++)
+                in_flight += account.in_flight;
+        scheduler_figures(scheduler, &figures);
+        if (gateway_config(service->gateway)->durability == DURABILITY_FULL)
+                log_warning("limits.drain_timeout has passed with %zu waiting and %ld in flight: "
+                            "these jobs go on at the next start, but for what is just being sent, "
+                            "which ends as outcome_unknown",
+                            figures.queued_jobs, in_flight);
+        else
+                log_warning("limits.drain_timeout has passed with %ld in flight: these jobs end "
+                            "now, since durability is \"none\"",
+                            in_flight);
+}
+
 static void on_drain_timeout(void *arg)
 {
         struct service *service = arg;
 
-        log_warning("limits.drain_timeout has passed: ending the jobs that are left");
+        log_what_is_left(service);
         notify_ending(&service->notify);
         gateway_give_up(service->gateway);
         for (int i = 0; i < service->worker_count; i++)

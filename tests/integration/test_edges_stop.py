@@ -176,3 +176,13 @@ def test_a_result_that_cannot_be_stored_at_the_stop_is_not_told(simulator, durab
     else:
         expect.solved(final, task)
     assert sim.counters()["charged"] == 1
+
+
+def test_a_stop_that_takes_too_long_tells_what_goes_on_at_the_next_start(simulator, durable):
+    sim = simulator(mode="free", latency=3600)
+    house = durable(sim, upstream={"max_in_flight": 1}, limits={"drain_timeout": 0.1})
+    house.submit(job(seed="accepted"))
+    wait_until(lambda: sim.counters()["accepted"] == 1)
+    house.submit(job(seed="queued"))
+    house.stop_well()
+    assert "drain_timeout has passed with 1 waiting and 1 in flight: these jobs go on" in house.log()
