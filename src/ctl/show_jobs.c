@@ -8,7 +8,10 @@
 #include "ctl/show.h"
 #include "ctl/table.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#define TROUBLE_BYTES_MAX 4096
 
 static const struct table_column columns[] = {
         {.title = "ID"},
@@ -21,6 +24,27 @@ static const struct table_column columns[] = {
         {.title = "TRIES", .right = true, .rank = 5},
         {.title = "TROUBLE", .text = true, .rank = 6},
 };
+
+/* Appends "pro: Couldn't connect to server"; nothing where there was no trouble. */
+static void append_trouble(const struct json_object *job, struct strbuf *text)
+{
+        const char *trouble = field_text(job, "trouble");
+        const char *upstream = field_text(job, "trouble_upstream");
+
+        if (trouble)
+                (void)strbuf_printf(text, "%s%s%s", upstream ? upstream : "", upstream ? ": " : "",
+                                    trouble);
+}
+
+static void add_trouble(struct table *table, const struct json_object *job)
+{
+        struct strbuf text;
+
+        strbuf_init(&text, TROUBLE_BYTES_MAX);
+        append_trouble(job, &text);
+        table_add(table, "%s", text.len > 0 ? text.data : "-");
+        strbuf_done(&text);
+}
 
 void show_jobs(const struct json_object *answer, size_t width, struct strbuf *out)
 {
@@ -43,7 +67,7 @@ void show_jobs(const struct json_object *answer, size_t width, struct strbuf *ou
                 show_duration_cell(&table, job, "age");
                 show_duration_cell(&table, job, "deadline_in");
                 show_number_cell(&table, job, "attempts");
-                show_text_cell(&table, job, "trouble");
+                add_trouble(&table, job);
         }
         (void)table_append(&table, width, out);
         if (total > (double)count)
@@ -69,6 +93,19 @@ static void show_duration(const struct json_object *job, const char *name, const
                 show_line(out, label, "%s", format_duration(seconds).text);
 }
 
+static void show_trouble(const struct json_object *job, struct strbuf *out)
+{
+        bool waits = strcmp(field_text_or(job, "state", ""), "queued") == 0;
+        struct strbuf text;
+
+        strbuf_init(&text, TROUBLE_BYTES_MAX);
+        append_trouble(job, &text);
+        if (text.len > 0)
+                show_line(out, "trouble", "%s%s", text.data,
+                          waits ? "; it waits for its next try" : "");
+        strbuf_done(&text);
+}
+
 void show_job(const struct json_object *answer, size_t width, struct strbuf *out)
 {
         double attempts;
@@ -79,7 +116,7 @@ void show_job(const struct json_object *answer, size_t width, struct strbuf *out
         show_text(answer, "state", out);
         show_text(answer, "code", out);
         show_text(answer, "message", out);
-        show_text(answer, "trouble", out);
+        show_trouble(answer, out);
         show_text(answer, "source", out);
         show_text(answer, "upstream", out);
         if (field_number(answer, "attempts", &attempts))

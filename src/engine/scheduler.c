@@ -407,6 +407,7 @@ void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchas
         (void)pthread_mutex_lock(&scheduler->mutex);
         free(purchase->trouble);
         purchase->trouble = copy;
+        purchase->trouble_account = purchase->account;
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 

@@ -280,6 +280,7 @@ struct scheduler_job {
                                  more. Lives as long as the scheduler */
         int attempts;         /* how often its purchase was sent */
         char *trouble;        /* what came of the last try; owned; or NULL */
+        const char *trouble_upstream; /* at which account, likewise; NULL without trouble */
 };
 
 void scheduler_describe(struct scheduler *scheduler, struct job *job,

@@ -33,6 +33,7 @@ static void describe_locked(struct scheduler *scheduler, struct job *job,
         ret_job->attempts = purchase->attempts;
         /* Without memory it is told less of. */
         ret_job->trouble = purchase->trouble ? strdup(purchase->trouble) : NULL;
+        ret_job->trouble_upstream = ret_job->trouble ? purchase->trouble_account : NULL;
 }
 
 void scheduler_job_done(struct scheduler_job *job)

@@ -58,6 +58,7 @@ static void add_job(struct strbuf *json, const struct scheduler_job *shown)
                 json_add_seconds(json, "deadline_in", job->deadline_ms - now_ms);
         json_add_integer(json, "attempts", shown->attempts);
         json_add_text(json, "trouble", shown->trouble);
+        json_add_text(json, "trouble_upstream", shown->trouble_upstream);
         add_end(json, shown);
         json_close_object(json);
 }

@@ -67,6 +67,8 @@ struct purchase {
         const char *account;   /* the name of the one that has it, or had it last; or NULL. Lives
                                   as long as the scheduler */
         char *trouble; /* what came of the last try that was not taken, for the client; or NULL */
+        /* Which account had it then, as above; valid with trouble. */
+        const char *trouble_account;
         struct body *body; /* NULL: on disk only, or not needed any more */
         bool body_stored;  /* the store has the body */
         bool sent_stored;  /* the store has it as sending, accepted or final */

@@ -27,7 +27,7 @@ CI = Client("ci", weight=3, max_in_flight=2, rate=5.0, burst=10, daily_limit=100
 OTHER = Client("other")
 
 JOB = ["id", "client", "state", "source", "upstream", "created", "age", "deadline_in", "attempts",
-       "trouble", "code", "message", "finished"]
+       "trouble", "trouble_upstream", "code", "message", "finished"]
 ENDS = ["solved", "upstream_rejected", "upstream_unavailable", "deadline", "cancelled",
         "outcome_unknown"]
 RESULTS = ["final", "pending", "rejected", "try_later", "not_sent", "unclear", "broken_off"]
@@ -233,7 +233,7 @@ def test_a_job_that_waits_for_its_next_try_tells_why(start):
 
     shown = wait_until(troubled)
     assert (shown["attempts"], shown["upstream"]) == (1, None)
-    assert shown["trouble"]
+    assert shown["trouble"] and shown["trouble_upstream"] == "main"
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

@@ -139,9 +139,17 @@ def test_jobs_are_a_table_and_say_when_there_are_more(daemon):
     assert rows(out) == [
         ["ID", "CLIENT", "STATE", "UPSTREAM", "SOURCE", "AGE", "LEFT", "TRIES", "TROUBLE"],
         [JOB_ID, "ci", "queued", "-", "upstream", "12 s", "1 min 48 s", "2",
-         "the upstream answered 503"],
+         "pro: the upstream answered 503"],
         ["the 1 oldest of 7 jobs"],
     ]
+
+
+def test_a_job_that_waits_after_trouble_tells_where_that_was_and_that_it_is_tried_again(daemon):
+    trouble = "trouble      pro: the upstream answered 503"
+    assert f"{trouble}; it waits for its next try\n" in told(daemon.path, "job", JOB_ID)
+    question = f"GET /control/job?id={JOB_ID}"
+    daemon.answers[question] = (200, {**JOB, "state": "failed"})
+    assert f"{trouble}\n" in told(daemon.path, "job", JOB_ID)
 
 
 def test_the_columns_of_a_table_are_aligned_whatever_is_in_them(daemon):

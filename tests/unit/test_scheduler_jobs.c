@@ -66,6 +66,7 @@ static void a_job_that_came_back_tells_why_and_has_no_upstream(void **state)
         assert_null(shown.upstream);
         assert_int_equal(shown.attempts, 1);
         assert_string_equal(shown.trouble, "too busy");
+        assert_string_equal(shown.trouble_upstream, f->accounts.items[0]->name);
         scheduler_job_done(&shown);
 }
 

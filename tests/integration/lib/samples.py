@@ -37,7 +37,8 @@ WELL = {
 JOB = {
     "id": JOB_ID, "client": "ci", "state": "queued", "source": "upstream", "upstream": None,
     "created": "2026-11-20T02:00:00Z", "age": 12.3, "deadline_in": 107.7, "attempts": 2,
-    "trouble": "the upstream answered 503", "code": None, "message": None, "finished": None,
+    "trouble": "the upstream answered 503", "trouble_upstream": "pro", "code": None,
+    "message": None, "finished": None,
 }
 
 CLIENT = {
