@@ -192,6 +192,18 @@ def test_a_reload_tells_how_many_waiting_jobs_it_has_cancelled(start, change):
     assert "waiting jobs" not in order(house, "reload")["message"]
 
 
+def test_a_reload_counts_those_who_cannot_pay_for_what_they_had_joined(start):
+    poor = Client("poor", daily_limit=1)
+    house = start(latency=NEVER, clients=[CI, poor], upstream={"max_in_flight": 1})
+    house.submit(job(seed="sent"), **poor.headers)
+    wait_until(lambda: house.sim.counters()["accepted"] == 1)
+    ids = [house.submit(job(seed="shared"), **client.headers) for client in (CI, poor)]
+    house.configure(clients=[poor])
+    assert "waiting jobs: 2 cancelled" in order(house, "reload")["message"]
+    for job_id in ids:
+        expect.failed(house.finish(job_id), "cancelled")
+
+
 def test_a_reload_tells_of_jobs_that_it_leaves_without_another_try(start):
     retry = {"on_unknown": "retry", "base": 60.0, "cap": 60.0}
     house = start(retry=retry)
