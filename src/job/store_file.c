@@ -20,6 +20,7 @@
 #define HEADER_MAGIC    "SQLite format 3"
 #define HEADER_VERSION  60
 #define HEADER_OUR_ID   68
+#define URI_BYTES_MAX   16384 /* of a path, at three for each byte */
 
 /* 0 or -errno for what SQLite returns. */
 static int errno_of(int code)
@@ -268,7 +269,9 @@ static int check_table(struct store_file *file, const char *check)
         if (!text) {
                 r = store_failed(file, code == SQLITE_ROW ? SQLITE_NOMEM : code);
         } else if (strcmp(text, "ok") != 0) {
-                store_set_problem(file->store, "%.100s is damaged: %.100s", file->path, text);
+                const char *line = strchr(text, '\n'); /* the first says only which database */
+                store_set_problem(file->store, "%.100s is damaged, and was left as it is: %.80s",
+                                  file->path, line ? line + 1 : text);
                 r = -EBADMSG;
         }
         (void)sqlite3_finalize(statement);
@@ -310,6 +313,63 @@ static int check_version(struct store_file *file, int64_t *ret_version)
         return r;
 }
 
+/* What the file says by itself, without its log. Returns whether it says anything. */
+static bool read_mark_alone(const struct store_file *file, int64_t *ret_number)
+{
+        sqlite3 *alone = NULL;
+        sqlite3_stmt *statement = NULL;
+        struct strbuf uri;
+        bool found = false;
+
+        strbuf_init(&uri, URI_BYTES_MAX);
+        int r = strbuf_puts(&uri, "file:");
+        for (const char *c = file->path; r == 0 && *c != '\0'; c++)
+                r = strbuf_printf(&uri, "%%%02x", (unsigned char)*c);
+        if (r == 0)
+                r = strbuf_puts(&uri, "?immutable=1");
+        if (r == 0 &&
+            sqlite3_open_v2(uri.data, &alone, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) ==
+                    SQLITE_OK &&
+            sqlite3_prepare_v2(alone, "SELECT number FROM mark", -1, &statement, NULL) ==
+                    SQLITE_OK &&
+            sqlite3_step(statement) == SQLITE_ROW) {
+                *ret_number = sqlite3_column_int64(statement, 0);
+                found = true;
+        }
+        (void)sqlite3_finalize(statement);
+        (void)sqlite3_close(alone);
+        strbuf_done(&uri);
+        return found;
+}
+
+/*
+ * Whether a log is the file's own. SQLite does not look: it would put pages of one time among those
+ * of another. What cannot be read of the file by itself may have been half written, which the log
+ * mends, or is from before there were marks.
+ */
+static int check_log(struct store_file *file)
+{
+        sqlite3_stmt *statement = NULL;
+        int64_t number;
+
+        if (!read_mark_alone(file, &number))
+                return 0;
+        int r = store_prepare(file, "SELECT 1 FROM mark WHERE ?1 BETWEEN first AND number",
+                              &statement);
+        if (r < 0)
+                return r;
+        (void)sqlite3_bind_int64(statement, 1, number);
+        r = store_step(file, statement);
+        (void)sqlite3_finalize(statement);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        store_set_problem(file->store,
+                          "%.100s is not the file that the log beside it, %s-wal, belongs to; both "
+                          "were left as they are: to restore a copy, move the old %s* away first",
+                          file->path, file->kind->name, file->kind->name);
+        return -EBADMSG;
+}
+
 /* Whether an earlier run has left something in the log. Without, closing removes it. */
 static bool log_is_empty(const struct store_file *file)
 {
@@ -333,6 +393,8 @@ int store_file_open(struct store_file *file)
                 r = keep_log(file, keep);
         if (r == 0)
                 r = check_version(file, &version);
+        if (r == 0 && keep && file->kind->marked_since > 0 && version >= file->kind->marked_since)
+                r = check_log(file);
         if (r == 0)
                 r = check_tables(file, version);
         if (r == 0)

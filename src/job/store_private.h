@@ -38,7 +38,9 @@
 enum store_sql {
         STORE_SQL_BEGIN,
         STORE_SQL_COMMIT,
-        STORE_SQL_TOUCH, /* changes nothing, and is written all the same */
+        STORE_SQL_TOUCH,    /* changes nothing, and is written all the same */
+        STORE_SQL_MARK_END, /* of a log, and of the next one; see jobs_version_4 */
+        STORE_SQL_MARK_START,
         STORE_SQL_PURCHASE_ADD,
         STORE_SQL_PURCHASE_MOVE,
         STORE_SQL_PURCHASE_PAYER,
@@ -76,6 +78,7 @@ struct store_kind {
         const char *const *steps; /* steps[n] leads from version n to n + 1 */
         int page_bytes;
         const char *settings;             /* each time it is opened */
+        int marked_since;                 /* the version that has mark; 0 where there is no log */
         const struct store_check *checks; /* what has to answer "ok"; up to a NULL sql */
         enum store_sql first_sql, end_sql;
 };

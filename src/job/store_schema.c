@@ -95,12 +95,29 @@ static const char jobs_version_2[] =
 /* asked_at is where what was accepted is polled. */
 static const char jobs_version_3[] = "ALTER TABLE purchase ADD COLUMN asked_at TEXT;";
 
-static const char *const jobs_steps[] = {jobs_version_1, jobs_version_2, jobs_version_3};
+/*
+ * Which state of the file the log goes on from: "number" grows before and after the log is written
+ * back, and "first" is what it was in the file when the log started over. So the file by itself,
+ * into which the log may be copied in part, has a number from first to number.
+ */
+static const char jobs_version_4[] =
+        "CREATE TABLE mark (first INTEGER NOT NULL, number INTEGER NOT NULL) STRICT;"
+        "INSERT INTO mark VALUES (unixepoch() * 1000, unixepoch() * 1000);";
 
+static const char *const jobs_steps[] = {jobs_version_1, jobs_version_2, jobs_version_3,
+                                         jobs_version_4};
+
+/*
+ * The whole file, with its indexes and free pages: where an older copy was put beside a log that is
+ * not its own, each table may be sound by itself. 46 MB, of 110,000 jobs, take 0.15 s, as against
+ * 0.08 s for a quick_check. Then that the tables are there.
+ */
 static const struct store_check jobs_checks[] = {
-        {1, "PRAGMA quick_check(purchase)"}, {1, "PRAGMA quick_check(job)"},
-        {1, "PRAGMA quick_check(charge)"},   {1, "PRAGMA quick_check(charge_day)"},
-        {2, "PRAGMA quick_check(audit)"},    {0, NULL},
+        {1, "PRAGMA integrity_check(1)"},
+        {1, "SELECT 'ok' UNION ALL SELECT '' FROM purchase, job, charge, charge_day"},
+        {2, "SELECT 'ok' UNION ALL SELECT '' FROM audit"},
+        {4, "SELECT iif(count(*) = 1, 'ok', 'mark has no row') FROM mark"},
+        {0, NULL},
 };
 
 /*
@@ -110,7 +127,7 @@ static const struct store_check jobs_checks[] = {
 const struct store_kind store_jobs_kind = {
         .name = "jobs.db",
         .application_id = 0x736f6c76, /* "solv" */
-        .version = 3,
+        .version = 4,
         .steps = jobs_steps,
         .page_bytes = 4096,
         /* The log is written back by ourselves, and cut to 64 MB when it is longer. */
@@ -119,6 +136,7 @@ const struct store_kind store_jobs_kind = {
                     "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
                     "PRAGMA mmap_size = 0; PRAGMA secure_delete = FAST;"
                     "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
+        .marked_since = 4,
         .checks = jobs_checks,
         .first_sql = STORE_SQL_BEGIN,
         .end_sql = STORE_SQL_BODIES_BEGIN,
@@ -166,6 +184,9 @@ static const char *const statements[STORE_SQL_COUNT] = {
         [STORE_SQL_BEGIN] = "BEGIN IMMEDIATE",
         [STORE_SQL_COMMIT] = "COMMIT",
         [STORE_SQL_TOUCH] = "PRAGMA application_id = 0x736f6c76",
+        /* With the time, so that a number does not come again after an older copy was restored. */
+        [STORE_SQL_MARK_END] = "UPDATE mark SET number = max(number + 1, ?1)",
+        [STORE_SQL_MARK_START] = "UPDATE mark SET first = number, number = max(number + 1, ?1)",
         [STORE_SQL_PURCHASE_ADD] = PURCHASE_VALUES "NOTHING",
         [STORE_SQL_PURCHASE_MOVE] = PURCHASE_VALUES
         "UPDATE SET state = excluded.state, upstream = coalesce(excluded.upstream, upstream),"

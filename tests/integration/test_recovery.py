@@ -1,6 +1,8 @@
 """After a crash or a stop everything goes on where it was; and what a state directory may hold."""
 
 import asyncio
+import contextlib
+import sqlite3
 import subprocess
 
 import pytest
@@ -290,6 +292,70 @@ def test_a_file_that_is_damaged_or_not_ours_is_named_and_left_alone(durable, sta
     if how in DAMAGED:  # SQLite needs its index to look into what may be ours
         after = {name: data for name, data in after.items() if name in before}
     assert after == before
+
+
+def back_up(house, copy):
+    """As an operator does, while it runs."""
+    with contextlib.closing(sqlite3.connect(database(house.state_directory))) as running, \
+            contextlib.closing(sqlite3.connect(copy)) as target:
+        running.backup(target)
+
+
+def refuse_start(house):
+    """Starts it, which fails. Returns what it said."""
+    with pytest.raises(AssertionError, match="ended with 1:") as refusal:
+        house.start_again()
+    house.exit_statuses = (house.popen.returncode,)
+    return str(refusal.value)
+
+
+def test_an_older_copy_beside_the_log_of_a_crash_is_refused_and_left_alone(durable, state,
+                                                                           tmp_path):
+    house, copy = durable(), tmp_path / "copy.db"
+    old = house.run(job(seed=0)).object()["id"]
+    back_up(house, copy)
+    house.stop_well()
+    house.start_again()
+    house.run(job(seed=1))
+    house.kill()
+    database(state).write_bytes(copy.read_bytes())
+    (state / "jobs.db-shm").unlink()  # it says nothing that the log does not
+    before = contents(state)
+    said = refuse_start(house)
+    assert f"{database(state)} is not the file that the log beside it, jobs.db-wal," in said
+    assert {name: data for name, data in contents(state).items() if name in before} == before
+    # With the log out of the way it is as good as it was.
+    for path in [*state.glob("jobs.db-*"), *state.glob("bodies.db*")]:
+        path.rename(tmp_path / path.name)
+    house.exit_statuses = (0,)
+    house.start_again()
+    assert house.status(old).object()["status"] == "solved"
+
+
+def test_an_older_copy_is_refused_too_where_it_crashed_twice(durable, state, tmp_path):
+    house, copy = durable(), tmp_path / "copy.db"
+    house.run(job(seed=0))
+    back_up(house, copy)
+    house.run(job(seed=1))
+    house.kill_and_start_again()  # the log is written back whole, and a new one begins
+    house.run(job(seed=2))
+    house.kill()
+    database(state).write_bytes(copy.read_bytes())
+    assert "jobs.db-wal, belongs to" in refuse_start(house)
+
+
+def test_a_copy_of_the_same_log_comes_back_with_all_that_was_written_since(durable, state,
+                                                                           tmp_path):
+    house, copy = durable(), tmp_path / "copy.db"
+    house.run(job(seed=0))
+    back_up(house, copy)
+    new = house.run(job(seed=1)).object()["id"]
+    house.kill()
+    database(state).write_bytes(copy.read_bytes())
+    house.start_again()
+    assert house.status(new).object()["status"] == "solved"
+    house.stop_well()
+    assert disk.rows(state, "PRAGMA integrity_check") == [("ok",)]
 
 
 def test_a_lost_file_is_missed_where_jobs_need_it(durable, state):

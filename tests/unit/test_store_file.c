@@ -193,7 +193,7 @@ static void a_database_of_a_newer_version_is_left_untouched(void **state)
         close_store(f);
         run_on_file(f->bodies, "PRAGMA user_version = 2");
         expect_untouched(f, f->bodies, "bodies.db: was written by a newer solvegate");
-        run_on_file(f->file, "PRAGMA user_version = 4");
+        run_on_file(f->file, "PRAGMA user_version = 5");
         expect_untouched(f, f->file, "jobs.db: was written by a newer solvegate");
 }
 
@@ -208,6 +208,28 @@ static void a_damaged_database_is_left_untouched(void **state)
         close_store(f);
         damage(f->file, "purchase");
         expect_untouched(f, f->file, "jobs.db");
+}
+
+/* Each table is sound; only a look at both finds it. */
+static void an_index_with_rows_that_are_gone_is_damage_and_left_untouched(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+
+        (void)add_job(purchase, "ci", NULL);
+        assert_int_equal(write_queued(f, purchase), 0);
+        purchase_drop(purchase);
+        close_store(f);
+        run_on_file(f->file, "PRAGMA writable_schema = ON; UPDATE sqlite_schema"
+                             " SET sql = replace(sql, 'NOT NULL', 'NULL')"
+                             " WHERE name = 'job_purchase'");
+        run_on_file(f->file, "DELETE FROM job WHERE seq > 0");
+        run_on_file(f->file, "PRAGMA writable_schema = ON; UPDATE sqlite_schema"
+                             " SET sql = replace(sql, 'NULL', 'NOT NULL')"
+                             " WHERE name = 'job_purchase'");
+        expect_untouched(f, f->file,
+                         "jobs.db is damaged, and was left as it is: wrong # of entries"
+                         " in index job_purchase");
 }
 
 static void a_damaged_file_of_bodies_is_left_untouched_and_no_job_is_dropped(void **state)
@@ -452,7 +474,7 @@ static void a_database_of_version_1_is_brought_up_to_date_with_all_it_has(void *
         load(f);
         expect_loaded_from_version_1(f);
         assert_int_equal(write_entry(f, "a"), 0);
-        assert_int_equal(ask_file(f->file, "PRAGMA user_version"), 3);
+        assert_int_equal(ask_file(f->file, "PRAGMA user_version"), 4);
         reload(f); /* what it has become is read as well */
         expect_loaded_from_version_1(f);
         assert_string_equal(f->trail, "1:a ");
@@ -570,6 +592,7 @@ int main(void)
                 ON_STORE(one_file_in_the_place_of_the_other_is_left_untouched),
                 ON_STORE(a_database_of_a_newer_version_is_left_untouched),
                 ON_STORE(a_damaged_database_is_left_untouched),
+                ON_STORE(an_index_with_rows_that_are_gone_is_damage_and_left_untouched),
                 ON_STORE(a_damaged_file_of_bodies_is_left_untouched_and_no_job_is_dropped),
                 ON_STORE(a_database_that_was_cut_is_left_untouched),
                 ON_STORE(without_the_bodies_of_waiting_jobs_it_is_refused),
