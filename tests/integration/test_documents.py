@@ -168,7 +168,7 @@ def shell(text, directory, backup):
     """Commands of the operations, for a state directory and a place for backups of a test's own."""
     text = text.replace("/var/lib/solvegate", str(directory)).replace("/var/backups", str(backup))
     lines = [re.sub("^sudo ", "", line) for line in text.splitlines()
-             if not re.match("sudo (-s|system|solvegatectl)|exit", line)]
+             if not re.match("(sudo )?(systemctl|solvegatectl) ", line)]
     result = run(["bash", "-ec", "\n".join(lines)])
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -192,6 +192,34 @@ def test_what_was_backed_up_while_it_ran_can_be_restored(simulator, gateway, tmp
     assert house.sim.counters()["charged"] == 2, "the result of the backup was bought again"
 
 
+def test_a_restore_moves_what_was_there_to_a_directory_of_its_own_each_time(simulator, gateway,
+                                                                            tmp_path):
+    house = gateway(simulator(mode="pro"), durability="full")
+    solved = house.run(job())
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    shell(block_with(OPERATIONS, ".backup"), house.state_directory, backup)
+    for seed in (1, 2):
+        house.run(job(seed=seed))
+        house.kill()
+        assert (house.state_directory / "jobs.db-wal").exists()
+        shell(block_with(OPERATIONS, "chown --reference"), house.state_directory, backup)
+        house.start_again()
+        assert house.status(solved.object()["id"]).object()["status"] == "solved"
+    kept = sorted(path.name for path in house.state_directory.glob("old-*/*"))
+    assert kept.count("jobs.db") == kept.count("jobs.db-wal") == kept.count("bodies.db") == 2
+
+
+def test_a_restore_without_a_backup_leaves_everything_as_it_was(simulator, gateway, tmp_path):
+    house = gateway(simulator(mode="pro"), durability="full")
+    house.run(job())
+    house.stop_well()
+    before = {path: path.read_bytes() for path in house.state_directory.iterdir()}
+    with pytest.raises(AssertionError, match="cp: cannot stat"):
+        shell(block_with(OPERATIONS, "chown --reference"), house.state_directory, tmp_path)
+    assert {path: path.read_bytes() for path in house.state_directory.iterdir()} == before
+
+
 def test_a_backup_with_jobs_that_wait_is_refused_without_their_bodies(simulator, gateway, tmp_path):
     sim = simulator(mode="pro", faults=["solve:hang"])
     house = gateway(sim, durability="full", upstream={"max_in_flight": 1})
@@ -208,6 +236,6 @@ def test_a_backup_with_jobs_that_wait_is_refused_without_their_bodies(simulator,
     assert "bodies.db is missing, and jobs in" in result.stderr
     assert "wait for their bodies in it" in result.stderr
     # With the bodies of that moment it starts.
-    for path in (house.state_directory / "old").glob("bodies.db*"):
+    for path in house.state_directory.glob("old-*/bodies.db*"):
         path.rename(house.state_directory / path.name)
     house.start_again()
