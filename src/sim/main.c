@@ -56,6 +56,14 @@ static int complain(const char *what, int r)
         return r;
 }
 
+static int complain_of_port(const struct sim_options *options, int r)
+{
+        (void)fprintf(stderr, "solvegate-sim: %s port %u: %s%s\n", options->address,
+                      (unsigned)options->port, strerror(-r),
+                      r == -EADDRINUSE ? "; take another one with --port" : "");
+        return r;
+}
+
 static int load_tls(const struct sim_options *options, struct tls_files *files)
 {
         if (!options->tls_certificate)
@@ -123,7 +131,7 @@ static int serve(struct sim *sim, const struct sim_options *options, const struc
         block_signals(&stop_signals);
         int fd = sim_listen(options->address, options->port, &port);
         if (fd < 0)
-                return complain(options->address, fd);
+                return complain_of_port(options, fd);
         int r = make_vendor(sim, options, port);
         if (r < 0) {
                 (void)close(fd);

@@ -57,7 +57,7 @@ const char *sim_options_help(void)
                "\n"
                "  --address ADDRESS       listen here (127.0.0.1)\n"
                "  --port PORT             0 lets the kernel choose (0)\n"
-               "  --mode free|pro         queue jobs, or answer them at once (free)\n"
+               "  --mode free|pro         answer a job as queued, or when solved (free)\n"
                "  --api 1|2               generation of the API (1)\n"
                "  --uid UID               the account; generation 1 only (any)\n"
                "  --apikey KEY            the account's key (any)\n"
