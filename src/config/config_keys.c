@@ -94,7 +94,7 @@ ASSERT_COUNT_BEHIND(struct config_sites, items, count);
 
 static const struct config_key tls_keys[] = {
         TEXT("certificate", offsetof(struct config_listen, tls.certificate), NULL,
-             "\"/etc/solvegate/tls/certificate.pem\"", TEXT_BYTES_MAX,
+             "\"/etc/solvegate/tls/cert.pem\"", TEXT_BYTES_MAX,
              "A file with the certificate, and those between it and the root, in PEM."),
         TEXT("key", offsetof(struct config_listen, tls.key), NULL, "\"/etc/solvegate/tls/key.pem\"",
              TEXT_BYTES_MAX, "A file with its private key, in PEM, without a passphrase."),
@@ -107,7 +107,7 @@ static const struct config_key listen_keys[] = {
         NUMBER(CONFIG_INT, "port", offsetof(struct config_listen, port), "8118", 0, 65535,
                "The TCP port; 0 lets the kernel choose one."),
         OPTION("tls", tls_keys,
-               "{ certificate = \"/etc/solvegate/tls/certificate.pem\"; "
+               "{ certificate = \"/etc/solvegate/tls/cert.pem\"; "
                "key = \"/etc/solvegate/tls/key.pem\"; }",
                true, "With what tools are spoken to over TLS; without it in clear text."),
         END,
