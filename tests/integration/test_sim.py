@@ -59,6 +59,7 @@ def test_a_port_in_use_is_one_line_and_status_1(start):
                          timeout=TIMEOUT)
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1
+    assert f"127.0.0.1 port {port}: " in run.stderr and "--port" in run.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
