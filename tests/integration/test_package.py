@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 
+import pytest
+
 from lib.build import REPOSITORY
 
 
@@ -38,3 +40,11 @@ def test_where_the_boot_test_cannot_run_it_says_why(tmp_path):
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (77, "")
     assert done.stderr.startswith("cannot run here: only root"), done.stderr
+
+
+@pytest.mark.parametrize("script", ["scripts/demo", "scripts/package"])
+def test_a_script_names_the_argument_that_it_does_not_know(script):
+    done = subprocess.run([REPOSITORY / script, "--bogus"], stdin=subprocess.DEVNULL, timeout=60,
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{REPOSITORY / script}: unknown argument --bogus; see {script} --help\n"
