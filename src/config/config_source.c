@@ -77,8 +77,8 @@ static const char *open_problem(int error, bool included)
         case ENOTDIR:
                 return included ? "does not exist; correct the path, or create the file"
                                 : "does not exist; name another file with -c FILE, or copy the "
-                                  "sample conf/solvegate.conf, which is installed in the "
-                                  "documentation folder";
+                                  "sample: " SOLVEGATE_SAMPLE
+                                  ", or conf/solvegate.conf in the source";
         case EACCES:
                 return "cannot be read by this user; give the user read permission on it and "
                        "search permission on its directories";

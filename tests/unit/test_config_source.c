@@ -154,8 +154,8 @@ static void what_is_no_configuration_file_is_refused_by_name(void **state)
         assert_int_equal(load_file(fixture, "/nonexistent/solvegate.conf"), -ENOENT);
         assert_string_equal(fixture->problem.data,
                             "/nonexistent/solvegate.conf: does not exist; name another file with "
-                            "-c FILE, or copy the sample conf/solvegate.conf, which is installed "
-                            "in the documentation folder");
+                            "-c FILE, or copy the sample: " SOLVEGATE_SAMPLE
+                            ", or conf/solvegate.conf in the source");
         assert_true(load_file(fixture, fixture->directory) < 0);
         assert_non_null(strstr(fixture->problem.data, ": is a directory; "));
         memset(large, '\n', len);
