@@ -347,7 +347,7 @@ static bool read_mark_alone(const struct store_file *file, int64_t *ret_number)
  * of another. What cannot be read of the file by itself may have been half written, which the log
  * mends, or is from before there were marks.
  */
-static int check_log(struct store_file *file)
+static int check_log_is_own(struct store_file *file)
 {
         sqlite3_stmt *statement = NULL;
         int64_t number;
@@ -394,7 +394,7 @@ int store_file_open(struct store_file *file)
         if (r == 0)
                 r = check_version(file, &version);
         if (r == 0 && keep && file->kind->marked_since > 0 && version >= file->kind->marked_since)
-                r = check_log(file);
+                r = check_log_is_own(file);
         if (r == 0)
                 r = check_tables(file, version);
         if (r == 0)
