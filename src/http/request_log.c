@@ -169,8 +169,7 @@ void request_log_refusal(const struct request *request)
                 LOG_TEXT("client", client ? client->name : "-"),
                 LOG_TEXT("address", request->address[0] ? request->address : "-"),
                 LOG_TEXT("error", request->refusal.code),
-                LOG_TEXT("detail", request->revoked ? "its token was taken away, or has expired"
-                                                    : request->refusal.message),
+                LOG_TEXT("detail", request->refusal.message),
         };
 
         if (log_enabled(LOG_LEVEL_WARNING) && take_refusal(request, clock_monotonic_us()))
