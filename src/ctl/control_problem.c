@@ -27,6 +27,22 @@ static void say_nobody_listens(char *text, const char *path)
                     path);
 }
 
+/* To be in its group helps only where its mode lets the group in. */
+static void say_not_let_in(char *text, const char *path)
+{
+        struct stat status;
+
+        if (stat(path, &status) == 0 && !(status.st_mode & S_IWGRP))
+                SAY("%s: you may not use this socket; call solvegatectl as its owner or with sudo: "
+                    "its mode lets in nobody else (admin.socket_mode \"0660\" lets in the group "
+                    "admin.socket_group)",
+                    path);
+        else
+                SAY("%s: you may not use this socket; call solvegatectl as its owner or with sudo, "
+                    "or become a member of its group (admin.socket_group)",
+                    path);
+}
+
 void control_problem_absent(char *text, const char *path, int error)
 {
         switch (error) {
@@ -42,9 +58,7 @@ void control_problem_absent(char *text, const char *path, int error)
                 return;
         case EACCES:
         case EPERM:
-                SAY("%s: you may not use this socket; become a member of its group "
-                    "(admin.socket_group), or call solvegatectl as its owner or with sudo",
-                    path);
+                say_not_let_in(text, path);
                 return;
         case 0: /* libcurl does not know EAGAIN of connect(2), for which unix(7) has a reason */
         case EAGAIN:
