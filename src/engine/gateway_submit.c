@@ -49,17 +49,17 @@ static enum gateway_verdict busy_verdict(const struct gateway *gateway, int erro
         case -EHOSTUNREACH:
                 return say(GATEWAY_NO_UPSTREAM,
                            "every upstream refuses its account (wrong key, no balance, or the plan "
-                           "is over); the log says which; send the job again later",
+                           "is over); send the job again later, or tell who runs solvegate",
                            message);
         case -EIO:
                 return say(GATEWAY_STORE,
                            "the job cannot be stored at the moment (state_directory), so it was "
-                           "not taken; the log says why; send it again later",
+                           "not taken; send it again later, or tell who runs solvegate",
                            message);
         case -EROFS:
                 return say(GATEWAY_STORE,
                            "the audit cannot be written at the moment (audit.file), so the job was "
-                           "not taken; the log says why; send it again later",
+                           "not taken; send it again later, or tell who runs solvegate",
                            message);
         case -ENOMEM:
                 return say(GATEWAY_NO_MEMORY, no_memory, message);
