@@ -44,7 +44,8 @@ enum gateway_verdict {
         GATEWAY_SITE,
         GATEWAY_TOO_LARGE,
         GATEWAY_QUEUE_FULL,
-        GATEWAY_DRAINING,
+        GATEWAY_DRAINING, /* it is being stopped */
+        GATEWAY_DRAINED,  /* by its operator's order, for as long as he needs */
         GATEWAY_NO_UPSTREAM,
         GATEWAY_STORE,
         GATEWAY_KEY_REUSED,

@@ -42,7 +42,7 @@ static enum gateway_verdict busy_verdict(const struct gateway *gateway, int erro
                            "it is back",
                            message);
         case -EBUSY:
-                return say(GATEWAY_DRAINING,
+                return say(GATEWAY_DRAINED,
                            "solvegate takes no jobs at the moment, by its operator's order; send "
                            "it again later",
                            message);

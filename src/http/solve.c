@@ -66,7 +66,8 @@ static void submit(struct request *request)
         request->body = NULL;
         memcpy(request->site, told.host, sizeof request->site);
         verdict_refuse(request, verdict, told.message);
-        request->refusal.retry_after_s = told.retry_after_s;
+        if (told.retry_after_s > 0)
+                request->refusal.retry_after_s = told.retry_after_s;
 }
 
 /* ---- the id leaves when the job is stored ---- */

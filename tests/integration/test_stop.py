@@ -101,7 +101,7 @@ async def test_a_post_during_the_drain_is_refused(gateway, gate):
     await late.send(whole[20:])
     refusal = await late.answer("POST")
     expect.error(refusal, 503, "draining")
-    assert int(refusal.header("Retry-After")) >= 1
+    assert refusal.header("Retry-After") == "1"
     gate.let(1)
     assert (await held.answer("POST")).object()["status"] == "solved"
     assert house.wait(10) == 0
