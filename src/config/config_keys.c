@@ -255,7 +255,7 @@ static const struct config_key poll_keys[] = {
         NUMBER(CONFIG_SECONDS, "cap", offsetof(struct config, poll.cap_ms), "5.0", 0.01, 3600,
                "The longest pause between two questions."),
         NUMBER(CONFIG_SECONDS, "balance", offsetof(struct config, poll.balance_ms), "180.0", 0.1,
-               86400, "How often each upstream is asked for its balance."),
+               86400, "How often each upstream is asked for its balance, from the start on."),
         END,
 };
 

@@ -33,6 +33,10 @@ void show_work(const struct json_object *status, struct strbuf *out);
 void show_warnings(const struct json_object *object, const char *name, const char *total_name,
                    const char *label, struct strbuf *out);
 
+/* The upstreams of an answer: a table, and a line for each that did not tell its balance. */
+void show_accounts(const struct json_object *answer, size_t width, struct strbuf *out);
+void show_balance_failures(const struct json_object *answer, struct strbuf *out);
+
 /* One line "LABEL  TEXT", escaped, the texts below each other. */
 void show_line(struct strbuf *out, const char *label, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

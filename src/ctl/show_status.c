@@ -72,6 +72,7 @@ static void attend_to_upstreams(const struct json_object *status, struct strbuf 
                                   "and its balance",
                                   name);
         }
+        show_balance_failures(status, out);
 }
 
 void show_attention(const struct json_object *status, struct strbuf *out)
@@ -176,5 +177,5 @@ void show_status(const struct json_object *answer, size_t width, struct strbuf *
         (void)strbuf_puts(out, "\n");
         show_process(answer, out);
         (void)strbuf_puts(out, "\n");
-        show_upstreams(answer, width, out);
+        show_accounts(answer, width, out);
 }

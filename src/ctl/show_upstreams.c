@@ -43,7 +43,22 @@ static void add_upstream(struct table *table, const struct json_object *upstream
         show_text_cell(table, upstream, "url");
 }
 
-void show_upstreams(const struct json_object *answer, size_t width, struct strbuf *out)
+void show_balance_failures(const struct json_object *answer, struct strbuf *out)
+{
+        for (size_t i = 0; i < field_list_count(answer, "upstreams"); i++) {
+                const struct json_object *upstream = field_list_item(answer, "upstreams", i);
+                const struct json_object *failure = field_object(upstream, "balance_failure");
+                if (failure)
+                        show_line(out, "!", "upstream %s %s: %s (asked %s ago)",
+                                  field_text_or(upstream, "name", "?"),
+                                  field_is(failure, "refused", true) ? "refuses its account"
+                                                                     : "does not tell its balance",
+                                  field_text_or(failure, "message", "?"),
+                                  format_duration(field_amount(failure, "age")).text);
+        }
+}
+
+void show_accounts(const struct json_object *answer, size_t width, struct strbuf *out)
 {
         size_t count = field_list_count(answer, "upstreams");
         struct table table;
@@ -57,6 +72,12 @@ void show_upstreams(const struct json_object *answer, size_t width, struct strbu
                 add_upstream(&table, field_list_item(answer, "upstreams", i));
         (void)table_append(&table, width, out);
         table_done(&table);
+}
+
+void show_upstreams(const struct json_object *answer, size_t width, struct strbuf *out)
+{
+        show_accounts(answer, width, out);
+        show_balance_failures(answer, out);
 }
 
 static const struct table_column balance_columns[] = {
@@ -83,17 +104,29 @@ static void append_terms(const struct json_object *object, const char *prefix, s
         }
 }
 
-static void add_balance(struct table *table, const struct json_object *entry)
+/* What was said, however old, what is in its place, and why there is nothing younger. */
+static void append_balance(const struct json_object *entry, struct strbuf *out)
 {
         const struct json_object *balance = field_object(entry, "balance");
+        const struct json_object *failure = field_object(entry, "failure");
         const char *message = field_text_or(entry, "message", "");
+        const char *reason = field_text_or(failure, "message", "?");
+
+        if (balance)
+                append_terms(balance, "", out);
+        if (message[0] != '\0' && !(failure && strcmp(message, reason) == 0))
+                (void)strbuf_printf(out, "%s%s", out->len > 0 ? "; " : "", message);
+        if (failure)
+                (void)strbuf_printf(out, "%s%s (asked %s ago)", out->len > 0 ? "; " : "", reason,
+                                    format_duration(field_amount(failure, "age")).text);
+}
+
+static void add_balance(struct table *table, const struct json_object *entry)
+{
         struct strbuf text;
 
         strbuf_init(&text, TERMS_BYTES_MAX);
-        if (balance)
-                append_terms(balance, "", &text);
-        if (message[0] != '\0')
-                (void)strbuf_printf(&text, "%s%s", text.len > 0 ? "; " : "", message);
+        append_balance(entry, &text);
         show_text_cell(table, entry, "upstream");
         show_duration_cell(table, entry, "age");
         table_add(table, "%s", text.len > 0 ? text.data : "not known yet");

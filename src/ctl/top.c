@@ -108,7 +108,7 @@ static void append_page(const struct top *top, size_t width, struct strbuf *out)
                           format_number(top->each_second).text);
         show_line(out, "running", "%s", format_duration(field_amount(status, "uptime")).text);
         (void)strbuf_puts(out, "\n");
-        show_upstreams(status, width, out);
+        show_accounts(status, width, out);
         (void)strbuf_puts(out, "\n");
         show_clients(top->answers[PART_CLIENTS].object, width, out);
         (void)strbuf_puts(out, "\n");

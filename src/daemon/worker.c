@@ -63,19 +63,21 @@ static void set_balance_timer(struct worker *worker)
         loop_timer_start(worker->balance_timer, balance_ms, balance_ms);
 }
 
-static void on_begin(struct mail *mail)
-{
-        struct worker *worker = ((struct told *)mail)->worker;
-        set_balance_timer(worker);
-        forwarder_kick(worker->forwarder);
-}
-
 static void on_balance_tick(void *arg)
 {
         const struct worker *worker = arg;
 
         balances_refresh(gateway_balances(worker->setup.gateway),
-                         forwarder_transfers(worker->forwarder), true);
+                         forwarder_transfers(worker->forwarder), BALANCE_BY_THE_CLOCK);
+}
+
+static void on_begin(struct mail *mail)
+{
+        struct worker *worker = ((struct told *)mail)->worker;
+        set_balance_timer(worker);
+        if (worker->setup.index == 0)
+                on_balance_tick(worker); /* a wrong key is to be known before the first job */
+        forwarder_kick(worker->forwarder);
 }
 
 static void on_ask_balances(struct mail *mail)
@@ -84,7 +86,7 @@ static void on_ask_balances(struct mail *mail)
 
         atomic_store(&worker->asking_balances, false);
         balances_refresh(gateway_balances(worker->setup.gateway),
-                         forwarder_transfers(worker->forwarder), false);
+                         forwarder_transfers(worker->forwarder), BALANCE_FOR_OPERATORS);
 }
 
 static void on_reload(struct mail *mail)

@@ -51,7 +51,8 @@ int worker_start(struct worker *worker);
  */
 void worker_reload(struct worker *worker, const struct worker_news *news);
 
-/* Asks the upstreams whose balance is old. Thread: main. Not to be called after worker_finish(). */
+/* Asks the upstreams whose balance is too old for operators. Thread: main. Not to be called after
+ * worker_finish(). */
 void worker_ask_balances(struct worker *worker);
 
 /*

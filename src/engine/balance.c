@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct balance {
         struct account *account;
@@ -22,18 +23,22 @@ struct balance {
         pthread_mutex_t mutex;
         char *members; /* guarded by mutex: of the last good answer; NULL before it */
         size_t members_len;
-        bool tells_left;    /* guarded by mutex: it says how much is left */
-        double left;        /* guarded by mutex; valid with tells_left */
-        int64_t members_ms; /* guarded by mutex: when it came (monotonic) */
-        int64_t again_ms;   /* guarded by mutex: not asked before this moment */
-        bool closed;        /* guarded by mutex */
-        bool forgotten;     /* guarded by mutex: by a reload, and not asked since */
-        unsigned health;    /* guarded by mutex: the account's, when it was last asked */
+        bool tells_left;      /* guarded by mutex: it says how much is left */
+        double left;          /* guarded by mutex; valid with tells_left */
+        int64_t members_ms;   /* guarded by mutex: when it came (monotonic) */
+        int64_t tools_ms;     /* guarded by mutex: not asked for tools before this moment */
+        int64_t operators_ms; /* guarded by mutex: nor for operators before this one */
+        bool closed;          /* guarded by mutex */
+        bool forgotten;       /* guarded by mutex: by a reload, and not asked since */
+        unsigned health;      /* guarded by mutex: the account's, when it was last asked */
         bool outdated; /* guarded by mutex: what is asked now is about an account that a reload has
                           changed */
-        struct transfers *asking;                     /* guarded by mutex: who asks now, or NULL */
-        struct exchange *exchange;                    /* belongs to the loop of asking */
-        struct waiter *waiters;                       /* guarded by mutex */
+        struct transfers *asking;  /* guarded by mutex: who asks now, or NULL */
+        struct exchange *exchange; /* belongs to the loop of asking */
+        struct waiter *waiters;    /* guarded by mutex */
+        bool failing;      /* guarded by mutex: it has not answered when it was last asked */
+        bool refused;      /* guarded by mutex; valid with failing: the account was refused */
+        int64_t failed_ms; /* guarded by mutex; valid with failing: when (monotonic) */
         char problem[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* guarded by mutex: of the last failure */
 };
 
@@ -78,7 +83,9 @@ static void forget_locked(struct balance *balance)
         free(balance->members);
         balance->members = NULL;
         balance->tells_left = false;
-        balance->again_ms = 0;
+        balance->tools_ms = 0;
+        balance->operators_ms = 0;
+        balance->failing = false;
         (void)snprintf(balance->problem, sizeof balance->problem,
                        "it has not answered yet; ask again");
 }
@@ -134,6 +141,32 @@ static bool begin_again_locked(struct balance *balance)
         return again;
 }
 
+static void succeed_locked(struct balance *balance, struct answer *answer, int64_t now_ms)
+{
+        free(balance->members);
+        balance->members = answer->members;
+        balance->members_len = answer->members_len;
+        answer->members = NULL;
+        balance->tells_left =
+                allowance_left(balance->members, balance->members_len, &balance->left);
+        balance->members_ms = now_ms;
+        balance->failing = false;
+        balance->tools_ms = now_ms + BALANCE_FRESH_MS;
+        balance->operators_ms = now_ms + BALANCE_AGAIN_MS;
+}
+
+/* answer: NULL at the stop. */
+static void fail_locked(struct balance *balance, const struct answer *answer, int64_t now_ms)
+{
+        (void)snprintf(balance->problem, sizeof balance->problem, "%s",
+                       answer ? answer->message : "solvegate is being stopped");
+        balance->failing = answer != NULL;
+        balance->refused = answer && answer->about_account;
+        balance->failed_ms = now_ms;
+        balance->tools_ms = now_ms + BALANCE_AGAIN_MS;
+        balance->operators_ms = now_ms + BALANCE_FAILED_AGAIN_MS;
+}
+
 /* answer: NULL at the stop. */
 static void settle_locked(struct balance *balance, struct answer *answer)
 {
@@ -141,20 +174,10 @@ static void settle_locked(struct balance *balance, struct answer *answer)
 
         balance->asking = NULL;
         balance->exchange = NULL;
-        if (answer && answer->kind == ANSWER_FINAL) {
-                free(balance->members);
-                balance->members = answer->members;
-                balance->members_len = answer->members_len;
-                answer->members = NULL;
-                balance->tells_left =
-                        allowance_left(balance->members, balance->members_len, &balance->left);
-                balance->members_ms = now_ms;
-                balance->again_ms = now_ms + BALANCE_FRESH_MS;
-        } else {
-                (void)snprintf(balance->problem, sizeof balance->problem, "%s",
-                               answer ? answer->message : "solvegate is being stopped");
-                balance->again_ms = now_ms + BALANCE_AGAIN_MS;
-        }
+        if (answer && answer->kind == ANSWER_FINAL)
+                succeed_locked(balance, answer, now_ms);
+        else
+                fail_locked(balance, answer, now_ms);
         waiters_wake_locked(&balance->waiters, WAITER_FINAL);
 }
 
@@ -211,41 +234,52 @@ static void ask(struct balance *balance, struct transfers *transfers)
 }
 
 /* Whether it is being asked, or is to be. */
-static bool is_old_locked(const struct balance *balance)
+static bool is_due_locked(const struct balance *balance, enum balance_asker asker)
 {
-        return balance->asking || (!balance->closed && balance->again_ms <= clock_monotonic_ms());
+        if (balance->asking)
+                return true;
+        if (balance->closed)
+                return false;
+        switch (asker) {
+        case BALANCE_FOR_TOOLS:
+                return balance->tools_ms <= clock_monotonic_ms();
+        case BALANCE_FOR_OPERATORS:
+                return balance->operators_ms <= clock_monotonic_ms();
+        case BALANCE_BY_THE_CLOCK:
+                break;
+        }
+        return true;
 }
 
-/* Asks if the last answer is old, or always; arms the waiter, unless it is NULL, until there is
- * one.
- */
+/* Asks if it is due; arms the waiter, unless it is NULL, until there is an answer. */
 static bool begin(struct balance *balance, struct transfers *transfers, struct waiter *waiter,
-                  bool always)
+                  enum balance_asker asker)
 {
-        bool old, first;
+        bool due, first;
 
         (void)pthread_mutex_lock(&balance->mutex);
-        old = is_old_locked(balance) || (always && !balance->closed);
-        first = old && !balance->asking;
-        if (old && waiter)
+        due = is_due_locked(balance, asker);
+        first = due && !balance->asking;
+        if (due && waiter)
                 waiters_add_locked(&balance->waiters, waiter);
         if (first)
                 balance->asking = transfers;
         (void)pthread_mutex_unlock(&balance->mutex);
         if (first)
                 ask(balance, transfers);
-        return old;
+        return due;
 }
 
 bool balance_wait(struct balance *balance, struct transfers *transfers, struct waiter *waiter)
 {
-        return begin(balance, transfers, waiter, false);
+        return begin(balance, transfers, waiter, BALANCE_FOR_TOOLS);
 }
 
-void balances_refresh(struct balances *balances, struct transfers *transfers, bool always)
+void balances_refresh(struct balances *balances, struct transfers *transfers,
+                      enum balance_asker asker)
 {
         for (size_t i = 0; i < accounts_count(balances->accounts); i++)
-                (void)begin(balances->items[i], transfers, NULL, always);
+                (void)begin(balances->items[i], transfers, NULL, asker);
 }
 
 static bool take_forgotten(struct balance *balance)
@@ -261,7 +295,7 @@ void balances_ask_forgotten(struct balances *balances, struct transfers *transfe
 {
         for (size_t i = 0; i < accounts_count(balances->accounts); i++) {
                 if (take_forgotten(balances->items[i]))
-                        (void)begin(balances->items[i], transfers, NULL, false);
+                        (void)begin(balances->items[i], transfers, NULL, BALANCE_FOR_TOOLS);
         }
 }
 
@@ -305,11 +339,11 @@ struct balance *balances_await(struct balances *balances, struct waiter *waiter)
 
         for (size_t i = 0; (balance = find_shown(balances, i)); i++) {
                 (void)pthread_mutex_lock(&balance->mutex);
-                bool old = is_old_locked(balance);
-                if (old)
+                bool due = is_due_locked(balance, BALANCE_FOR_OPERATORS);
+                if (due)
                         waiters_add_locked(&balance->waiters, waiter);
                 (void)pthread_mutex_unlock(&balance->mutex);
-                if (old)
+                if (due)
                         return balance;
         }
         return NULL;
@@ -323,14 +357,21 @@ bool balances_figures(struct balances *balances, size_t index, struct balance_fi
         if (!balance)
                 return false;
         (void)pthread_mutex_lock(&balance->mutex);
+        int64_t now_ms = clock_monotonic_ms();
         *ret_figures = (struct balance_figures){
                 .upstream = balance->account->name,
                 .known = balance->members != NULL,
                 .tells_left = balance->tells_left,
                 .left = balance->left,
+                .failing = balance->failing,
+                .refused = balance->failing && balance->refused,
         };
         if (balance->members)
-                ret_figures->age_ms = clock_monotonic_ms() - balance->members_ms;
+                ret_figures->age_ms = now_ms - balance->members_ms;
+        if (balance->failing) {
+                ret_figures->failure_age_ms = now_ms - balance->failed_ms;
+                memcpy(ret_figures->failure, balance->problem, sizeof balance->problem);
+        }
         if (ret_text && balance->members)
                 (void)strbuf_append(ret_text, balance->members, balance->members_len);
         else if (ret_text)

@@ -1,6 +1,6 @@
 /*
- * balance: an upstream's last answer about its account, fetched each poll.balance, and when
- * somebody asks and the last one has become old, by one request however many ask.
+ * balance: an upstream's last answer about its account, fetched at the start, each poll.balance,
+ * and when somebody asks and the last one has become old, by one request however many ask.
  *
  * There is one for each account, for the life of the process. Each has its own mutex, a leaf but
  * for the mailboxes.
@@ -9,14 +9,24 @@
 #define SOLVEGATE_ENGINE_BALANCE_H
 
 #include "job/waiter.h"
+#include "upstream/protocol.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define BALANCE_FRESH_MS   60000 /* an answer younger than this is given without asking */
-#define BALANCE_AGAIN_MS   5000  /* after a failure the upstream is not asked for this long */
-#define BALANCE_TIMEOUT_MS 10000 /* for one request */
+#define BALANCE_FRESH_MS        60000 /* tools are given an answer younger than this */
+#define BALANCE_AGAIN_MS        5000  /* so are operators; and tools are given a failure as long */
+#define BALANCE_FAILED_AGAIN_MS 1000  /* operators are given a failure only so long: they mend it  \
+                                       */
+#define BALANCE_TIMEOUT_MS 10000      /* for one request */
+
+/* Who wants to know, which decides how old an answer may be. */
+enum balance_asker {
+        BALANCE_FOR_TOOLS,
+        BALANCE_FOR_OPERATORS,
+        BALANCE_BY_THE_CLOCK, /* however young it is */
+};
 
 struct account;
 struct accounts;
@@ -35,8 +45,8 @@ void balances_free(struct balances *balances);
  */
 int balances_add(struct balances *balances, struct account *account);
 
-/* The accounts of the start are there, which are asked in their rhythm; those that come or change
- * later are asked by balances_ask_forgotten() first. Thread: main. */
+/* The accounts of the start are there, which are asked by the clock from the start on; those that
+ * come or change later are asked by balances_ask_forgotten() first. Thread: main. */
 void balances_begin(struct balances *balances);
 
 /* What is known, and what is being asked, is about another account by now, unless that was asked
@@ -48,10 +58,11 @@ void balances_forget(struct balances *balances, const struct account *account);
 struct balance *balances_first(struct balances *balances);
 
 /*
- * Asks every upstream of the configuration that is not being asked already: always, or if its last
- * answer is old. Thread: the loop's of the transfers.
+ * Asks every upstream of the configuration that is not being asked already, if its last answer is
+ * too old for who asks. Thread: the loop's of the transfers.
  */
-void balances_refresh(struct balances *balances, struct transfers *transfers, bool always);
+void balances_refresh(struct balances *balances, struct transfers *transfers,
+                      enum balance_asker asker);
 
 /* Asks those upstreams that balances_forget() was called for, unless somebody has asked since: new
  * ones, and those that are not the same any more. Thread: likewise. */
@@ -88,11 +99,15 @@ struct balance *balances_await(struct balances *balances, struct waiter *waiter)
 
 /* What is known of one, for operators. */
 struct balance_figures {
-        const char *upstream; /* the account's name */
-        bool known;           /* there was an answer */
-        int64_t age_ms;       /* of it; valid with known */
-        bool tells_left;      /* it says how much is left; only with known */
-        double left;          /* valid with tells_left: solves, or money */
+        const char *upstream;   /* the account's name */
+        bool known;             /* there was an answer */
+        int64_t age_ms;         /* of it; valid with known */
+        bool tells_left;        /* it says how much is left; only with known */
+        double left;            /* valid with tells_left: solves, or money */
+        bool failing;           /* it gave none when it was last asked */
+        bool refused;           /* as the account was refused; only with failing */
+        int64_t failure_age_ms; /* valid with failing, as the next one */
+        char failure[UPSTREAM_MESSAGE_BYTES_MAX + 1];
 };
 
 /*

@@ -43,18 +43,36 @@ static void add_requests(const struct request_figures *requests, struct strbuf *
         json_close_object(json);
 }
 
+/* Why it did not tell its balance when it was last asked; null where it did. */
+static void add_failure(const struct balance_figures *figures, const char *name,
+                        struct strbuf *json)
+{
+        if (!figures->failing) {
+                json_add_null(json, name);
+                return;
+        }
+        json_open_object(json, name);
+        json_add_seconds(json, "age", figures->failure_age_ms);
+        json_add_bool(json, "refused", figures->refused);
+        json_add_text(json, "message", figures->failure);
+        json_close_object(json);
+}
+
 /* The number that its last answer about itself comes to; null where there was none. */
 static void add_left(struct balances *balances, const char *upstream, struct strbuf *json)
 {
-        struct balance_figures figures;
+        struct balance_figures figures = {0};
+        bool found = false;
 
-        for (size_t i = 0; balances_figures(balances, i, &figures, NULL); i++) {
-                if (figures.tells_left && strcmp(figures.upstream, upstream) == 0) {
-                        json_add_number(json, "balance", figures.left);
-                        return;
-                }
-        }
-        json_add_null(json, "balance");
+        for (size_t i = 0; !found && balances_figures(balances, i, &figures, NULL); i++)
+                found = strcmp(figures.upstream, upstream) == 0;
+        if (found && figures.tells_left)
+                json_add_number(json, "balance", figures.left);
+        else
+                json_add_null(json, "balance");
+        if (!found)
+                figures.failing = false;
+        add_failure(&figures, "balance_failure", json);
 }
 
 static void add_upstream(const struct request *request, const struct scheduler_account *account,
@@ -115,6 +133,7 @@ static void add_balance(const struct balance_figures *figures, const struct strb
                 json_add_text(json, "message", too_long ? "too long to be shown here" : "");
         else
                 json_add_text(json, "message", text->data ? text->data : "");
+        add_failure(figures, "failure", json);
         json_close_object(json);
 }
 

@@ -9,6 +9,7 @@ from lib import canary, expect
 from lib.build import wait_until
 from lib.gateway import upstream_of
 from lib.http import Connection
+from lib.job import job
 
 PATHS = pytest.mark.parametrize("path", ["/api/account/balance", "/balance",
                                          "/api/account/balance/", "/balance/"])
@@ -51,8 +52,7 @@ def test_the_age_grows(house):
 
 
 def test_many_asking_at_once_cause_one_upstream_request(simulator, gateway):
-    house = gateway(simulator(), workers=1)
-    house.sim.fault("balance:slow=0.5")
+    house = gateway(simulator(faults=["balance:slow=2"]), workers=1)
 
     async def ask():
         async with await Connection.open(house.url) as connection:
@@ -80,8 +80,7 @@ def test_a_faulty_upstream_leaves_the_cached_balance(house, kind):
 def test_a_balance_never_seen_is_503_and_comes_when_the_upstream_is_well(
     simulator, gateway, kind
 ):
-    house = gateway(simulator())
-    house.sim.fault(f"balance:{kind}")
+    house = gateway(simulator(faults=[f"balance:{kind}"]))
     answer = house.get("/balance")
     assert answer.status == 503
     body = answer.object()
@@ -113,3 +112,17 @@ def test_every_upstream_is_asked_now_and_then_without_being_asked(simulator, gat
     gateway(upstreams=upstreams, poll={"balance": 0.2})
     for sim in sims:
         wait_until(lambda sim=sim: sim.counters()["balance_requests"] >= 3)
+
+
+def test_every_upstream_is_asked_once_at_the_start(simulator, gateway):
+    sims = [simulator(), simulator()]
+    gateway(upstreams=[{"name": f"up-{n}", "priority": n, **upstream_of(sim)}
+                       for n, sim in enumerate(sims)], workers=2, poll={"balance": 3600.0})
+    for sim in sims:
+        wait_until(lambda sim=sim: sim.counters()["balance_requests"] == 1)
+
+
+def test_an_upstream_that_tells_no_balance_does_not_hold_up_the_start(simulator, gateway):
+    house = gateway(simulator(faults=["balance:hang"]))
+    task = job()
+    expect.solved(house.run(task), task)

@@ -5,6 +5,7 @@ import contextlib
 import datetime
 import errno
 import re
+import time
 
 import pytest
 
@@ -56,6 +57,7 @@ def busy(start, **settings):
 
 def test_the_status_says_what_the_daemon_is(start):
     house = start(listen=[LOOPBACK] * 2)
+    wait_until(lambda: ask(house, "/control/upstreams")["upstreams"][0]["balance"])
     status = ask(house, "/control/status")
     assert status["pid"] == house.pid
     assert re.fullmatch(r"\d+\.\d+\.\d+", status["version"])
@@ -311,7 +313,7 @@ def test_upstreams_are_told_with_what_became_of_their_questions(simulator, gatew
     expect.solved(house.solve(task, HELD), task)
     first, second = ask(house, "/control/upstreams")["upstreams"]
     assert list(first) == ["name", "url", "api", "priority", "max_in_flight", "in_flight", "state",
-                           "requests", "balance"]
+                           "requests", "balance", "balance_failure"]
     assert (first["name"], first["url"], first["api"]) == ("u0", sims[0].url, 1)
     assert (second["priority"], second["max_in_flight"], second["api"]) == (1, 4, 2)
     assert first["state"] == second["state"] == "up"
@@ -349,12 +351,21 @@ def test_a_balance_is_asked_for_and_told_whole_and_as_a_number(simulator, gatewa
     assert upstream["requests"]["balance"]["final"] >= 1
 
 
-def test_a_balance_that_is_young_is_not_asked_for_again(start):
+def test_a_balance_is_asked_for_anew_but_not_within_five_seconds(start):
     house = start(poll={"balance": 1000.0})
-    for _ in range(3):
-        ask(house, "/control/balance")
+    begun = time.monotonic()
+    ages = [ask(house, "/control/balance")["balances"][0]["age"] for _ in range(20)]
     upstream, = ask(house, "/control/upstreams")["upstreams"]
-    assert sum(upstream["requests"]["balance"].values()) == 1
+    asked = sum(upstream["requests"]["balance"].values())
+    assert 1 <= asked <= 2 + (time.monotonic() - begun) / 5  # once before begun, at the start
+    assert asked < len(ages)
+    wait_until(lambda: requests_of(house, "balance") > asked, 20.0)
+
+
+def requests_of(house, endpoint):
+    ask(house, "/control/balance")
+    upstream, = ask(house, "/control/upstreams")["upstreams"]
+    return sum(upstream["requests"][endpoint].values())
 
 
 def test_a_balance_that_cannot_be_had_says_why(simulator, gateway):
@@ -363,6 +374,41 @@ def test_a_balance_that_cannot_be_had_says_why(simulator, gateway):
     balance, = ask(house, "/control/balance")["balances"]
     assert (balance["age"], balance["balance"]) == (None, None)
     assert "refused" in balance["message"]
+    assert balance["failure"]["message"] == balance["message"]
+    assert not balance["failure"]["refused"] and 0 <= balance["failure"]["age"] < 60
+
+
+def test_a_key_that_is_refused_at_the_start_is_told_and_jobs_go_on(gateway, vendor):
+    vendor.refuse(canary.STORED_APIKEY)
+    house = gateway(upstream=vendor.entry, poll={"balance": 1000.0})
+    failure = wait_until(lambda: balance_failure(house))
+    assert (failure["refused"], failure["message"]) == (True, "Invalid APIKEY")
+    upstream, = ask(house, "/control/status")["upstreams"]
+    assert (upstream["state"], upstream["balance"]) == ("up", None)
+    assert ask(house, "/control/status")["ready"]
+    vendor.refuse()
+
+    def told_anew():
+        balance, = ask(house, "/control/balance")["balances"]
+        return balance["failure"] is None and balance["balance"]
+
+    assert wait_until(told_anew)["planlimit"] == 1000
+    assert balance_failure(house) is None
+
+
+def test_a_balance_that_is_refused_later_is_told_beside_the_last_one(gateway, vendor):
+    house = gateway(upstream=vendor.entry, poll={"balance": 0.1})
+    vendor.wait_for("balance", 2)
+    vendor.refuse(canary.STORED_APIKEY)
+    wait_until(lambda: balance_failure(house))
+    balance, = ask(house, "/control/balance")["balances"]
+    assert balance["balance"]["planlimit"] == 1000 and balance["message"] == ""
+    assert balance["failure"]["message"] == "Invalid APIKEY"
+    assert balance["failure"]["refused"]
+
+
+def balance_failure(house):
+    return ask(house, "/control/upstreams")["upstreams"][0]["balance_failure"]
 
 
 def test_a_balance_that_is_too_long_is_left_out_and_the_others_are_told(gateway):

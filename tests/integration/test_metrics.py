@@ -320,15 +320,19 @@ def test_requests_to_upstreams_are_counted_by_how_they_ended(simulator, start):
     assert count("status", "final") == 1
     polls = sum(count("status", result) for result in RESULTS)
     assert polls == len(sim.requests("status"))
-    assert not any(count("balance", result) for result in RESULTS)
+    wait_until(lambda: house.metrics()["solvegate_upstream_requests_total"
+               '{upstream="main",endpoint="balance",result="final"}'] == 1)
+    assert len(sim.requests("balance")) == 1
 
 
 @pytest.mark.parametrize("api", [1, 2])
 def test_a_balance_is_seen_once_it_is_known(simulator, start, api):
     name = 'solvegate_upstream_balance{upstream="main"}'
-    sim = simulator(mode="pro", api=api, latency=0)
-    assert name not in start(sim, poll={"balance": 1000.0}).metrics()
+    sim = simulator(mode="pro", api=api, latency=0, faults=["balance:status=500"])
     house = start(sim, poll={"balance": 0.1})
+    wait_until(lambda: sim.counters()["balance_requests"] >= 2)
+    assert name not in house.metrics()
+    sim.clear_faults()
     wait_until(lambda: name in house.metrics())
     told = operator.ask(house, "/control/balance")["balances"][0]["balance"]
     wanted = told["planlimit"] - told["used"] if api == 1 else told["Balance"]

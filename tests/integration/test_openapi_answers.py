@@ -406,8 +406,9 @@ def test_an_account_that_is_refused(simulator, gateway, operations, status, code
 
 
 @produces(503, "no_upstream", asks_for_balance)
-def test_a_balance_that_is_not_told(stage, operations, status, code):
-    stage.house.sim.fault("balance:error=Invalid APIKEY")
+def test_a_balance_that_is_not_told(simulator, start, operations, status, code):
+    sim = simulator(mode="pro", latency=0, faults=["balance:error=Invalid APIKEY"])
+    stage = Stage(start(sim, origins=[PAGE]))
     answers = [(o, stage.ask(o)) for o in operations]
     check(operations, status, code, answers)
 

@@ -293,8 +293,8 @@ def test_an_upstream_of_the_other_generation_is_spoken_to_so(simulator, gateway)
 
 def test_the_order_of_upstreams_is_that_of_the_last_file(gateway, vendor, other):
     """For jobs, and for the balance that tools are told."""
-    house = gateway(upstreams=[entry("a", vendor, priority=1), entry("b", other, priority=2)])
     other.refuse(STORED_APIKEY)
+    house = gateway(upstreams=[entry("a", vendor, priority=1), entry("b", other, priority=2)])
     assert house.get("/balance").status == 200
     house.reload(upstreams=[entry("a", vendor, priority=2), entry("b", other, priority=1)])
     expect.error(house.get("/balance"), 503, "no_upstream")
@@ -305,8 +305,8 @@ def test_the_order_of_upstreams_is_that_of_the_last_file(gateway, vendor, other)
 
 
 def test_a_balance_that_is_waited_for_is_the_new_keys(gateway, vendor):
-    house = gateway(upstream=vendor.entry, poll={"balance": 3600.0})
     vendor.hesitate("balance")
+    house = gateway(upstream=vendor.entry, poll={"balance": 3600.0})
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(house.get, "/balance")
         vendor.wait_for("balance", 1)
@@ -322,23 +322,24 @@ def test_a_balance_that_is_waited_for_is_the_new_keys(gateway, vendor):
 def test_a_reload_asks_for_the_balance_of_upstreams_that_are_new_or_changed_only(gateway, vendor,
                                                                                  other):
     house = gateway(upstreams=[entry("first", vendor)], poll={"balance": 3600.0})
+    vendor.wait_for("balance", 1)
     house.reload()
     house.reload(upstreams=[entry("first", vendor), entry("second", other)])
     other.wait_for("balance", 1)
-    assert vendor.keys("balance") == []
+    assert vendor.keys("balance") == [STORED_APIKEY]
     house.write_credential(NEW_KEY)
     house.reload()
-    vendor.wait_for("balance", 1)
+    vendor.wait_for("balance", 2)
     other.wait_for("balance", 2)
-    assert vendor.keys("balance") == [NEW_KEY]
+    assert vendor.keys("balance") == [STORED_APIKEY, NEW_KEY]
 
 
 def test_a_balance_that_is_waited_for_is_of_who_is_first_now(gateway, vendor, other):
     """And who is new is asked without that anybody wants to know."""
     slow = entry("slow", vendor, priority=1)
-    house = gateway(upstreams=[slow], poll={"balance": 3600.0}, admin=LOOPBACK)
     vendor.hesitate("balance")
     other.hesitate("balance")
+    house = gateway(upstreams=[slow], poll={"balance": 3600.0}, admin=LOOPBACK)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(house.get, "/balance")
         vendor.wait_for("balance", 1)
