@@ -6,12 +6,14 @@
  * deadline, and one timer looks at their heads. All deadlines of one phase are equally long, but
  * for a while after a reload has shortened them, so each new one belongs at the end, or near it.
  */
+#include "http/caller.h"
 #include "http/reply.h"
 #include "http/server_private.h"
 #include "http/tls.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/loop.h"
 #include "base/strbuf.h"
 #include "config/config.h"
@@ -19,6 +21,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,7 +48,8 @@ struct client_connection {
         enum connection_phase phase;
         int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
         struct client_connection *prev, *next;
-        bool handshaking; /* its TLS handshake was not over when it was last looked at */
+        enum tls_progress progress; /* valid with an identity */
+        bool handshaking;           /* its TLS handshake was not over when it was last looked at */
         struct client_connection *handshake_prev, *handshake_next; /* valid with handshaking */
 };
 
@@ -228,7 +233,7 @@ static void on_gone(void *arg)
 static void begin_handshake(struct client_connection *connection, struct tls_identity *identity)
 {
         connection->identity = tls_identity_ref(identity);
-        if (tls_begin(connection->mhd, identity) < 0)
+        if (tls_begin(connection->mhd, identity, &connection->progress) < 0)
                 (void)shutdown(connection->fd, SHUT_RDWR);
         connection->handshaking = true;
         DL_APPEND2(connection->table->handshakes, connection, handshake_prev, handshake_next);
@@ -292,6 +297,52 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         connection_enter(connection, CONNECTION_HEADER);
 }
 
+/*
+ * Whether it has sent anything; a health check, or who looks for open ports, has not. The kernel
+ * counts its end as a byte.
+ */
+static bool has_sent(const struct client_connection *connection)
+{
+        struct tcp_info info = {0};
+        socklen_t len = sizeof info;
+
+        return getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+               info.tcpi_bytes_received > 1;
+}
+
+/* One that solvegate has ended, late or at the stop, is none. */
+static bool is_failed_handshake(const struct client_connection *connection)
+{
+        return connection->identity && connection->progress != TLS_FINISHED &&
+               connection->phase == CONNECTION_HEADER && !connection->table->server->closed &&
+               has_sent(connection);
+}
+
+/* Its tool sees an end without a reason: libmicrohttpd sends none. */
+static void tell_of_handshake(struct server *server, const struct client_connection *connection)
+{
+        static struct log_limit failed =
+                LOG_LIMIT(LOG_LEVEL_INFO, "failed handshakes of TLS", 200, 20);
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        const char *detail = connection->progress == TLS_SILENT
+                                     ? "what came is not TLS; the tool may use http:// in place of "
+                                       "https://"
+                                     : "the tool has broken it off, or speaks no TLS that is taken "
+                                       "here; it may not trust the certificate";
+        char address[JOB_ADDRESS_CHARS];
+
+        (void)atomic_fetch_add(&server->shared->handshakes_failed, 1);
+        if (!log_enabled(LOG_LEVEL_INFO) || !log_limit_take(&failed, clock_monotonic_us()))
+                return;
+        caller_address(info ? info->client_addr : NULL, address);
+        const struct log_field fields[] = {
+                LOG_TEXT("address", address[0] ? address : "-"),
+                LOG_TEXT("detail", detail),
+        };
+        log_event(LOG_LEVEL_INFO, "handshake failed", fields, sizeof fields / sizeof *fields);
+}
+
 static void connection_closed(struct server *server, struct client_connection *connection)
 {
         (void)atomic_fetch_sub(&server->shared->connections, 1);
@@ -299,6 +350,8 @@ static void connection_closed(struct server *server, struct client_connection *c
         server->again = true;
         if (!connection)
                 return;
+        if (is_failed_handshake(connection))
+                tell_of_handshake(server, connection);
         leave_phase(connection);
         end_handshake(connection);
         loop_watch_free(connection->watch);

@@ -46,6 +46,12 @@ static void write_process(struct strbuf *text, const struct operator_view *view)
                 "Connections of tools that are open; limits.connections bounds them.",
                 {NULL},
         };
+        static const struct metric handshakes = {
+                "solvegate_tls_handshakes_failed_total",
+                METRIC_COUNTER,
+                "Connections of tools that ended before their TLS had begun.",
+                {NULL},
+        };
         static const struct metric lost = {
                 "solvegate_log_lines_lost_total",
                 METRIC_COUNTER,
@@ -59,6 +65,7 @@ static void write_process(struct strbuf *text, const struct operator_view *view)
         metrics_begin(text, &started);
         metrics_sample_real(text, &started, NULL, (double)view->started_wall_ms / 1e3);
         write_number(text, &connections, atomic_load(&view->connections->connections));
+        write_number(text, &handshakes, atomic_load(&view->connections->handshakes_failed));
         write_number(text, &lost, log_lost());
 }
 

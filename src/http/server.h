@@ -48,6 +48,7 @@ struct listener {
 struct server_shared {
         _Atomic int connections;     /* open now, on all of them */
         _Atomic int connections_max; /* a reload may change it */
+        _Atomic int64_t handshakes_failed;
 };
 
 /* Whom a server is for: which routes it has. */

@@ -432,13 +432,33 @@ static gnutls_session_t session_of(struct MHD_Connection *mhd)
         return info ? info->tls_session : NULL;
 }
 
-int tls_begin(struct MHD_Connection *mhd, const struct tls_identity *identity)
+/* The session's place for what caches sessions, which nobody does here, has the progress. */
+static int on_handshake_message(gnutls_session_t session, unsigned type, unsigned when,
+                                unsigned incoming, const gnutls_datum_t *message)
+{
+        enum tls_progress *progress = gnutls_db_get_ptr(session);
+
+        (void)when, (void)message;
+        if (incoming && type == GNUTLS_HANDSHAKE_FINISHED)
+                *progress = TLS_FINISHED;
+        else if (incoming && *progress == TLS_SILENT)
+                *progress = TLS_GREETED;
+        return 0;
+}
+
+int tls_begin(struct MHD_Connection *mhd, const struct tls_identity *identity,
+              enum tls_progress *progress)
 {
         gnutls_session_t session = session_of(mhd);
+
+        *progress = TLS_SILENT;
 
         if (!session ||
             gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity->credentials) < 0)
                 return -ENOMEM;
+        gnutls_db_set_ptr(session, progress);
+        gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH,
+                                           on_handshake_message);
         return 0;
 }
 

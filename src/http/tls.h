@@ -60,12 +60,21 @@ void tls_identity_describe(const struct tls_identity *identity, struct strbuf *t
 /* The options that libmicrohttpd is started with, up to MHD_OPTION_END: TLS 1.2 and 1.3 only. */
 const struct MHD_OptionItem *tls_options(void);
 
+/* How far the handshake of a connection came; to be read when its session is gone, too. */
+enum tls_progress {
+        TLS_SILENT,   /* the client has said nothing that is TLS */
+        TLS_GREETED,  /* it has said how it wants to speak (ClientHello) */
+        TLS_FINISHED, /* it has accepted what it was shown (Finished) */
+};
+
 /*
- * Binds a connection that was just opened to an identity. GnuTLS makes no copy of what is in it:
- * the caller holds a reference until libmicrohttpd says that the connection is closed. Returns 0 or
- * -ENOMEM; then its handshake will fail.
+ * Binds a connection that was just opened to an identity. GnuTLS makes no copy of what is in it,
+ * nor of *progress, which is kept up to date: the caller holds a reference to one, and keeps the
+ * other, until libmicrohttpd says that the connection is closed. Returns 0 or -ENOMEM; then its
+ * handshake will fail.
  */
-int tls_begin(struct MHD_Connection *mhd, const struct tls_identity *identity);
+int tls_begin(struct MHD_Connection *mhd, const struct tls_identity *identity,
+              enum tls_progress *progress);
 
 /* Whether its handshake has come to its end. Allocates for the answer. */
 bool tls_handshake_is_over(struct MHD_Connection *mhd);

@@ -381,3 +381,47 @@ def test_no_key_is_told_by_a_bad_one(secure, certificates, tmp_path):
     assert str(files.certificate) in told
     for line in certificates[1].key.read_text().splitlines():
         assert line not in house.log()
+
+
+# ---- handshakes that fail ----
+
+
+def failed_handshakes(house):
+    return house.metrics()["solvegate_tls_handshakes_failed_total"]
+
+
+@on_both_versions
+def test_a_tool_that_does_not_trust_the_certificate_has_a_line_and_is_counted(secure, version):
+    house = secure(admin=LOOPBACK)
+    context = ssl.create_default_context(cafile=None, capath="/nonexistent")
+    context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", port_of(house)), patience(20)) as plain:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            context.wrap_socket(plain, server_hostname="localhost")
+    wait_until(lambda: failed_handshakes(house) == 1)
+    wait_until(lambda: "handshake failed address=127.0.0.1" in house.log())
+    assert "may not trust the certificate" in house.log()
+
+
+def test_plain_http_to_tls_has_a_line_that_names_https(secure):
+    house = secure(admin=LOOPBACK)
+    with socket.create_connection(("127.0.0.1", port_of(house)), patience(20)) as plain:
+        plain.sendall(request_bytes("GET", "/balance", house.host, (), None))
+        with contextlib.suppress(ConnectionResetError):
+            assert plain.recv(1) == b""
+    wait_until(lambda: failed_handshakes(house) == 1)
+    wait_until(lambda: "handshake failed address=127.0.0.1" in house.log())
+    assert "https://" in house.log().partition("handshake failed")[2]
+
+
+@on_both_versions
+def test_a_connection_that_sends_nothing_or_ends_after_its_handshake_has_no_line(
+        secure, authority, version):
+    house = secure(admin=LOOPBACK)
+    with socket.create_connection(("127.0.0.1", port_of(house)), patience(20)) as silent:
+        silent.shutdown(socket.SHUT_WR)
+        assert silent.recv(1) == b""
+    with Peer(house, authority, version) as peer:
+        peer.handshake()
+    wait_until(lambda: house.metrics()["solvegate_connections"] == 0)
+    assert failed_handshakes(house) == 0 and "handshake failed" not in house.log()
