@@ -17,7 +17,7 @@ import pytest
 from lib.build import patience
 from lib.control import Control
 from lib.ctl import NO_DAEMON, PROGRAM, ctl, environment, told, told_json
-from lib.samples import ANSWERS, CLIENT, EMPTY, JOB, JOB_ID, WELL
+from lib.samples import ANSWERS, CLIENT, EMPTY, JOB, JOB_ID, UPSTREAM, WELL
 
 COMMANDS = {
     ("status",): "GET /control/status",
@@ -188,6 +188,32 @@ def test_upstreams_and_balance_are_tables(daemon):
     assert rows(told(daemon.path, "balance"))[1:] == [
         ["pro", "1 min 15 s", "planlimit 1000, used 3, Subscription.remaining 4"],
         ["free", "-", "not asked yet"]]
+
+
+@pytest.mark.parametrize("refused, words", [
+    (True, "upstream pro refuses its account: Invalid APIKEY (asked 3.2 s ago)"),
+    (False, "upstream pro does not tell its balance: Invalid APIKEY (asked 3.2 s ago)")])
+def test_a_balance_that_was_not_told_is_an_attention_with_its_age(daemon, refused, words):
+    failure = {"age": 3.2, "refused": refused, "message": "Invalid APIKEY"}
+    upstreams = [{**UPSTREAM, "state": "up", "balance_failure": failure}]
+    daemon.answers["GET /control/status"] = (200, {**WELL, "upstreams": upstreams})
+    daemon.answers["GET /control/upstreams"] = (200, {"upstreams": upstreams})
+    for command in "status", "upstreams":
+        attention = [line.lstrip("! ") for line in told(daemon.path, command).splitlines()
+                     if line.startswith("!")]
+        assert attention == [words]
+
+
+def test_a_failure_stands_beside_the_balance_before_it(daemon):
+    failure = {"age": 3.2, "refused": True, "message": "Invalid APIKEY"}
+    daemon.answers["GET /control/balance"] = (200, {"balances": [
+        {"upstream": "pro", "age": 75.0, "balance": {"used": 3}, "message": "",
+         "failure": failure},
+        {"upstream": "free", "age": None, "balance": None, "message": "Invalid APIKEY",
+         "failure": failure}]})
+    assert rows(told(daemon.path, "balance"))[1:] == [
+        ["pro", "1 min 15 s", "used 3; Invalid APIKEY (asked 3.2 s ago)"],
+        ["free", "-", "Invalid APIKEY (asked 3.2 s ago)"]]
 
 
 def test_a_long_balance_is_told_to_its_end(daemon):
