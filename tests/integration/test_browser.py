@@ -120,7 +120,7 @@ def assert_unreadable(seen):
 def test_a_foreign_page_cannot_spend_a_credit(house, browser, pages, way):
     task = job(seed=way)
     material = given(house, task)
-    before = house.sim.counters()
+    before = house.sim.settled_counters()
     assert_unreadable(pages.visit(browser, f"return await {POSTS[way]}", material))
     wait_until(lambda: refused_origins(house) >= 1, what="its request was refused")
     assert house.sim.counters() == before
@@ -312,7 +312,7 @@ def _both_ways(near, far):
 def test_a_name_that_is_rebound_to_the_gateway_gets_nothing(house, browser, pages):
     """To the browser the page and the gateway are one origin then: it would let the page read."""
     material = given(house, job(seed="rebound"))
-    before = house.sim.counters()
+    before = house.sim.settled_counters()
     script = """
         await fetch(given.turn, {mode: "no-cors"});
         const json = {"Content-Type": "application/json"};
@@ -390,7 +390,7 @@ EVERY = [
 
 @pytest.mark.parametrize("origin", STRANGERS)
 def test_a_stranger_is_refused_whatever_he_asks(open_house, origin):
-    before = open_house.sim.counters()
+    before = open_house.sim.settled_counters()
     for method, target in EVERY:
         body = job(seed=origin).body if method in ("POST", "PUT") else None
         headers = {**CI.headers, "Origin": origin, "Content-Type": "application/json"}

@@ -125,7 +125,7 @@ def test_it_answers_by_its_addresses_and_names(named, host, port):
 @pytest.mark.parametrize("headers", [{}, CI.headers], ids=["nobody", "client"])
 @pytest.mark.parametrize("host", NOT_OURS)
 def test_under_another_name_it_answers_nothing(named, host, headers):
-    before = named.sim.counters()
+    before = named.sim.settled_counters()
     url = at(named, "127.0.0.1")
     for method, target in (("GET", "/usage"), ("GET", "/api/status?id=h-x"), ("GET", "/nowhere"),
                            ("OPTIONS", "/solve")):

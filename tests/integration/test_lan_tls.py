@@ -253,7 +253,7 @@ def test_curl_posts_a_job_and_follows_its_url(secure, authority, version, tmp_pa
 
 
 def test_plain_http_gets_nothing_from_a_tls_listener(secure, authority):
-    before = secure.sim.counters()
+    before = secure.sim.settled_counters()
     with socket.create_connection(("127.0.0.1", port_of(secure)), patience(10)) as plain:
         plain.sendall(b"GET /usage HTTP/1.1\r\nHost: localhost\r\n\r\n")
         said = b""

@@ -50,6 +50,14 @@ class Simulator(Process):
     def counters(self):
         return json.loads(self._control("GET", "/sim/counters"))
 
+    def settled_counters(self):
+        """The same once the balance is told that a gateway asks for at its start."""
+        def settled():
+            counters = self.counters()
+            return counters if counters["balance_requests"] and not counters["requests_now"] else None
+
+        return wait_until(settled, 10.0, "the balance is told")
+
     def requests(self, endpoint=None):
         """The API requests received, in order of arrival."""
         every = json.loads(self._control("GET", "/sim/requests"))
