@@ -17,9 +17,8 @@
 
 #define BALANCE_FRESH_MS        60000 /* tools are given an answer younger than this */
 #define BALANCE_AGAIN_MS        5000  /* so are operators; and tools are given a failure as long */
-#define BALANCE_FAILED_AGAIN_MS 1000  /* operators are given a failure only so long: they mend it  \
-                                       */
-#define BALANCE_TIMEOUT_MS 10000      /* for one request */
+#define BALANCE_FAILED_AGAIN_MS 1000  /* operators are given a failure so long: they mend it */
+#define BALANCE_TIMEOUT_MS      10000 /* for one request */
 
 /* Who wants to know, which decides how old an answer may be. */
 enum balance_asker {
