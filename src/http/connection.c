@@ -42,6 +42,7 @@ struct client_connection {
         struct loop_watch *watch;      /* tells when the client closes its side; or NULL */
         bool gone;                     /* it has */
         bool over_limit;
+        bool turned_away;        /* it was ended as soon as it was opened */
         struct request *request; /* the one that is under way, or NULL */
         int64_t began_us;     /* monotonic: when its first line had come; before: the connection */
         struct request *held; /* the request whose hold ends when the client goes, or NULL */
@@ -233,8 +234,10 @@ static void on_gone(void *arg)
 static void begin_handshake(struct client_connection *connection, struct tls_identity *identity)
 {
         connection->identity = tls_identity_ref(identity);
-        if (tls_begin(connection->mhd, identity, &connection->progress) < 0)
+        if (tls_begin(connection->mhd, identity, &connection->progress) < 0) {
                 (void)shutdown(connection->fd, SHUT_RDWR);
+                connection->turned_away = true;
+        }
         connection->handshaking = true;
         DL_APPEND2(connection->table->handshakes, connection, handshake_prev, handshake_next);
 }
@@ -275,9 +278,10 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         int max = atomic_load(&server->shared->connections_max);
         int before = atomic_fetch_add(&server->shared->connections, 1);
         int fd = info ? info->connect_fd : -1;
+        bool too_many = before >= max + SERVER_CONNECTIONS_BEYOND_LIMIT;
 
         *ret_context = connection;
-        if (!connection || before >= max + SERVER_CONNECTIONS_BEYOND_LIMIT)
+        if (!connection || too_many)
                 (void)shutdown(fd, SHUT_RDWR);
         if (!connection)
                 return; /* should a request come, it is refused for want of a connection */
@@ -285,6 +289,7 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         connection->mhd = mhd;
         connection->fd = fd;
         connection->over_limit = before >= max;
+        connection->turned_away = too_many;
         connection->phase = CONNECTION_BUSY;
         connection->began_us = clock_monotonic_us();
         if (server->inactivity_s != server->inactivity_first_s)
@@ -310,12 +315,12 @@ static bool has_sent(const struct client_connection *connection)
                info.tcpi_bytes_received > 1;
 }
 
-/* One that solvegate has ended, late or at the stop, is none. */
+/* One that solvegate has ended, at once, late or at the stop, is none. */
 static bool is_failed_handshake(const struct client_connection *connection)
 {
         return connection->identity && connection->progress != TLS_FINISHED &&
-               connection->phase == CONNECTION_HEADER && !connection->table->server->closed &&
-               has_sent(connection);
+               !connection->turned_away && connection->phase == CONNECTION_HEADER &&
+               !connection->table->server->closed && has_sent(connection);
 }
 
 /* Its tool sees an end without a reason: libmicrohttpd sends none. */

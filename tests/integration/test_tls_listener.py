@@ -22,6 +22,8 @@ NEVER = 60
 HEADER_TIMEOUT = 2.0  # in which a handshake must be over
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
+TOLD_BEYOND_LIMIT = 256  # so many connections are told that there are too many (server.h)
+
 RECORD_BYTES = 16384  # of plain text, at most (RFC 8446, 5.1)
 
 on_both_versions = pytest.mark.parametrize("version", VERSIONS, ids=["tls1.2", "tls1.3"])
@@ -425,3 +427,20 @@ def test_a_connection_that_sends_nothing_or_ends_after_its_handshake_has_no_line
         peer.handshake()
     wait_until(lambda: house.metrics()["solvegate_connections"] == 0)
     assert failed_handshakes(house) == 0 and "handshake failed" not in house.log()
+
+
+def test_a_handshake_that_is_closed_at_once_for_want_of_room_has_no_line(secure, authority):
+    house = secure(admin=LOOPBACK, limits={"connections": 1})
+    with contextlib.ExitStack() as stack:
+        for _ in range(1 + TOLD_BEYOND_LIMIT):
+            stack.enter_context(Peer(house, authority))
+        wait_until(lambda: house.metrics()["solvegate_connections"] == 1 + TOLD_BEYOND_LIMIT)
+        house.freeze()  # so that it finds both, a connection and a greeting
+        with Peer(house, authority) as peer:
+            peer.socket.sendall(peer.hello())
+            house.thaw()
+            with contextlib.suppress(ConnectionResetError):
+                assert peer.socket.recv(1) == b""
+        wait_until(lambda: house.metrics()["solvegate_connections"] == 1 + TOLD_BEYOND_LIMIT)
+        assert failed_handshakes(house) == 0
+    assert "handshake failed" not in house.log()
