@@ -358,17 +358,18 @@ bool balances_figures(struct balances *balances, size_t index, struct balance_fi
                 return false;
         (void)pthread_mutex_lock(&balance->mutex);
         int64_t now_ms = clock_monotonic_ms();
+        bool failing = balance->failing && !balance->account->retired;
         *ret_figures = (struct balance_figures){
                 .upstream = balance->account->name,
                 .known = balance->members != NULL,
                 .tells_left = balance->tells_left,
                 .left = balance->left,
-                .failing = balance->failing,
-                .refused = balance->failing && balance->refused,
+                .failing = failing,
+                .refused = failing && balance->refused,
         };
         if (balance->members)
                 ret_figures->age_ms = now_ms - balance->members_ms;
-        if (balance->failing) {
+        if (failing) {
                 ret_figures->failure_age_ms = now_ms - balance->failed_ms;
                 memcpy(ret_figures->failure, balance->problem, sizeof balance->problem);
         }

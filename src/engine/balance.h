@@ -103,7 +103,7 @@ struct balance_figures {
         int64_t age_ms;         /* of it; valid with known */
         bool tells_left;        /* it says how much is left; only with known */
         double left;            /* valid with tells_left: solves, or money */
-        bool failing;           /* it gave none when it was last asked */
+        bool failing;           /* it gave none when it was last asked, and is not retired */
         bool refused;           /* as the account was refused; only with failing */
         int64_t failure_age_ms; /* valid with failing, as the next one */
         char failure[UPSTREAM_MESSAGE_BYTES_MAX + 1];

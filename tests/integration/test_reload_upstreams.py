@@ -12,6 +12,7 @@ from lib.canary import STORED_APIKEY
 from lib.gateway import LOOPBACK, upstream_of
 from lib.job import job
 from lib.latethreads import LateThreads
+from lib.operator import ask
 from lib.vendor import Vendor
 
 NEW_KEY = "canary-apikey-the-second-51c09f"
@@ -332,6 +333,23 @@ def test_a_reload_asks_for_the_balance_of_upstreams_that_are_new_or_changed_only
     vendor.wait_for("balance", 2)
     other.wait_for("balance", 2)
     assert vendor.keys("balance") == [STORED_APIKEY, NEW_KEY]
+
+
+def test_an_upstream_that_was_taken_out_is_no_failure_of_its_balance(gateway, vendor, other,
+                                                                    simulator):
+    sim = simulator(latency=60)
+    old = {"name": "old", "priority": 1, **upstream_of(sim)}
+    new = entry("new", other, priority=2)
+    house = gateway(upstreams=[old, new], poll={"balance": 0.1})
+    house.submit(job())
+    wait_until(lambda: sim.counters()["solve_requests"] == 1)
+    house.reload(upstreams=[new])
+    told = len(other.keys("balance"))
+    other.wait_for("balance", told + 3)  # so the old one's turn has come, too
+    retired = ask(house, "/control/upstreams")["upstreams"][0]
+    assert (retired["name"], retired["state"]) == ("old", "retired")
+    assert retired["balance_failure"] is None
+    assert ask(house, "/control/balance")["balances"][0]["failure"] is None
 
 
 def test_a_balance_that_is_waited_for_is_of_who_is_first_now(gateway, vendor, other):
