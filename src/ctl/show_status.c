@@ -64,15 +64,16 @@ static void attend_to_upstreams(const struct json_object *status, struct strbuf 
                 const struct json_object *upstream = field_list_item(status, "upstreams", i);
                 const char *name = field_text_or(upstream, "name", "?");
                 const char *state = field_text_or(upstream, "state", "");
+                const struct json_object *failure = field_object(upstream, "balance_failure");
                 if (strcmp(state, "failing") == 0)
                         show_line(out, "!", "upstream %s fails: only probes are sent to it", name);
-                else if (strcmp(state, "refused") == 0)
+                else if (strcmp(state, "refused") == 0 && !field_is(failure, "refused", true))
                         show_line(out, "!",
                                   "upstream %s refuses its account: see to its credential "
                                   "and its balance",
                                   name);
         }
-        show_balance_failures(status, out);
+        show_balance_failures(status, out); /* with the reason of an account that is refused */
 }
 
 void show_attention(const struct json_object *status, struct strbuf *out)

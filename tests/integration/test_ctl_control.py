@@ -204,6 +204,19 @@ def test_a_balance_that_was_not_told_is_an_attention_with_its_age(daemon, refuse
         assert attention == [words]
 
 
+def test_an_account_that_is_refused_is_an_attention_once_with_the_reason_if_it_is_known(daemon):
+    def attention(failure):
+        upstreams = [{**UPSTREAM, "state": "refused", "balance_failure": failure}]
+        daemon.answers["GET /control/status"] = (200, {**WELL, "upstreams": upstreams})
+        return [line.lstrip("! ") for line in told(daemon.path, "status").splitlines()
+                if line.startswith("!")]
+
+    assert attention({"age": 3.2, "refused": True, "message": "Invalid APIKEY"}) == [
+        "upstream pro refuses its account: Invalid APIKEY (asked 3.2 s ago)"]
+    assert attention(None) == [
+        "upstream pro refuses its account: see to its credential and its balance"]
+
+
 def test_a_failure_stands_beside_the_balance_before_it(daemon):
     failure = {"age": 3.2, "refused": True, "message": "Invalid APIKEY"}
     daemon.answers["GET /control/balance"] = (200, {"balances": [
