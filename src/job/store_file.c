@@ -313,9 +313,15 @@ static int check_version(struct store_file *file, int64_t *ret_version)
         return r;
 }
 
-/* What the file says by itself, without its log. Returns whether it says anything. */
+/*
+ * What the file says by itself, without its log. Returns whether it says anything. Where it was
+ * half written, there may be rows of another table in the place of mark's, so the types are looked
+ * at.
+ */
 static bool read_mark_alone(const struct store_file *file, int64_t *ret_number)
 {
+        const char *sql = "SELECT number FROM mark WHERE typeof(first) = 'integer'"
+                          " AND typeof(number) = 'integer'";
         sqlite3 *alone = NULL;
         sqlite3_stmt *statement = NULL;
         struct strbuf uri;
@@ -330,8 +336,7 @@ static bool read_mark_alone(const struct store_file *file, int64_t *ret_number)
         if (r == 0 &&
             sqlite3_open_v2(uri.data, &alone, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL) ==
                     SQLITE_OK &&
-            sqlite3_prepare_v2(alone, "SELECT number FROM mark", -1, &statement, NULL) ==
-                    SQLITE_OK &&
+            sqlite3_prepare_v2(alone, sql, -1, &statement, NULL) == SQLITE_OK &&
             sqlite3_step(statement) == SQLITE_ROW) {
                 *ret_number = sqlite3_column_int64(statement, 0);
                 found = true;
