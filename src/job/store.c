@@ -169,29 +169,33 @@ static struct store_item *take_batch_locked(struct store *store)
         return batch;
 }
 
-/*
- * Writes the pages in the log back. Returns whether all of them are. Where a mark cannot be
- * written, a file that was exchanged after a crash may not be noticed.
- */
-static bool checkpoint(struct store *store)
+/* Writes the pages in the log back. Returns whether all of them are. */
+static bool write_back(struct store *store)
 {
         int pages = 0, written = 0;
-
-        (void)store_run_for(store, STORE_SQL_MARK_END, clock_wall_ms());
         int code = sqlite3_wal_checkpoint_v2(store->jobs.db, NULL, SQLITE_CHECKPOINT_PASSIVE,
                                              &pages, &written);
 
         /* Where the log cannot start over yet, the next one is not with each commit. */
         store->checkpoint_at_pages = store->wal_pages + WAL_PAGES_AGAIN;
-        if (code != SQLITE_OK || pages != written)
+        return code == SQLITE_OK && pages == written;
+}
+
+/* The same with its marks. Where one cannot be written, a file that was exchanged after a crash may
+ * not be noticed. */
+static bool checkpoint(struct store *store)
+{
+        (void)store_run_for(store, STORE_SQL_MARK_END, clock_wall_ms());
+        if (!write_back(store))
                 return false;
         (void)store_run_for(store, STORE_SQL_MARK_START, clock_wall_ms());
         return true;
 }
 
+/* While it is too long it is not made longer, not by a mark either: this comes with each retry. */
 static int check_log(struct store *store)
 {
-        if (store->wal_pages < WAL_PAGES_MAX || checkpoint(store))
+        if (store->wal_pages < WAL_PAGES_MAX || (write_back(store) && checkpoint(store)))
                 return 0;
         store_set_problem(store, "%.200s-wal is too long: somebody reads the file all the time",
                           store->jobs.path);

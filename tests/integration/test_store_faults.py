@@ -1,12 +1,14 @@
 """The disk fails at each write of the store in turn, and gets well again: no wrong answer, no job
 lost whose id has left, nothing bought for a tool that was refused, and the service resumes.
 
-SOLVEGATE_LONG=1 takes every write; otherwise a sample of them.
+SOLVEGATE_LONG=1 takes every write, and a log of 1 GB; otherwise a sample of them.
 """
 
 import concurrent.futures
+import contextlib
 import errno
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -245,3 +247,25 @@ def test_a_start_on_a_failing_disk_says_so_and_loses_nothing(simulator, gateway,
         number += 1
     assert_resumes(house, "afterwards")
     assert_ends_well(house, state, told)
+
+
+@pytest.mark.skipif(not LONG, reason="writes 1 GB; SOLVEGATE_LONG=1")
+def test_a_log_that_a_reader_keeps_too_long_does_not_grow_on_while_nothing_is_taken(durable, state,
+                                                                                    simulator):
+    house = durable(simulator())
+    log = state / "jobs.db-wal"
+    with contextlib.closing(sqlite3.connect(database(state), isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM purchase").fetchone()
+        with contextlib.closing(sqlite3.connect(database(state))) as writer:  # as a week of jobs
+            writer.execute("PRAGMA synchronous = OFF")
+            writer.execute("CREATE TABLE filler (bytes)")
+            writer.executemany("INSERT INTO filler VALUES (zeroblob(?))", [(2**25,)] * 33)
+            writer.execute("DROP TABLE filler")
+            writer.commit()
+        # The first to be written shows the writer how long it is.
+        wait_until(lambda: house.solve(job(), {"Prefer": "respond-async"}).status == 503)
+        before = log.stat().st_size
+        time.sleep(1.5)  # some retries
+        assert log.stat().st_size == before
+    wait_until(lambda: house.solve(job()).status == 200)
