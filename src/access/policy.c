@@ -26,7 +26,7 @@
  * bits are random and which no part of a digest tells. The whole digest is compared in constant
  * time.
  */
-#define KEY_BYTES 8
+#define KEY_BYTES CONFIG_TOKEN_KEY_BYTES
 
 struct rule {
         struct token_digest digest; /* its first KEY_BYTES are a key */

@@ -58,6 +58,9 @@ struct config_sites {
 
 #define CONFIG_SOCKET_BYTES_MAX 107 /* of sockaddr_un.sun_path, without its NUL */
 
+/* So much of a token_sha256 tells its token from all others. */
+#define CONFIG_TOKEN_KEY_BYTES 8
+
 /* How to mend a token_sha256 that is none. */
 #define CONFIG_TOKEN_CURE                                                                          \
         "write the 64 hexadecimal digits that solvegatectl token new NAME prints, or token hash "  \

@@ -340,11 +340,16 @@ static int check_client_token(const struct check *check, size_t i)
                               "digits; " CONFIG_TOKEN_CURE,
                               i);
         for (size_t j = 0; j < i; j++) {
-                if (strcasecmp(digest, clients[j].token_sha256) == 0)
-                        return REFUSE(check, line_of(check, "clients.[%zu].token_sha256", i),
-                                      "clients \"%s\" and \"%s\" have the same token; make one of "
-                                      "them a token of its own with solvegatectl token new",
-                                      clients[j].name, clients[i].name);
+                const char *other = clients[j].token_sha256;
+                if (strncasecmp(digest, other, (size_t)2 * CONFIG_TOKEN_KEY_BYTES) != 0)
+                        continue;
+                return REFUSE(check, line_of(check, "clients.[%zu].token_sha256", i),
+                              "clients \"%s\" and \"%s\" have %s; make one of them a token of its "
+                              "own with solvegatectl token new",
+                              clients[j].name, clients[i].name,
+                              strcasecmp(digest, other) == 0
+                                      ? "the same token"
+                                      : "digests that begin alike, as no two tokens' do");
         }
         return 0;
 }

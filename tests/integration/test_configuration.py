@@ -72,6 +72,8 @@ MISTAKES = [
      "64 hexadecimal digits that solvegatectl token new NAME prints"),
     ("a token of two clients", UPSTREAM + CLIENT + '},\n{ name = "b"; '
      f'token_sha256 = "{"A" * 64}"; }} );', 4, 'clients "a" and "b" have the same token', "token new"),
+    ("digests that begin alike", UPSTREAM + CLIENT + '},\n{ name = "b"; '
+     f'token_sha256 = "{"A" * 16}{"b" * 48}"; }} );', 4, "have digests that begin alike", "token new"),
     ("a client given twice", UPSTREAM + CLIENT + '},\n{ name = "a"; '
      f'token_sha256 = "{"b" * 64}"; }} );', 4, 'second client is named "a"', "its own name"),
     ("a client's name with a space", UPSTREAM + f'clients = ( {{ token_sha256 = "{"a" * 64}";\n'
