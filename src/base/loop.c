@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -17,8 +18,13 @@ struct loop {
         struct mail **mail_tail; /* guarded by mutex */
 };
 
+/* A timer that is later than this waits for one more turn. A busy loop is late by less. */
+#define LATE_MS 250
+
 struct loop_timer {
         uv_timer_t uv;
+        uint64_t due_ms; /* by the clock of uv_now() */
+        bool deferred;   /* it was late, and waits for the turn to read what has arrived */
         void (*fire)(void *arg);
         void *arg;
 };
@@ -133,7 +139,15 @@ int loop_timer_new(struct loop *loop, void (*fire)(void *arg), void *arg,
 static void on_timer(uv_timer_t *uv)
 {
         struct loop_timer *timer = uv->data;
+        uint64_t now_ms = uv_now(uv->loop), repeat_ms = uv_timer_get_repeat(uv);
 
+        if (now_ms - timer->due_ms > LATE_MS && !timer->deferred) {
+                timer->deferred = true;
+                (void)uv_timer_start(uv, on_timer, 1, repeat_ms);
+                return;
+        }
+        timer->deferred = false;
+        timer->due_ms = now_ms + repeat_ms;
         timer->fire(timer->arg);
 }
 
@@ -142,6 +156,8 @@ void loop_timer_start(struct loop_timer *timer, int64_t delay_ms, int64_t repeat
         assert(delay_ms >= 0 && repeat_ms >= 0);
         /* libuv counts from the start of the turn, which may be long ago in a busy one. */
         uv_update_time(timer->uv.loop);
+        timer->deferred = false;
+        timer->due_ms = uv_now(timer->uv.loop) + (uint64_t)delay_ms;
         (void)uv_timer_start(&timer->uv, on_timer, (uint64_t)delay_ms, (uint64_t)repeat_ms);
 }
 

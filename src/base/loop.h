@@ -47,8 +47,10 @@ void loop_post(struct loop *loop, struct mail *mail);
 struct uv_loop_s *loop_uv(struct loop *loop);
 
 /*
- * A timer that calls fire(arg) on the loop's thread. It is made stopped. loop_timer_free() may be
- * called in the callback; nothing is called after it. Takes NULL. Returns 0 or -ENOMEM.
+ * A timer that calls fire(arg) on the loop's thread. If the process was stopped when it was due,
+ * the sockets and the mailbox are looked at first: a time-out never precedes what has arrived. It
+ * is made stopped. loop_timer_free() may be called in the callback; nothing is called after it.
+ * Takes NULL. Returns 0 or -ENOMEM.
  */
 int loop_timer_new(struct loop *loop, void (*fire)(void *arg), void *arg,
                    struct loop_timer **ret_timer);

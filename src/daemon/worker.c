@@ -96,6 +96,7 @@ static void on_reload(struct mail *mail)
 
         for (size_t i = 0; i < worker->setup.listener_count; i++)
                 server_reload(worker->servers[i], news->policy, news->identities[i]);
+        forwarder_renew_connections(worker->forwarder);
         set_balance_timer(worker);
         if (worker->setup.index == 0)
                 balances_ask_forgotten(gateway_balances(worker->setup.gateway),

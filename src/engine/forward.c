@@ -50,6 +50,11 @@ struct transfers *forwarder_transfers(struct forwarder *forwarder)
         return forwarder->transfers;
 }
 
+void forwarder_renew_connections(struct forwarder *forwarder)
+{
+        transfers_renew(forwarder->transfers);
+}
+
 struct loop *forwarder_loop(struct forwarder *forwarder)
 {
         return forwarder->setup.loop;

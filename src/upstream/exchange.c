@@ -28,7 +28,7 @@ struct exchange {
 static void read_result(struct exchange *exchange, struct transfer_result *result,
                         struct answer *ret_answer)
 {
-        *ret_answer = (struct answer){0};
+        *ret_answer = (struct answer){.stray = result->stray};
         switch (result->end) {
         case TRANSFER_ANSWERED:
                 protocol_read(exchange->endpoint, result->http_code,
@@ -37,6 +37,7 @@ static void read_result(struct exchange *exchange, struct transfer_result *resul
                               exchange->sent ? exchange->sent->credential : NULL, ret_answer);
                 if (result->retry_after_ms > 0)
                         ret_answer->retry_after_ms = result->retry_after_ms;
+                ret_answer->stray = result->stray;
                 return;
         case TRANSFER_NOT_SENT:
                 ret_answer->kind = ANSWER_NOT_SENT;
@@ -97,6 +98,11 @@ static int start_transfer(struct transfers *transfers, const struct question *qu
                         .body_len = question->body_len,
                         .answer_max_bytes = UPSTREAM_ANSWER_BYTES_MAX,
                         .timeout_ms = question->timeout_ms,
+                        .owner = question->account,
+                        /* A solve has its connection to itself: over HTTP/2, libcurl 7.88 loses
+                         * refusals that come before the body has been read. */
+                        .http2 = question->endpoint != UPSTREAM_SOLVE,
+                        .fresh = question->fresh,
                 };
                 r = transfer_start(transfers, &request, on_transfer_done, exchange,
                                    &exchange->transfer);

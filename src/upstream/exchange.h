@@ -31,6 +31,7 @@ struct question {
         const char *body;        /* UPSTREAM_SOLVE; must outlive the exchange */
         size_t body_len;
         int64_t timeout_ms; /* > 0 */
+        bool fresh;         /* on a new connection */
 };
 
 /*

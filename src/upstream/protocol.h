@@ -44,6 +44,7 @@ struct answer {
         char detail[UPSTREAM_MESSAGE_BYTES_MAX + 1];  /* more, for the log; or "" */
         int64_t retry_after_ms;                       /* what the upstream asks to wait, or 0 */
         bool skipped;                                 /* FINAL: without a solution */
+        bool stray; /* data that belonged to no request came on a connection, and was ignored */
         bool about_account; /* the key, the balance or the plan is refused, not the job */
 };
 

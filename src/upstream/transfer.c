@@ -1,54 +1,32 @@
 /*
- * transfer: see transfer.h. The multi handle's socket interface (libcurl-multi(3), "multi_socket")
- * is mapped to libuv polls and one timer.
+ * transfer: see transfer.h.
  */
 #include "upstream/transfer.h"
 
+#include "base/clock.h"
 #include "base/loop.h"
-#include "base/strbuf.h"
+#include "upstream/pool.h"
+#include "upstream/socket.h"
+#include "upstream/transfer_private.h"
 
-#include <assert.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <malloc.h>
-#include <stdbool.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
+#include <utlist.h>
 
-#define CONNECT_TIMEOUT_MS   10000L
-#define IDLE_CONNECTIONS_MAX 256L
-#define UPLOAD_BUFFER_MIN    16384L /* libcurl's own bounds */
-#define UPLOAD_BUFFER_MAX    2097152L
-#define RETRY_AFTER_MAX_S    3600
-#define HEADER_BYTES_MAX     1024
+#define CONNECT_TIMEOUT_MS 10000L
+#define IDLE_MAX_S         30L     /* many servers close after 60 s, and some after 5 */
+#define FRESH_BODY_BYTES   1048576 /* see needs_own_connection() */
+#define UPLOAD_BUFFER_MIN  16384L  /* libcurl's own bounds */
+#define UPLOAD_BUFFER_MAX  2097152L
+#define RETRY_AFTER_MAX_S  3600
+#define HEADER_BYTES_MAX   1024
 
 struct transfers {
-        struct loop *loop;
-        CURLM *multi;
-        struct loop_timer *timer;
-        int running;
-};
-
-/* One socket of libcurl's, watched on the loop. */
-struct watch {
-        uv_poll_t poll;
-        curl_socket_t socket;
-        struct transfers *transfers;
-};
-
-struct transfer {
-        struct transfers *transfers;
-        CURL *easy;
-        struct curl_slist *headers;
-        const char *body;
-        size_t body_len;
-        size_t body_read; /* handed to libcurl */
-        struct strbuf answer;
-        transfer_done_fn *done;
-        void *arg;
-        char problem[CURL_ERROR_SIZE];
+        struct pools *pools;
 };
 
 /*
@@ -93,6 +71,7 @@ static void transfer_free(struct transfer *transfer)
                 curl_easy_cleanup(transfer->easy);
         curl_slist_free_all(transfer->headers);
         strbuf_done(&transfer->answer);
+        loop_timer_free(transfer->deadline);
         free(transfer);
 }
 
@@ -106,7 +85,7 @@ enum transfer_end transfer_cancel(struct transfer *transfer)
 {
         enum transfer_end end = end_of_failure(transfer);
 
-        (void)curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
+        pool_remove(transfer->pool, transfer);
         transfer_free(transfer);
         return end;
 }
@@ -133,120 +112,104 @@ static void read_answer(struct transfer *transfer, struct transfer_result *resul
         result->body_len = transfer->answer.len;
 }
 
-static void transfer_finish(struct transfer *transfer, CURLcode code)
+/* Not libcurl's words for what is done on purpose, and its timeout was not libcurl's. */
+static void describe_end(struct transfer *transfer, CURLcode code, struct transfer_result *result)
 {
-        struct transfer_result result = {0};
+        result->problem = describe_failure(code);
+        result->detail = transfer->problem;
+        if (transfer->premature)
+                result->problem = "the upstream answered before the request was sent";
+        else if (transfer->unusable)
+                result->problem = "the upstream closed the connection, or wrote to it, before the "
+                                  "request was sent";
+        if (transfer->premature || transfer->unusable)
+                result->detail = result->problem;
+}
+
+/* Ends it: the transfer is gone afterwards. */
+static void finish(struct transfer *transfer, CURLcode code)
+{
+        struct transfer_result result = {.stray = transfer->stray};
+        struct pool *pool = transfer->pool;
 
         if (code == CURLE_OK) {
                 read_answer(transfer, &result);
         } else {
                 result.end = end_of_failure(transfer);
-                result.problem = describe_failure(code);
-                result.detail = transfer->problem;
+                describe_end(transfer, code, &result);
         }
-        (void)curl_multi_remove_handle(transfer->transfers->multi, transfer->easy);
+        pool_enter(pool);
+        pool_remove(pool, transfer);
         transfer->done(&result, transfer->arg);
         transfer_free(transfer);
+        pool_leave(pool);
 }
 
-static void collect_finished(struct transfers *transfers)
+/* Once, and on a new connection, where its connection was at fault before the request was sent. */
+static bool may_restart(const struct transfer *transfer)
 {
-        CURLMsg *message;
-        int left;
+        return transfer->reused && (transfer->unusable || transfer->premature) &&
+               !transfer->restarted && transfer->body_read == 0;
+}
 
-        while ((message = curl_multi_info_read(transfers->multi, &left))) {
-                char *private = NULL;
-                if (message->msg != CURLMSG_DONE)
-                        continue;
-                CURLcode code = message->data.result;
-                (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
-                transfer_finish((struct transfer *)(void *)private, code);
+/* Returns whether it goes on. */
+static bool restart(struct transfer *transfer)
+{
+        transfer->restarted = true;
+        transfer->unusable = false;
+        transfer->premature = false;
+        transfer->reused = false;
+        transfer->socket = NULL;
+        (void)curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
+        return pool_restart(transfer->pool, transfer) == 0;
+}
+
+void transfer_finish(struct transfer *transfer, CURLcode code)
+{
+        if (code == CURLE_OK || !may_restart(transfer) || !restart(transfer))
+                finish(transfer, code);
+}
+
+/* Nothing came in time. A connection that was silent all the while is not used again. */
+static void time_out(struct transfer *transfer)
+{
+        struct pool *pool = transfer->pool;
+        bool silent =
+                transfer->socket &&
+                upstream_socket_silent(transfer->socket, clock_monotonic_ms() - transfer->begun_ms);
+
+        (void)snprintf(transfer->problem, sizeof transfer->problem,
+                       "Operation timed out after %lld milliseconds with %zu bytes received%s",
+                       (long long)transfer->timeout_ms, transfer->answer.len,
+                       silent ? "; the connection was silent" : "");
+        finish(transfer, CURLE_OPERATION_TIMEDOUT);
+        if (silent)
+                pool_retire(pool);
+}
+
+static struct transfer *find_overdue(struct pool *pool)
+{
+        struct transfer *transfer;
+
+        DL_FOREACH (pool_transfers(pool), transfer) {
+                if (transfer->overdue)
+                        return transfer;
         }
+        return NULL;
 }
 
-static void on_watch_ready(uv_poll_t *poll, int status, int events)
+/* What has arrived is read first: the process may have been stopped beyond the deadline. */
+static void on_deadline(void *arg)
 {
-        struct watch *watch = poll->data;
-        /* The watch may be closed within the call. */
-        struct transfers *transfers = watch->transfers;
-        int action = 0;
+        struct transfer *transfer = arg;
+        struct pool *pool = transfer->pool;
 
-        if (status < 0)
-                action = CURL_CSELECT_ERR;
-        if (events & UV_READABLE)
-                action |= CURL_CSELECT_IN;
-        if (events & UV_WRITABLE)
-                action |= CURL_CSELECT_OUT;
-        (void)curl_multi_socket_action(transfers->multi, watch->socket, action,
-                                       &transfers->running);
-        collect_finished(transfers);
-}
-
-static void on_watch_closed(uv_handle_t *handle)
-{
-        free(handle->data);
-}
-
-static struct watch *watch_new(struct transfers *transfers, curl_socket_t socket)
-{
-        struct watch *watch = calloc(1, sizeof *watch);
-
-        if (!watch)
-                return NULL;
-        watch->poll.data = watch;
-        watch->socket = socket;
-        watch->transfers = transfers;
-        if (uv_poll_init_socket(loop_uv(transfers->loop), &watch->poll, socket) < 0) {
-                free(watch);
-                return NULL;
-        }
-        (void)curl_multi_assign(transfers->multi, socket, watch);
-        return watch;
-}
-
-static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *arg, void *socket_arg)
-{
-        struct transfers *transfers = arg;
-        struct watch *watch = socket_arg;
-
-        (void)easy;
-        if (what == CURL_POLL_REMOVE) {
-                if (watch) {
-                        (void)uv_poll_stop(&watch->poll);
-                        uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
-                        (void)curl_multi_assign(transfers->multi, socket, NULL);
-                }
-                return 0;
-        }
-        if (!watch)
-                watch = watch_new(transfers, socket);
-        if (!watch)
-                return -1;
-        int events = what == CURL_POLL_IN    ? UV_READABLE
-                     : what == CURL_POLL_OUT ? UV_WRITABLE
-                                             : UV_READABLE | UV_WRITABLE;
-        return uv_poll_start(&watch->poll, events, on_watch_ready) < 0 ? -1 : 0;
-}
-
-static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-        struct transfers *transfers = arg;
-
-        (void)multi;
-        if (timeout_ms < 0)
-                loop_timer_stop(transfers->timer);
-        else
-                loop_timer_start(transfers->timer, timeout_ms, 0);
-        return 0;
-}
-
-static void on_timer(void *arg)
-{
-        struct transfers *transfers = arg;
-
-        (void)curl_multi_socket_action(transfers->multi, CURL_SOCKET_TIMEOUT, 0,
-                                       &transfers->running);
-        collect_finished(transfers);
+        transfer->overdue = true;
+        pool_enter(pool);
+        pool_read_arrived(pool);
+        while ((transfer = find_overdue(pool)))
+                time_out(transfer);
+        pool_leave(pool);
 }
 
 int transfers_new(struct loop *loop, struct transfers **ret_transfers)
@@ -255,17 +218,11 @@ int transfers_new(struct loop *loop, struct transfers **ret_transfers)
 
         if (!transfers)
                 return -ENOMEM;
-        transfers->loop = loop;
-        transfers->multi = curl_multi_init();
-        if (!transfers->multi || loop_timer_new(loop, on_timer, transfers, &transfers->timer) < 0) {
-                transfers_free(transfers);
-                return -ENOMEM;
+        int r = pools_new(loop, &transfers->pools);
+        if (r < 0) {
+                free(transfers);
+                return r;
         }
-        (void)curl_multi_setopt(transfers->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-        (void)curl_multi_setopt(transfers->multi, CURLMOPT_SOCKETDATA, transfers);
-        (void)curl_multi_setopt(transfers->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-        (void)curl_multi_setopt(transfers->multi, CURLMOPT_TIMERDATA, transfers);
-        (void)curl_multi_setopt(transfers->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
         *ret_transfers = transfers;
         return 0;
 }
@@ -274,10 +231,13 @@ void transfers_free(struct transfers *transfers)
 {
         if (!transfers)
                 return;
-        if (transfers->multi)
-                (void)curl_multi_cleanup(transfers->multi);
-        loop_timer_free(transfers->timer);
+        pools_free(transfers->pools);
         free(transfers);
+}
+
+void transfers_renew(struct transfers *transfers)
+{
+        pools_retire(transfers->pools);
 }
 
 static size_t on_answer(char *bytes, size_t size, size_t count, void *arg)
@@ -299,16 +259,100 @@ static size_t on_body(char *buffer, size_t size, size_t count, void *arg)
         return n;
 }
 
-/* Called with a connection made, before the first byte of the request. */
+/* ---- the connection, as a request begins and a response does ---- */
+
+/* The session of a TLS connection, or NULL. */
+static SSL *tls_of(const struct transfer *transfer)
+{
+        const struct curl_tlssessioninfo *session = NULL;
+
+        (void)curl_easy_getinfo(transfer->easy, CURLINFO_TLS_SSL_PTR, &session);
+        return session && session->backend == CURLSSLBACKEND_OPENSSL ? session->internals : NULL;
+}
+
+static bool speaks_http2(const SSL *tls)
+{
+        const unsigned char *protocol = NULL;
+        unsigned len = 0;
+
+        if (tls)
+                SSL_get0_alpn_selected(tls, &protocol, &len);
+        return len == 2 && memcmp(protocol, "h2", 2) == 0;
+}
+
+/*
+ * Whether a request may be written to this connection. Over HTTP/2 a response names its request,
+ * and its frames may come at any time. Over TLS a new connection may have session tickets to read.
+ */
+static bool is_usable(struct transfer *transfer)
+{
+        const SSL *tls = tls_of(transfer);
+        enum socket_input input;
+
+        transfer->socket->http2 = speaks_http2(tls);
+        if (transfer->socket->http2 || (tls && !transfer->reused))
+                return true;
+        input = tls && SSL_has_pending(tls) ? SOCKET_DATA : upstream_socket_input(transfer->socket);
+        /* Within TLS, the notice that a connection is closed is data as well. */
+        if (input == SOCKET_DATA && !tls)
+                transfer->stray = true;
+        return input == SOCKET_EMPTY;
+}
+
+/* Called with a connection made, immediately before the first byte of the request. */
 static int on_connected(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
         struct transfer *transfer = arg;
 
-        (void)remote_ip;
-        (void)local_ip;
-        (void)remote_port;
-        (void)local_port;
-        return transfer->body_read == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+        if (transfer->body_read > 0)
+                return CURL_PREREQFUNC_ABORT;
+        transfer->socket =
+                pool_socket(transfer->pool, remote_ip, remote_port, local_ip, local_port);
+        if (!transfer->socket)
+                return CURL_PREREQFUNC_ABORT;
+        transfer->reused = transfer->socket->requests > 0;
+        transfer->unusable = !is_usable(transfer);
+        if (transfer->unusable)
+                return CURL_PREREQFUNC_ABORT;
+        transfer->socket->requests++;
+        transfer->begun_ms = clock_monotonic_ms();
+        return CURL_PREREQFUNC_OK;
+}
+
+/* Whether the peer's host has acknowledged the whole request: its response cannot come before. */
+static bool is_sent(const struct transfer *transfer)
+{
+        curl_off_t sent = 0;
+
+        (void)curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+        return (size_t)sent >= transfer->body_len &&
+               !(transfer->socket && upstream_socket_unacknowledged(transfer->socket));
+}
+
+/* Whether a line of a header is the first of a final response by HTTP/1.1 (RFC 9112, section 4). */
+static bool begins_response(const char *line, size_t len)
+{
+        static const char name[] = "HTTP/1.";
+        const size_t code_at = sizeof name + 1;
+
+        return len > code_at && memcmp(line, name, sizeof name - 1) == 0 && line[code_at] != '1';
+}
+
+/*
+ * Each line of a header. A response that begins on a used connection before the request was sent
+ * may be a surplus one that was on its way already: it is no answer. On a new connection it can
+ * only be about this request: an early refusal.
+ */
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+        struct transfer *transfer = arg;
+        size_t len = size * count;
+
+        if (!transfer->reused || !begins_response(line, len) || is_sent(transfer))
+                return len;
+        transfer->premature = true;
+        transfer->stray = true;
+        return 0; /* ends the transfer, and its connection */
 }
 
 static int add_header(struct transfer *transfer, const char *name, const char *value)
@@ -337,6 +381,9 @@ static int set_headers(struct transfer *transfer, const struct transfer_request 
         /* The body is sent at once: waiting for a 100 would cost a round trip. */
         if (r == 0)
                 r = add_header(transfer, "Expect", "");
+        /* A coding that was not asked for is decoded, but none is asked for. */
+        if (r == 0)
+                r = add_header(transfer, "Accept-Encoding", "");
         if (r == 0)
                 (void)curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
         return r;
@@ -357,8 +404,6 @@ static void set_body(struct transfer *transfer, const struct transfer_request *r
                                (curl_off_t)request->body_len);
         (void)curl_easy_setopt(transfer->easy, CURLOPT_READFUNCTION, on_body);
         (void)curl_easy_setopt(transfer->easy, CURLOPT_READDATA, transfer);
-        (void)curl_easy_setopt(transfer->easy, CURLOPT_PREREQFUNCTION, on_connected);
-        (void)curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer);
         (void)curl_easy_setopt(transfer->easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer);
 }
 
@@ -379,6 +424,32 @@ static int set_ca(CURL *easy, const struct transfer_request *request)
         return curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK ? 0 : -ENOMEM;
 }
 
+/*
+ * An early refusal of a large body, by a limit of its size or of the rate, is common, and clear on
+ * a new connection only; in exchange a handshake is little beside so much data.
+ */
+static bool needs_own_connection(const struct transfer_request *request)
+{
+        return request->body && request->body_len >= FRESH_BODY_BYTES;
+}
+
+static void set_connection(struct transfer *transfer, const struct transfer_request *request)
+{
+        CURL *easy = transfer->easy;
+
+        (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                               request->http2 ? (long)CURL_HTTP_VERSION_2TLS
+                                              : (long)CURL_HTTP_VERSION_1_1);
+        (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
+        (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT,
+                               needs_own_connection(request) ? 1L : 0L);
+        (void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+        (void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+        (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+        (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+        pool_set_socket_options(transfer->pool, easy);
+}
+
 static int set_options(struct transfer *transfer, const struct transfer_request *request)
 {
         CURL *easy = transfer->easy;
@@ -394,41 +465,54 @@ static int set_options(struct transfer *transfer, const struct transfer_request 
         (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
         (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-        (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
         (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
         /* A transfer that ends during a name look-up does not wait for the look-up's thread. */
         (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
         (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-        (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
         (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->problem);
         (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+        (void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
         (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
         (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+        set_connection(transfer, request);
         if (request->body)
                 set_body(transfer, request);
         return set_headers(transfer, request);
 }
 
-int transfer_start(struct transfers *transfers, const struct transfer_request *request,
-                   transfer_done_fn *done, void *arg, struct transfer **ret_transfer)
+/* Within the pool that it is for. */
+static int start_in(struct pool *pool, const struct transfer_request *request,
+                    transfer_done_fn *done, void *arg, struct transfer **ret_transfer)
 {
-        assert(request->timeout_ms > 0);
         struct transfer *transfer = calloc(1, sizeof *transfer);
+
         if (!transfer)
                 return -ENOMEM;
-        transfer->transfers = transfers;
+        transfer->pool = pool;
         transfer->done = done;
         transfer->arg = arg;
+        transfer->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 1;
         strbuf_init(&transfer->answer, request->answer_max_bytes);
-        transfer->easy = curl_easy_init();
-        int r = transfer->easy ? set_options(transfer, request) : -ENOMEM;
-        if (r == 0 && curl_multi_add_handle(transfers->multi, transfer->easy) != CURLM_OK)
-                r = -ENOMEM;
+        int r = loop_timer_new(pool_loop(pool), on_deadline, transfer, &transfer->deadline);
+        transfer->easy = r == 0 ? curl_easy_init() : NULL;
+        r = transfer->easy ? set_options(transfer, request) : -ENOMEM;
+        if (r == 0)
+                r = pool_add(pool, transfer);
         if (r < 0) {
                 transfer_free(transfer);
                 return r;
         }
+        loop_timer_start(transfer->deadline, transfer->timeout_ms, 0);
         *ret_transfer = transfer;
         return 0;
+}
+
+int transfer_start(struct transfers *transfers, const struct transfer_request *request,
+                   transfer_done_fn *done, void *arg, struct transfer **ret_transfer)
+{
+        struct pool *pool =
+                pools_get(transfers->pools, request->owner, request->http2, request->fresh);
+
+        return pool ? start_in(pool, request, done, arg, ret_transfer) : -ENOMEM;
 }

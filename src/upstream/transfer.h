@@ -1,21 +1,31 @@
 /*
- * transfer: one HTTP request to an upstream, by libcurl on a loop. All of libcurl is in here.
+ * transfer: one HTTP request to an upstream, by libcurl on a loop. All of libcurl is in here, in
+ * pool, and in socket.
  *
- * A set of transfers belongs to one loop and shares one curl multi handle with its connections:
- * keep-alive, and HTTP/2 where a TLS server offers it. Certificates and host names are verified.
- * Redirects are not followed and proxies of the environment are not used, so the key goes nowhere
- * but to the configured host.
+ * A set of transfers belongs to one loop. It has a pool of kept connections for each upstream and
+ * protocol. Certificates and host names are verified. Redirects are not followed and proxies of the
+ * environment are not used, so the key goes nowhere but to the configured host.
  *
  * A request body is sent at most once. libcurl repeats a request by itself when a kept connection
  * turns out to be closed (RFC 9110, 9.2.2 lets it do so only for idempotent methods; libcurl does
  * it for POST too). Here it cannot: a body is given by a callback that cannot be rewound, and a
  * second try is cut off before its first byte once a byte of the body was handed out.
  *
+ * A response belongs to its request. HTTP/1.1 tells them apart by their order alone (RFC 9112,
+ * section 9.3.2), so a surplus response on a kept connection would be taken for the next one. A
+ * connection that was used before and has something to read is given up before the first byte; so
+ * is one on which a response begins before the request has been sent and acknowledged. The request
+ * is then made again, once, on a new connection, unless a byte of its body was handed out before.
+ *
+ * A response that has arrived counts, whatever comes after it: the end of the connection, an error
+ * of the socket, or the deadline of a process that was stopped meanwhile.
+ *
  * Thread: the loop's.
  */
 #ifndef SOLVEGATE_UPSTREAM_TRANSFER_H
 #define SOLVEGATE_UPSTREAM_TRANSFER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,8 +39,12 @@ void transfer_global_done(void);
 
 int transfers_new(struct loop *loop, struct transfers **ret_transfers);
 
-/* Frees. Requires that no transfer is under way. Takes NULL. */
+/* Frees. Requires that no transfer is in progress. Takes NULL. */
 void transfers_free(struct transfers *transfers);
+
+/* From now on, requests are made on new connections, after a new name look-up. Those in progress go
+ * on as they are. */
+void transfers_renew(struct transfers *transfers);
 
 struct transfer_header {
         const char *name;
@@ -45,14 +59,18 @@ struct transfer_request {
         const char *body;                      /* NULL: a GET. Must outlive the transfer */
         size_t body_len;
         size_t answer_max_bytes;
-        int64_t timeout_ms; /* for all of it, > 0 */
+        int64_t timeout_ms; /* for all of it; less than 1 counts as 1 */
+        const void *owner;  /* whose kept connections are used; compared only */
+        bool http2;         /* HTTP/2 is offered to a TLS server; otherwise HTTP/1.1 alone */
+        bool fresh;         /* on a new connection, after a new name look-up, which the owner's
+                               later requests of this protocol share */
 };
 
 /* How a transfer ended. */
 enum transfer_end {
         TRANSFER_ANSWERED, /* a whole HTTP answer */
         TRANSFER_NOT_SENT, /* no byte of the body left: no connection, TLS failure, … */
-        TRANSFER_UNCLEAR,  /* broken off after that */
+        TRANSFER_UNCLEAR,  /* broken off after that, or a response that began too early */
 };
 
 struct transfer_result {
@@ -63,6 +81,7 @@ struct transfer_result {
         int64_t retry_after_ms; /* ANSWERED; the Retry-After field (RFC 9110, 10.2.3), or 0 */
         const char *problem;    /* otherwise: in a word, for clients; static text */
         const char *detail;     /* otherwise: with addresses, for the log; valid in the callback */
+        bool stray;             /* data that belonged to no request was ignored on the way */
 };
 
 typedef void transfer_done_fn(struct transfer_result *result, void *arg);

@@ -1,0 +1,46 @@
+/*
+ * transfer_private: what transfer.c and pool.c share; no other file includes it.
+ */
+#ifndef SOLVEGATE_UPSTREAM_TRANSFER_PRIVATE_H
+#define SOLVEGATE_UPSTREAM_TRANSFER_PRIVATE_H
+
+#include "base/strbuf.h"
+#include "upstream/transfer.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+struct loop_timer;
+struct pool;
+struct upstream_socket;
+
+struct transfer {
+        struct pool *pool;
+        CURL *easy;
+        struct curl_slist *headers;
+        const char *body;
+        size_t body_len;
+        size_t body_read; /* handed to libcurl */
+        struct strbuf answer;
+        struct loop_timer *deadline;
+        int64_t timeout_ms;
+        bool overdue; /* the deadline has passed */
+        transfer_done_fn *done;
+        void *arg;
+        char problem[CURL_ERROR_SIZE];
+
+        /* ---- of the connection that carries it ---- */
+        struct upstream_socket *socket; /* NULL before it has one, and once that is closed */
+        int64_t begun_ms;               /* when its first byte was about to be written there */
+        bool reused;                    /* it carried a request before */
+        bool unusable;                  /* it had something to read before the first byte */
+        bool premature;                 /* a response began on it before the request was sent */
+        bool stray; /* bytes arrived that belong to no request; stays over a restart */
+        bool restarted;
+        struct transfer *prev, *next; /* in the pool */
+};
+
+/* libcurl has ended it: restarts it, or calls done and frees it. Called within pool_enter(). */
+void transfer_finish(struct transfer *transfer, CURLcode code);
+
+#endif
