@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "engine/job_log.h"
 #include "engine/scheduler.h"
 #include "upstream/account.h"
 #include "upstream/allowance.h"
@@ -199,6 +200,8 @@ static void on_balance_answer(struct answer *answer, void *arg)
 {
         struct balance *balance = arg;
 
+        if (answer->stray)
+                job_log_stray(balance->account->name);
         if (answer->kind != ANSWER_FINAL)
                 log_warning("balance of upstream %s: %s", balance->account->name,
                             answer->detail[0] ? answer->detail : answer->message);

@@ -278,6 +278,8 @@ static void on_solve_answer(struct answer *answer, void *arg)
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
+        if (answer->stray)
+                job_log_stray(flight->turn.account->name);
         flight_log_trouble(flight, flight->turn.terms, answer);
         scheduler_note(scheduler_of(flight), &flight->turn, result_of(answer),
                        answer->retry_after_ms);

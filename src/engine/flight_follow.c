@@ -54,6 +54,8 @@ static void on_status_answer(struct answer *answer, void *arg)
         struct forwarder *forwarder = flight->forwarder;
 
         flight->exchange = NULL;
+        if (answer->stray)
+                job_log_stray(flight->turn.account->name);
         if (answer->about_account && !flight->account_told)
                 flight_log_trouble(flight, flight->poll_terms, answer);
         flight->account_told = flight->account_told || answer->about_account;

@@ -28,6 +28,10 @@
 #include <utlist.h>
 
 #define STORE_PROBLEM_BYTES_MAX 256
+/* A tick that is later than this follows a pause of the whole process. Workers then have so much
+ * time to read what has arrived meanwhile, before jobs end for being late. */
+#define STOPPED_MS       2000
+#define STOPPED_GRACE_MS 1000
 
 /* Jobs that nobody can ask for any more need not be on disk either. */
 static void on_forgotten(void *arg, const struct job *gone)
@@ -297,7 +301,11 @@ void gateway_tick(struct gateway *gateway, struct loop *loop)
 
         watch_store(gateway);
         watch_audit(gateway);
-        entry_expire(gateway->scheduler, loop, now_ms);
+        if (gateway->ticked_ms > 0 && now_ms - gateway->ticked_ms > STOPPED_MS)
+                gateway->expire_from_ms = now_ms + STOPPED_GRACE_MS;
+        gateway->ticked_ms = now_ms;
+        if (now_ms >= gateway->expire_from_ms)
+                entry_expire(gateway->scheduler, loop, now_ms);
         scheduler_forget_retired(gateway->scheduler);
         results_sweep(gateway->results, now_ms);
 }

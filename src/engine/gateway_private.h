@@ -31,6 +31,8 @@ struct gateway {
         _Atomic int64_t next_number;              /* of a purchase, without a store */
         bool store_sick, audit_sick;              /* it was said so; main's */
         char audit_told[AUDIT_PROBLEM_BYTES_MAX]; /* what was; main's */
+        int64_t ticked_ms;      /* when gateway_tick() last ran, or 0; main's */
+        int64_t expire_from_ms; /* no job is ended for being late before that; main's */
 };
 
 #endif

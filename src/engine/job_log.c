@@ -32,6 +32,14 @@ bool job_log_take_upstream(enum log_level level)
         return log_enabled(level) && log_limit_take(&upstream_troubles, clock_monotonic_us());
 }
 
+void job_log_stray(const char *upstream)
+{
+        if (job_log_take_upstream(LOG_LEVEL_WARNING))
+                log_warning("upstream %s sent a response that no request was waiting for; it was "
+                            "ignored, and its connection closed",
+                            upstream);
+}
+
 void job_log_end(enum log_level level, const struct job_end *end)
 {
         struct log_field fields[] = {

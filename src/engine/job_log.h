@@ -19,6 +19,9 @@ bool job_log_take(enum log_level level, const struct job *job);
 /* The same of a line about a request to an upstream, whosever job it was for. */
 bool job_log_take_upstream(enum log_level level);
 
+/* Warns that an upstream wrote a response that no request was waiting for. */
+void job_log_stray(const char *upstream);
+
 /* How a job has ended. Texts may be NULL, which leaves them out, but for the outcome. */
 struct job_end {
         const char *job;     /* its id */

@@ -395,9 +395,8 @@ static struct pool *pool_new(struct pools *pools, const void *owner, bool http2)
 }
 
 /*
- * Whether a connection that requests share owes a response, and has been silent since. A load
- * balancer whose backend hangs acknowledges everything and answers nothing, for every further
- * request too.
+ * Whether a connection owes a response, and has been silent since. A load balancer whose backend
+ * hangs acknowledges everything and answers nothing, on every connection that it has already.
  */
 static bool is_stalled(const struct pool *pool, int64_t now_ms)
 {
@@ -421,8 +420,8 @@ struct pool *pools_get(struct pools *pools, const void *owner, bool http2, bool 
                 if (pool->owner == owner && pool->http2 == http2 && !pool->retired)
                         break;
         }
-        if (pool && (fresh || now_ms - pool->opened_ms > POOL_AGE_MAX_MS ||
-                     (http2 && is_stalled(pool, now_ms)))) {
+        if (pool &&
+            (fresh || now_ms - pool->opened_ms > POOL_AGE_MAX_MS || is_stalled(pool, now_ms))) {
                 pool_retire(pool);
                 pool = NULL;
         }
