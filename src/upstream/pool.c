@@ -144,6 +144,10 @@ static struct upstream_socket *add_socket(struct pool *pool, int fd, bool connec
         if (upstream_socket_new(pool, fd, connection, &socket) < 0)
                 return NULL;
         HASH_ADD(by_fd, pool->sockets, fd, sizeof socket->fd, socket);
+        if (!socket->by_fd.tbl) { /* no memory (HASH_NONFATAL_OOM) */
+                upstream_socket_free(socket);
+                return NULL;
+        }
         return socket;
 }
 
@@ -411,6 +415,18 @@ static bool is_stalled(const struct pool *pool, int64_t now_ms)
         return false;
 }
 
+void pool_retire_upstream(struct pool *pool)
+{
+        struct pools *pools = pool->pools;
+        const void *owner = pool->owner;
+        struct pool *each, *next;
+
+        DL_FOREACH_SAFE (pools->items, each, next) {
+                if (each->owner == owner)
+                        pool_retire(each);
+        }
+}
+
 struct pool *pools_get(struct pools *pools, const void *owner, bool http2, bool fresh)
 {
         int64_t now_ms = clock_monotonic_ms();
@@ -420,8 +436,10 @@ struct pool *pools_get(struct pools *pools, const void *owner, bool http2, bool 
                 if (pool->owner == owner && pool->http2 == http2 && !pool->retired)
                         break;
         }
-        if (pool &&
-            (fresh || now_ms - pool->opened_ms > POOL_AGE_MAX_MS || is_stalled(pool, now_ms))) {
+        if (pool && is_stalled(pool, now_ms)) {
+                pool_retire_upstream(pool);
+                pool = NULL;
+        } else if (pool && (fresh || now_ms - pool->opened_ms > POOL_AGE_MAX_MS)) {
                 pool_retire(pool);
                 pool = NULL;
         }

@@ -60,6 +60,9 @@ void pool_leave(struct pool *pool);
 /* Begins nothing more here. Frees the pool unless it has transfers or is held. */
 void pool_retire(struct pool *pool);
 
+/* The same for all pools of its upstream: what made one connection silent does so to others. */
+void pool_retire_upstream(struct pool *pool);
+
 /*
  * Reads what has arrived on the sockets, and finishes the transfers that are complete by it, which
  * may free any transfer of the pool. Requires pool_enter().

@@ -184,7 +184,7 @@ static void time_out(struct transfer *transfer)
                        silent ? "; the connection was silent" : "");
         finish(transfer, CURLE_OPERATION_TIMEDOUT);
         if (silent)
-                pool_retire(pool);
+                pool_retire_upstream(pool);
 }
 
 static struct transfer *find_overdue(struct pool *pool)

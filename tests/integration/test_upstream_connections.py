@@ -17,6 +17,7 @@ from lib.job import job
 from lib.names import Names
 from lib.raw_upstream import RawUpstream, answer
 from lib.tls import make_certificate
+from test_tls import NGHTTPX, Front
 
 ASYNC = {"Prefer": "respond-async"}
 KINDS = ("plain", "tls1.2", "tls1.3")
@@ -99,17 +100,23 @@ def test_a_surplus_response_on_an_idle_connection_is_never_taken(raw, one, stray
 
 
 def test_a_surplus_response_is_reported(one):
+    answered, written = threading.Semaphore(0), threading.Semaphore(0)
+
     def serve(connection):
         while connection.read():
             connection.write(answer(solved(1)))
+            assert answered.acquire(timeout=20)
             connection.write(STRAYS["solved"])
+            written.release()
 
     with RawUpstream(serve) as upstream:
         house = one(upstream)
-        for number in range(4):
-            house.solve(small(number))
-    # It may have been closed as an idle connection already, before a job was about to use it.
-    assert "outcome_unknown" not in house.log()
+        expect_solution(house.solve(small(1)), [1])
+        answered.release()
+        assert written.acquire(timeout=20)
+        expect_solution(house.solve(small(2)), [1])
+        answered.release()
+    assert "upstream main sent a response that no request was waiting for" in house.log()
 
 
 def test_an_idle_connection_with_input_is_closed(raw, one):
@@ -372,3 +379,24 @@ def test_a_silent_connection_costs_no_accepted_job(gateway):
         finished.set()
         for job_id in ids:
             assert house.finish(job_id, 40.0).object()["solution"] == [1]
+
+
+@pytest.mark.skipif(NGHTTPX is None, reason="nghttpx is not installed")
+def test_a_silent_http_2_connection_costs_no_accepted_job(
+    simulator, gateway, authority, certificate, tmp_path
+):
+    sim = simulator(mode="free", latency=1.0)
+    with Front(tmp_path, sim, certificate()) as front, Relay(front.port) as relay:
+        house = gateway(upstream={"url": f"https://localhost:{relay.port}", "api": 1,
+                                  "ca": str(authority.certificate)},
+                        workers=1, limits={"job_deadline": 40.0})
+        tasks = [small(number) for number in range(5)]
+        ids = [house.submit(task) for task in tasks]
+        wait_until(lambda: sim.counters()["status_requests"] >= 5)
+        relay.freeze()
+        for task, job_id in zip(tasks, ids):
+            expect.solved(house.finish(job_id, 40.0), task)
+        later = [small(number) for number in range(10, 13)]
+        for task in later:
+            expect.solved(house.run(task), task)
+        assert sim.counters()["charged"] == len(tasks) + len(later)
