@@ -114,7 +114,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
         if (status < 0)
                 socket->events = 0; /* libuv has stopped it */
-        if (socket->connection && socket->idle) {
+        if (socket->idle) {
                 on_idle_input(socket);
                 return;
         }
@@ -137,20 +137,6 @@ static struct upstream_socket *find_socket(const struct pool *pool, int fd)
         return socket;
 }
 
-static struct upstream_socket *add_socket(struct pool *pool, int fd, bool connection)
-{
-        struct upstream_socket *socket;
-
-        if (upstream_socket_new(pool, fd, connection, &socket) < 0)
-                return NULL;
-        HASH_ADD(by_fd, pool->sockets, fd, sizeof socket->fd, socket);
-        if (!socket->by_fd.tbl) { /* no memory (HASH_NONFATAL_OOM) */
-                upstream_socket_free(socket);
-                return NULL;
-        }
-        return socket;
-}
-
 static void drop_socket(struct pool *pool, struct upstream_socket *socket)
 {
         struct transfer *transfer;
@@ -161,6 +147,27 @@ static void drop_socket(struct pool *pool, struct upstream_socket *socket)
         }
         HASH_DELETE(by_fd, pool->sockets, socket);
         upstream_socket_free(socket);
+}
+
+static struct upstream_socket *add_socket(struct pool *pool, int fd)
+{
+        struct upstream_socket *socket = upstream_socket_new(pool, fd);
+        struct upstream_socket *before = find_socket(pool, fd);
+        int events = before ? before->events : 0;
+
+        if (!socket)
+                return NULL;
+        if (before) /* closed without a word, see socket.h */
+                drop_socket(pool, before);
+        HASH_ADD(by_fd, pool->sockets, fd, sizeof socket->fd, socket);
+        if (!socket->by_fd.tbl) { /* no memory (HASH_NONFATAL_OOM) */
+                upstream_socket_free(socket);
+                return NULL;
+        }
+        /* What libcurl waits for by this number goes on; it does not ask again. */
+        if (events != 0)
+                (void)upstream_socket_watch(socket, events, on_ready);
+        return socket;
 }
 
 /* HTTP/2 has much to say on an idle connection; libcurl reads it before the next request. */
@@ -181,14 +188,14 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
         (void)easy;
         (void)socket_arg;
         if (what == CURL_POLL_REMOVE) {
-                if (socket && socket->connection)
+                if (socket && socket->requests > 0)
                         watch_idle(socket);
-                else if (socket)
+                else if (socket) /* it may be closed already, see socket.h */
                         drop_socket(pool, socket);
                 return 0;
         }
         if (!socket)
-                socket = add_socket(pool, fd, false);
+                socket = add_socket(pool, fd);
         if (!socket)
                 return -1;
         socket->idle = false;
@@ -211,7 +218,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         if (fd < 0)
                 return CURL_SOCKET_BAD;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
-        if (!add_socket(pool, fd, true)) {
+        if (!add_socket(pool, fd)) {
                 (void)close(fd);
                 return CURL_SOCKET_BAD;
         }
@@ -318,7 +325,7 @@ static bool has_input(const struct upstream_socket *socket)
 {
         struct pollfd poll_fd = {.fd = socket->fd, .events = POLLIN};
 
-        return socket->connection && !socket->idle && poll(&poll_fd, 1, 0) > 0;
+        return socket->events != 0 && !socket->idle && poll(&poll_fd, 1, 0) > 0;
 }
 
 /* The next descriptor above this one that has something to read, or -1: libcurl may open and close

@@ -15,24 +15,26 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-int upstream_socket_new(struct pool *pool, int fd, bool connection,
-                        struct upstream_socket **ret_socket)
+/* Sockets of IP lead to an upstream; libcurl's own are of another family. */
+static bool is_connection(int fd)
+{
+        int domain = 0;
+        socklen_t len = sizeof domain;
+
+        return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+               (domain == AF_INET || domain == AF_INET6);
+}
+
+struct upstream_socket *upstream_socket_new(struct pool *pool, int fd)
 {
         struct upstream_socket *socket = calloc(1, sizeof *socket);
 
         if (!socket)
-                return -ENOMEM;
+                return NULL;
         socket->fd = fd;
         socket->pool = pool;
-        socket->connection = connection;
-        socket->poll.data = socket;
-        int r = uv_poll_init_socket(loop_uv(pool_loop(pool)), &socket->poll, fd);
-        if (r < 0) {
-                free(socket);
-                return r;
-        }
-        *ret_socket = socket;
-        return 0;
+        socket->connection = is_connection(fd);
+        return socket;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -42,8 +44,24 @@ static void on_closed(uv_handle_t *handle)
 
 void upstream_socket_free(struct upstream_socket *socket)
 {
-        (void)uv_poll_stop(&socket->poll);
-        uv_close((uv_handle_t *)&socket->poll, on_closed);
+        if (socket->polled)
+                uv_close((uv_handle_t *)&socket->poll, on_closed);
+        else
+                free(socket);
+}
+
+/* Returns 0 or -errno. */
+static int begin_polling(struct upstream_socket *socket)
+{
+        int r = socket->polled ? 0
+                               : uv_poll_init_socket(loop_uv(pool_loop(socket->pool)),
+                                                     &socket->poll, socket->fd);
+
+        if (r == 0) {
+                socket->polled = true;
+                socket->poll.data = socket;
+        }
+        return r;
 }
 
 int upstream_socket_watch(struct upstream_socket *socket, int events, uv_poll_cb callback)
@@ -51,14 +69,17 @@ int upstream_socket_watch(struct upstream_socket *socket, int events, uv_poll_cb
         /* libuv makes two system calls of each start, also where nothing changes. */
         if (socket->events == events)
                 return 0;
-        int r = uv_poll_start(&socket->poll, events, callback);
+        int r = begin_polling(socket);
+        if (r == 0)
+                r = uv_poll_start(&socket->poll, events, callback);
         socket->events = r < 0 ? 0 : events;
         return r;
 }
 
 void upstream_socket_ignore(struct upstream_socket *socket)
 {
-        (void)uv_poll_stop(&socket->poll);
+        if (socket->events != 0)
+                (void)uv_poll_stop(&socket->poll);
         socket->events = 0;
 }
 
@@ -80,28 +101,30 @@ static bool name_address(const struct sockaddr_storage *address, char ip[static 
         return false;
 }
 
-/* Learns the addresses, which do not change once it is connected. */
+/* Learns the addresses. */
 static bool name_both_ends(struct upstream_socket *socket)
 {
         struct sockaddr_storage local, remote;
         socklen_t local_len = sizeof local, remote_len = sizeof remote;
 
-        if (socket->named)
-                return true;
         if (getsockname(socket->fd, (struct sockaddr *)&local, &local_len) < 0 ||
             getpeername(socket->fd, (struct sockaddr *)&remote, &remote_len) < 0)
                 return false;
-        socket->named = name_address(&local, socket->local_ip, &socket->local_port) &&
-                        name_address(&remote, socket->remote_ip, &socket->remote_port);
-        return socket->named;
+        return name_address(&local, socket->local_ip, &socket->local_port) &&
+               name_address(&remote, socket->remote_ip, &socket->remote_port);
 }
 
 bool upstream_socket_is(struct upstream_socket *socket, const char *remote_ip, int remote_port,
                         const char *local_ip, int local_port)
 {
-        return socket->connection && name_both_ends(socket) && socket->local_port == local_port &&
-               socket->remote_port == remote_port && strcmp(socket->local_ip, local_ip) == 0 &&
-               strcmp(socket->remote_ip, remote_ip) == 0;
+        bool same = socket->connection && (socket->named || name_both_ends(socket)) &&
+                    socket->local_port == local_port && socket->remote_port == remote_port &&
+                    strcmp(socket->local_ip, local_ip) == 0 &&
+                    strcmp(socket->remote_ip, remote_ip) == 0;
+
+        /* Its descriptor is of an open socket from now on until libcurl says that it closes it. */
+        socket->named = socket->named || same;
+        return same;
 }
 
 enum socket_input upstream_socket_input(const struct upstream_socket *socket)

@@ -6,6 +6,11 @@
  * libcurl opens the socket until it closes it: to look at the socket immediately before a request
  * is written to it, while it is idle, and when a response begins or a request times out.
  *
+ * libcurl 7.88 closes a socket that did not become a connection, such as the slower one of two
+ * addresses, without calling CURLOPT_CLOSESOCKETFUNCTION. If it was watched, CURL_POLL_REMOVE
+ * follows; otherwise its record stays until the descriptor is opened again or the pool is freed. So
+ * nothing is done to the descriptor of a record that watches nothing, and carried no request.
+ *
  * Only pool and transfer include this header. Thread: the loop's.
  */
 #ifndef SOLVEGATE_UPSTREAM_SOCKET_H
@@ -24,13 +29,14 @@ struct upstream_socket {
         int fd;
         struct pool *pool;
         uv_poll_t poll;
+        bool polled;         /* poll is in use */
         int events;          /* that the poll waits for; 0: it is stopped */
         bool connection;     /* to an upstream; false: of libcurl's own, for name look-ups */
         bool idle;           /* libcurl waits for nothing on it */
         bool http2;          /* known once a request was begun on it */
         unsigned requests;   /* that were begun on it */
-        bool named;          /* the four below are known */
-        uint16_t local_port; /* of the host's order, as is the next */
+        bool named;          /* the four below are known, and do not change */
+        uint16_t local_port; /* in host byte order, as is the next */
         uint16_t remote_port;
         char local_ip[INET6_ADDRSTRLEN];
         char remote_ip[INET6_ADDRSTRLEN];
@@ -43,14 +49,11 @@ enum socket_input {
         SOCKET_CLOSED, /* the end of the stream, or an error */
 };
 
-/*
- * Makes a record, which watches nothing yet. connection: see above. Returns 0 or -errno; the
- * descriptor stays the caller's.
- */
-int upstream_socket_new(struct pool *pool, int fd, bool connection,
-                        struct upstream_socket **ret_socket);
+/* Makes a record, which watches nothing yet. Returns NULL without memory. The descriptor stays the
+ * caller's. */
+struct upstream_socket *upstream_socket_new(struct pool *pool, int fd);
 
-/* Stops watching and frees; the caller closes the descriptor afterwards. */
+/* Stops watching and frees. Does not close the descriptor. */
 void upstream_socket_free(struct upstream_socket *socket);
 
 /* Watches for these events of libuv's, all of them in one callback. Returns 0 or -errno. */
