@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "upstream/socket.h"
+#include "upstream/tcp.h"
 #include "upstream/transfer_private.h"
 
 #include <assert.h>
@@ -67,6 +68,15 @@ static void collect_finished(struct pool *pool)
         }
 }
 
+/* What had arrived was read, and was no refusal. curl_easy_pause() acts in the next turn. */
+static void continue_paused(struct pool *pool)
+{
+        struct transfer *transfer;
+
+        DL_FOREACH (pool->transfers, transfer)
+                transfer_continue(transfer);
+}
+
 static void run(struct pool *pool, curl_socket_t fd, int action)
 {
         int running;
@@ -74,6 +84,7 @@ static void run(struct pool *pool, curl_socket_t fd, int action)
         pool_enter(pool);
         (void)curl_multi_socket_action(pool->multi, fd, action, &running);
         collect_finished(pool);
+        continue_paused(pool);
         pool_leave(pool);
 }
 
@@ -416,7 +427,7 @@ static bool is_stalled(const struct pool *pool, int64_t now_ms)
         DL_FOREACH (pool->transfers, transfer) {
                 int64_t waited_ms = now_ms - transfer->begun_ms;
                 if (transfer->socket && waited_ms > SILENCE_MAX_MS &&
-                    upstream_socket_silent(transfer->socket, waited_ms))
+                    tcp_silent_ms(transfer->socket->fd) >= waited_ms)
                         return true;
         }
         return false;

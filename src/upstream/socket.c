@@ -8,11 +8,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/sockios.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* Sockets of IP lead to an upstream; libcurl's own are of another family. */
@@ -137,21 +134,4 @@ enum socket_input upstream_socket_input(const struct upstream_socket *socket)
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
                 return SOCKET_EMPTY;
         return SOCKET_CLOSED;
-}
-
-bool upstream_socket_unacknowledged(const struct upstream_socket *socket)
-{
-        int bytes = 0;
-
-        return ioctl(socket->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
-}
-
-bool upstream_socket_silent(const struct upstream_socket *socket, int64_t duration_ms)
-{
-        struct tcp_info info;
-        socklen_t len = sizeof info;
-
-        memset(&info, 0, sizeof info);
-        return getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-               (int64_t)info.tcpi_last_data_recv >= duration_ms;
 }

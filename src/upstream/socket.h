@@ -69,11 +69,4 @@ bool upstream_socket_is(struct upstream_socket *socket, const char *remote_ip, i
 /* Looks without reading. */
 enum socket_input upstream_socket_input(const struct upstream_socket *socket);
 
-/* Whether bytes that were written wait here still for the peer's acknowledgment (tcp(7),
- * SIOCOUTQ). */
-bool upstream_socket_unacknowledged(const struct upstream_socket *socket);
-
-/* Whether nothing was received in the last duration_ms (tcp(7), TCP_INFO). */
-bool upstream_socket_silent(const struct upstream_socket *socket, int64_t duration_ms);
-
 #endif

@@ -7,6 +7,7 @@
 #include "base/loop.h"
 #include "upstream/pool.h"
 #include "upstream/socket.h"
+#include "upstream/tcp.h"
 #include "upstream/transfer_private.h"
 
 #include <errno.h>
@@ -20,10 +21,10 @@
 #define CONNECT_TIMEOUT_MS 10000L
 #define IDLE_MAX_S         30L     /* many servers close after 60 s, and some after 5 */
 #define FRESH_BODY_BYTES   1048576 /* see needs_own_connection() */
-#define UPLOAD_BUFFER_MIN  16384L  /* libcurl's own bounds */
-#define UPLOAD_BUFFER_MAX  2097152L
+#define UPLOAD_BUFFER_MIN  16384L  /* libcurl's own bound */
 #define RETRY_AFTER_MAX_S  3600
 #define HEADER_BYTES_MAX   1024
+#define JSON_WHITE_SPACE   " \t\r\n" /* RFC 8259, section 2 */
 
 struct transfers {
         struct pools *pools;
@@ -75,10 +76,19 @@ static void transfer_free(struct transfer *transfer)
         free(transfer);
 }
 
-/* The body tells: without a byte of the images there is nothing to charge for. */
+/*
+ * Whether all of the body was written to the connection, as far as it says something. Of a body
+ * that was not, the peer has no more than a part, which is no job. Over TLS, libcurl counts a piece
+ * once its last record was written.
+ */
+static bool is_written(const struct transfer *transfer)
+{
+        return transfer->body_written >= transfer->text_len;
+}
+
 static enum transfer_end end_of_failure(const struct transfer *transfer)
 {
-        return transfer->body_read == 0 ? TRANSFER_NOT_SENT : TRANSFER_UNCLEAR;
+        return transfer->body && is_written(transfer) ? TRANSFER_UNCLEAR : TRANSFER_NOT_SENT;
 }
 
 enum transfer_end transfer_cancel(struct transfer *transfer)
@@ -149,13 +159,15 @@ static void finish(struct transfer *transfer, CURLcode code)
 static bool may_restart(const struct transfer *transfer)
 {
         return transfer->reused && (transfer->unusable || transfer->premature) &&
-               !transfer->restarted && transfer->body_read == 0;
+               !transfer->restarted && end_of_failure(transfer) == TRANSFER_NOT_SENT;
 }
 
 /* Returns whether it goes on. */
 static bool restart(struct transfer *transfer)
 {
         transfer->restarted = true;
+        transfer->body_read = 0;
+        transfer->body_written = 0;
         transfer->unusable = false;
         transfer->premature = false;
         transfer->reused = false;
@@ -170,13 +182,20 @@ void transfer_finish(struct transfer *transfer, CURLcode code)
                 finish(transfer, code);
 }
 
+void transfer_continue(struct transfer *transfer)
+{
+        if (!transfer->paused)
+                return;
+        transfer->paused = false;
+        (void)curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+}
+
 /* Nothing came in time. A connection that was silent all the while is not used again. */
 static void time_out(struct transfer *transfer)
 {
         struct pool *pool = transfer->pool;
-        bool silent =
-                transfer->socket &&
-                upstream_socket_silent(transfer->socket, clock_monotonic_ms() - transfer->begun_ms);
+        bool silent = transfer->socket && tcp_silent_ms(transfer->socket->fd) >=
+                                                  clock_monotonic_ms() - transfer->begun_ms;
 
         (void)snprintf(transfer->problem, sizeof transfer->problem,
                        "Operation timed out after %lld milliseconds with %zu bytes received%s",
@@ -252,11 +271,33 @@ static size_t on_body(char *buffer, size_t size, size_t count, void *arg)
 {
         struct transfer *transfer = arg;
         size_t left = transfer->body_len - transfer->body_read, room = size * count;
+
+        /* An early refusal is read before more is written: the peer may reset the connection, after
+         * which libcurl would not read any more. */
+        if (transfer->socket && upstream_socket_input(transfer->socket) == SOCKET_DATA) {
+                transfer->paused = true;
+                return CURL_READFUNC_PAUSE;
+        }
         size_t n = left < room ? left : room;
 
         memcpy(buffer, transfer->body + transfer->body_read, n);
         transfer->body_read += n;
         return n;
+}
+
+/* libcurl calls it after each piece that it has written. Its count begins anew when it repeats the
+ * request by itself, so the most that was written counts. */
+static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+        struct transfer *transfer = arg;
+
+        (void)down_total;
+        (void)down;
+        (void)up_total;
+        if ((size_t)up > transfer->body_written)
+                transfer->body_written = (size_t)up;
+        return 0;
 }
 
 /* ---- the connection, as a request begins and a response does ---- */
@@ -315,27 +356,33 @@ static int on_connected(void *arg, char *remote_ip, char *local_ip, int remote_p
         if (transfer->unusable)
                 return CURL_PREREQFUNC_ABORT;
         transfer->socket->requests++;
+        transfer->acknowledged = tcp_acknowledged(transfer->socket->fd);
         transfer->begun_ms = clock_monotonic_ms();
         return CURL_PREREQFUNC_OK;
 }
 
-/* Whether the peer's host has acknowledged the whole request: its response cannot come before. */
-static bool is_sent(const struct transfer *transfer)
+/*
+ * Whether a response can be one to this request: all of it was written, and its beginning has
+ * reached the peer's host, which a surplus response that was on its way at the time does not
+ * acknowledge. A refusal may come before the rest has arrived. An answer may not.
+ */
+static bool can_be_answered(const struct transfer *transfer, bool refusal)
 {
-        curl_off_t sent = 0;
-
-        (void)curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-        return (size_t)sent >= transfer->body_len &&
-               !(transfer->socket && upstream_socket_unacknowledged(transfer->socket));
+        if (!transfer->socket || !is_written(transfer))
+                return false;
+        int fd = transfer->socket->fd;
+        return tcp_acknowledged(fd) > transfer->acknowledged &&
+               (refusal || tcp_all_acknowledged(fd));
 }
 
-/* Whether a line of a header is the first of a final response by HTTP/1.1 (RFC 9112, section 4). */
-static bool begins_response(const char *line, size_t len)
+/* The first digit of the code, if this line of a header is the first of a response by HTTP/1.1 (RFC
+ * 9112, section 4); otherwise 0. */
+static char code_class(const char *line, size_t len)
 {
         static const char name[] = "HTTP/1.";
         const size_t code_at = sizeof name + 1;
 
-        return len > code_at && memcmp(line, name, sizeof name - 1) == 0 && line[code_at] != '1';
+        return len > code_at && memcmp(line, name, sizeof name - 1) == 0 ? line[code_at] : 0;
 }
 
 /*
@@ -348,7 +395,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
         struct transfer *transfer = arg;
         size_t len = size * count;
 
-        if (!transfer->reused || !begins_response(line, len) || is_sent(transfer))
+        char class = transfer->reused ? code_class(line, len) : 0;
+        if (class == 0 || class == '1' || can_be_answered(transfer, class != '2'))
                 return len;
         transfer->premature = true;
         transfer->stray = true;
@@ -389,22 +437,42 @@ static int set_headers(struct transfer *transfer, const struct transfer_request 
         return r;
 }
 
+/*
+ * An early refusal of a large body, by a limit of its size or of the rate, is common, and clear on
+ * a new connection only; in exchange a handshake is little beside so much data.
+ */
+static bool needs_own_connection(const struct transfer_request *request)
+{
+        return request->body && request->body_len >= FRESH_BODY_BYTES;
+}
+
+/* Small pieces where an early refusal is likely, to look for it between them; otherwise the whole
+ * body at once, which is fastest. */
+static long upload_buffer_bytes(const struct transfer_request *request)
+{
+        if (needs_own_connection(request) || request->body_len < UPLOAD_BUFFER_MIN)
+                return UPLOAD_BUFFER_MIN;
+        return (long)request->body_len;
+}
+
 static void set_body(struct transfer *transfer, const struct transfer_request *request)
 {
-        long buffer = (long)request->body_len;
-
-        if (buffer < UPLOAD_BUFFER_MIN)
-                buffer = UPLOAD_BUFFER_MIN;
-        if (buffer > UPLOAD_BUFFER_MAX)
-                buffer = UPLOAD_BUFFER_MAX;
         transfer->body = request->body;
         transfer->body_len = request->body_len;
+        transfer->text_len = request->body_len;
+        while (transfer->text_len > 0 &&
+               strchr(JSON_WHITE_SPACE, request->body[transfer->text_len - 1]))
+                transfer->text_len--;
         (void)curl_easy_setopt(transfer->easy, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE,
                                (curl_off_t)request->body_len);
+        (void)curl_easy_setopt(transfer->easy, CURLOPT_NOPROGRESS, 0L);
+        (void)curl_easy_setopt(transfer->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+        (void)curl_easy_setopt(transfer->easy, CURLOPT_XFERINFODATA, transfer);
         (void)curl_easy_setopt(transfer->easy, CURLOPT_READFUNCTION, on_body);
         (void)curl_easy_setopt(transfer->easy, CURLOPT_READDATA, transfer);
-        (void)curl_easy_setopt(transfer->easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer);
+        (void)curl_easy_setopt(transfer->easy, CURLOPT_UPLOAD_BUFFERSIZE,
+                               upload_buffer_bytes(request));
 }
 
 /* Not by a file: of that libcurl would keep for a day what was in it, and its connections for as
@@ -422,15 +490,6 @@ static int set_ca(CURL *easy, const struct transfer_request *request)
         (void)curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
         (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
         return curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob) == CURLE_OK ? 0 : -ENOMEM;
-}
-
-/*
- * An early refusal of a large body, by a limit of its size or of the rate, is common, and clear on
- * a new connection only; in exchange a handshake is little beside so much data.
- */
-static bool needs_own_connection(const struct transfer_request *request)
-{
-        return request->body && request->body_len >= FRESH_BODY_BYTES;
 }
 
 static void set_connection(struct transfer *transfer, const struct transfer_request *request)

@@ -6,16 +6,18 @@
  * protocol. Certificates and host names are verified. Redirects are not followed and proxies of the
  * environment are not used, so the key goes nowhere but to the configured host.
  *
- * A request body is sent at most once. libcurl repeats a request by itself when a kept connection
- * turns out to be closed (RFC 9110, 9.2.2 lets it do so only for idempotent methods; libcurl does
- * it for POST too). Here it cannot: a body is given by a callback that cannot be rewound, and a
- * second try is cut off before its first byte once a byte of the body was handed out.
+ * A request body is sent whole at most once. libcurl repeats a request by itself when a kept
+ * connection turns out to be closed (RFC 9110, 9.2.2 lets it do so only for idempotent methods;
+ * libcurl does it for POST too). Here it cannot: a body is given by a callback that cannot be
+ * rewound, and a second attempt is cut off before its first byte once a byte of the body was handed
+ * out. A body of which libcurl could not write the end is not a job: it counts as not sent.
  *
  * A response belongs to its request. HTTP/1.1 tells them apart by their order alone (RFC 9112,
  * section 9.3.2), so a surplus response on a kept connection would be taken for the next one. A
  * connection that was used before and has something to read is given up before the first byte; so
- * is one on which a response begins before the request has been sent and acknowledged. The request
- * is then made again, once, on a new connection, unless a byte of its body was handed out before.
+ * is one on which a response begins before the request was written, or before the peer's host has
+ * acknowledged it (of a refusal: the beginning of it). The request is then made again, once, on a
+ * new connection, unless its body was written whole.
  *
  * A response that has arrived counts, whatever comes after it: the end of the connection, an error
  * of the socket, or the deadline of a process that was stopped meanwhile.
@@ -69,7 +71,7 @@ struct transfer_request {
 /* How a transfer ended. */
 enum transfer_end {
         TRANSFER_ANSWERED, /* a whole HTTP answer */
-        TRANSFER_NOT_SENT, /* no byte of the body left: no connection, TLS failure, … */
+        TRANSFER_NOT_SENT, /* the body was not written whole: no connection, TLS failure, … */
         TRANSFER_UNCLEAR,  /* broken off after that, or a response that began too early */
 };
 

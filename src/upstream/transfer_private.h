@@ -20,7 +20,9 @@ struct transfer {
         struct curl_slist *headers;
         const char *body;
         size_t body_len;
-        size_t body_read; /* handed to libcurl */
+        size_t text_len;     /* of the body without the white space at its end */
+        size_t body_read;    /* handed to libcurl */
+        size_t body_written; /* to the connection, by libcurl; the most of all its attempts */
         struct strbuf answer;
         struct loop_timer *deadline;
         int64_t timeout_ms;
@@ -32,13 +34,18 @@ struct transfer {
         /* ---- of the connection that carries it ---- */
         struct upstream_socket *socket; /* NULL before it has one, and once that is closed */
         int64_t begun_ms;               /* when its first byte was about to be written there */
+        uint64_t acknowledged;          /* bytes, by the peer's host, until then */
         bool reused;                    /* it carried a request before */
+        bool paused;                    /* the body waits until what has arrived is read */
         bool unusable;                  /* it had something to read before the first byte */
         bool premature;                 /* a response began on it before the request was sent */
         bool stray; /* bytes arrived that belong to no request; stays over a restart */
         bool restarted;
         struct transfer *prev, *next; /* in the pool */
 };
+
+/* Goes on with the body, if that waits. Not to be called from within libcurl. */
+void transfer_continue(struct transfer *transfer);
 
 /* libcurl has ended it: restarts it, or calls done and frees it. Called within pool_enter(). */
 void transfer_finish(struct transfer *transfer, CURLcode code);
