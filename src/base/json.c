@@ -20,6 +20,12 @@ void json_reader_init(struct json_reader *reader, const char *text, size_t len)
         *reader = (struct json_reader){.start = text, .next = text, .end = text + len};
 }
 
+void json_reader_init_lenient(struct json_reader *reader, const char *text, size_t len)
+{
+        json_reader_init(reader, text, len);
+        reader->lenient = true;
+}
+
 size_t json_reader_offset(const struct json_reader *reader)
 {
         return (size_t)(reader->next - reader->start);
@@ -32,6 +38,21 @@ static int fail(struct json_reader *reader, const char *where, const char *error
         return -EBADMSG;
 }
 
+static bool is_space(char byte)
+{
+        return byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t';
+}
+
+/* Whether a lenient reader passes the byte at next, as it is not UTF-8; then it counts. */
+static bool pass_not_utf8(struct json_reader *reader, const char *next)
+{
+        if (!reader->lenient || (unsigned char)*next < 0x80 ||
+            utf8_sequence((const unsigned char *)next, (size_t)(reader->end - next)) > 0)
+                return false;
+        reader->not_utf8++;
+        return true;
+}
+
 /* Passes white space. Returns the byte that follows, or -EBADMSG; at_end is the error there. */
 static int pass_space(struct json_reader *reader, const char *at_end)
 {
@@ -39,8 +60,7 @@ static int pass_space(struct json_reader *reader, const char *at_end)
 
         if (reader->error)
                 return -EBADMSG;
-        while (next < reader->end &&
-               (*next == ' ' || *next == '\n' || *next == '\r' || *next == '\t'))
+        while (next < reader->end && (is_space(*next) || pass_not_utf8(reader, next)))
                 next++;
         if (next == reader->end)
                 return fail(reader, next, at_end);
@@ -168,6 +188,16 @@ static const char *string_problem(unsigned char byte)
         return "bytes that are no UTF-8";
 }
 
+/* Whether a lenient reader passes a byte that a string must not hold; then it counts. */
+static bool pass_stray(struct json_reader *reader, const char *next)
+{
+        if (reader->lenient && (unsigned char)*next < 0x20) {
+                reader->controls++;
+                return true;
+        }
+        return pass_not_utf8(reader, next);
+}
+
 /* Reads the string whose opening quote is at reader->next. */
 static int read_string(struct json_reader *reader, struct json_span *ret_text)
 {
@@ -186,6 +216,8 @@ static int read_string(struct json_reader *reader, struct json_span *ret_text)
                 else if (byte >= 0x80)
                         len = utf8_sequence((const unsigned char *)next,
                                             (size_t)(reader->end - next));
+                if (len == 0 && pass_stray(reader, next))
+                        len = 1;
                 if (len == 0)
                         return fail(reader, next, string_problem(byte));
                 next += len;

@@ -9,6 +9,11 @@
  * included), nesting deeper than JSON_DEPTH_MAX, anything behind the value. It accepts an escaped
  * lone surrogate, as RFC 8259 section 8.2 lets it.
  *
+ * A lenient reader is for responses that were paid for. It passes two things that a sender writes
+ * by mistake and that leave the structure clear: bytes that are not UTF-8, in strings and between
+ * values, and control characters that are not escaped, in strings. It counts both, so that its
+ * caller can tell where they are, and write them otherwise.
+ *
  * The first error stays: every later call returns -EBADMSG and reads nothing. Outputs are
  * untouched on failure.
  *
@@ -46,10 +51,16 @@ struct json_reader {
         const char *error; /* what is wrong at next, or NULL; static text */
         unsigned depth;    /* how many containers the reader is inside of */
         bool first;        /* the container just entered has given no member yet */
+        bool lenient;
+        size_t not_utf8; /* lenient: how many bytes were passed that are not UTF-8 */
+        size_t controls; /* lenient: how many control characters were passed in strings */
 };
 
 /* Starts reading at text; the text must outlive the reader. */
 void json_reader_init(struct json_reader *reader, const char *text, size_t len);
+
+/* The same, with a lenient reader. */
+void json_reader_init_lenient(struct json_reader *reader, const char *text, size_t len);
 
 /* Tells the type of the value that comes next, without reading it. Returns 0 or -EBADMSG. */
 int json_reader_peek(struct json_reader *reader, enum json_type *ret_type);
@@ -82,7 +93,8 @@ size_t json_reader_offset(const struct json_reader *reader);
 
 /*
  * Appends the decoded text of a string span that this reader gave out: escapes become UTF-8, an
- * escaped lone surrogate U+FFFD. The result may hold NUL. Returns as strbuf_append().
+ * escaped lone surrogate U+FFFD. The result may hold NUL, and the bytes that a lenient reader
+ * passed. Returns as strbuf_append().
  */
 int json_string_decode(struct json_span text, struct strbuf *ret);
 

@@ -450,6 +450,57 @@ static void decoding_past_the_ceiling_fails(void **state)
         strbuf_done(&buf);
 }
 
+/* ---- a lenient reader ---- */
+
+struct lenience {
+        const char *text;
+        int not_utf8, controls; /* -1: it is refused all the same */
+};
+
+static void a_lenient_reader_passes_and_counts_what_leaves_the_structure_clear(void **state)
+{
+        static const struct lenience cases[] = {
+                {"{\"a\":[1,\"\xc3\xa9\"]}", 0, 0},
+                {"{\"a\xff\":\"\xc3\"}", 2, 0},
+                {"{\"a\":\"\xed\xa0\x80\xf5\"}", 4, 0},
+                {"{\"a\":\"\t\n\x01\"}", 0, 3},
+                {"\xff{\xfe\"a\"\x80:\xff 1\xff,\xff\"b\":[\xff]\xff}\xff", 9, 0},
+                {"{\"a\":\"\xff\",\"b\":\"\t\"}", 1, 1},
+                {"{\"a\":1\xff"
+                 "2}",
+                 -1, -1},
+                {"{\"a\":tr\xffue}", -1, -1},
+                {"{\"a\":-\xff"
+                 "1}",
+                 -1, -1},
+                {"{\"a\":\"\\\xff\"}", -1, -1},
+                {"{\"a\":\"\\\t\"}", -1, -1},
+                {"{\"a\":\"\\u00\xff"
+                 "1\"}",
+                 -1, -1},
+                {"{\"a\"\x01:1}", -1, -1},
+                {"{\"a\":\xc2\xa0"
+                 "1}",
+                 -1, -1}, /* UTF-8, but not white space */
+                {"{\"a\":\"\xff", -1, -1},
+                {"{'a':1}", -1, -1},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                struct json_reader reader;
+                json_reader_init_lenient(&reader, cases[i].text, strlen(cases[i].text));
+                int r = json_reader_skip(&reader, NULL);
+                if (r == 0)
+                        r = json_reader_end(&reader);
+                assert_int_equal(r == 0, cases[i].not_utf8 >= 0);
+                if (r < 0)
+                        continue;
+                assert_int_equal(reader.not_utf8, cases[i].not_utf8);
+                assert_int_equal(reader.controls, cases[i].controls);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -464,6 +515,8 @@ int main(void)
                 cmocka_unit_test(the_first_error_stays_and_outputs_are_untouched),
                 cmocka_unit_test(strings_are_decoded_to_utf8),
                 cmocka_unit_test(decoding_past_the_ceiling_fails),
+                cmocka_unit_test(
+                        a_lenient_reader_passes_and_counts_what_leaves_the_structure_clear),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
