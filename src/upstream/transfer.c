@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "upstream/pool.h"
+#include "upstream/retry_after.h"
 #include "upstream/socket.h"
 #include "upstream/tcp.h"
 #include "upstream/transfer_private.h"
@@ -22,7 +23,6 @@
 #define IDLE_MAX_S         30L     /* many servers close after 60 s, and some after 5 */
 #define FRESH_BODY_BYTES   1048576 /* see needs_own_connection() */
 #define UPLOAD_BUFFER_MIN  16384L  /* libcurl's own bound */
-#define RETRY_AFTER_MAX_S  3600
 #define HEADER_BYTES_MAX   1024
 #define JSON_WHITE_SPACE   " \t\r\n" /* RFC 8259, section 2 */
 
@@ -108,16 +108,26 @@ static const char *describe_failure(CURLcode code)
         return curl_easy_strerror(code);
 }
 
+/* Not by CURLINFO_RETRY_AFTER, which is 0 for a number that is too large. If the field is there
+ * more than once, the latest time holds. */
+static int64_t read_retry_after(CURL *easy)
+{
+        int64_t now_ms = clock_wall_ms(), latest_ms = 0;
+        struct curl_header *field;
+
+        for (size_t i = 0;
+             curl_easy_header(easy, "Retry-After", i, CURLH_HEADER, -1, &field) == CURLHE_OK; i++) {
+                int64_t wait_ms = retry_after_read(field->value, now_ms);
+                latest_ms = wait_ms > latest_ms ? wait_ms : latest_ms;
+        }
+        return latest_ms;
+}
+
 static void read_answer(struct transfer *transfer, struct transfer_result *result)
 {
-        curl_off_t retry_after_s = 0;
-
         result->end = TRANSFER_ANSWERED;
         (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &result->http_code);
-        (void)curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
-        if (retry_after_s > RETRY_AFTER_MAX_S)
-                retry_after_s = RETRY_AFTER_MAX_S;
-        result->retry_after_ms = (int64_t)retry_after_s * 1000;
+        result->retry_after_ms = read_retry_after(transfer->easy);
         result->body = transfer->answer.data;
         result->body_len = transfer->answer.len;
 }
