@@ -9,6 +9,7 @@
 #include "config/credential.h"
 
 #include "base/fd.h"
+#include "base/secret_search.h"
 #include "base/strbuf.h"
 #include "config/problem.h"
 
@@ -25,14 +26,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX   4096
-#define REDACT_BYTES_MIN 4
-#define EXAMPLE          "uid = \"...\"; apikey = \"...\";"
+#define FILE_BYTES_MAX       4096
+#define UID_REDACT_BYTES_MIN 4
+#define EXAMPLE              "uid = \"...\"; apikey = \"...\";"
+
+_Static_assert(CREDENTIAL_VALUE_BYTES_MAX - 1 == SECRET_SEARCH_BYTES_MAX,
+               "any key is searched for");
 
 /* Lies alone in pages of its own, read-only once it is loaded. */
 struct credential {
         char uid[CREDENTIAL_VALUE_BYTES_MAX];
         char apikey[CREDENTIAL_VALUE_BYTES_MAX];
+        struct secret_pattern apikey_pattern;
 };
 
 /* Where a credential comes from, and where its problems go. */
@@ -323,6 +328,7 @@ int credential_load(const char *name, const char *config_file, struct credential
                 credential_free(credential);
                 return r;
         }
+        secret_pattern_init(&credential->apikey_pattern, credential->apikey);
         (void)mprotect(credential, sizeof *credential, PROT_READ);
         *ret_credential = credential;
         return 0;
@@ -341,7 +347,11 @@ const char *credential_apikey(const struct credential *credential)
 /* What follows a value's NUL is zero in both. */
 bool credential_equal(const struct credential *a, const struct credential *b)
 {
-        return a && b ? CRYPTO_memcmp(a, b, sizeof *a) == 0 : a == b;
+        if (!a || !b)
+                return a == b;
+        int uid = CRYPTO_memcmp(a->uid, b->uid, sizeof a->uid);
+        int apikey = CRYPTO_memcmp(a->apikey, b->apikey, sizeof a->apikey);
+        return (uid | apikey) == 0;
 }
 
 int credential_same_account(const struct credential *a, const struct credential *b)
@@ -351,42 +361,95 @@ int credential_same_account(const struct credential *a, const struct credential 
         return CRYPTO_memcmp(a->uid, b->uid, sizeof a->uid) == 0;
 }
 
-/* The length of value when it stands at the start of text, else 0. */
-static size_t match(const char *value, const char *text, size_t len)
-{
-        size_t value_len = strlen(value);
+/* ---- what must not be seen ---- */
 
-        if (value_len < REDACT_BYTES_MIN || value_len > len || memcmp(text, value, value_len) != 0)
-                return 0;
-        return value_len;
+/* A search of both credentials. It reads text and overwrites copy, unless that is NULL. */
+typedef size_t search_fn(const struct credential *credential, const char *text, size_t len,
+                         char *copy);
+
+static size_t search_key(const struct credential *credential, const char *text, size_t len,
+                         char *copy)
+{
+        return secret_search(&credential->apikey_pattern, text, len, copy);
 }
 
-/* The length of the longer value of a credential that stands at the start of text, else 0. */
-static size_t match_any(const struct credential *credential, const char *text, size_t len)
+static bool is_word_byte(char c)
 {
-        size_t apikey = match(credential->apikey, text, len);
-        size_t uid = match(credential->uid, text, len);
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_' || (unsigned char)c >= 0x80;
+}
 
-        return apikey > uid ? apikey : uid;
+static bool is_word(const char *text, size_t len, size_t start, size_t end)
+{
+        return (start == 0 || !is_word_byte(text[start - 1])) &&
+               (end == len || !is_word_byte(text[end]));
+}
+
+static size_t search_uid(const struct credential *credential, const char *text, size_t len,
+                         char *copy)
+{
+        const char *uid = credential->uid, *next = text, *place;
+        size_t uid_len = strlen(uid), places = 0;
+
+        if (uid_len < UID_REDACT_BYTES_MIN || len < uid_len)
+                return 0;
+        while ((place = memmem(next, len - (size_t)(next - text), uid, uid_len))) {
+                size_t start = (size_t)(place - text);
+                next = place + 1;
+                if (!is_word(text, len, start, start + uid_len))
+                        continue;
+                places++;
+                if (copy)
+                        memset(copy + start, '*', uid_len);
+        }
+        return places;
+}
+
+static size_t search_key_and_uid(const struct credential *credential, const char *text, size_t len,
+                                 char *copy)
+{
+        return search_key(credential, text, len, copy) + search_uid(credential, text, len, copy);
+}
+
+static size_t search_both(search_fn *search, const struct credential *credential,
+                          const struct credential *other, const char *text, size_t len, char *copy)
+{
+        return search(credential, text, len, copy) + (other ? search(other, text, len, copy) : 0);
+}
+
+static size_t redact(search_fn *search, const struct credential *credential,
+                     const struct credential *other, char *text, size_t len)
+{
+        size_t places = search_both(search, credential, other, text, len, NULL);
+
+        if (places == 0)
+                return 0;
+        char *unchanged = malloc(len);
+        if (!unchanged) {
+                memset(text, '*', len);
+                return places;
+        }
+        memcpy(unchanged, text, len);
+        (void)search_both(search, credential, other, unchanged, len, text);
+        explicit_bzero(unchanged, len);
+        free(unchanged);
+        return places;
+}
+
+bool credential_occurs(const struct credential *credential, const struct credential *other,
+                       const char *text, size_t len)
+{
+        return search_both(search_key, credential, other, text, len, NULL) > 0;
 }
 
 size_t credential_redact(const struct credential *credential, const struct credential *other,
                          char *text, size_t len)
 {
-        size_t places = 0, until = 0;
+        return redact(search_key, credential, other, text, len);
+}
 
-        /* A place is overwritten byte by byte behind the search, so that an occurrence that
-         * overlaps an earlier one is still found. */
-        for (size_t i = 0; i < len; i++) {
-                size_t one = match_any(credential, text + i, len - i);
-                size_t two = other ? match_any(other, text + i, len - i) : 0;
-                size_t longer = one > two ? one : two;
-                if (longer > 0) {
-                        places++;
-                        until = i + longer > until ? i + longer : until;
-                }
-                if (i < until)
-                        text[i] = '*';
-        }
-        return places;
+size_t credential_redact_message(const struct credential *credential,
+                                 const struct credential *other, char *text, size_t len)
+{
+        return redact(search_key_and_uid, credential, other, text, len);
 }

@@ -54,12 +54,26 @@ bool credential_equal(const struct credential *a, const struct credential *b);
 int credential_same_account(const struct credential *a, const struct credential *b);
 
 /*
- * Overwrites with '*' whatever equals the uid or the apikey of a credential, or of another one
- * unless that is NULL, in len bytes of text from outside (an upstream that quotes the key in an
- * error message). Values shorter than 4 bytes are not searched for. Returns how many places were
- * overwritten.
+ * Whether the apikey of a credential, or of another one unless that is NULL, is in len bytes of
+ * text from outside: an upstream may quote it. secret_search.h says in which forms it is found.
+ * Keys shorter than 4 bytes are not searched for.
+ */
+bool credential_occurs(const struct credential *credential, const struct credential *other,
+                       const char *text, size_t len);
+
+/*
+ * Overwrites it with '*' wherever it occurs. Returns how many places were overwritten. Without
+ * memory, text that holds a key is overwritten as a whole.
  */
 size_t credential_redact(const struct credential *credential, const struct credential *other,
                          char *text, size_t len);
+
+/*
+ * The same for a message that people read, where the uid is overwritten too, if it is a word of its
+ * own and has at least 4 bytes. A uid is an account's name and often a short number, so
+ * what is longer, such as the ID of a job, may hold it by chance.
+ */
+size_t credential_redact_message(const struct credential *credential,
+                                 const struct credential *other, char *text, size_t len);
 
 #endif

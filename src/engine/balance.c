@@ -202,7 +202,7 @@ static void on_balance_answer(struct answer *answer, void *arg)
 
         if (answer->stray)
                 job_log_stray(balance->account->name);
-        if (answer->kind != ANSWER_FINAL)
+        if (answer->kind != ANSWER_FINAL || answer->warn)
                 log_warning("balance of upstream %s: %s", balance->account->name,
                             answer->detail[0] ? answer->detail : answer->message);
         settle(balance, answer);

@@ -56,7 +56,7 @@ static void on_status_answer(struct answer *answer, void *arg)
         flight->exchange = NULL;
         if (answer->stray)
                 job_log_stray(flight->turn.account->name);
-        if (answer->about_account && !flight->account_told)
+        if (answer->warn || (answer->about_account && !flight->account_told))
                 flight_log_trouble(flight, flight->poll_terms, answer);
         flight->account_told = flight->account_told || answer->about_account;
         flight->trouble[0] = '\0';

@@ -3,6 +3,7 @@
  */
 #include "upstream/exchange.h"
 
+#include "base/clock.h"
 #include "base/strbuf.h"
 #include "config/credential.h"
 #include "upstream/account.h"
@@ -20,23 +21,47 @@ struct exchange {
         struct account_terms *terms; /* a reference */
         struct account_terms *sent;  /* a reference, or NULL */
         enum upstream_endpoint endpoint;
+        const char *upstream_id; /* UPSTREAM_STATUS; else NULL */
         struct transfer *transfer;
         exchange_done_fn *done;
         void *arg;
 };
 
-static void read_result(struct exchange *exchange, struct transfer_result *result,
+static void read_answered(const struct exchange *exchange, const struct transfer_result *result,
+                          struct answer *ret_answer)
+{
+        struct protocol_request request = {
+                .endpoint = exchange->endpoint,
+                .upstream_id = exchange->upstream_id,
+                .credential = exchange->terms->credential,
+                .other = exchange->sent ? exchange->sent->credential : NULL,
+                .wall_ms = clock_wall_ms(),
+        };
+
+        protocol_read(&request, result->http_code, result->body ? result->body : "",
+                      result->body_len, ret_answer);
+        /* Of the header and the body the later one holds. */
+        if (!ret_answer->foreign && result->retry_after_ms > ret_answer->retry_after_ms)
+                ret_answer->retry_after_ms = result->retry_after_ms;
+}
+
+/* libcurl's words may quote what an upstream sent. */
+static void copy_detail(const struct exchange *exchange, const struct transfer_result *result,
+                        struct answer *answer)
+{
+        (void)snprintf(answer->detail, sizeof answer->detail, "%s", result->detail);
+        (void)credential_redact(exchange->terms->credential,
+                                exchange->sent ? exchange->sent->credential : NULL, answer->detail,
+                                strlen(answer->detail));
+}
+
+static void read_result(const struct exchange *exchange, const struct transfer_result *result,
                         struct answer *ret_answer)
 {
         *ret_answer = (struct answer){.stray = result->stray};
         switch (result->end) {
         case TRANSFER_ANSWERED:
-                protocol_read(exchange->endpoint, result->http_code,
-                              result->body ? result->body : "", result->body_len,
-                              exchange->terms->credential,
-                              exchange->sent ? exchange->sent->credential : NULL, ret_answer);
-                if (result->retry_after_ms > 0)
-                        ret_answer->retry_after_ms = result->retry_after_ms;
+                read_answered(exchange, result, ret_answer);
                 ret_answer->stray = result->stray;
                 return;
         case TRANSFER_NOT_SENT:
@@ -47,7 +72,7 @@ static void read_result(struct exchange *exchange, struct transfer_result *resul
                 break;
         }
         (void)snprintf(ret_answer->message, sizeof ret_answer->message, "%s", result->problem);
-        (void)snprintf(ret_answer->detail, sizeof ret_answer->detail, "%s", result->detail);
+        copy_detail(exchange, result, ret_answer);
 }
 
 static void exchange_free(struct exchange *exchange)
@@ -122,6 +147,8 @@ int exchange_start(struct transfers *transfers, const struct question *question,
         exchange->terms = account_terms_ref(question->terms);
         exchange->sent = question->sent ? account_terms_ref(question->sent) : NULL;
         exchange->endpoint = question->endpoint;
+        exchange->upstream_id =
+                question->endpoint == UPSTREAM_STATUS ? question->upstream_id : NULL;
         exchange->done = done;
         exchange->arg = arg;
         int r = start_transfer(transfers, question, exchange);

@@ -1,8 +1,8 @@
 /*
  * exchange: one question to an account's upstream, and its answer, judged.
  *
- * Joins account (whose key), protocol (what to say) and transfer (how). What the upstream sends
- * is cleared of the credentials before anybody sees it (protocol_read).
+ * Joins account (whose key), protocol (what to say) and transfer (how). The key is overwritten in
+ * what the upstream sends before it is used (protocol_read).
  *
  * Thread: the loop's of the transfers.
  */
@@ -27,7 +27,7 @@ struct question {
         struct account_terms *sent;  /* by which the job was sent, whose key may be quoted as well;
                                         likewise; NULL: by the same */
         enum upstream_endpoint endpoint;
-        const char *upstream_id; /* UPSTREAM_STATUS */
+        const char *upstream_id; /* UPSTREAM_STATUS; must outlive the exchange */
         const char *body;        /* UPSTREAM_SOLVE; must outlive the exchange */
         size_t body_len;
         int64_t timeout_ms; /* > 0 */

@@ -39,13 +39,18 @@ struct answer {
         enum answer_kind kind;
         char *members; /* FINAL: the object's members without braces, id and url; owned */
         size_t members_len;
-        char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];  /* as it came: never shown to anybody */
+        char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];  /* as it came; it may hold anything, even the
+                                                         key, so it is never shown or logged */
         char message[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* for the client */
         char detail[UPSTREAM_MESSAGE_BYTES_MAX + 1];  /* more, for the log; or "" */
         int64_t retry_after_ms;                       /* what the upstream asks to wait, or 0 */
         bool skipped;                                 /* FINAL: without a solution */
         bool stray; /* data that belonged to no request came on a connection, and was ignored */
         bool about_account; /* the key, the balance or the plan is refused, not the job */
+        bool foreign;       /* UPSTREAM_STATUS: it names another job, so it is the response to
+                               another request, and its connection is not to be used again. UNCLEAR */
+        bool warn; /* detail says what is wrong with the response itself: log it as a warning,
+                      also where the job goes on */
 };
 
 /*
@@ -58,15 +63,23 @@ int protocol_url(const char *base, int api, enum upstream_endpoint endpoint, con
 /* Whether this generation has a uid header beside apikey. */
 int protocol_sends_uid(int api);
 
+/* What a response has to suit. */
+struct protocol_request {
+        enum upstream_endpoint endpoint;
+        const char *upstream_id; /* UPSTREAM_STATUS: the job that was asked for; else NULL */
+        const struct credential *credential;
+        const struct credential *other; /* another one that may be quoted, or NULL */
+        int64_t wall_ms;                /* now, by the wall clock */
+};
+
 /*
- * Judges an HTTP answer. What it gives out holds the credential nowhere in a text, nor the other
- * one, unless that is NULL: where the upstream quotes it, with JSON escapes or without, it is
- * overwritten. Fills *ret_answer, which the
- * caller frees with answer_done(). Gives kind FINAL, PENDING, REJECTED, TRY_LATER or UNCLEAR.
+ * Judges an HTTP response. The rules are in docs/retries.md. What it gives out holds the keys of
+ * both credentials nowhere (credential.h says in which forms they are found), except upstream_id.
+ * Fills *ret_answer, which the caller frees with answer_done(). Gives kind FINAL, PENDING,
+ * REJECTED, TRY_LATER or UNCLEAR.
  */
-void protocol_read(enum upstream_endpoint endpoint, long http_code, const char *text, size_t len,
-                   const struct credential *credential, const struct credential *other,
-                   struct answer *ret_answer);
+void protocol_read(const struct protocol_request *request, long http_code, const char *text,
+                   size_t len, struct answer *ret_answer);
 
 /* Frees what an answer holds. */
 void answer_done(struct answer *answer);

@@ -338,45 +338,76 @@ static void a_child_process_does_not_inherit_the_values(void **state)
         assert_int_equal(status, 0);
 }
 
-static void both_values_are_struck_out_of_text_wherever_they_stand(void **state)
+static void assert_redacted(const struct fixture *fixture, const char *text, const char *key_alone,
+                            const char *message)
 {
-        struct fixture *fixture = *state;
-        char text[] = APIKEY " bad key " APIKEY APIKEY " of " UID;
-        char none[] = "canary-9f8e7d6 user-471 nothing";
+        char copy[256];
 
-        assert_loaded(fixture, load(fixture, GOOD, 0600));
-        assert_int_equal(credential_redact(fixture->credential, NULL, text, strlen(text)), 4);
-        assert_string_equal(text,
-                            "*************** bad key ****************************** of *********");
-        assert_int_equal(credential_redact(fixture->credential, NULL, none, strlen(none)), 0);
-        assert_string_equal(none, "canary-9f8e7d6 user-471 nothing");
+        (void)snprintf(copy, sizeof copy, "%s", text);
+        (void)credential_redact(fixture->credential, NULL, copy, strlen(copy));
+        assert_string_equal(copy, key_alone);
+        assert_int_equal(credential_occurs(fixture->credential, NULL, text, strlen(text)),
+                         strcmp(text, key_alone) != 0);
+        (void)snprintf(copy, sizeof copy, "%s", text);
+        (void)credential_redact_message(fixture->credential, NULL, copy, strlen(copy));
+        assert_string_equal(copy, message);
+}
+
+static void the_key_is_overwritten_everywhere_and_the_uid_as_a_word_of_messages(void **state)
+{
+        static const struct {
+                const char *text, *key_alone, *message;
+        } cases[] = {
+                {"key " APIKEY ", " APIKEY APIKEY,
+                 "key ***************, ******************************",
+                 "key ***************, ******************************"},
+                {"uid 4711 is unknown", "uid 4711 is unknown", "uid **** is unknown"},
+                {"4711", "4711", "****"},
+                {"(4711), 4711.", "(4711), 4711.", "(****), ****."},
+                {"h-47110 x4711 4711_ 4711\xc3\xa9 \xc3\xa9"
+                 "4711",
+                 NULL, NULL},
+                {"user-471 nothing", NULL, NULL},
+                {"", NULL, NULL},
+        };
+        struct fixture *fixture = *state;
+
+        assert_int_equal(load(fixture, "uid = \"4711\"; apikey = \"" APIKEY "\";", 0600), 0);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                const char *text = cases[i].text;
+                assert_redacted(fixture, text, cases[i].key_alone ? cases[i].key_alone : text,
+                                cases[i].message ? cases[i].message : text);
+        }
         assert_int_equal(credential_redact(fixture->credential, NULL, NULL, 0), 0);
+        assert_int_equal(credential_redact_message(fixture->credential, NULL, NULL, 0), 0);
 }
 
 static void values_that_overlap_in_the_text_leave_no_piece_of_either(void **state)
 {
         struct fixture *fixture = *state;
-        char text[] = "<abcdefgh>", inside[] = "<xxabcdxx>", same[] = "<ababababa>";
+        char text[] = "<abcdefgh>";
 
-        assert_int_equal(load(fixture, "uid = \"abcde\"; apikey = \"defgh\";", 0600), 0);
-        assert_int_equal(credential_redact(fixture->credential, NULL, text, strlen(text)), 2);
-        assert_string_equal(text, "<********>");
-        assert_int_equal(load(fixture, "uid = \"abcd\"; apikey = \"xxabcdxx\";", 0600), 0);
-        (void)credential_redact(fixture->credential, NULL, inside, strlen(inside));
-        assert_string_equal(inside, "<********>");
+        assert_int_equal(load(fixture, "uid = \"ab/cde\"; apikey = \"cde/fgh\";", 0600), 0);
+        assert_redacted(fixture, "<ab/cde/fgh>", "<ab/*******>", "<**********>");
+        assert_int_equal(load(fixture, "uid = \"abcd\"; apikey = \"x/abcd/x\";", 0600), 0);
+        assert_redacted(fixture, "<x/abcd/x>", "<********>", "<********>");
         assert_int_equal(load(fixture, "apikey = \"ababa\";", 0600), 0);
-        (void)credential_redact(fixture->credential, NULL, same, strlen(same));
-        assert_string_equal(same, "<*********>");
+        assert_redacted(fixture, "<ababababa>", "<*********>", "<*********>");
+        assert_int_equal(load(fixture, "apikey = \"defgh\";", 0600), 0);
+        struct credential *other = fixture->credential;
+        fixture->credential = NULL;
+        assert_int_equal(load(fixture, "apikey = \"abcde\";", 0600), 0);
+        assert_int_equal(credential_redact(fixture->credential, other, text, strlen(text)), 2);
+        assert_string_equal(text, "<********>");
+        credential_free(other);
 }
 
 static void short_values_are_not_searched_for(void **state)
 {
         struct fixture *fixture = *state;
-        char text[] = "abc and abc";
 
         assert_int_equal(load(fixture, "uid = \"abc\"; apikey = \"and\";", 0600), 0);
-        assert_int_equal(credential_redact(fixture->credential, NULL, text, strlen(text)), 0);
-        assert_string_equal(text, "abc and abc");
+        assert_redacted(fixture, "abc and abc", "abc and abc", "abc and abc");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -397,7 +428,7 @@ int main(void)
                 TEST(a_value_has_at_most_511_bytes),
                 TEST(the_values_are_left_out_of_dumps_and_cannot_be_written),
                 TEST(a_child_process_does_not_inherit_the_values),
-                TEST(both_values_are_struck_out_of_text_wherever_they_stand),
+                TEST(the_key_is_overwritten_everywhere_and_the_uid_as_a_word_of_messages),
                 TEST(values_that_overlap_in_the_text_leave_no_piece_of_either),
                 TEST(short_values_are_not_searched_for),
         };
