@@ -23,7 +23,7 @@ PROBE = 0.5
 UNPROBED = 8  # refusals at most that are no probes: three in a row open it; more may be under way
 
 # What refuses the account and not the job.
-ACCOUNT_REFUSALS = ["code=1", "code=3", "code=14", "code=15"]
+ACCOUNT_REFUSALS = ["status=401", "status=402", "code=1", "code=3", "code=14", "code=15"]
 
 
 def solves(sim):

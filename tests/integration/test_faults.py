@@ -14,7 +14,6 @@ from lib.network import closed_port
 # Answers to a solve that say no to this job: the tool is told why.
 JOB_REFUSALS = (
     "status=400",
-    "status=401",
     "status=403",
     "status=404",
     "code=10",
@@ -24,7 +23,7 @@ JOB_REFUSALS = (
 )
 
 # Those that say no to the account: so is the tool, and the upstream is left alone for a while.
-ACCOUNT_REFUSALS = ("code=1", "code=3", "code=14", "code=15")
+ACCOUNT_REFUSALS = ("status=401", "status=402", "code=1", "code=3", "code=14", "code=15")
 
 # Those that say "not now": the job is sent again (test_retries.py); here there is one try only.
 LATER = (
@@ -66,6 +65,8 @@ STALLS = ("hang", "drip")
 
 # On status: not a clear final answer, so the job is asked for again.
 POLLED_THROUGH = (
+    "status=401",
+    "status=402",
     "status=429",
     "status=500",
     "status=502",
@@ -81,6 +82,7 @@ POLLED_THROUGH = (
 
 BALANCE_FAULTS = (
     "status=401",
+    "status=402",
     "status=500",
     "status=503",
     "code=16",
