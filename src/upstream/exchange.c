@@ -90,6 +90,7 @@ static void on_transfer_done(struct transfer_result *result, void *arg)
         struct answer answer;
 
         read_result(exchange, result, &answer);
+        result->distrust = answer.foreign;
         request_counts_add(&exchange->account->requests, exchange->endpoint, (int)answer.kind);
         exchange_free(exchange);
         done(&answer, done_arg);

@@ -162,6 +162,8 @@ static void finish(struct transfer *transfer, CURLcode code)
         pool_remove(pool, transfer);
         transfer->done(&result, transfer->arg);
         transfer_free(transfer);
+        if (result.distrust)
+                pool_retire(pool);
         pool_leave(pool);
 }
 

@@ -84,6 +84,8 @@ struct transfer_result {
         const char *problem;    /* otherwise: in a word, for clients; static text */
         const char *detail;     /* otherwise: with addresses, for the log; valid in the callback */
         bool stray;             /* data that belonged to no request was ignored on the way */
+        bool distrust;          /* set by the callback: it was not an answer to this request, so
+                                   that the connection is not to be used again */
 };
 
 typedef void transfer_done_fn(struct transfer_result *result, void *arg);
