@@ -5,6 +5,7 @@
 
 #include "base/client_name.h"
 #include "config/config.h"
+#include "config/config_origin.h"
 #include "config/config_source.h"
 #include "config/config_url.h"
 #include "config/site_pattern.h"
@@ -228,7 +229,7 @@ static int check_origins(const struct check *check)
         const struct config_strings *origins = &check->config->origins;
 
         for (size_t i = 0; i < origins->count; i++) {
-                const char *problem = config_url_origin_problem(origins->items[i]);
+                const char *problem = config_origin_problem(origins->items[i]);
                 if (problem)
                         return REFUSE(check, line_of(check, "origins.[%zu]", i),
                                       "origin \"%.200s\" %s", origins->items[i], problem);

@@ -333,7 +333,9 @@ const struct config_key config_keys[] = {
               "Further host names by which tools reach this daemon; addresses and localhost "
               "always pass."),
         TEXTS("origins", offsetof(struct config, origins), "[ \"https://tools.example.com\" ]",
-              1000, true, "The origins of web pages that may call, as browsers write them."),
+              1000, true,
+              "The origins of pages, extensions and desktop shells that may call, as browsers "
+              "write them."),
         GROUP("admin", admin_keys, false, "Where operators connect."),
         NUMBER(CONFIG_INT, "workers", offsetof(struct config, workers), "2", 1, 64,
                "How many threads forward jobs and answer tools."),

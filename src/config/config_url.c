@@ -12,8 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define HOST_BYTES_MAX 256
-#define PORT_MAX       65535
+#define PORT_MAX 65535
 
 enum config_address config_url_address(const char *text)
 {
@@ -41,7 +40,7 @@ bool config_url_same_address(const char *a, const char *b)
 
 static bool is_loopback(const char *host)
 {
-        char inside[HOST_BYTES_MAX];
+        char inside[CONFIG_HOST_BYTES_MAX];
         size_t len = strlen(host);
 
         if (strcasecmp(host, "localhost") == 0)
@@ -53,7 +52,7 @@ static bool is_loopback(const char *host)
         return config_url_address(inside) == CONFIG_ADDRESS_LOOPBACK;
 }
 
-static bool is_port(const char *text)
+bool config_url_is_port(const char *text)
 {
         size_t len = strlen(text);
 
@@ -63,9 +62,9 @@ static bool is_port(const char *text)
         return port > 0 && port <= PORT_MAX;
 }
 
-/* Splits host and port; *ret_port is NULL when there is none. */
-static const char *authority_problem(const char *authority, char ret_host[static HOST_BYTES_MAX],
-                                     const char **ret_port)
+const char *config_url_split_authority(const char *authority,
+                                       char ret_host[static CONFIG_HOST_BYTES_MAX],
+                                       const char **ret_port)
 {
         const char *bracket = authority[0] == '[' ? strchr(authority, ']') : NULL;
         const char *end = bracket ? bracket + 1 : strchrnul(authority, ':');
@@ -73,19 +72,19 @@ static const char *authority_problem(const char *authority, char ret_host[static
 
         if (len == 0)
                 return "has no host; write it behind the scheme";
-        if (len >= HOST_BYTES_MAX)
+        if (len >= CONFIG_HOST_BYTES_MAX)
                 return "has a host of more than 253 bytes; shorten it";
         memcpy(ret_host, authority, len);
         ret_host[len] = '\0';
         if (*end != '\0' && *end != ':')
                 return "has something between host and port; write https://HOST:PORT";
         *ret_port = *end == ':' ? end + 1 : NULL;
-        return site_pattern_host_problem(ret_host);
+        return NULL;
 }
 
 const char *config_url_problem(const char *text, bool *ret_tls)
 {
-        char host[HOST_BYTES_MAX];
+        char host[CONFIG_HOST_BYTES_MAX];
         const char *port = NULL;
         bool tls = strncmp(text, "https://", 8) == 0;
 
@@ -99,89 +98,15 @@ const char *config_url_problem(const char *text, bool *ret_tls)
                 return "has a path or a query; end it behind host and port";
         if (strchr(authority, '@'))
                 return "has user information; remove it, the key belongs in the credential file";
-        const char *problem = authority_problem(authority, host, &port);
+        const char *problem = config_url_split_authority(authority, host, &port);
+        if (!problem)
+                problem = site_pattern_host_problem(host);
         if (problem)
                 return problem;
-        if (port && !is_port(port))
+        if (port && !config_url_is_port(port))
                 return "has no valid port; write a number from 1 to 65535, or no colon";
         if (!tls && !is_loopback(host))
                 return "would send the key over the network in clear text; write https://";
         *ret_tls = tls;
         return NULL;
-}
-
-/* An IPv6 address stands in its shortest form, in lower case (RFC 5952). */
-static bool is_shortest_ipv6(const char *host)
-{
-        char inside[INET6_ADDRSTRLEN], shortest[INET6_ADDRSTRLEN];
-        struct in6_addr address;
-        size_t len = strlen(host) - 2;
-
-        if (len >= sizeof inside)
-                return false;
-        memcpy(inside, host + 1, len);
-        inside[len] = '\0';
-        /* Those that hold an IPv4 address are written with dots by some, and without by browsers.
-         */
-        return inet_pton(AF_INET6, inside, &address) == 1 &&
-               (IN6_IS_ADDR_V4MAPPED(&address) || IN6_IS_ADDR_V4COMPAT(&address) ||
-                strcmp(inet_ntop(AF_INET6, &address, shortest, sizeof shortest), inside) == 0);
-}
-
-static const char *origin_port_problem(const char *port, bool tls)
-{
-        if (!is_port(port))
-                return "has no valid port; write a number from 1 to 65535, or no colon";
-        if (port[0] == '0')
-                return "has a port with a zero in front; write it without";
-        if (strcmp(port, tls ? "443" : "80") == 0)
-                return "has the port that its scheme stands for, which browsers leave out; remove "
-                       "the colon and the port";
-        return NULL;
-}
-
-/* What people write in place of an origin, each with its own cure. */
-static const char *origin_word_problem(const char *text)
-{
-        if (text[0] == '\0')
-                return "is empty; write one such as https://tools.example.com";
-        if (strcmp(text, "*") == 0)
-                return "would let every web page spend; list each origin by itself";
-        if (strcmp(text, "null") == 0)
-                return "is sent by pages of any site, in a sandbox or from a file; serve the page "
-                       "over https and list its origin";
-        if (strchr(text, '*'))
-                return "holds a *; list each origin by itself";
-        for (const char *c = text; *c; c++)
-                if (*c >= 'A' && *c <= 'Z')
-                        return "has an upper case letter, where browsers write lower case; write "
-                               "it in lower case";
-        return NULL;
-}
-
-const char *config_url_origin_problem(const char *text)
-{
-        char host[HOST_BYTES_MAX];
-        const char *port = NULL, *problem = origin_word_problem(text);
-        bool tls = strncmp(text, "https://", 8) == 0;
-
-        if (problem)
-                return problem;
-        if (!tls && strncmp(text, "http://", 7) != 0)
-                return "does not start with https:// or http://; write scheme, host and, if need "
-                       "be, port";
-        const char *authority = text + (tls ? 8 : 7);
-        size_t len = strcspn(authority, "/?#\\");
-        if (strcmp(authority + len, "/") == 0)
-                return "ends with a slash, which browsers leave out; remove the slash";
-        if (authority[len] != '\0')
-                return "has a path or a query; end it behind host and port";
-        if (strchr(authority, '@'))
-                return "has user information; remove it, with the @";
-        problem = authority_problem(authority, host, &port);
-        if (problem)
-                return problem;
-        if (host[0] == '[' && !is_shortest_ipv6(host))
-                return "has an IPv6 address that browsers write shorter; write it as in [::1]";
-        return port ? origin_port_problem(port, tls) : NULL;
 }

@@ -1,10 +1,12 @@
 /*
- * config_url: the address of a listener, the url of an upstream, and the origin of a web page.
+ * config_url: the address of a listener and the url of an upstream.
  */
 #ifndef SOLVEGATE_CONFIG_CONFIG_URL_H
 #define SOLVEGATE_CONFIG_CONFIG_URL_H
 
 #include <stdbool.h>
+
+#define CONFIG_HOST_BYTES_MAX 256 /* a host in a url, with its NUL */
 
 enum config_address {
         CONFIG_ADDRESS_NONE, /* no IP address in numbers */
@@ -27,10 +29,15 @@ bool config_url_same_address(const char *a, const char *b);
 const char *config_url_problem(const char *text, bool *ret_tls);
 
 /*
- * Tells whether text is the origin of a web page as browsers write it in the Origin field (RFC
- * 6454 6.2; URL Standard, "host serializer"), so that the two can be compared as texts. Returns
- * NULL when it is, else static text as above. Thread: any.
+ * Splits HOST or HOST:PORT. Returns NULL and sets *ret_port, which points into authority and is
+ * NULL without a port; or static text as config_url_problem() does. Does not check the host and
+ * the port. Thread: any.
  */
-const char *config_url_origin_problem(const char *text);
+const char *config_url_split_authority(const char *authority,
+                                       char ret_host[static CONFIG_HOST_BYTES_MAX],
+                                       const char **ret_port);
+
+/* Returns whether text is a port number from 1 to 65535. Thread: any. */
+bool config_url_is_port(const char *text);
 
 #endif

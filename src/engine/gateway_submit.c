@@ -129,9 +129,9 @@ static void explain_site(const struct gateway *gateway, const struct client *cli
         case POLICY_SITE_NOT_LISTED:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
                                "site \"%s\" is not on the allow-list; if it is yours, or you are "
-                               "authorised to test it, add it to the list in %s, as in "
-                               "sites = { allow = [ …, \"%s\" ]; };, and reload (SIGHUP)",
-                               host, file, host);
+                               "authorised to test it, add it to the list: "
+                               "sites = { allow = [ …, \"%s\" ]; }; in %s, and reload (SIGHUP)",
+                               host, host, file);
                 return;
         case POLICY_SITE_EXPIRED:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
@@ -142,9 +142,9 @@ static void explain_site(const struct gateway *gateway, const struct client *cli
                 return;
         case POLICY_SITE_NOT_FOR_CLIENT:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "site \"%s\" is not on the list of client %s; add it there in %s, "
-                               "as in sites = { allow = [ …, \"%s\" ]; };, and reload (SIGHUP)",
-                               host, client->name, file, host);
+                               "site \"%s\" is not on the list of client %s; add it there: "
+                               "sites = { allow = [ …, \"%s\" ]; }; in %s, and reload (SIGHUP)",
+                               host, client->name, host, file);
                 return;
         case POLICY_SITE_EXPIRED_FOR_CLIENT:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
@@ -176,8 +176,8 @@ static enum gateway_verdict check_site(const struct gateway *gateway,
                         told->message, sizeof told->message,
                         "the field \"site\" has no host that can be read without doubt; write "
                         "host, host/path or an http or https URL, in ASCII (Punycode), "
-                        "without user, blanks and percent signs; the host must be on the "
-                        "list in %s, as in sites = { allow = [ …, \"HOST\" ]; };",
+                        "without user, blanks and percent signs; the host must be in "
+                        "sites.allow in %s",
                         file);
                 return GATEWAY_SITE;
         }

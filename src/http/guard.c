@@ -5,6 +5,7 @@
 
 #include "access/policy.h"
 #include "config/config.h"
+#include "config/site_pattern.h"
 #include "engine/gateway.h"
 #include "http/caller.h"
 #include "http/origin.h"
@@ -105,6 +106,23 @@ static void check_coding(struct request *request)
                                "only chunked is known as Transfer-Encoding");
 }
 
+/* Suggests only a line that the check of the configuration accepts. */
+static void refuse_host(struct request *request, const char *host)
+{
+        const char *file = gateway_config(request->server->gateway)->file;
+
+        if (site_pattern_host_problem(host))
+                request_refuse(request, 403, "forbidden_host",
+                               "solvegate is not called by the name in the Host field, which is "
+                               "not a valid host name; use its address");
+        else
+                request_refuse(request, 403, "forbidden_host",
+                               "solvegate is not called \"%s\"; use its address, or add the name "
+                               "to the list: server_names = [ …, \"%s\" ]; in %s, and reload "
+                               "(SIGHUP)",
+                               host, host, file);
+}
+
 static void check_host(struct request *request, const char *version)
 {
         char host[HOST_BYTES_MAX + 1];
@@ -123,11 +141,7 @@ static void check_host(struct request *request, const char *version)
         if (request->server->kind == SERVER_FOR_CONTROL)
                 return;
         if (!host_is_ours(request->server->policy, host))
-                request_refuse(request, 403, "forbidden_host",
-                               "solvegate is not called \"%s\"; use its address, or add the name "
-                               "to server_names in %s: server_names = [ …, \"%s\" ]; and reload "
-                               "(SIGHUP)",
-                               host, gateway_config(request->server->gateway)->file, host);
+                refuse_host(request, host);
 }
 
 static void check_route(struct request *request, const char *path, const char *method)

@@ -5,6 +5,7 @@
 
 #include "access/policy.h"
 #include "config/config.h"
+#include "config/config_origin.h"
 #include "engine/gateway.h"
 #include "http/reply.h"
 #include "http/routes.h"
@@ -69,19 +70,28 @@ static bool may_call(const struct request *request, const struct seen *seen)
         return false;
 }
 
-/* Whether it looks like an origin, SCHEME://HOST; anything else is not shown to anybody. */
-static bool is_plain(const char *origin)
+/* What the operator could do about an origin that is not listed; nothing, if it cannot be. */
+static void refuse_unlisted(struct request *request, const char *origin)
 {
-        static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                         "0123456789-._~+:/[]%";
+        const char *file = gateway_config(request->server->gateway)->file;
 
-        return strstr(origin, "://") > origin && origin[strspn(origin, characters)] == '\0';
+        if (strcmp(origin, "null") == 0)
+                request_refuse(request, 403, "forbidden_origin",
+                               "a page without an origin (a file, a sandbox) may not call, and "
+                               "cannot be allowed; serve the page from a web server");
+        else if (config_origin_problem(origin))
+                request_refuse(request, 403, "forbidden_origin",
+                               "the Origin field is not an origin that can be allowed; browsers "
+                               "send SCHEME://HOST or SCHEME://HOST:PORT");
+        else
+                request_refuse(request, 403, "forbidden_origin",
+                               "pages of \"%s\" may not call; if they are yours, add the origin to "
+                               "the list: origins = [ …, \"%s\" ]; in %s, and reload (SIGHUP)",
+                               origin, origin, file);
 }
 
 static void refuse(struct request *request, const struct seen *seen)
 {
-        const char *file = gateway_config(request->server->gateway)->file;
-
         if (seen->several)
                 request_refuse(request, 403, "forbidden_origin",
                                "the Origin field stands there more than once; send it once");
@@ -91,20 +101,8 @@ static void refuse(struct request *request, const struct seen *seen)
         else if (request->server->kind != SERVER_FOR_TOOLS)
                 request_refuse(request, 403, "forbidden_origin",
                                "only pages that came from this address may call it");
-        else if (strcmp(seen->origin, "null") == 0)
-                request_refuse(request, 403, "forbidden_origin",
-                               "a page without an origin (a file, a sandbox) may not call; serve "
-                               "it from a web server, and add that to origins in %s",
-                               file);
-        else if (!is_plain(seen->origin))
-                request_refuse(request, 403, "forbidden_origin",
-                               "the Origin field is no origin of a page; browsers write it as "
-                               "https://HOST, with :PORT where it has one");
         else
-                request_refuse(request, 403, "forbidden_origin",
-                               "pages of \"%.256s\" may not call; if it is yours, add it to "
-                               "origins in %s and reload (SIGHUP)",
-                               seen->origin, file);
+                refuse_unlisted(request, seen->origin);
 }
 
 void origin_check(struct request *request, const char *method)

@@ -152,6 +152,13 @@ static void an_origin_stands_as_browsers_write_it(void **state)
                 "https://192.0.2.1",
                 "http://[2001:db8::1]:8080",
                 "https://xn--bcher-kva.example",
+                "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+                "moz-extension://0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9",
+                "safari-web-extension://0A1B2C3D-4E5F-6071-8293-A4B5C6D7E8F9",
+                "tauri://localhost",
+                "app://.",
+                "app://localhost:443",
+                "ionic://[::1]:3000",
         };
         static const struct {
                 const char *origin, *what, *cure;
@@ -161,7 +168,7 @@ static void an_origin_stands_as_browsers_write_it(void **state)
                 {"null", "any site", "serve the page"},
                 {"https://*.example", "holds a *", "list each"},
                 {"a.example", "does not start", "write scheme"},
-                {"ftp://a.example", "does not start", "write scheme"},
+                {"ftp://a.example", "no origin of their own", "over https"},
                 {"//a.example", "does not start", "write scheme"},
                 {"https://A.example", "upper case", "lower case"},
                 {"HTTPS://a.example", "upper case", "lower case"},
@@ -178,6 +185,13 @@ static void an_origin_stands_as_browsers_write_it(void **state)
                 {"https://[2001:db8:0::1]", "shorter", "[::1]"},
                 {"https://[::1", "no IPv6", "such as"},
                 {"https://", "no host", "behind"},
+                {"tauri://", "no host", "behind"},
+                {"Tauri://localhost", "upper case", "lower case"},
+                {"tauri://localhost/", "slash", "remove the slash"},
+                {"tauri://a b", "no extension", "location.origin"},
+                {"tauri://localhost:03000", "a zero in front", "without"},
+                {"file://", "no origin of their own", "over https"},
+                {"data://x", "no origin of their own", "over https"},
                 {"https://a.example.", "dot", "remove the dot"},
                 {"https://a.example b", "white space", "of its own"},
         };
