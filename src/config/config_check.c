@@ -6,6 +6,7 @@
 #include "base/client_name.h"
 #include "config/config.h"
 #include "config/config_origin.h"
+#include "config/config_self.h"
 #include "config/config_source.h"
 #include "config/config_url.h"
 #include "config/site_pattern.h"
@@ -281,6 +282,38 @@ static int check_upstream_url(const struct check *check, size_t i)
         return 0;
 }
 
+static int refuse_own(const struct check *check, size_t i, const struct config_bound *bound,
+                      const char *where)
+{
+        return REFUSE(
+                check, line_of(check, "upstreams.[%zu].url", i),
+                "url \"%.200s\" is solvegate itself (%s: %.80s port %d), so each job would come "
+                "back and wait for itself; write the address of the upstream",
+                check->config->upstreams[i].url, where, bound->address, bound->port);
+}
+
+/* A port that the kernel chooses is known, and checked, when it is bound. */
+static int check_upstream_is_other(const struct check *check, size_t i)
+{
+        const struct config *config = check->config;
+        const char *url = config->upstreams[i].url;
+        const struct config_bound admin = {config->admin.address, config->admin.port, false};
+        char where[sizeof "listen[]" + 20];
+
+        for (size_t j = 0; j < config->listen_count; j++) {
+                const struct config_listen *listen = &config->listen[j];
+                const struct config_bound bound = {listen->address, listen->port, false};
+                if (bound.port == 0 || !config_self_leads_to(url, &bound, &config->server_names))
+                        continue;
+                (void)snprintf(where, sizeof where, "listen[%zu]", j);
+                return refuse_own(check, i, &bound, where);
+        }
+        if (admin.address && admin.port != 0 &&
+            config_self_leads_to(url, &admin, &config->server_names))
+                return refuse_own(check, i, &admin, "admin");
+        return 0;
+}
+
 static int check_upstreams(const struct check *check)
 {
         int r = 0;
@@ -289,6 +322,8 @@ static int check_upstreams(const struct check *check)
                 r = check_upstream_names(check, i);
                 if (r == 0)
                         r = check_upstream_url(check, i);
+                if (r == 0)
+                        r = check_upstream_is_other(check, i);
         }
         return r;
 }

@@ -59,9 +59,8 @@ static const char *word_problem(const char *text)
  */
 static bool has_no_pages(const char *scheme, size_t len)
 {
-        static const char *const schemes[] = {"about",      "blob", "data",       "file",
-                                              "filesystem", "ftp",  "javascript", "ws",
-                                              "wss"};
+        static const char *const schemes[] = {"about", "blob",       "data", "file", "filesystem",
+                                              "ftp",   "javascript", "ws",   "wss"};
 
         for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
                 if (strlen(schemes[i]) == len && memcmp(schemes[i], scheme, len) == 0)

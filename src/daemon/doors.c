@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
+#include "config/config_self.h"
+#include "config/problem.h"
 #include "daemon/activation.h"
 
 #include <errno.h>
@@ -81,6 +83,36 @@ int doors_open(const struct config *config, const struct activation *activation,
                 r = open_admin(config, doors, problem);
         if (r == 0)
                 r = open_control(config, doors, problem);
+        return r;
+}
+
+static int check_upstream(const struct listener *listener, const struct config *config, size_t i,
+                          struct strbuf *problem)
+{
+        const struct config_bound bound = {listener->address, listener->port, listener->dual_stack};
+        const struct config_upstream *upstream = &config->upstreams[i];
+
+        if (!config_self_leads_to(upstream->url, &bound, &config->server_names))
+                return 0;
+        problem_write(
+                problem, config->file, 1,
+                "upstream %s: url \"%.200s\" is solvegate itself, which listens on %s, so each "
+                "job would come back and wait for itself; write the address of the upstream",
+                upstream->name, upstream->url, listener->name);
+        return -EINVAL;
+}
+
+int doors_check_upstreams(const struct doors *doors, const struct config *config,
+                          struct strbuf *problem)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < config->upstreams_count && r == 0; i++) {
+                for (size_t j = 0; j < doors->tool_count && r == 0; j++)
+                        r = check_upstream(&doors->tools[j], config, i, problem);
+                if (r == 0 && doors->admin.name[0])
+                        r = check_upstream(&doors->admin, config, i, problem);
+        }
         return r;
 }
 

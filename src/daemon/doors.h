@@ -32,6 +32,14 @@ int doors_open(const struct config *config, const struct activation *activation,
                struct doors *doors, struct strbuf *problem);
 
 /*
+ * Checks that no upstream of a configuration leads to a socket that is open here: unlike
+ * config_load() it knows the ports that the kernel has chosen, the sockets that were passed, and
+ * those that stay open until a restart. Returns 0, or -EINVAL with a line in problem. Thread: main.
+ */
+int doors_check_upstreams(const struct doors *doors, const struct config *config,
+                          struct strbuf *problem);
+
+/*
  * Writes one line for each address, in a form that scripts may wait for; that for operators is the
  * last.
  */

@@ -12,6 +12,7 @@
 #include "config/problem.h"
 #include "daemon/authorities.h"
 #include "daemon/credentials.h"
+#include "daemon/doors.h"
 #include "daemon/identities.h"
 #include "daemon/process.h"
 #include "daemon/reload_words.h"
@@ -252,6 +253,8 @@ static int read_all(struct reload *reload, struct strbuf *problem)
 
         if (r == 0)
                 r = check_door(reload, problem);
+        if (r == 0)
+                r = doors_check_upstreams(reload->setup.doors, reload->reading.loaded, problem);
         if (r == 0)
                 r = config_merge(running(reload), reading->loaded, &reading->merged);
         if (r == 0)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct doors;
 struct gateway;
 struct loop;
 struct reload;
@@ -36,7 +37,8 @@ struct reload_report {
 /* What is told to the workers. */
 struct reload_setup {
         struct gateway *gateway;
-        struct loop *loop; /* main's */
+        struct loop *loop;         /* main's */
+        const struct doors *doors; /* what is listened on */
         struct worker **workers;
         int worker_count;
         struct server_shared *shared;     /* of the workers' servers */

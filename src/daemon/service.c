@@ -324,6 +324,8 @@ static int open_doors(struct service *service, struct strbuf *problem)
 {
         int r = doors_open(service->config, service->activation, &service->doors, problem);
 
+        if (r == 0)
+                r = doors_check_upstreams(&service->doors, service->config, problem);
         service->operators.view.listeners = service->doors.tools;
         service->operators.view.listener_count = service->doors.tool_count;
         service->operators.view.identities = service->identities;
@@ -395,6 +397,7 @@ static int make_reload(struct service *service)
         const struct reload_setup setup = {
                 .gateway = service->gateway,
                 .loop = service->loop,
+                .doors = &service->doors,
                 .workers = service->workers,
                 .worker_count = service->worker_count,
                 .shared = &service->shared,

@@ -103,17 +103,45 @@ static int listener_init(const struct config_listen *config, int count, struct l
         return listener->sockets ? 0 : -ENOMEM;
 }
 
+static int port_of(const union address *address)
+{
+        return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port
+                                                        : address->v4.sin_port);
+}
+
+static void write_address(const union address *address, char *ret_text, size_t size)
+{
+        const void *bytes = address->any.sa_family == AF_INET6
+                                    ? (const void *)&address->v6.sin6_addr
+                                    : (const void *)&address->v4.sin_addr;
+
+        ret_text[0] = '\0';
+        (void)inet_ntop(address->any.sa_family, bytes, ret_text, (socklen_t)size);
+}
+
 static void write_name(const union address *address, char ret_name[static LISTENER_NAME_BYTES_MAX])
 {
         bool v6 = address->any.sa_family == AF_INET6;
-        char text[INET6_ADDRSTRLEN] = "";
+        char text[INET6_ADDRSTRLEN];
 
-        (void)inet_ntop(address->any.sa_family,
-                        v6 ? (const void *)&address->v6.sin6_addr
-                           : (const void *)&address->v4.sin_addr,
-                        text, sizeof text);
+        write_address(address, text, sizeof text);
         (void)snprintf(ret_name, LISTENER_NAME_BYTES_MAX, "%s%s%s:%d", v6 ? "[" : "", text,
-                       v6 ? "]" : "", ntohs(v6 ? address->v6.sin6_port : address->v4.sin_port));
+                       v6 ? "]" : "", port_of(address));
+}
+
+/* Writes where the listener is bound. */
+static void describe_bound(const union address *address, struct listener *listener)
+{
+        int v6_only = 1;
+        socklen_t len = sizeof v6_only;
+
+        write_name(address, listener->name);
+        write_address(address, listener->address, sizeof listener->address);
+        listener->port = port_of(address);
+        listener->dual_stack =
+                address->any.sa_family == AF_INET6 &&
+                getsockopt(listener->sockets[0], IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &len) == 0 &&
+                !v6_only;
 }
 
 void listener_name(const struct config_listen *config,
@@ -150,7 +178,7 @@ int listener_open(const struct config_listen *config, int count, struct listener
                 listener_close(&listener);
                 return r;
         }
-        write_name(&address, listener.name);
+        describe_bound(&address, &listener);
         *ret_listener = listener;
         return 0;
 }
@@ -207,15 +235,17 @@ int listener_adopt(const struct config_listen *config, int count, const int *fds
                    struct listener *ret_listener)
 {
         struct listener listener;
+        union address address;
         int r = listener_init(config, count, &listener);
 
         assert(fd_count > 0 && fd_count <= count);
         if (r < 0)
                 return r;
         listener.passed = true;
-        (void)listener_describe(fds[0], listener.name);
         for (int i = 0; r == 0 && i < count; i++)
                 r = duplicate(fds[i % fd_count], &listener.sockets[i]);
+        if (r == 0 && read_address(listener.sockets[0], &address))
+                describe_bound(&address, &listener);
         if (r < 0) {
                 listener_close(&listener);
                 return r;

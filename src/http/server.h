@@ -37,8 +37,11 @@ struct listener {
         int *sockets; /* one for each worker; -1 once a server owns it */
         bool passed;  /* they are the service manager's */
         int socket_count;
-        const char *scheme;                 /* "http" or "https" */
-        char name[LISTENER_NAME_BYTES_MAX]; /* "127.0.0.1:8118", "[::1]:8118" */
+        const char *scheme;                    /* "http" or "https" */
+        char name[LISTENER_NAME_BYTES_MAX];    /* "127.0.0.1:8118", "[::1]:8118" */
+        char address[LISTENER_NAME_BYTES_MAX]; /* "127.0.0.1", "::1" */
+        int port;
+        bool dual_stack; /* "::", for IPv4 as well: only a passed socket may be */
 };
 
 /* So many more are accepted, to be told that there are too many; the rest are closed at once. */

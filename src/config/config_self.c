@@ -1,0 +1,209 @@
+/*
+ * config_self: see config_self.h. Addresses are compared as IPv6, an IPv4 one in its mapped form
+ * (RFC 4291, 2.5.5.2), by which an IPv6 socket reaches it too.
+ */
+#include "config/config_self.h"
+
+#include "config/config.h"
+#include "config/config_url.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HTTP_PORT      80
+#define HTTPS_PORT     443
+#define ADDRESSES_MAX  2 /* of one host: those of localhost */
+#define LOCALHOST      "localhost"
+#define LOCALHOST_TAIL ".localhost" /* RFC 6761, 6.3 */
+
+struct addresses {
+        struct in6_addr items[ADDRESSES_MAX];
+        size_t count; /* 0: it takes DNS to know them */
+};
+
+static void split(const char *url, char ret_host[static CONFIG_HOST_BYTES_MAX], int *ret_port)
+{
+        bool tls = strncmp(url, "https://", 8) == 0;
+        const char *port = NULL;
+
+        (void)config_url_split_authority(url + (tls ? 8 : 7), ret_host, &port);
+        if (port)
+                *ret_port = (int)strtol(port, NULL, 10);
+        else
+                *ret_port = tls ? HTTPS_PORT : HTTP_PORT;
+}
+
+static struct in6_addr mapped(struct in_addr v4)
+{
+        struct in6_addr v6 = {0};
+
+        v6.s6_addr[10] = v6.s6_addr[11] = 0xff;
+        memcpy(&v6.s6_addr[12], &v4, sizeof v4);
+        return v6;
+}
+
+static bool parse_address(const char *text, struct in6_addr *ret)
+{
+        struct in_addr v4;
+
+        if (inet_pton(AF_INET6, text, ret) == 1)
+                return true;
+        if (inet_pton(AF_INET, text, &v4) != 1)
+                return false;
+        *ret = mapped(v4);
+        return true;
+}
+
+static bool is_any_v4(const struct in6_addr *address)
+{
+        const struct in6_addr any = mapped((struct in_addr){.s_addr = htonl(INADDR_ANY)});
+
+        return IN6_ARE_ADDR_EQUAL(address, &any);
+}
+
+static bool is_loopback(const struct in6_addr *address)
+{
+        return IN6_IS_ADDR_LOOPBACK(address) ||
+               (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* Linux connects to the loopback interface where the address is 0.0.0.0 or ::. */
+static struct in6_addr connected(struct in6_addr address)
+{
+        if (is_any_v4(&address))
+                return mapped((struct in_addr){.s_addr = htonl(INADDR_LOOPBACK)});
+        return IN6_IS_ADDR_UNSPECIFIED(&address) ? in6addr_loopback : address;
+}
+
+static bool is_localhost(const char *host)
+{
+        size_t len = strlen(host), tail = strlen(LOCALHOST_TAIL);
+
+        return strcasecmp(host, LOCALHOST) == 0 ||
+               (len > tail && strcasecmp(host + len - tail, LOCALHOST_TAIL) == 0);
+}
+
+static struct addresses addresses_of(const char *host)
+{
+        struct addresses addresses = {.count = 0};
+        char text[CONFIG_HOST_BYTES_MAX];
+        struct in6_addr address;
+        size_t len = strlen(host);
+
+        if (is_localhost(host)) {
+                addresses.items[0] = mapped((struct in_addr){.s_addr = htonl(INADDR_LOOPBACK)});
+                addresses.items[1] = in6addr_loopback;
+                addresses.count = 2;
+                return addresses;
+        }
+        if (host[0] == '[') {
+                memcpy(text, host + 1, len - 2);
+                text[len - 2] = '\0';
+        } else {
+                memcpy(text, host, len + 1);
+        }
+        if (parse_address(text, &address))
+                addresses.items[addresses.count++] = connected(address);
+        return addresses;
+}
+
+static bool is_at(const struct sockaddr *interface, const struct in6_addr *address)
+{
+        struct in6_addr own;
+
+        if (!interface)
+                return false;
+        if (interface->sa_family == AF_INET)
+                own = mapped(((const struct sockaddr_in *)(const void *)interface)->sin_addr);
+        else if (interface->sa_family == AF_INET6)
+                own = ((const struct sockaddr_in6 *)(const void *)interface)->sin6_addr;
+        else
+                return false;
+        return IN6_ARE_ADDR_EQUAL(&own, address);
+}
+
+static bool is_of_this_machine(const struct in6_addr *address)
+{
+        struct ifaddrs *interfaces = NULL;
+        bool found = is_loopback(address);
+
+        if (found || getifaddrs(&interfaces) < 0)
+                return found;
+        for (const struct ifaddrs *i = interfaces; i && !found; i = i->ifa_next)
+                found = is_at(i->ifa_addr, address);
+        freeifaddrs(interfaces);
+        return found;
+}
+
+static bool accepts(const struct config_bound *bound, const struct in6_addr *address)
+{
+        struct in6_addr own;
+
+        if (!parse_address(bound->address, &own))
+                return false;
+        if (is_any_v4(&own))
+                return IN6_IS_ADDR_V4MAPPED(address) && is_of_this_machine(address);
+        if (IN6_IS_ADDR_UNSPECIFIED(&own))
+                return (bound->dual_stack || !IN6_IS_ADDR_V4MAPPED(address)) &&
+                       is_of_this_machine(address);
+        return IN6_ARE_ADDR_EQUAL(&own, address);
+}
+
+static bool is_listed(const struct config_strings *names, const char *host)
+{
+        for (size_t i = 0; i < names->count; i++) {
+                if (strcasecmp(names->items[i], host) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* The machine's name, with its domain or without. */
+static bool is_host_name(const char *host)
+{
+        char name[CONFIG_HOST_BYTES_MAX];
+
+        if (gethostname(name, sizeof name) < 0)
+                return false;
+        name[sizeof name - 1] = '\0';
+        if (strcasecmp(host, name) == 0)
+                return true;
+        name[strcspn(name, ".")] = '\0';
+        return name[0] != '\0' && strcasecmp(host, name) == 0;
+}
+
+/* server_names are how clients reach every listener; the machine's name is for those that are not
+ * only on the loopback interface. */
+static bool name_leads_to(const char *host, const struct config_bound *bound,
+                          const struct config_strings *server_names)
+{
+        struct in6_addr own;
+
+        if (is_listed(server_names, host))
+                return true;
+        return parse_address(bound->address, &own) && !is_loopback(&own) && is_host_name(host);
+}
+
+bool config_self_leads_to(const char *url, const struct config_bound *bound,
+                          const struct config_strings *server_names)
+{
+        char host[CONFIG_HOST_BYTES_MAX];
+        int port = 0;
+
+        split(url, host, &port);
+        if (port != bound->port)
+                return false;
+        const struct addresses addresses = addresses_of(host);
+        for (size_t i = 0; i < addresses.count; i++) {
+                if (accepts(bound, &addresses.items[i]))
+                        return true;
+        }
+        return addresses.count == 0 && name_leads_to(host, bound, server_names);
+}

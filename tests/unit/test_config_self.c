@@ -1,0 +1,186 @@
+/*
+ * Tests of config_self: which urls lead to an address that solvegate listens on, without DNS.
+ */
+#include "config/config_self.h"
+
+#include "config/config.h"
+#include "config_fixture.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ANY_V4 "0.0.0.0"
+#define ANY_V6 "::"
+
+struct sample {
+        const char *url, *address;
+        int port;
+};
+
+static char listed_name[] = "solve.example.com";
+static char *listed[] = {listed_name};
+static const struct config_strings names = {listed, 1};
+
+static bool leads(const char *url, const char *address, int port)
+{
+        const struct config_bound bound = {.address = address, .port = port};
+
+        return config_self_leads_to(url, &bound, &names);
+}
+
+static void an_address_of_the_listener_is_solvegate_itself(void **state)
+{
+        static const struct sample samples[] = {
+                {"http://127.0.0.1:8118", "127.0.0.1", 8118},
+                {"https://127.0.0.1:8118", "127.0.0.1", 8118},
+                {"http://localhost:8118", "127.0.0.1", 8118},
+                {"http://LocalHost:8118", "::1", 8118},
+                {"https://box.localhost:8118", "127.0.0.1", 8118},
+                {"http://[::1]:8118", "::1", 8118},
+                {"http://[0:0::1]:8118", "::1", 8118},
+                {"https://[::ffff:127.0.0.1]:8118", "127.0.0.1", 8118},
+                {"https://[::ffff:7f00:1]:8118", "127.0.0.1", 8118},
+                {"http://127.9.9.9:8118", ANY_V4, 8118},
+                {"http://localhost:8118", ANY_V4, 8118},
+                {"http://localhost:8118", ANY_V6, 8118},
+                {"http://[::1]:8118", ANY_V6, 8118},
+                {"https://0.0.0.0:8118", "127.0.0.1", 8118},
+                {"https://[::]:8118", "::1", 8118},
+                {"http://127.0.0.1", "127.0.0.1", 80},
+                {"https://127.0.0.1", "127.0.0.1", 443},
+                {"http://127.0.0.1:08118", "127.0.0.1", 8118},
+                {"https://solve.example.com:8443", ANY_V4, 8443},
+                {"https://Solve.Example.com", "127.0.0.1", 443},
+                {"https://192.0.2.7:8443", "192.0.2.7", 8443},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+                const struct sample *sample = &samples[i];
+                if (!leads(sample->url, sample->address, sample->port))
+                        fail_msg("%s is %s port %d", sample->url, sample->address, sample->port);
+        }
+}
+
+static void another_address_or_port_is_another_program(void **state)
+{
+        static const struct sample samples[] = {
+                {"http://127.0.0.1:18118", "127.0.0.1", 8118},
+                {"http://127.0.0.2:8118", "127.0.0.1", 8118},
+                {"http://[::1]:8118", "127.0.0.1", 8118},
+                {"http://[::1]:8118", ANY_V4, 8118},
+                {"http://127.0.0.1:8118", "::1", 8118},
+                {"http://127.0.0.1:8118", ANY_V6, 8118},
+                {"https://127.0.0.1", "127.0.0.1", 80},
+                {"http://127.0.0.1", "127.0.0.1", 443},
+                {"https://192.0.2.7:8118", ANY_V4, 8118},
+                {"https://[2001:db8::7]:8118", ANY_V6, 8118},
+                {"https://pro.example:8118", ANY_V4, 8118},
+                {"https://solve.example.com.example:8118", ANY_V4, 8118},
+                {"https://notlocalhost:8118", "127.0.0.1", 8118},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+                const struct sample *sample = &samples[i];
+                if (leads(sample->url, sample->address, sample->port))
+                        fail_msg("%s is not %s port %d", sample->url, sample->address,
+                                 sample->port);
+        }
+}
+
+static void a_passed_socket_may_accept_both_families(void **state)
+{
+        const struct config_bound both = {.address = ANY_V6, .port = 8118, .dual_stack = true};
+
+        (void)state;
+        assert_true(config_self_leads_to("http://127.0.0.1:8118", &both, &names));
+        assert_true(config_self_leads_to("http://[::1]:8118", &both, &names));
+        assert_false(config_self_leads_to("https://192.0.2.7:8118", &both, &names));
+}
+
+static void the_host_name_is_this_machine(void **state)
+{
+        char host[256], url[300];
+
+        (void)state;
+        assert_int_equal(gethostname(host, sizeof host), 0);
+        (void)snprintf(url, sizeof url, "https://%s:8118", host);
+        assert_true(leads(url, ANY_V4, 8118));
+        assert_false(leads(url, "127.0.0.1", 8118));
+        host[strcspn(host, ".")] = '\0';
+        (void)snprintf(url, sizeof url, "https://%s:8118", host);
+        assert_true(leads(url, ANY_V6, 8118));
+        assert_false(leads(url, ANY_V6, 8119));
+}
+
+static void each_interface_address_is_this_machine(void **state)
+{
+        struct ifaddrs *interfaces;
+        char text[INET6_ADDRSTRLEN], url[80];
+
+        (void)state;
+        assert_int_equal(getifaddrs(&interfaces), 0);
+        for (const struct ifaddrs *i = interfaces; i; i = i->ifa_next) {
+                if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET)
+                        continue;
+                const struct sockaddr_in *v4 = (const void *)i->ifa_addr;
+                assert_non_null(inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text));
+                (void)snprintf(url, sizeof url, "https://%s:8118", text);
+                assert_true(leads(url, ANY_V4, 8118));
+                assert_false(leads(url, ANY_V6, 8118));
+                (void)snprintf(url, sizeof url, "https://[::ffff:%s]:8118", text);
+                assert_true(leads(url, ANY_V4, 8118));
+        }
+        freeifaddrs(interfaces);
+}
+
+static void the_check_refuses_an_upstream_that_is_a_listener(void **state)
+{
+        struct fixture *fixture = *state;
+        static const char loop[] = "upstreams = ( { name = \"u\"; credential = \"c\";\n"
+                                   "url = \"http://localhost:8118\"; } );\n";
+
+        assert_refuses(fixture, loop, 2, "solvegate itself (listen[0]: 127.0.0.1 port 8118)",
+                       "address of the upstream");
+        assert_refuses(fixture,
+                       "listen = ( { port = 1; }, { address = \"::1\"; port = 8443; } );\n"
+                       "upstreams = ( { name = \"v\"; url = \"https://h\"; credential = \"c\"; },\n"
+                       "{ name = \"u\"; credential = \"c\"; url = \"http://[::1]:8443\"; } );\n",
+                       3, "listen[1]", "address of the upstream");
+        assert_refuses(fixture,
+                       "admin = { address = \"127.0.0.1\"; };\n"
+                       "upstreams = ( { name = \"u\"; credential = \"c\";\n"
+                       "url = \"http://127.0.0.1:8119\"; } );\n",
+                       3, "(admin: 127.0.0.1 port 8119)", "address of the upstream");
+        assert_refuses(fixture,
+                       CLIENT "} );\nlisten = ( { address = \"0.0.0.0\"; port = 8443; } );\n"
+                              "server_names = [ \"solve.example.com\" ];\n"
+                              "upstreams = ( { name = \"u\"; credential = \"c\";\n"
+                              "url = \"https://solve.example.com:8443\"; } );\n",
+                       6, "listen[0]", "address of the upstream");
+        assert_loads(fixture, "listen = ( { port = 0; } );\n"
+                              "upstreams = ( { name = \"u\"; credential = \"c\"; "
+                              "url = \"http://localhost:8118\"; } );\n");
+        assert_loads(fixture, "upstreams = ( { name = \"u\"; credential = \"c\"; "
+                              "url = \"http://127.0.0.1:18118\"; } );\n");
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(an_address_of_the_listener_is_solvegate_itself),
+                cmocka_unit_test(another_address_or_port_is_another_program),
+                cmocka_unit_test(a_passed_socket_may_accept_both_families),
+                cmocka_unit_test(the_host_name_is_this_machine),
+                cmocka_unit_test(each_interface_address_is_this_machine),
+                ON_DIRECTORY(the_check_refuses_an_upstream_that_is_a_listener),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
