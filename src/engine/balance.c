@@ -202,7 +202,9 @@ static void on_balance_answer(struct answer *answer, void *arg)
 
         if (answer->stray)
                 job_log_stray(balance->account->name);
-        if (answer->kind != ANSWER_FINAL || answer->warn)
+        if (answer->loops)
+                log_error("balance of upstream %s: %s", balance->account->name, answer->message);
+        else if (answer->kind != ANSWER_FINAL || answer->warn)
                 log_warning("balance of upstream %s: %s", balance->account->name,
                             answer->detail[0] ? answer->detail : answer->message);
         settle(balance, answer);

@@ -180,7 +180,13 @@ void flight_log_trouble(const struct flight *flight, const struct account_terms 
 
         if (answer->detail[0] && job_log_take_upstream(LOG_LEVEL_WARNING))
                 log_warning("upstream %s: %s", name, answer->detail);
-        if (answer->about_account && job_log_take_upstream(LOG_LEVEL_ERROR))
+        if (!answer->about_account || !job_log_take_upstream(LOG_LEVEL_ERROR))
+                return;
+        if (answer->loops)
+                log_error("upstream %s: its url %s leads back to this solvegate; correct the url, "
+                          "or what it resolves to, and reload (SIGHUP)",
+                          name, terms->url);
+        else
                 log_error("upstream %s refuses the account of credential %s: %s", name,
                           terms->credential_name, answer->message);
 }

@@ -4,6 +4,7 @@
 #include "http/guard.h"
 
 #include "access/policy.h"
+#include "base/instance.h"
 #include "config/config.h"
 #include "config/site_pattern.h"
 #include "engine/gateway.h"
@@ -83,6 +84,34 @@ static bool host_is_ours(const struct policy *policy, char *host)
         if (len > 0 && host[len - 1] == '.')
                 host[len - 1] = '\0';
         return strcasecmp(host, "localhost") == 0 || policy_allows_name(policy, host);
+}
+
+static enum MHD_Result on_via(void *arg, enum MHD_ValueKind kind, const char *name,
+                              const char *value)
+{
+        bool *own = arg;
+
+        (void)kind;
+        *own = *own || (strcasecmp(name, "Via") == 0 && value && strstr(value, instance_name()));
+        return *own ? MHD_NO : MHD_YES;
+}
+
+/*
+ * A request of this process that has come back, which its own exchange then judges as not charged.
+ * It comes before Host, Origin and token, which fail for other reasons. The status is below 500: a
+ * proxy on the way may replace the body by its own page, and 4xx alone still means not charged.
+ */
+static void check_loop(struct request *request)
+{
+        bool own = false;
+
+        (void)MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, on_via, &own);
+        if (own)
+                request_refuse(
+                        request, 400, INSTANCE_LOOP_CODE,
+                        "this solvegate has sent this request itself: the url of an upstream "
+                        "leads back to it; correct that url in %s",
+                        gateway_config(request->server->gateway)->file);
 }
 
 static void check_header_size(struct request *request)
@@ -231,6 +260,7 @@ static void check_capacity(struct request *request)
 void guard_check(struct request *request, const char *path, const char *method, const char *version)
 {
         check_capacity(request);
+        check_loop(request);
         check_header_size(request);
         check_coding(request);
         check_host(request, version);

@@ -4,6 +4,7 @@
 #include "upstream/exchange.h"
 
 #include "base/clock.h"
+#include "base/instance.h"
 #include "base/strbuf.h"
 #include "config/credential.h"
 #include "upstream/account.h"
@@ -101,9 +102,9 @@ static int start_transfer(struct transfers *transfers, const struct question *qu
 {
         const struct account_terms *terms = question->terms;
         const struct credential *credential = terms->credential;
-        struct transfer_header headers[5] = {{"User-Agent", USER_AGENT}};
+        struct transfer_header headers[6] = {{"User-Agent", USER_AGENT}, {"Via", instance_via()}};
         struct strbuf url;
-        size_t n = 1;
+        size_t n = 2;
 
         headers[n++] = (struct transfer_header){"apikey", credential_apikey(credential)};
         if (protocol_sends_uid(terms->api) && credential_uid(credential)[0])

@@ -72,7 +72,7 @@ static bool is_about_account(const struct protocol_fields *fields, long http_cod
 {
         if (!fields->object)
                 return http_about_account(http_code);
-        return fields->code == CODE_ACCOUNT ||
+        return fields->code == CODE_ACCOUNT || fields->code == CODE_LOOP ||
                (fields->code == CODE_SILENT &&
                 (fields->status == STATUS_UNAUTHORIZED || http_about_account(http_code)));
 }
@@ -267,6 +267,7 @@ void protocol_read(const struct protocol_request *request, long http_code, const
         answer.about_account =
                 (answer.kind == ANSWER_REJECTED || answer.kind == ANSWER_TRY_LATER) &&
                 is_about_account(&fields, http_code);
+        answer.loops = answer.about_account && fields.code == CODE_LOOP;
         if (fields.object && !answer.foreign) {
                 memcpy(answer.upstream_id, fields.id, sizeof answer.upstream_id);
                 answer.retry_after_ms = fields.retry_after_ms;

@@ -46,7 +46,8 @@ struct answer {
         int64_t retry_after_ms;                       /* what the upstream asks to wait, or 0 */
         bool skipped;                                 /* FINAL: without a solution */
         bool stray; /* data that belonged to no request came on a connection, and was ignored */
-        bool about_account; /* the key, the balance or the plan is refused, not the job */
+        bool about_account; /* the key, the balance or the plan is refused, not the job; or: */
+        bool loops; /* with about_account: the request came back to this process, by http/guard */
         bool foreign;       /* UPSTREAM_STATUS: it names another job, so it is the response to
                                another request, and its connection is not to be used again. UNCLEAR */
         bool warn; /* detail says what is wrong with the response itself: log it as a warning,

@@ -3,6 +3,7 @@
  */
 #include "upstream/protocol_fields.h"
 
+#include "base/instance.h"
 #include "base/utf8.h"
 #include "config/credential.h"
 #include "upstream/retry_after.h"
@@ -267,21 +268,27 @@ static double number_of(const char *text)
 }
 
 /* A number, also as a string: the upstream's languages do not keep them apart. */
+static void set_code(struct protocol_fields *fields, enum protocol_code code)
+{
+        if (fields->has_code && code != fields->code)
+                fields->code_twice = true;
+        fields->has_code = true;
+        fields->code = code;
+}
+
 static void note_code(struct protocol_fields *fields, struct json_span raw)
 {
         struct strbuf text;
-        double code = 0;
 
         strbuf_init(&text, NAME_BYTES_MAX);
-        if (decode(fields, content(raw), &text) && text.len > 0)
-                code = number_of(text.data);
+        if (decode(fields, content(raw), &text) && text.len > 0) {
+                double code = number_of(text.data);
+                if (code != 0)
+                        set_code(fields, code_of(code));
+                else if (strcmp(text.data, INSTANCE_LOOP_CODE) == 0)
+                        set_code(fields, CODE_LOOP);
+        }
         strbuf_done(&text);
-        if (code == 0)
-                return;
-        if (fields->has_code && code_of(code) != fields->code)
-                fields->code_twice = true;
-        fields->has_code = true;
-        fields->code = code_of(code);
 }
 
 static void note_retry_after(struct protocol_fields *fields, struct json_span raw)

@@ -33,6 +33,7 @@ enum protocol_code {
         CODE_LATER,   /* no slot, rate limit, daily limit, quota, unavailable */
         CODE_ACCOUNT, /* the account's fault: unknown key, no balance, plan over or inactive */
         CODE_FINAL,   /* the job's fault: bad parameters, unsolvable */
+        CODE_LOOP,    /* the request came back to this process, by http/guard */
 };
 
 /* The members that hold a result, in both generations. */
@@ -50,7 +51,7 @@ struct protocol_fields {
         bool status_odd;   /* there is a status that is not a string */
         bool status_twice; /* with different meanings */
         enum protocol_code code;
-        bool has_code;          /* a number that is not 0 */
+        bool has_code;          /* a number that is not 0, or one of ours */
         bool code_twice;        /* with different meanings */
         int64_t retry_after_ms; /* the longest that is asked for, or 0 */
 

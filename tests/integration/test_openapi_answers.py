@@ -17,6 +17,7 @@ from lib.job import job
 from lib.memfault import ScarceMemory
 from lib.openapi import TOOLS
 from lib.operations import KNOWN, OPERATIONS, PAGE, PREFLIGHT, asks_for_job, takes_token, tools
+from lib.relay import Relay
 
 ASYNC = {"Prefer": "respond-async"}
 HELD = {"Prefer": "wait=30"}
@@ -182,6 +183,16 @@ def test_a_page_is_told_that_it_may_call(stage, operations, status, code):
 @produces(400, "bad_request")
 def test_a_host_that_is_none(stage, operations, status, code):
     answers = [(o, stage.ask(o, {"Host": "no host"})) for o in operations]
+    check(operations, status, code, answers)
+
+
+@produces(400, "loop_detected")
+def test_a_request_that_has_come_back(gateway, operations, status, code):
+    with Relay() as relay:
+        stage = Stage(gateway(upstream={"url": relay.url}, admin=LOOPBACK, origins=[PAGE]))
+        relay.leads_to(stage.house.url)
+        stage.house.solve(job(seed="loop"))
+        answers = [(o, stage.ask(o, {"Via": relay.fields("Via")[0]})) for o in operations]
     check(operations, status, code, answers)
 
 

@@ -463,6 +463,38 @@ static void addresses_are_those_of_the_generation(void **state)
         assert_url(2, UPSTREAM_BALANCE, NULL, "https://up/balance");
 }
 
+static void read_text(enum upstream_endpoint endpoint, long http_code, const char *text,
+                      struct answer *ret_answer)
+{
+        protocol_read(endpoint, http_code, text, strlen(text), credential, NULL, ret_answer);
+}
+
+static void a_request_that_came_back_is_not_charged_and_is_the_upstreams_fault(void **state)
+{
+        static const char text[] = "{\"status\":\"error\",\"code\":\"loop_detected\","
+                                   "\"message\":\"m\"}";
+        static const char solved[] = "{\"status\":\"solved\",\"code\":\"loop_detected\"}";
+        const long codes[] = {200, 400, 500, 502};
+        struct answer answer;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+                read_text(UPSTREAM_SOLVE, codes[i], text, &answer);
+                assert_int_equal(answer.kind, ANSWER_REJECTED);
+                assert_true(answer.about_account && answer.loops);
+                read_text(UPSTREAM_STATUS, codes[i], text, &answer);
+                assert_int_equal(answer.kind, ANSWER_TRY_LATER);
+                assert_true(answer.loops);
+                read_text(UPSTREAM_BALANCE, codes[i], text, &answer);
+                assert_int_equal(answer.kind, ANSWER_REJECTED);
+                assert_true(answer.loops);
+        }
+        read_text(UPSTREAM_SOLVE, 200, solved, &answer);
+        assert_int_equal(answer.kind, ANSWER_FINAL);
+        assert_false(answer.about_account || answer.loops);
+        answer_done(&answer);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -479,6 +511,8 @@ int main(void)
                 cmocka_unit_test(a_balance_is_what_came_with_success),
                 cmocka_unit_test(the_wait_that_is_asked_for_is_cut_and_not_dropped),
                 cmocka_unit_test(addresses_are_those_of_the_generation),
+                cmocka_unit_test(
+                        a_request_that_came_back_is_not_charged_and_is_the_upstreams_fault),
         };
 
         return cmocka_run_group_tests(tests, load_credentials, free_credentials);
