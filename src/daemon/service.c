@@ -47,7 +47,7 @@
 #define STORE_TICK_MS     5
 #define STATUS_TICK_MS    1000
 #define TICK_MS           200 /* how exactly a deadline in the queue is kept */
-#define PROBLEM_BYTES_MAX 1024
+#define PROBLEM_BYTES_MAX 4096
 
 /* Operators have connections of their own, so that tools cannot take all. */
 #define ADMIN_CONNECTIONS_MAX 32
