@@ -15,9 +15,9 @@
 #define FIRST_NAMES      64
 #define NUMBER_BYTES_MAX 25 /* what is longer may be a secret without quotes, and is not quoted */
 
-void config_scan_init(struct config_scan *scan, bool within_list)
+void config_scan_init(struct config_scan *scan, bool within_list, enum config_token last)
 {
-        *scan = (struct config_scan){.last = CONFIG_TOKEN_START, .within_list = within_list};
+        *scan = (struct config_scan){.last = last, .within_list = within_list};
 }
 
 /* Returns NULL, so that a scanner of a token can end with it. */
@@ -48,29 +48,34 @@ static bool wants_value(const struct config_scan *scan)
                  scan->last == CONFIG_TOKEN_COMMA));
 }
 
-/* Refuses a value that comes right behind a name, or behind another value of a list. */
+/* Why a value is wrong here; NULL: one is due. */
+static const char *misplaced_value(const struct config_scan *scan)
+{
+        bool second = scan->last == CONFIG_TOKEN_VALUE || scan->last == CONFIG_TOKEN_TEXT;
+
+        if (wants_value(scan))
+                return NULL;
+        if (scan->last == CONFIG_TOKEN_NAME)
+                return "syntax error: no = between a name and its value; write NAME = VALUE;";
+        if (second && config_scan_in_list(scan))
+                return "syntax error: two elements of a list without a comma; put a comma between "
+                       "them";
+        if (scan->last == CONFIG_TOKEN_TEXT)
+                return "syntax error: two texts behind one =, which would become one; write one "
+                       "text, and end it with a semicolon";
+        if (second)
+                return "syntax error: two values behind one =; write NAME = VALUE;";
+        return "syntax error: a value without a name; write NAME = VALUE;";
+}
+
+/* Refuses a value where none is due: libconfig loses the memory of a text there. */
 static bool value_misplaced(struct config_scan *scan)
 {
-        if (scan->last == CONFIG_TOKEN_NAME) {
-                (void)refuse(
-                        scan, scan->line,
-                        "syntax error: no = between a name and its value; write NAME = VALUE;");
-                return true;
-        }
-        if (!config_scan_in_list(scan) && scan->last == CONFIG_TOKEN_TEXT) {
-                (void)refuse(scan, scan->line,
-                             "syntax error: two texts behind one =, which would become one; write "
-                             "one text, and end it with a semicolon");
-                return true;
-        }
-        if (config_scan_in_list(scan) &&
-            (scan->last == CONFIG_TOKEN_VALUE || scan->last == CONFIG_TOKEN_TEXT)) {
-                (void)refuse(scan, scan->line,
-                             "syntax error: two elements of a list without a comma; put a comma "
-                             "between them");
-                return true;
-        }
-        return false;
+        const char *why = misplaced_value(scan);
+
+        if (why)
+                (void)refuse(scan, scan->line, "%s", why);
+        return why != NULL;
 }
 
 static bool value_missing(struct config_scan *scan)
@@ -82,18 +87,46 @@ static bool value_missing(struct config_scan *scan)
         return true;
 }
 
+/* The length of the escape that starts at text, or 0 if libconfig knows none there. */
+static size_t escape_length(const char *text, const char *end)
+{
+        if (end - text >= 4 && text[1] == 'x' && isxdigit((unsigned char)text[2]) &&
+            isxdigit((unsigned char)text[3]))
+                return 4;
+        return end - text >= 2 && strchr("\"\\nrtf", text[1]) ? 2 : 0;
+}
+
+/* Returns the length of an escape, or 0 when it is refused. */
+static size_t scan_escape(struct config_scan *scan, const char *text, const char *end)
+{
+        size_t len = escape_length(text, end);
+
+        if (len == 0) {
+                (void)refuse(scan, scan->line,
+                             "a backslash in a text that starts no escape; write \\\\ for a "
+                             "backslash, \\\" for a double quote");
+        } else if (len == 4 && memcmp(text, "\\x00", 4) == 0) {
+                (void)refuse(scan, scan->line,
+                             "a NUL in a text, which would end it there; remove \\x00");
+                len = 0;
+        }
+        return len;
+}
+
 static const char *scan_text(struct config_scan *scan, const char *next, const char *end)
 {
         if (value_misplaced(scan))
                 return NULL;
-        for (const char *c = next + 1; c < end; c++) {
+        for (const char *c = next + 1; c < end;) {
                 if (*c == '"') {
                         scan->last = CONFIG_TOKEN_TEXT;
                         scan->elements += config_scan_in_list(scan) ? 1 : 0;
                         return c + 1;
                 }
-                if (*c == '\\')
-                        c++;
+                size_t len = *c == '\\' && c + 1 < end ? scan_escape(scan, c, end) : 1;
+                if (len == 0)
+                        return NULL;
+                c += len;
         }
         return refuse(scan, scan->line,
                       "syntax error: a text is not closed on its line; put a double quote at its "
@@ -155,6 +188,19 @@ static bool is_truth_value(const char *word, size_t len)
                (len == 5 && strncasecmp(word, "false", 5) == 0);
 }
 
+/* Counts a name in its group. Returns whether there is room for it. */
+static bool count_name(struct config_scan *scan)
+{
+        size_t *names = scan->depth > 0 ? &scan->open[scan->depth - 1].names : &scan->names;
+
+        if (++*names <= CONFIG_SCAN_NAMES_MAX)
+                return true;
+        (void)refuse(scan, scan->line,
+                     "more than %d settings in one group; no group has so many, remove some",
+                     CONFIG_SCAN_NAMES_MAX);
+        return false;
+}
+
 static const char *scan_word(struct config_scan *scan, const char *next, const char *end)
 {
         const char *last = next;
@@ -167,7 +213,7 @@ static const char *scan_word(struct config_scan *scan, const char *next, const c
                         return refuse(scan, scan->line,
                                       "syntax error: two names in a row; write NAME = VALUE;");
                 scan->last = CONFIG_TOKEN_NAME;
-                return last;
+                return count_name(scan) ? last : NULL;
         }
         if (!is_truth_value(next, len)) /* it is not quoted: it may be a secret */
                 return refuse(
@@ -193,6 +239,7 @@ static const char *scan_open(struct config_scan *scan, const char *next)
                               CONFIG_SCAN_DEPTH_MAX);
         scan->open[scan->depth].bracket = *next;
         scan->open[scan->depth].line = scan->line;
+        scan->open[scan->depth].names = 0;
         scan->depth++;
         scan->last = CONFIG_TOKEN_OPEN;
         return next + 1;
@@ -233,6 +280,10 @@ static const char *scan_separator(struct config_scan *scan, const char *next)
 {
         if (value_missing(scan))
                 return NULL;
+        if (*next == ';' && config_scan_in_list(scan))
+                return refuse(scan, scan->line,
+                              "syntax error: a semicolon in a list; put a comma between its "
+                              "elements");
         scan->last = *next == ',' ? CONFIG_TOKEN_COMMA : CONFIG_TOKEN_SEMICOLON;
         return next + 1;
 }
@@ -427,7 +478,7 @@ int config_scan_find_twice(const char *text, size_t len, struct config_scan_twic
         struct config_scan scan;
         int r = 0;
 
-        config_scan_init(&scan, false);
+        config_scan_init(&scan, false, CONFIG_TOKEN_START);
         for (const char *line = text; line < end && r == 0;) {
                 const char *newline = memchr(line, '\n', (size_t)(end - line));
                 const char *line_end = newline ? newline : end;

@@ -2,9 +2,10 @@
  * config_scan: a look at the tokens of a configuration file before libconfig reads it.
  *
  * libconfig 1.5 says "syntax error" to every mistake, and takes some silently: a whole number
- * that does not fit an int wraps around, and two texts without a comma between them become one.
- * The scan names the common mistakes and refuses those. It need not know the whole grammar:
- * libconfig reads the text afterwards and has the last word.
+ * that does not fit an int wraps around, two texts without a comma between them become one, and a
+ * text ends at an escaped NUL. It compares each name with all others of its group, which takes
+ * minutes for 100,000 of them. The scan names the common mistakes and refuses those. It need not
+ * know the whole grammar: libconfig reads the text afterwards and has the last word.
  *
  * A scan is a value and holds no resources. One for each file; not locked.
  */
@@ -15,6 +16,7 @@
 #include <stddef.h>
 
 #define CONFIG_SCAN_DEPTH_MAX         16
+#define CONFIG_SCAN_NAMES_MAX         64 /* in one group of a file; no group has so many keys */
 #define CONFIG_SCAN_PROBLEM_BYTES_MAX 200
 
 /* What stood last, comments aside. */
@@ -37,17 +39,23 @@ struct config_scan {
         size_t comment_line; /* where it opened; valid when in_comment */
         enum config_token last;
         size_t depth;
+        size_t names; /* in the group of the file itself */
         struct {
                 char bracket;
                 size_t line;
+                size_t names; /* of a group: so far */
         } open[CONFIG_SCAN_DEPTH_MAX];
         /* Valid after a failure: */
         size_t problem_line;
         char problem[CONFIG_SCAN_PROBLEM_BYTES_MAX];
 };
 
-/* Starts on a file. within_list: it is included where config_scan_in_list() holds. */
-void config_scan_init(struct config_scan *scan, bool within_list);
+/*
+ * Starts on a file: the configuration file itself (false, CONFIG_TOKEN_START), or one that is
+ * included, where within_list is config_scan_in_list() and last is the last token of the file that
+ * includes it.
+ */
+void config_scan_init(struct config_scan *scan, bool within_list, enum config_token last);
 
 /* Whether the next line starts between the elements of an array or a list. */
 bool config_scan_in_list(const struct config_scan *scan);

@@ -26,6 +26,7 @@
 struct level {
         unsigned depth;
         bool within_list;
+        enum config_token *last; /* the token before it; and, at its end, its last one */
 };
 
 void config_source_init(struct config_source *source, struct strbuf *problem)
@@ -64,7 +65,7 @@ static int refuse_file(const struct config_source *source, const struct config_p
 {
         if (from)
                 problem_write(source->problem, source->files[from->file], from->line,
-                              "the included file %s %s", path, why);
+                              "the included file \"%.200s\" %s", path, why);
         else
                 problem_write(source->problem, path, 0, "%s", why);
         return error;
@@ -262,7 +263,7 @@ static int add_lines(struct config_source *source, size_t file, const struct str
         struct config_scan scan;
         int r = 0;
 
-        config_scan_init(&scan, level.within_list);
+        config_scan_init(&scan, level.within_list, *level.last);
         for (size_t start = 0, next; start < text->len && r == 0; start = next) {
                 const char *line = text->data + start;
                 const char *newline = memchr(line, '\n', text->len - start);
@@ -272,7 +273,8 @@ static int add_lines(struct config_source *source, size_t file, const struct str
                 if (!scan.in_comment && is_include(line, len)) {
                         struct config_place from = {.file = file, .line = ++scan.line};
                         struct level inner = {.depth = level.depth + 1,
-                                              .within_list = config_scan_in_list(&scan)};
+                                              .within_list = config_scan_in_list(&scan),
+                                              .last = &scan.last};
                         r = add_include(source, from, line, len, inner);
                         continue;
                 }
@@ -286,6 +288,7 @@ static int add_lines(struct config_source *source, size_t file, const struct str
         }
         if (r == 0)
                 r = config_scan_end(&scan);
+        *level.last = scan.last;
         if (r < 0 && scan.problem_line > 0)
                 problem_write(source->problem, source->files[file], scan.problem_line, "%s",
                               scan.problem);
@@ -310,7 +313,9 @@ static int add_file(struct config_source *source, const struct config_place *fro
 
 int config_source_read(struct config_source *source, const char *file)
 {
+        enum config_token last = CONFIG_TOKEN_START;
+        const struct level level = {.depth = 0, .last = &last};
         char *path = strdup(file);
 
-        return path ? add_file(source, NULL, path, (struct level){.depth = 0}) : -ENOMEM;
+        return path ? add_file(source, NULL, path, level) : -ENOMEM;
 }
