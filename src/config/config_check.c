@@ -87,12 +87,18 @@ static int check_listen_twice(const struct check *check, size_t i)
         const struct config_listen *listen = check->config->listen;
 
         for (size_t j = 0; j < i && listen[i].port != 0; j++) {
-                if (listen[i].port == listen[j].port &&
-                    config_url_same_address(listen[i].address, listen[j].address))
+                if (listen[i].port != listen[j].port ||
+                    !config_url_addresses_overlap(listen[i].address, listen[j].address))
+                        continue;
+                if (config_url_same_address(listen[i].address, listen[j].address))
                         return REFUSE(check, line_of(check, "listen.[%zu]", i),
                                       "listens on %.80s port %d a second time; remove one of the "
                                       "two, or give it another port",
                                       listen[i].address, listen[i].port);
+                return REFUSE(check, line_of(check, "listen.[%zu]", i),
+                              "listens on %.80s port %d, and listen[%zu] on %.80s, of which one "
+                              "includes the other; remove one of the two, or give it another port",
+                              listen[i].address, listen[i].port, j, listen[j].address);
         }
         return 0;
 }
@@ -203,7 +209,7 @@ static int check_admin(const struct check *check)
         r = check_admin_address(check);
         for (size_t i = 0; i < config->listen_count && config->admin.port != 0 && r == 0; i++) {
                 if (config->listen[i].port == config->admin.port &&
-                    config_url_same_address(config->listen[i].address, config->admin.address))
+                    config_url_addresses_overlap(config->listen[i].address, config->admin.address))
                         r = REFUSE(check, line_of(check, "admin"),
                                    "admin has the address and port of listen[%zu] (%.80s port %d); "
                                    "give it a port of its own",
@@ -471,15 +477,30 @@ static int check_limits(const struct check *check)
         return 0;
 }
 
+/* The store's files in the state directory, and those that SQLite puts beside them. */
+static bool is_name_of_the_store(const char *name)
+{
+        return strcmp(name, "lock") == 0 || strncmp(name, "jobs.db", 7) == 0 ||
+               strncmp(name, "bodies.db", 9) == 0;
+}
+
 static int check_audit(const struct check *check)
 {
-        const char *file = check->config->audit.file;
+        const char *file = check->config->audit.file, *name = strrchr(file, '/') + 1;
 
         if (file[strlen(file) - 1] == '/')
                 return REFUSE(check, line_of(check, "audit.file"),
                               "audit.file \"%.200s\" ends with a slash; name a file in that "
                               "directory",
                               file);
+        if (is_name_of_the_store(name))
+                return REFUSE(check, line_of(check, "audit.file"),
+                              "audit.file \"%.200s\" has the name of a file of the store; choose "
+                              "another one, such as audit.jsonl",
+                              file);
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+                return REFUSE(check, line_of(check, "audit.file"),
+                              "audit.file \"%.200s\" is a directory; name a file in it", file);
         return 0;
 }
 

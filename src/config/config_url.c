@@ -38,6 +38,16 @@ bool config_url_same_address(const char *a, const char *b)
                memcmp(&v6[0], &v6[1], sizeof v6[0]) == 0;
 }
 
+bool config_url_addresses_overlap(const char *a, const char *b)
+{
+        bool v4 = !strchr(a, ':');
+
+        if (v4 != !strchr(b, ':'))
+                return false;
+        return config_url_same_address(a, b) || config_url_same_address(a, v4 ? "0.0.0.0" : "::") ||
+               config_url_same_address(b, v4 ? "0.0.0.0" : "::");
+}
+
 static bool is_loopback(const char *host)
 {
         char inside[CONFIG_HOST_BYTES_MAX];

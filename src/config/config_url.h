@@ -21,6 +21,12 @@ enum config_address config_url_address(const char *text);
 bool config_url_same_address(const char *a, const char *b);
 
 /*
+ * Returns whether two sockets cannot listen on the same port of two addresses: they are the same,
+ * or one stands for all addresses of the other's family (0.0.0.0, ::). Thread: any.
+ */
+bool config_url_addresses_overlap(const char *a, const char *b);
+
+/*
  * Tells whether text is a scheme, a host and perhaps a port, and nothing else; http only towards
  * the loopback interface, since elsewhere the key would cross the network in clear text. Returns
  * NULL and sets *ret_tls when it is, else static text that says what is wrong and how to mend
