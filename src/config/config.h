@@ -54,6 +54,8 @@ struct config_sites {
         size_t count;
 };
 
+#define CONFIG_WORKERS_MAX 64 /* the most that workers may be */
+
 #define CONFIG_CONNECTIONS_MAX 1000000 /* the most that limits.connections may be */
 
 #define CONFIG_SOCKET_BYTES_MAX 107 /* of sockaddr_un.sun_path, without its NUL */

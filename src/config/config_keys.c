@@ -337,7 +337,7 @@ const struct config_key config_keys[] = {
               "The origins of pages, extensions and desktop shells that may call, as browsers "
               "write them."),
         GROUP("admin", admin_keys, false, "Where operators connect."),
-        NUMBER(CONFIG_INT, "workers", offsetof(struct config, workers), "2", 1, 64,
+        NUMBER(CONFIG_INT, "workers", offsetof(struct config, workers), "2", 1, CONFIG_WORKERS_MAX,
                "How many threads forward jobs and answer tools."),
         TEXT("state_directory", offsetof(struct config, state_directory), "\"/var/lib/solvegate\"",
              NULL, TEXT_BYTES_MAX,
