@@ -194,21 +194,46 @@ static void assert_loads_or_tells(struct fixture *fixture, const char *text, siz
                 fail_msg("told: %s\nof: %.*s", fixture->problem.data, (int)len, text);
 }
 
+static void no_key_is_told(void *arg, const char *key)
+{
+        fail_msg("%s%s differs", (const char *)arg, key);
+}
+
+/* A reload by the configuration of the fixture leaves alone what takes a restart. */
+static void assert_merges(const struct fixture *fixture, const struct config *running)
+{
+        char nothing[] = "";
+        struct config *merged = NULL;
+
+        assert_int_equal(config_merge(running, fixture->config, &merged), 0);
+        config_compare(running, merged, no_key_is_told, nothing);
+        config_changed(fixture->config, fixture->config, no_key_is_told, nothing);
+        config_free(merged);
+}
+
 static void each_mutant_loads_or_gives_one_line_with_a_fix(void **state)
 {
         struct fixture *fixture = *state;
+        struct config *running;
         char text[MUTANT_BYTES];
         size_t loaded = 0;
 
         write_file(fixture, "more.conf", more_text, strlen(more_text));
+        assert_loads(fixture, seed_text);
+        running = fixture->config;
+        fixture->config = NULL;
         for (int i = 0; i < MUTANTS; i++) {
                 size_t len = strlen(seed_text);
                 memcpy(text, seed_text, len);
                 for (size_t n = i > 0 ? 1 + below(CHANGES_MAX) : 0; n > 0; n--)
                         change(text, &len);
                 assert_loads_or_tells(fixture, text, len);
-                loaded += fixture->config != NULL;
+                if (!fixture->config)
+                        continue;
+                loaded++;
+                assert_merges(fixture, running);
         }
+        config_free(running);
         assert_true(loaded > 0 && loaded < MUTANTS);
 }
 
