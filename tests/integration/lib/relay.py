@@ -16,10 +16,10 @@ import urllib.parse
 
 class Relay:
     def __init__(self):
-        self._lock = threading.Lock()
-        self._target = None
-        self._open = []  # the sockets of connections, guarded by _lock
-        self._sent = b""  # what clients have sent; likewise
+        self._changed = threading.Condition()
+        self._target = None  # guarded by _changed, like the next
+        self._open = []  # the sockets of connections that lead there
+        self._sent = b""  # what clients have sent
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept)
@@ -32,24 +32,24 @@ class Relay:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listener.close()
-        self._cut()
+        self._turn(("127.0.0.1", 0))  # where nobody is
 
     def leads_to(self, url):
         """New connections lead there; those that are open end."""
         parts = urllib.parse.urlsplit(url)
-        with self._lock:
-            self._target = (parts.hostname, parts.port)
-        self._cut()
+        self._turn((parts.hostname, parts.port))
 
     def fields(self, name):
         """Each value of a header field that went through, in order."""
-        with self._lock:
+        with self._changed:
             sent = self._sent.decode("latin-1")
         return re.findall(rf"^{name}: *(.*?)\r$", sent, re.MULTILINE | re.IGNORECASE)
 
-    def _cut(self):
-        with self._lock:
+    def _turn(self, target):
+        with self._changed:
+            self._target = target
             ending, self._open = self._open, []
+            self._changed.notify_all()
         for sock in ending:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -61,14 +61,14 @@ class Relay:
                 threading.Thread(target=self._pass_on, args=(near,), daemon=True).start()
 
     def _pass_on(self, near):
-        """Before there is a target a connection is closed at once."""
+        """A connection waits for the first target."""
         with near, contextlib.suppress(OSError):
-            with self._lock:
+            with self._changed:
+                self._changed.wait_for(lambda: self._target)
                 target = self._target
                 self._open.append(near)
-            if target:
-                with socket.create_connection(target) as far:
-                    self._both_ways(near, far)
+            with socket.create_connection(target) as far:
+                self._both_ways(near, far)
 
     def _both_ways(self, near, far):
         """Until one side ends."""
@@ -81,6 +81,6 @@ class Relay:
                     if not piece:
                         return
                     if key.fileobj is near:
-                        with self._lock:
+                        with self._changed:
                             self._sent += piece
                     key.data.sendall(piece)
