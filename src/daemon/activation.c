@@ -56,15 +56,15 @@ static int check_shares(const struct config *config, const struct activation *ac
         for (size_t i = 0; i < config->listen_count; i++) {
                 const struct config_listen *listen = &config->listen[i];
                 int count = activation_find(activation, listen, fds);
-                char cure[sizeof "set workers = ; or " + 12] = "";
+                char fix[sizeof "set workers = ; or " + 12] = "";
                 if (count <= config->workers)
                         continue;
                 if (count <= CONFIG_WORKERS_MAX)
-                        (void)snprintf(cure, sizeof cure, "set workers = %d; or ", count);
+                        (void)snprintf(fix, sizeof fix, "set workers = %d; or ", count);
                 problem_write(problem, config->file, 0,
                               "systemd has passed %d sockets at %s port %d, more than there are "
                               "workers to accept on them; %swrite ListenStream= fewer times",
-                              count, listen->address, listen->port, cure);
+                              count, listen->address, listen->port, fix);
                 return -EINVAL;
         }
         return 0;

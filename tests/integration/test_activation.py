@@ -100,7 +100,7 @@ def test_more_sockets_than_workers_are_an_error_with_the_cure(tmp_path, sockets)
     assert "3 sockets" in said and "workers = 3" in said
 
 
-def test_more_sockets_than_workers_may_be_are_no_reason_to_set_them(tmp_path, sockets):
+def test_more_sockets_than_workers_may_be_do_not_suggest_as_many(tmp_path, sockets):
     first = sockets(shared=True)
     more = [sockets(shared=True, port=first.getsockname()[1]) for _ in range(64)]
     said = refused(tmp_path, [entry(first)], [first, *more], workers=64)

@@ -147,7 +147,7 @@ def test_each_start_has_another_name(simulator, gateway, relay):
 
 
 @pytest.mark.parametrize("mode", ["pro", "free"])
-def test_gateways_in_a_row_are_no_loop(simulator, gateway, mode):
+def test_gateways_in_a_row_are_not_a_loop(simulator, gateway, mode):
     sim = simulator(mode=mode, latency=0)
     last = gateway(sim, name="last")
     middle = gateway(upstream={"url": last.url}, name="middle")

@@ -365,7 +365,7 @@ static void addresses_of_which_one_includes_the_other_are_refused(void **state)
                                               "{ address = \"::\"; } );\n");
 }
 
-static void the_audit_is_no_file_of_the_store(void **state)
+static void the_audit_is_not_a_file_of_the_store(void **state)
 {
         static const char *const names[] = {"lock", "jobs.db", "jobs.db-wal", "bodies.db-journal",
                                             "./jobs.db"};
@@ -392,7 +392,7 @@ int main(void)
                 ON_DIRECTORY(a_message_shows_no_byte_that_a_terminal_obeys),
                 ON_DIRECTORY(a_long_name_of_a_file_leaves_room_for_the_fix),
                 ON_DIRECTORY(addresses_of_which_one_includes_the_other_are_refused),
-                ON_DIRECTORY(the_audit_is_no_file_of_the_store),
+                ON_DIRECTORY(the_audit_is_not_a_file_of_the_store),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
