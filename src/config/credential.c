@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/secret_search.h"
 #include "base/strbuf.h"
+#include "config/config_scan.h"
 #include "config/problem.h"
 
 #include <errno.h>
@@ -291,17 +292,47 @@ static void wipe_setting(config_setting_t *setting)
                 wipe_setting(config_setting_get_elem(setting, (unsigned)i));
 }
 
+static int refuse_syntax(const struct origin *origin, size_t line)
+{
+        return refuse_at(origin, line > 0 ? line : 1,
+                         "is not understood here; write " EXAMPLE " and each key once");
+}
+
+/*
+ * Refuses what libconfig would alter, or keep a copy of that is never freed (config_scan). What the
+ * scan says is not told: it may quote the value.
+ */
+static int scan_text(const struct origin *origin, const char *text)
+{
+        struct config_scan scan;
+        int r = 0;
+
+        config_scan_init(&scan, false, CONFIG_TOKEN_START);
+        while (*text != '\0' && r == 0) {
+                size_t len = strcspn(text, "\n");
+                r = config_scan_line(&scan, text, len);
+                text += len + (text[len] == '\n');
+        }
+        if (r == 0)
+                r = config_scan_end(&scan);
+        if (r < 0)
+                r = refuse_syntax(origin, scan.problem_line);
+        explicit_bzero(&scan, sizeof scan);
+        return r;
+}
+
 static int parse(const struct origin *origin, const char *text, struct credential *credential)
 {
         config_t tree;
-        int r;
+        int r = scan_text(origin, text);
 
+        if (r < 0)
+                return r;
         config_init(&tree);
         if (config_read_string(&tree, text) == CONFIG_TRUE)
                 r = take_values(origin, &tree, credential);
         else
-                r = refuse_at(origin, (size_t)config_error_line(&tree),
-                              "is not understood here; write " EXAMPLE " and each key once");
+                r = refuse_syntax(origin, (size_t)config_error_line(&tree));
         if (config_root_setting(&tree))
                 wipe_setting(config_root_setting(&tree));
         config_destroy(&tree);

@@ -264,6 +264,12 @@ static void a_mistake_in_the_file_is_told_by_line_and_never_quoted(void **state)
                 {"apikey = \"canary\\\\\";", "visible ASCII"},
                 {"apikey = \"canary\xc3\xbc\";", "visible ASCII"},
                 {"uid = \"canary\\x7f\"; apikey = \"canary\";", "uid holds"},
+                {"apikey = \"canary\\x00canary\";", ":1: is not understood"},
+                {"apikey = \"can\"\n\"ary\";", ":2: is not understood"},
+                {"apikey = 1 \"canary\";", ":1: is not understood"},
+                {"apikey = 123canary;", ":1: is not understood"},
+                {"\n\"canary\";", ":2: is not understood"},
+                {"apikey = \"canary\\q\";", ":1: is not understood"},
                 {"@include \"canary\"\n", "@include"},
                 {"@include \".\"\n", "@include"},
         };
