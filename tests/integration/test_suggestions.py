@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from lib.build import BUILD
+from lib.build import BUILD, REPOSITORY
 from lib.clients import Client
 from lib.http import Connection
 from lib.job import job
@@ -165,6 +165,13 @@ HOST = Case("server_names", "forbidden_host", by_host, {"server_names": [PLACEHO
 SITE = Case("sites", "site_not_allowed", by_site, {"sites": [PLACEHOLDER]})
 CLIENT_SITE = Case("sites", "site_not_allowed", by_site_of_client,
                    {"clients": [CI.changed(sites=[PLACEHOLDER])], "sites": ["*"]})
+
+
+def test_each_list_that_a_message_names_is_tried_here():
+    """A new message with such a line needs a case of its own."""
+    named = {name for path in (REPOSITORY / "src").rglob("*.c")
+             for name in re.findall(r"(\w+) = (?:\{ allow = )?\[ …", path.read_text())}
+    assert named == {case.name for case in (ORIGIN, HOST, SITE, CLIENT_SITE)}
 
 
 @pytest.mark.parametrize("value", ORIGINS)
