@@ -129,13 +129,33 @@ static bool is_at(const struct sockaddr *interface, const struct in6_addr *addre
         return IN6_ARE_ADDR_EQUAL(&own, address);
 }
 
+/* A socket can be bound to an address of this machine only. Sends nothing. */
+static bool can_bind(const struct in6_addr *address)
+{
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = *address};
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
+        int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+                return false;
+        memcpy(&v4.sin_addr, &address->s6_addr[12], sizeof v4.sin_addr);
+        int r = is_v4 ? bind(fd, (const struct sockaddr *)&v4, sizeof v4)
+                      : bind(fd, (const struct sockaddr *)&v6, sizeof v6);
+        (void)close(fd);
+        return r == 0;
+}
+
+/* getifaddrs(3) takes a socket of AF_NETLINK, which the unit of the service does not allow. */
 static bool is_of_this_machine(const struct in6_addr *address)
 {
         struct ifaddrs *interfaces = NULL;
         bool found = is_loopback(address);
 
-        if (found || getifaddrs(&interfaces) < 0)
-                return found;
+        if (found)
+                return true;
+        if (getifaddrs(&interfaces) < 0)
+                return can_bind(address);
         for (const struct ifaddrs *i = interfaces; i && !found; i = i->ifa_next)
                 found = is_at(i->ifa_addr, address);
         freeifaddrs(interfaces);

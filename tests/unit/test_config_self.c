@@ -7,11 +7,19 @@
 #include "config_fixture.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <ifaddrs.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ANY_V4 "0.0.0.0"
@@ -140,6 +148,65 @@ static void each_interface_address_is_this_machine(void **state)
         freeifaddrs(interfaces);
 }
 
+/* As the unit of the service does (RestrictAddressFamilies=). */
+static void forbid_netlink(void)
+{
+        struct sock_filter filter[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_socket, 0, 3),
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+                _exit(2);
+}
+
+/* A url with an address of another interface than loopback. Returns whether there is one. */
+static bool own_url(char *ret_url, size_t size)
+{
+        struct ifaddrs *interfaces;
+        char text[INET6_ADDRSTRLEN] = "";
+
+        assert_int_equal(getifaddrs(&interfaces), 0);
+        for (const struct ifaddrs *i = interfaces; i && !text[0]; i = i->ifa_next) {
+                if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+                    (i->ifa_flags & IFF_LOOPBACK))
+                        continue;
+                const struct sockaddr_in *v4 = (const void *)i->ifa_addr;
+                assert_non_null(inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text));
+        }
+        freeifaddrs(interfaces);
+        (void)snprintf(ret_url, size, "https://%s:8118", text);
+        return text[0] != '\0';
+}
+
+static void without_netlink_the_addresses_are_known_all_the_same(void **state)
+{
+        struct ifaddrs *interfaces;
+        char url[80];
+        int status = 0;
+        bool has_own = own_url(url, sizeof url);
+
+        (void)state;
+        pid_t child = fork();
+        if (child == 0) {
+                forbid_netlink();
+                if (getifaddrs(&interfaces) == 0)
+                        _exit(3);
+                _exit(leads("https://192.0.2.254:8118", ANY_V4, 8118) ||
+                      leads("https://[2001:db8::7]:8118", ANY_V6, 8118) ||
+                      (has_own && !leads(url, ANY_V4, 8118)));
+        }
+        assert_true(child > 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+}
+
 static void the_check_refuses_an_upstream_that_is_a_listener(void **state)
 {
         struct fixture *fixture = *state;
@@ -179,6 +246,7 @@ int main(void)
                 cmocka_unit_test(a_passed_socket_may_accept_both_families),
                 cmocka_unit_test(the_host_name_is_this_machine),
                 cmocka_unit_test(each_interface_address_is_this_machine),
+                cmocka_unit_test(without_netlink_the_addresses_are_known_all_the_same),
                 ON_DIRECTORY(the_check_refuses_an_upstream_that_is_a_listener),
         };
 
