@@ -463,12 +463,6 @@ static void addresses_are_those_of_the_generation(void **state)
         assert_url(2, UPSTREAM_BALANCE, NULL, "https://up/balance");
 }
 
-static void read_text(enum upstream_endpoint endpoint, long http_code, const char *text,
-                      struct answer *ret_answer)
-{
-        protocol_read(endpoint, http_code, text, strlen(text), credential, NULL, ret_answer);
-}
-
 static void a_request_that_came_back_is_not_charged_and_is_the_upstreams_fault(void **state)
 {
         static const char text[] = "{\"status\":\"error\",\"code\":\"loop_detected\","
