@@ -2,6 +2,7 @@
  * main: solvegate, the gateway daemon.
  */
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/standard_fds.h"
 #include "base/strbuf.h"
 #include "config/config.h"
@@ -51,12 +52,12 @@ int main(int argc, char **argv)
         struct strbuf problem;
         int status;
 
+        signals_begin();
+        process_protect_secrets();
         if (standard_fds_take() < 0)
                 return EXIT_FAILURE; /* there is nowhere to say why */
         if (!options_parse(argc, argv, &options, &status))
                 return status;
-        process_protect_secrets();
-        process_defer_reload();
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         int r = config_load(options.config_file, &config, &problem);
         if (r == 0)

@@ -17,7 +17,7 @@ static const char usage[] =
         "  -V, --version         print the version and exit\n"
         "  -h, --help            print this and exit\n"
         "\n"
-        "SIGTERM or SIGINT: take no more jobs, finish those under way, and exit 0.\n"
+        "SIGTERM, SIGINT or SIGQUIT: take no more jobs, finish those under way, and exit 0.\n"
         "A second one: exit at once. SIGHUP: read FILE, credentials and certificates again; if\n"
         "anything is wrong, nothing changes. Exit status 2: wrong usage or configuration.\n";
 

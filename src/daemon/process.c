@@ -3,7 +3,6 @@
  */
 #include "daemon/process.h"
 
-#include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -15,15 +14,6 @@ void process_protect_secrets(void)
 #ifndef __SANITIZE_ADDRESS__
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
-}
-
-void process_defer_reload(void)
-{
-        sigset_t hup;
-
-        (void)sigemptyset(&hup);
-        (void)sigaddset(&hup, SIGHUP);
-        (void)pthread_sigmask(SIG_BLOCK, &hup, NULL);
 }
 
 size_t process_file_limit(void)

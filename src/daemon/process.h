@@ -12,12 +12,6 @@
  */
 void process_protect_secrets(void);
 
-/*
- * A reload that is asked for while the daemon starts or stops must not end it, as an unhandled
- * SIGHUP does: from now on it waits, until the service takes it up.
- */
-void process_defer_reload(void);
-
 /* Raises the limit of open files to what it may be. Returns the limit. */
 size_t process_raise_file_limit(void);
 

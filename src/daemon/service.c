@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/loop.h"
+#include "base/signals.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/credential.h"
@@ -42,7 +43,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 #define STORE_TICK_MS     5
 #define STATUS_TICK_MS    1000
@@ -51,9 +51,6 @@
 
 /* Operators have connections of their own, so that tools cannot take all. */
 #define ADMIN_CONNECTIONS_MAX 32
-
-enum { SIGNAL_TERM, SIGNAL_INT, SIGNAL_HUP, SIGNAL_COUNT };
-static const int signal_numbers[SIGNAL_COUNT] = {SIGTERM, SIGINT, SIGHUP};
 
 struct service {
         const struct config *config;      /* of the start; gateway_config() has the one in force */
@@ -81,8 +78,7 @@ struct service {
         struct loop_timer *drain_timer;
         struct loop_timer *store_timer;
         struct mail idle;
-        uv_signal_t signals[SIGNAL_COUNT];
-        int signal_count; /* handles that were opened */
+        struct signals *signals;
         bool draining;
 };
 
@@ -203,14 +199,15 @@ static void on_drain_timeout(void *arg)
 
 static void on_stop_signal(struct service *service, int number)
 {
-        char status[NOTIFY_STATUS_BYTES_MAX];
+        char status[NOTIFY_STATUS_BYTES_MAX], name[SIGNALS_NAME_BYTES_MAX];
 
+        signals_name(number, name);
         if (service->draining) {
-                log_warning("SIG%s again: exiting at once", sigabbrev_np(number));
+                log_warning("%s again: exiting at once", name);
                 _exit(EXIT_FAILURE);
         }
-        log_info("SIG%s: draining: no more jobs are taken or sent, those under way are finished",
-                 sigabbrev_np(number));
+        log_info("%s: draining: no more jobs are taken or sent, those under way are finished",
+                 name);
         service->draining = true;
         operator_stop(&service->operators);
         notify_status_write(service->gateway, NOTIFY_STOPPING, status);
@@ -243,7 +240,7 @@ static void on_reload_signal(struct service *service)
 {
         if (service->draining) {
                 log_info("SIGHUP ignored: solvegate is stopping");
-                process_defer_reload(); /* a flood of them would keep the loop from stopping */
+                signals_drop_hangup(service->signals); /* a flood would fill the log */
         } else {
                 begin_reload(service);
         }
@@ -277,9 +274,9 @@ static void on_worker_reloaded(void *arg)
 
 /* ---- starting ---- */
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *arg, int number)
 {
-        struct service *service = handle->data;
+        struct service *service = arg;
 
         if (number == SIGHUP)
                 on_reload_signal(service);
@@ -296,28 +293,6 @@ static void on_tick(void *arg)
         attend(service, false);
         if (!service->draining)
                 reload_tick(service->reload);
-}
-
-static int open_signals(struct service *service)
-{
-        sigset_t ours;
-
-        (void)sigemptyset(&ours);
-        for (int i = 0; i < SIGNAL_COUNT; i++) {
-                uv_signal_t *handle = &service->signals[i];
-                int r = uv_signal_init(loop_uv(service->loop), handle);
-                if (r < 0)
-                        return r;
-                service->signal_count++;
-                handle->data = service;
-                r = uv_signal_start(handle, on_signal, signal_numbers[i]);
-                if (r < 0)
-                        return r;
-                (void)sigaddset(&ours, signal_numbers[i]);
-        }
-        /* A parent may have left them blocked, and could then not stop what it started. */
-        (void)pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
-        return 0;
 }
 
 static int open_doors(struct service *service, struct strbuf *problem)
@@ -455,7 +430,7 @@ static int service_open(struct service *service, struct strbuf *problem)
         if (r == 0)
                 r = loop_timer_new(service->loop, on_store_tick, service, &service->store_timer);
         if (r == 0)
-                r = open_signals(service);
+                r = signals_open(service->loop, on_signal, service, &service->signals);
         if (r == 0)
                 r = open_doors(service, problem);
         if (r == 0)
@@ -485,9 +460,7 @@ static void service_close(struct service *service)
         doors_close(&service->doors);
         operator_done(&service->operators);
         tally_free(service->tally);
-        process_defer_reload();
-        for (int i = 0; i < service->signal_count; i++)
-                uv_close((uv_handle_t *)&service->signals[i], NULL);
+        signals_free(service->signals);
         loop_timer_free(service->drain_timer);
         loop_timer_free(service->store_timer);
         loop_timer_free(service->tick);
@@ -542,7 +515,6 @@ int service_run(const struct config *config, struct credential **credentials,
 
         operator_init(&service.operators, config->file, &service.shared);
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
-        (void)signal(SIGPIPE, SIG_IGN);
         notify_init(&service.notify);
         notify_starting(&service.notify);
         tell_start(config, identities, process_raise_file_limit());

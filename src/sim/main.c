@@ -2,7 +2,9 @@
  * main: solvegate-sim, a stand-in for the upstream. See docs/simulator.md.
  */
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/random.h"
+#include "base/signals.h"
 #include "base/standard_fds.h"
 #include "base/strbuf.h"
 #include "sim/fault.h"
@@ -12,8 +14,6 @@
 #include "sim/vendor.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,24 +111,12 @@ static int add_faults(struct sim *sim, const struct sim_options *options)
         return r < 0 ? complain("faults", r) : 0;
 }
 
-/* Blocked in every thread, so that the main thread can wait for them. */
-static void block_signals(sigset_t *ret_stop_signals)
-{
-        (void)signal(SIGPIPE, SIG_IGN);
-        (void)sigemptyset(ret_stop_signals);
-        (void)sigaddset(ret_stop_signals, SIGTERM);
-        (void)sigaddset(ret_stop_signals, SIGINT);
-        (void)pthread_sigmask(SIG_BLOCK, ret_stop_signals, NULL);
-}
-
 static int serve(struct sim *sim, const struct sim_options *options, const struct tls_files *files)
 {
         struct sim_server *server;
-        sigset_t stop_signals;
         uint16_t port;
-        int ignored;
 
-        block_signals(&stop_signals);
+        signals_block();
         int fd = sim_listen(options->address, options->port, &port);
         if (fd < 0)
                 return complain_of_port(options, fd);
@@ -141,7 +129,8 @@ static int serve(struct sim *sim, const struct sim_options *options, const struc
         if (r < 0)
                 return complain(files->certificate ? "HTTP server or TLS files" : "HTTP server", r);
         (void)fprintf(stderr, "ready %s\n", sim_vendor_base_url(sim->vendor));
-        (void)sigwait(&stop_signals, &ignored);
+        (void)signals_wait();
+        log_limits_tell(INT64_MAX);
         sim_stop(sim);
         sim_server_stop(server);
         return 0;
@@ -177,6 +166,7 @@ int main(int argc, char *argv[])
         char problem[SIM_OPTIONS_PROBLEM_BYTES_MAX];
         struct sim_options options;
 
+        signals_begin();
         if (standard_fds_take() < 0)
                 return EXIT_FAILURE;
         switch (sim_options_parse(argc, argv, &options, problem)) {
