@@ -16,7 +16,9 @@
 #include "daemon/service.h"
 #include "daemon/warnings.h"
 
+#include "http/tls.h"
 #include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define PROBLEM_BYTES_MAX 4096
@@ -33,6 +35,13 @@ static void tell_problem(const struct strbuf *problem)
 }
 
 static int check_done(const struct config *config, struct tls_identity *const *identities)
+static void warn_of_environment(bool key_log)
+{
+        if (key_log)
+                log_warning("SSLKEYLOGFILE is set in the environment and was ignored: it would "
+                            "write the keys of all TLS connections to a file; unset it");
+}
+
 {
         struct warnings found = {.logs = true};
 
@@ -55,6 +64,8 @@ int main(int argc, char **argv)
         signals_begin();
         process_protect_secrets();
         if (standard_fds_take() < 0)
+        bool key_log = process_clean_environment();
+        tls_global_init();
                 return EXIT_FAILURE; /* there is nowhere to say why */
         if (!options_parse(argc, argv, &options, &status))
                 return status;
@@ -75,9 +86,11 @@ int main(int argc, char **argv)
                 status = check_done(config, identities);
         } else {
                 log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
+                warn_of_environment(key_log);
                 status = service_run(config, credentials, identities, &activation);
         }
         activation_done(&activation);
+                warn_of_environment(key_log);
         if (config) {
                 credentials_free(credentials, config->upstreams_count);
                 identities_free(identities, config->listen_count);

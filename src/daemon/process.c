@@ -4,6 +4,7 @@
 #include "daemon/process.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -14,6 +15,15 @@ void process_protect_secrets(void)
 #ifndef __SANITIZE_ADDRESS__
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
+}
+
+bool process_clean_environment(void)
+{
+        const char *file = getenv("SSLKEYLOGFILE");
+        bool set = file && file[0] != '\0';
+
+        (void)unsetenv("SSLKEYLOGFILE");
+        return set;
 }
 
 size_t process_file_limit(void)

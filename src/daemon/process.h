@@ -4,6 +4,7 @@
 #ifndef SOLVEGATE_DAEMON_PROCESS_H
 #define SOLVEGATE_DAEMON_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -11,6 +12,13 @@
  * memory: both would show the API key, of which libraries keep copies that cannot be wiped.
  */
 void process_protect_secrets(void);
+
+/*
+ * Removes SSLKEYLOGFILE from the environment, with which libcurl and GnuTLS would write the keys of
+ * all TLS connections to a file, with which a recorded connection shows the API key and tokens.
+ * Returns whether it was set. What else the libraries read is in solvegate(8).
+ */
+bool process_clean_environment(void);
 
 /* Raises the limit of open files to what it may be. Returns the limit. */
 size_t process_raise_file_limit(void);

@@ -412,6 +412,11 @@ static int no_certificate(gnutls_session_t session, const gnutls_datum_t *author
         return -1;
 }
 
+void tls_global_init(void)
+{
+        gnutls_global_set_log_level(0);
+}
+
 const struct MHD_OptionItem *tls_options(void)
 {
         static char priorities[] = PRIORITIES;

@@ -57,6 +57,12 @@ bool tls_identity_same(const struct tls_identity *a, const struct tls_identity *
  */
 void tls_identity_describe(const struct tls_identity *identity, struct strbuf *text);
 
+/*
+ * GnuTLS logs nothing, whatever GNUTLS_DEBUG_LEVEL says: its lines would go past the log, and some
+ * builds write keys. To be called before anything else here. Thread: main.
+ */
+void tls_global_init(void);
+
 /* The options that libmicrohttpd is started with, up to MHD_OPTION_END: TLS 1.2 and 1.3 only. */
 const struct MHD_OptionItem *tls_options(void);
 
