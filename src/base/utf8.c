@@ -5,6 +5,13 @@
 
 #include <string.h>
 
+#define BOM "\xef\xbb\xbf"
+
+size_t utf8_bom(const char *text, size_t len)
+{
+        return len >= strlen(BOM) && memcmp(text, BOM, strlen(BOM)) == 0 ? strlen(BOM) : 0;
+}
+
 /* The tightest bounds on the second byte keep out overlong forms, surrogates and > U+10FFFF. */
 size_t utf8_sequence(const unsigned char *text, size_t len)
 {

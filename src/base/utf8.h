@@ -11,6 +11,9 @@
 /* The length of the UTF-8 sequence that starts at text, 1 to 4; 0 where none does. len is > 0. */
 size_t utf8_sequence(const unsigned char *text, size_t len);
 
+/* The length of the byte order mark that a text begins with (RFC 3629, 6): 3, or 0. */
+size_t utf8_bom(const char *text, size_t len);
+
 /* The character of a sequence of this length, as utf8_sequence() has measured it. */
 uint32_t utf8_decode(const unsigned char *text, size_t len);
 

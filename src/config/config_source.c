@@ -3,6 +3,7 @@
  */
 #include "config/config_source.h"
 
+#include "base/utf8.h"
 #include "config/config_scan.h"
 #include "config/problem.h"
 
@@ -256,7 +257,7 @@ static int add_include(struct config_source *source, struct config_place from, c
         return whole ? add_file(source, &from, whole, level) : -ENOMEM;
 }
 
-/* Adds the lines of a file that was read. */
+/* Adds the lines of a file that was read, without the byte order mark that an editor has put in. */
 static int add_lines(struct config_source *source, size_t file, const struct strbuf *text,
                      struct level level)
 {
@@ -264,7 +265,8 @@ static int add_lines(struct config_source *source, size_t file, const struct str
         int r = 0;
 
         config_scan_init(&scan, level.within_list, *level.last);
-        for (size_t start = 0, next; start < text->len && r == 0; start = next) {
+        for (size_t start = utf8_bom(text->data, text->len), next; start < text->len && r == 0;
+             start = next) {
                 const char *line = text->data + start;
                 const char *newline = memchr(line, '\n', text->len - start);
                 size_t len = newline ? (size_t)(newline - line) : text->len - start;

@@ -12,6 +12,7 @@
 #include "base/secret_search.h"
 #include "base/strbuf.h"
 #include "config/config_scan.h"
+#include "base/utf8.h"
 #include "config/problem.h"
 
 #include <errno.h>
@@ -353,7 +354,7 @@ int credential_load(const char *name, const char *config_file, struct credential
                 return refuse(&origin, -ENOMEM, "no memory to hold it; free some and try again");
         r = read_file(&origin, text);
         if (r == 0)
-                r = parse(&origin, text, credential);
+                r = parse(&origin, text + utf8_bom(text, strlen(text)), credential);
         explicit_bzero(text, sizeof text);
         if (r < 0) {
                 credential_free(credential);
