@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "config/config_scan.h"
+#include "config/permissions.h"
 #include "config/problem.h"
 
 #include <ctype.h>
@@ -117,6 +118,11 @@ static int open_regular(const struct config_source *source, const struct config_
         if (why) {
                 (void)close(fd);
                 return refuse_file(source, from, path, -EINVAL, why);
+        }
+        int r = permissions_check_open(path, &status, source->problem);
+        if (r < 0) {
+                (void)close(fd);
+                return r;
         }
         *ret_fd = fd;
         return 0;

@@ -13,6 +13,7 @@
 #include "base/strbuf.h"
 #include "config/config_scan.h"
 #include "base/utf8.h"
+#include "config/permissions.h"
 #include "config/problem.h"
 
 #include <errno.h>
@@ -162,6 +163,8 @@ static int check_file(const struct origin *origin, const struct stat *status)
                 return refuse(origin, -EINVAL,
                               "is no regular file; write the credential to a file on disk");
         int r = check_mode(origin, status->st_mode);
+        if (r == 0)
+                r = permissions_check_parents(origin->path, origin->problem);
         if (r == 0 && status->st_size > FILE_BYTES_MAX)
                 return refuse(origin, -EFBIG,
                               "is larger than 4 KiB; a credential file holds only " EXAMPLE);

@@ -12,13 +12,14 @@
 #include "daemon/identities.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/places.h"
 #include "daemon/process.h"
 #include "daemon/service.h"
 #include "daemon/warnings.h"
-
 #include "http/tls.h"
-#include <stdio.h>
+
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PROBLEM_BYTES_MAX 4096
@@ -34,7 +35,6 @@ static void tell_problem(const struct strbuf *problem)
         notify_failed(&notify, text);
 }
 
-static int check_done(const struct config *config, struct tls_identity *const *identities)
 static void warn_of_environment(bool key_log)
 {
         if (key_log)
@@ -42,6 +42,7 @@ static void warn_of_environment(bool key_log)
                             "write the keys of all TLS connections to a file; unset it");
 }
 
+static int check_done(const struct config *config, struct tls_identity *const *identities)
 {
         struct warnings found = {.logs = true};
 
@@ -63,14 +64,16 @@ int main(int argc, char **argv)
 
         signals_begin();
         process_protect_secrets();
-        if (standard_fds_take() < 0)
         bool key_log = process_clean_environment();
         tls_global_init();
+        if (standard_fds_take() < 0)
                 return EXIT_FAILURE; /* there is nowhere to say why */
         if (!options_parse(argc, argv, &options, &status))
                 return status;
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         int r = config_load(options.config_file, &config, &problem);
+        if (r == 0)
+                r = places_check(config, &problem);
         if (r == 0)
                 r = identities_load(config, &identities, &problem);
         if (r == 0)
@@ -83,6 +86,7 @@ int main(int argc, char **argv)
                 tell_problem(&problem);
                 status = EXIT_USAGE;
         } else if (options.check_only) {
+                warn_of_environment(key_log);
                 status = check_done(config, identities);
         } else {
                 log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
@@ -90,7 +94,6 @@ int main(int argc, char **argv)
                 status = service_run(config, credentials, identities, &activation);
         }
         activation_done(&activation);
-                warn_of_environment(key_log);
         if (config) {
                 credentials_free(credentials, config->upstreams_count);
                 identities_free(identities, config->listen_count);

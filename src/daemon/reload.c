@@ -14,6 +14,7 @@
 #include "daemon/credentials.h"
 #include "daemon/doors.h"
 #include "daemon/identities.h"
+#include "daemon/places.h"
 #include "daemon/process.h"
 #include "daemon/reload_words.h"
 #include "daemon/warnings.h"
@@ -251,6 +252,8 @@ static int read_all(struct reload *reload, struct strbuf *problem)
         struct reading *reading = &reload->reading;
         int r = config_load(running(reload)->file, &reading->loaded, problem);
 
+        if (r == 0)
+                r = places_check(reading->loaded, problem);
         if (r == 0)
                 r = check_door(reload, problem);
         if (r == 0)

@@ -12,9 +12,11 @@
 #include "config/config.h"
 #include "config/config_date.h"
 #include "config/config_url.h"
+#include "config/permissions.h"
 #include "http/server.h"
 #include "http/tls.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,9 +24,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TEXT_BYTES_MAX        2048 /* of one warning; the log's ceiling too */
-#define WHERE_BYTES_MAX       128
+#define WHERE_BYTES_MAX       160
 #define CERTIFICATE_BYTES_MAX 2048
 #define LIST_BYTES_MAX        1200 /* of what a line lists */
 #define MORE_BYTES_MAX        40   /* of how many more there are */
@@ -363,6 +366,26 @@ static void warn_of_clients(struct warnings *found, const struct config *config)
                              "monthly_limit is forgotten at each stop");
 }
 
+/* What every user can write is refused; this may be intended. */
+static void warn_of_permissions(struct warnings *found, const struct config *config)
+{
+        const char *slash = strrchr(config->file, '/');
+        char directory[PATH_MAX], what[WHERE_BYTES_MAX + PATH_MAX];
+        const char *const paths[] = {config->file, directory, config->state_directory};
+
+        (void)snprintf(directory, sizeof directory, "%.*s",
+                       slash ? (int)(slash - config->file + 1) : 1, slash ? config->file : ".");
+        for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+                if (permissions_find_odd(paths[i], what, sizeof what))
+                        warnings_add(found, WARNING_NOTE, "%s %s", paths[i], what);
+        }
+        if (strtoul(config->admin.socket_mode, NULL, 8) & S_IWOTH)
+                warnings_add(found, WARNING_NOTE,
+                             "admin.socket_mode \"%s\": each user of this machine with access to "
+                             "%s is an operator",
+                             config->admin.socket_mode, config->admin.socket);
+}
+
 void warnings_find_files(struct warnings *found, const struct config *config, size_t file_limit)
 {
         size_t wanted =
@@ -383,4 +406,5 @@ void warnings_find(struct warnings *found, const struct config *config,
         warn_of_listeners(found, config, identities);
         warn_of_sites(found, &config->sites.allow);
         warn_of_clients(found, config);
+        warn_of_permissions(found, config);
 }
