@@ -83,8 +83,9 @@ void show_attention(const struct json_object *status, struct strbuf *out)
         double lost = field_amount(field_object(status, "log"), "lost");
 
         if (field_is(store, "well", false))
-                show_line(out, "!", "the store cannot be written: %s; jobs are refused",
-                          field_text_or(store, "directory", "?"));
+                show_line(out, "!", "the store cannot be used, so jobs are refused: %s: %s",
+                          field_text_or(store, "directory", "?"),
+                          field_text_or(store, "problem", "?"));
         if (field_is(audit, "well", false))
                 show_line(out, "!", "the audit cannot be written: %s",
                           field_text_or(audit, "file", "?"));

@@ -57,6 +57,12 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
  */
 bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job);
 
+/*
+ * The same for jobs that wait and whose ids have not left, some at a time: requests that are held
+ * for them are refused at once. Called again and again as long as the store is detached.
+ */
+void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop);
+
 /* Why a job ends whose client cannot pay for what it joined. */
 #define ENTRY_PAYER_GONE                                                                           \
         "the identical job that was to pay has left, and the client's own limit is used up"

@@ -267,6 +267,36 @@ bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *
         return withdrawn;
 }
 
+/* A job that waits, and whose id has not left. */
+static bool waits_unkept(const struct job *job)
+{
+        return job->purchase->place == PURCHASE_WAITS &&
+               (job->kept == JOB_NOT_KEPT || job->kept == JOB_KEEP_FAILED);
+}
+
+void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop)
+{
+        struct job *job, *next;
+        int count = 0;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        for (job = scheduler->due; job && count < JUDGE_BATCH; job = next) {
+                next = job->due_next;
+                if (!waits_unkept(job))
+                        continue;
+                if (next)
+                        (void)job_ref(next);
+                withdraw_locked(scheduler, loop, job);
+                count++;
+                /* If no client can pay any more, others of the purchase have ended too. */
+                bool ended = next && !next->attached;
+                job_unref(next);
+                if (ended)
+                        next = scheduler->due;
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
 /* Ends one job that is too late. Returns whether there may be another. */
 static bool expire_next_locked(struct scheduler *scheduler, struct loop *loop, int64_t now_ms)
 {

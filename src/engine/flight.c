@@ -15,6 +15,7 @@
 #include "job/body.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
+#include "job/store.h"
 #include "upstream/account.h"
 #include "upstream/exchange.h"
 #include "upstream/transfer.h"
@@ -467,8 +468,9 @@ static void leave_accepted(struct flight *flight)
 {
         struct scheduler *scheduler = scheduler_of(flight);
         struct scheduler_turn turn = flight->turn;
+        struct store *store = flight->forwarder->setup.store;
 
-        if (!flight->forwarder->setup.store) {
+        if (!store || store_loss(store) == STORE_LOSES_ROWS) {
                 flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, STORE_CHARGE_NONE,
                             "solvegate was stopped before the upstream's result came; the job may "
                             "have been charged");

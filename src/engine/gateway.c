@@ -27,7 +27,6 @@
 #include <string.h>
 #include <utlist.h>
 
-#define STORE_PROBLEM_BYTES_MAX 256
 /* A tick that is later than this follows a pause of the whole process. Workers then have so much
  * time to read what has arrived meanwhile, before jobs end for being late. */
 #define STOPPED_MS       2000
@@ -199,10 +198,42 @@ int gateway_start(struct gateway *gateway)
         return r;
 }
 
+/* Says what the next start does not find, unless the files are put back. */
+static void log_detached(const struct gateway *gateway)
+{
+        const char *directory = gateway_config(gateway)->state_directory;
+        char problem[GATEWAY_STORE_PROBLEM_BYTES_MAX];
+
+        if (!gateway->store || !store_detached(gateway->store))
+                return;
+        gateway_store_problem(gateway, problem);
+        problem[strcspn(problem, ":")] = '\0';
+        switch (store_loss(gateway->store)) {
+        case STORE_LOSES_NOTHING:
+                log_info("stopped while %s in %s: everything is saved", problem, directory);
+                break;
+        case STORE_LOSES_FILES:
+                log_error("stopped while %s in %s: put back what was taken away before the next "
+                          "start, or all that is in it is lost",
+                          problem, directory);
+                break;
+        case STORE_LOSES_BODIES:
+                log_error("stopped while %s in %s: jobs that waited were cancelled", problem,
+                          directory);
+                break;
+        case STORE_LOSES_ROWS:
+                log_error("stopped while %s in %s: all jobs and results are lost, and what clients "
+                          "have used; the audit has the charges",
+                          problem, directory);
+                break;
+        }
+}
+
 void gateway_free(struct gateway *gateway)
 {
         if (!gateway)
                 return;
+        log_detached(gateway);
         size_t lost = store_close(gateway->store);
         if (lost > 0)
                 log_error("%zu records could not be written to %s; the jobs that they are about "
@@ -256,22 +287,44 @@ struct throttle *gateway_throttle(struct gateway *gateway)
 
 /* ---- the tick ---- */
 
-/* Says once when the store fails, and when it is well again. */
+static enum gateway_store_state store_state(const struct gateway *gateway)
+{
+        if (!gateway->store || store_healthy(gateway->store))
+                return GATEWAY_STORE_HEALTHY;
+        return store_detached(gateway->store) ? GATEWAY_STORE_DETACHED : GATEWAY_STORE_FAILING;
+}
+
+/* Logs once when the store fails or is detached, and when it is healthy again. */
 static void watch_store(struct gateway *gateway)
 {
-        char problem[STORE_PROBLEM_BYTES_MAX];
-        bool healthy = !gateway->store || store_healthy(gateway->store);
+        const char *directory = gateway_config(gateway)->state_directory;
+        enum gateway_store_state state = store_state(gateway);
+        char problem[GATEWAY_STORE_PROBLEM_BYTES_MAX];
 
-        if (healthy == !gateway->store_sick)
+        if (gateway->store && store_lock_was_made(gateway->store))
+                log_warning(
+                        "store %s: the file lock was removed or replaced, and was created again",
+                        directory);
+        if (state == gateway->store_state)
                 return;
-        gateway->store_sick = !healthy;
-        if (healthy) {
-                log_info("store %s: written again", gateway_config(gateway)->state_directory);
-                return;
+        gateway_store_problem(gateway, problem);
+        switch (state) {
+        case GATEWAY_STORE_HEALTHY:
+                log_info(gateway->store_state == GATEWAY_STORE_DETACHED
+                                 ? "store %s: all files are there again, jobs are accepted"
+                                 : "store %s: written again",
+                         directory);
+                break;
+        case GATEWAY_STORE_FAILING:
+                log_error("store %s cannot be written: %s; no job is taken or sent until it can",
+                          directory, problem);
+                break;
+        case GATEWAY_STORE_DETACHED:
+                log_error("store %s: %s; no job is accepted or sent until then", directory,
+                          problem);
+                break;
         }
-        store_problem(gateway->store, problem, sizeof problem);
-        log_error("store %s cannot be written: %s; no job is taken or sent until it can",
-                  gateway_config(gateway)->state_directory, problem);
+        gateway->store_state = state;
 }
 
 /* The same of the audit; one that is well may still be unable to begin a new file. */
@@ -301,6 +354,9 @@ void gateway_tick(struct gateway *gateway, struct loop *loop)
 
         watch_store(gateway);
         watch_audit(gateway);
+        /* A full disk may recover soon; files that were taken away hardly come back. */
+        if (gateway->store_state == GATEWAY_STORE_DETACHED)
+                entry_withdraw_unkept(gateway->scheduler, loop);
         if (gateway->ticked_ms > 0 && now_ms - gateway->ticked_ms > STOPPED_MS)
                 gateway->expire_from_ms = now_ms + STOPPED_GRACE_MS;
         gateway->ticked_ms = now_ms;
@@ -312,9 +368,8 @@ void gateway_tick(struct gateway *gateway, struct loop *loop)
 
 void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle)
 {
-        scheduler_drain(gateway->scheduler, loop, idle);
         /* They would be charged, and few would still be asked for. */
-        if (!gateway->store)
+        if (!scheduler_drain(gateway->scheduler, loop, idle))
                 entry_cancel_waiting(gateway->scheduler, loop);
 }
 
@@ -338,6 +393,14 @@ struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct l
 bool gateway_store_well(const struct gateway *gateway)
 {
         return !gateway->store || store_healthy(gateway->store);
+}
+
+void gateway_store_problem(const struct gateway *gateway,
+                           char ret_problem[static GATEWAY_STORE_PROBLEM_BYTES_MAX])
+{
+        ret_problem[0] = '\0';
+        if (gateway->store)
+                store_problem(gateway->store, ret_problem, GATEWAY_STORE_PROBLEM_BYTES_MAX);
 }
 
 bool gateway_audit_well(const struct gateway *gateway)

@@ -195,6 +195,11 @@ struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct l
 bool gateway_store_well(const struct gateway *gateway);
 bool gateway_audit_well(const struct gateway *gateway);
 
+/* Copies what is wrong with the store, or what was, or an empty text. Thread: any. */
+#define GATEWAY_STORE_PROBLEM_BYTES_MAX 256
+void gateway_store_problem(const struct gateway *gateway,
+                           char ret_problem[static GATEWAY_STORE_PROBLEM_BYTES_MAX]);
+
 /* How many bytes the bodies in memory take now. Thread: any. */
 int64_t gateway_body_bytes(const struct gateway *gateway);
 

@@ -15,6 +15,12 @@
 struct audit;
 struct store;
 
+enum gateway_store_state {
+        GATEWAY_STORE_HEALTHY,
+        GATEWAY_STORE_FAILING,
+        GATEWAY_STORE_DETACHED, /* see job/store.h */
+};
+
 struct gateway {
         _Atomic(const struct config *) config; /* in force; main replaces it */
         struct clients *clients;
@@ -29,7 +35,8 @@ struct gateway {
         struct body_pool bodies;
         struct balances *balances;
         _Atomic int64_t next_number;              /* of a purchase, without a store */
-        bool store_sick, audit_sick;              /* it was said so; main's */
+        enum gateway_store_state store_state;     /* as it was logged; main's */
+        bool audit_sick;                          /* it was said so; main's */
         char audit_told[AUDIT_PROBLEM_BYTES_MAX]; /* what was; main's */
         int64_t ticked_ms;      /* when gateway_tick() last ran, or 0; main's */
         int64_t expire_from_ms; /* no job is ended for being late before that; main's */

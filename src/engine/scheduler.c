@@ -360,7 +360,7 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
         assert(purchase->state == JOB_QUEUED);
         bool payer_left = purchase->payer && !purchase->payer->attached;
         payment_fix_locked(purchase, NULL);
-        bool taken = !scheduler->draining || scheduler->setup.store;
+        bool taken = !scheduler->draining || scheduler->queue_stays;
         if (!purchase->jobs) {
                 (void)purchase_ref(purchase);
                 entry_drop_locked(scheduler, purchase);
@@ -460,28 +460,32 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler)
                 return;
         if (scheduler->flying > 0 || scheduler->records > 0)
                 return;
-        if (!scheduler->setup.store && scheduler->queue.count > 0)
+        if (!scheduler->queue_stays && scheduler->queue.count > 0)
                 return;
         struct mail *idle = scheduler->idle;
         scheduler->idle = NULL;
         loop_post(scheduler->idle_loop, idle);
 }
 
-void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle)
+bool scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle)
 {
+        struct store *store = scheduler->setup.store;
         struct job *job;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(!scheduler->draining);
         scheduler->draining = true;
+        bool queue_stays = store && store_loss(store) < STORE_LOSES_BODIES;
+        scheduler->queue_stays = queue_stays;
         scheduler->idle_loop = loop;
         scheduler->idle = idle;
         DL_FOREACH2 (scheduler->due, job, due_next) {
-                if (job->purchase->place == PURCHASE_WAITS && scheduler->setup.store)
+                if (job->purchase->place == PURCHASE_WAITS && queue_stays)
                         results_nudge(scheduler->setup.results, job);
         }
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
+        return queue_stays;
 }
 
 bool scheduler_writes(struct scheduler *scheduler)

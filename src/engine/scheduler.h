@@ -211,9 +211,10 @@ int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase
 
 /*
  * Takes no more jobs and sends none from now on. Those who wait for a job that is queued are told
- * to look at it. Posts idle to loop once nothing is under way. Call it once.
+ * to look at it. Posts idle to loop once nothing is under way. Call it once. Returns whether the
+ * next start finds what is queued; if not, the caller cancels it.
  */
-void scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle);
+bool scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle);
 
 /* Whether jobs are taken. */
 enum scheduler_mode {

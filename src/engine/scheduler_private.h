@@ -39,6 +39,7 @@ struct scheduler {
         struct metric_histogram solve_s;
         bool drained; /* an operator has said so */
         bool draining;
+        bool queue_stays;       /* valid while draining: the next start finds what waits */
         struct loop *idle_loop; /* valid while draining */
         struct mail *idle;      /* NULL once posted */
 };

@@ -50,7 +50,7 @@ void control_add_warnings(const struct operator_warnings *warnings, const char *
  * come again. message is that, for the rest.
  */
 static const char *why_not_ready(const struct request *request, enum gateway_verdict verdict,
-                                 const char *message)
+                                 char message[static GATEWAY_MESSAGE_BYTES_MAX])
 {
         const struct gateway *gateway = request->server->gateway;
 
@@ -65,9 +65,14 @@ static const char *why_not_ready(const struct request *request, enum gateway_ver
         if (verdict == GATEWAY_STORE && gateway_store_well(gateway))
                 return "the audit cannot be written (audit.file), so no job is taken; the log says "
                        "why, and it is tried again all the time";
-        if (verdict == GATEWAY_STORE)
-                return "jobs cannot be stored (state_directory), so none is taken; the log says "
-                       "why, and it is tried again all the time";
+        if (verdict == GATEWAY_STORE) {
+                char problem[GATEWAY_STORE_PROBLEM_BYTES_MAX];
+                gateway_store_problem(gateway, problem);
+                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
+                               "jobs cannot be stored (state_directory), so none is accepted: %s",
+                               problem);
+                return message;
+        }
         if (verdict == GATEWAY_NO_UPSTREAM)
                 return "every upstream refuses its account (wrong key, no balance, or the plan is "
                        "over), so no job is taken; solvegatectl upstreams shows them";
@@ -163,11 +168,14 @@ static void add_ends(const struct scheduler_figures *figures, struct strbuf *jso
 static void add_written(const struct gateway *gateway, struct strbuf *json)
 {
         const struct config *config = gateway_config(gateway);
+        char problem[GATEWAY_STORE_PROBLEM_BYTES_MAX];
 
         json_open_object(json, "store");
         json_add_text(json, "durability", config->durability == DURABILITY_FULL ? "full" : "none");
         json_add_text(json, "directory", config->state_directory);
         json_add_bool(json, "well", gateway_store_well(gateway));
+        gateway_store_problem(gateway, problem);
+        json_add_text(json, "problem", gateway_store_well(gateway) ? "" : problem);
         json_close_object(json);
         json_open_object(json, "audit");
         json_add_text(json, "file", config->audit.file);

@@ -22,7 +22,6 @@
 
 #define BATCH_BYTES (16 << 20) /* of bodies, as the cache holds them; a larger one goes alone */
 #define RETRY_MS    250
-#define NEVER       INT64_MAX
 
 /*
  * Pages in the write-ahead log. It is written back when it has grown to the first. A reader who
@@ -113,8 +112,10 @@ void store_write(struct store *store, struct store_record *record)
         record->error = 0;
         record->item.is_fetch = false;
         (void)pthread_mutex_lock(&store->mutex);
-        if (atomic_load(&store->sick) && !record->must)
+        if (!record->must && atomic_load(&store->sick))
                 error = store->sick_error;
+        else if (!record->must && atomic_load(&store->detached))
+                error = -ESTALE;
         else
                 DL_APPEND(store->queue, &record->item);
         (void)pthread_cond_signal(&store->wake);
@@ -140,7 +141,22 @@ int64_t store_next_number(struct store *store)
 
 bool store_healthy(struct store *store)
 {
-        return !atomic_load(&store->sick);
+        return !atomic_load(&store->sick) && !atomic_load(&store->detached);
+}
+
+bool store_detached(struct store *store)
+{
+        return atomic_load(&store->detached);
+}
+
+bool store_lock_was_made(struct store *store)
+{
+        return atomic_exchange(&store->watch.lock_made, false);
+}
+
+enum store_loss store_loss(struct store *store)
+{
+        return atomic_load(&store->watch.loss);
 }
 
 void store_problem(struct store *store, char *ret_text, size_t size)
@@ -336,6 +352,20 @@ static void return_batch(struct store *store, struct store_item *batch, int erro
                 finish_record(store, store_record_of(item), error);
 }
 
+/* Records that may fail do as long as the store is detached; the others are written to the files
+ * that are open. */
+static void fail_while_detached(struct store *store, struct store_item **batch)
+{
+        struct store_item *failed = NULL, *item, *next;
+
+        (void)pthread_mutex_lock(&store->mutex);
+        give_up_locked(batch, &failed, false);
+        give_up_locked(&store->queue, &failed, false);
+        (void)pthread_mutex_unlock(&store->mutex);
+        DL_FOREACH_SAFE (failed, item, next)
+                finish_record(store, store_record_of(item), -ESTALE);
+}
+
 /* Gives some free pages back to the file system, if there are too many. */
 static void give_back_slack(struct store_file *file)
 {
@@ -354,7 +384,9 @@ static void give_back_slack(struct store_file *file)
 /* What can be put off until there is nothing else to do. */
 static void tidy(struct store *store)
 {
-        if (store->bodies.slack) {
+        if (clock_monotonic_ms() >= store->watch.look_at_ms) {
+                store_watch_look(store);
+        } else if (store->bodies.slack) {
                 give_back_slack(&store->bodies);
         } else if (store->jobs.slack) {
                 give_back_slack(&store->jobs);
@@ -377,16 +409,19 @@ static void wait_until_locked(struct store *store, int64_t then_ms)
         (void)pthread_cond_timedwait(&store->wake, &store->mutex, &then);
 }
 
-/* When there is something to do without a record: a time, 0 for at once, or NEVER. */
+/* When there is something to do without a record: a time, or 0 for at once. */
 static int64_t next_turn_ms(const struct store *store)
 {
         if (atomic_load(&store->sick))
                 return store->retry_at_ms;
         if (store->jobs.slack || store->bodies.slack)
                 return 0;
-        int64_t drop_ms = store->drop_count > 0 ? store->drop_at_ms : NEVER;
-        int64_t forget_ms = store_audit_waits(store) ? store->forget_at_ms : NEVER;
-        return drop_ms < forget_ms ? drop_ms : forget_ms;
+        int64_t next_ms = store->watch.look_at_ms;
+        if (store->drop_count > 0 && store->drop_at_ms < next_ms)
+                next_ms = store->drop_at_ms;
+        if (store_audit_waits(store) && store->forget_at_ms < next_ms)
+                next_ms = store->forget_at_ms;
+        return next_ms;
 }
 
 /* Waits until there is something to do. Returns false when that will never be again. */
@@ -399,9 +434,7 @@ static bool wait_locked(struct store *store)
                         return false;
                 if (store->queue && (!sick || store->giving_up || store->queue->is_fetch))
                         return true;
-                if (turn_ms == NEVER)
-                        (void)pthread_cond_wait(&store->wake, &store->mutex);
-                else if (clock_monotonic_ms() >= turn_ms)
+                if (clock_monotonic_ms() >= turn_ms)
                         return true;
                 else
                         wait_until_locked(store, turn_ms);
@@ -410,8 +443,12 @@ static bool wait_locked(struct store *store)
 
 static void write_next(struct store *store, struct store_item *batch)
 {
+        store_watch_look(store);
+        if (atomic_load(&store->detached))
+                fail_while_detached(store, &batch);
+        if (!batch && !atomic_load(&store->sick))
+                return;
         int r = write_batch(store, batch);
-
         if (r < 0)
                 return_batch(store, batch, r);
         else
@@ -474,12 +511,16 @@ void store_give_up(struct store *store)
 {
         (void)pthread_mutex_lock(&store->mutex);
         store->giving_up = true;
+        store->watch.look_at_ms = 0; /* so that the end can say what is lost */
         (void)pthread_cond_signal(&store->wake);
         (void)pthread_mutex_unlock(&store->mutex);
 }
 
-/* A clean stop leaves two files, with nothing beside them, no body that nobody needs, and no entry
- * that the audit file has. */
+/*
+ * A clean stop leaves two files, with nothing beside them, no body that nobody needs, and no entry
+ * that the audit file has. Where one is not at its path any more, what is beside it is emptied and
+ * not removed: that would be by its path, where another's file may be.
+ */
 static void leave_tidy(struct store *store)
 {
         if (store->started) { /* else there may be no audit either */
@@ -489,7 +530,11 @@ static void leave_tidy(struct store *store)
         }
         while (store->drop_count > 0 && store_bodies_drop(store) == 0)
                 ;
-        (void)store_execute(&store->bodies, "PRAGMA journal_mode = DELETE");
+        store_watch_look(store);
+        if (atomic_load(&store->detached))
+                (void)store_file_keep_log(&store->jobs, true);
+        else
+                (void)store_execute(&store->bodies, "PRAGMA journal_mode = DELETE");
         (void)sqlite3_wal_checkpoint_v2(store->jobs.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
                                         NULL);
 }

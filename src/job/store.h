@@ -11,6 +11,11 @@
  * A record either may fail, and the caller is told why; or it must be written, and then it is kept
  * and tried again until it is. After a failed commit the store is sick until one succeeds: records
  * that may fail then fail at once, and the others wait.
+ *
+ * The store is detached as long as one of its files, which are open, is not at its path any more:
+ * it was removed, renamed or replaced, or the directory was. Records that may fail then fail with
+ * -ESTALE. The others are written to the open files, so that jobs that were sent end as ever, and
+ * nothing is missing once the same files are back.
  */
 #ifndef SOLVEGATE_JOB_STORE_H
 #define SOLVEGATE_JOB_STORE_H
@@ -165,8 +170,27 @@ int store_start(struct store *store);
 /* Gives a record to the writer; never blocks on the disk. Thread: any. */
 void store_write(struct store *store, struct store_record *record);
 
-/* Whether the last commit succeeded. Thread: any. */
+/* Whether the last commit succeeded, and the store is not detached. Thread: any. */
 bool store_healthy(struct store *store);
+
+/* Whether it is detached; store_problem() says why. Thread: any. */
+bool store_detached(struct store *store);
+
+/* Whether the lock was removed or replaced, and was created again; true once for each time. Thread:
+ * any.
+ */
+bool store_lock_was_made(struct store *store);
+
+/* What of a detached store the next start does not find. */
+enum store_loss {
+        STORE_LOSES_NOTHING, /* it is not detached, or a stop saves what is in the open files */
+        STORE_LOSES_FILES,   /* the files, unless they are put back before */
+        STORE_LOSES_BODIES,  /* the bodies of jobs that wait: no path leads to bodies.db any more */
+        STORE_LOSES_ROWS,    /* everything: none leads to jobs.db */
+};
+
+/* Thread: any. */
+enum store_loss store_loss(struct store *store);
 
 /* Copies what SQLite said last that went wrong, or an empty text. Thread: any. */
 void store_problem(struct store *store, char *ret_text, size_t size);

@@ -290,8 +290,7 @@ static int check_tables(struct store_file *file, int64_t version)
         return r;
 }
 
-/* Whether closing leaves the log as it is, in place of writing it back. */
-static int keep_log(struct store_file *file, bool keep)
+int store_file_keep_log(struct store_file *file, bool keep)
 {
         int code = sqlite3_db_config(file->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, (int)keep, NULL);
 
@@ -395,7 +394,7 @@ int store_file_open(struct store_file *file)
         int r = open_database(file, file->path);
 
         if (r == 0)
-                r = keep_log(file, keep);
+                r = store_file_keep_log(file, keep);
         if (r == 0)
                 r = check_version(file, &version);
         if (r == 0 && keep && file->kind->marked_since > 0 && version >= file->kind->marked_since)
@@ -403,7 +402,7 @@ int store_file_open(struct store_file *file)
         if (r == 0)
                 r = check_tables(file, version);
         if (r == 0)
-                r = keep_log(file, false);
+                r = store_file_keep_log(file, false);
         if (r == 0)
                 r = store_execute(file, file->kind->settings);
         if (r == 0)

@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_FILE "lock"
-
 /* The directory and its lock, which is held until the process ends or the store is closed. */
 static int lock_directory(struct store *store, struct strbuf *problem)
 {
@@ -31,7 +29,7 @@ static int lock_directory(struct store *store, struct strbuf *problem)
                 return r;
         }
         store->lock_fd =
-                openat(directory, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+                openat(directory, STORE_LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         r = store->lock_fd < 0 ? -errno : 0;
         (void)close(directory);
         if (r == 0 && flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0)
@@ -42,7 +40,7 @@ static int lock_directory(struct store *store, struct strbuf *problem)
                                     "each its own state_directory",
                                     store->directory);
         else if (r < 0)
-                (void)strbuf_printf(problem, "%s/" LOCK_FILE " cannot be locked: %s",
+                (void)strbuf_printf(problem, "%s/" STORE_LOCK_FILE " cannot be locked: %s",
                                     store->directory, strerror(-r));
         return r;
 }
@@ -130,6 +128,7 @@ static int new_store(const char *directory, struct store **ret_store)
         if (!store)
                 return -ENOMEM;
         store->lock_fd = -1;
+        store_watch_init(&store->watch);
         atomic_init(&store->next_number, 1);
         (void)pthread_mutex_init(&store->mutex, NULL);
         (void)pthread_condattr_init(&monotonic);
@@ -157,6 +156,7 @@ void store_done(struct store *store)
         }
         if (store->lock_fd >= 0)
                 (void)close(store->lock_fd);
+        store_watch_done(&store->watch);
         (void)pthread_cond_destroy(&store->wake);
         (void)pthread_mutex_destroy(&store->mutex);
         free(store->directory);
@@ -175,6 +175,12 @@ int store_open(const char *directory, struct store **ret_store, struct strbuf *p
         r = lock_directory(store, problem);
         if (r == 0)
                 r = open_files(store, problem);
+        if (r == 0) {
+                r = store_watch_begin(store);
+                if (r < 0)
+                        (void)strbuf_printf(problem, "%s cannot be examined: %s", store->directory,
+                                            strerror(-r));
+        }
         if (r < 0) {
                 store_done(store);
                 return r;

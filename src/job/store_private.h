@@ -7,6 +7,7 @@
  *   store_audit.c   entries on their way to the audit file
  *   store_load.c    reading everything at start
  *   store_open.c    the directory, its lock, and which files must be there
+ *   store_watch.c   whether the files are still at their paths
  *   store_file.c    one file: looked at, made, opened; SQLite's calls
  *   store_schema.c  the tables, the settings, the statements of each file
  */
@@ -20,10 +21,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define STORE_DAY_MS        (24 * 60 * 60 * INT64_C(1000))
 #define STORE_DAYS_KEPT     800 /* of charge_day */
 #define STORE_PROBLEM_BYTES 256
+
+#define STORE_LOCK_FILE "lock"
 
 #define STORE_BATCH_RECORDS 512 /* of one transaction */
 
@@ -100,6 +104,33 @@ struct store_entries {
         int64_t forgotten; /* up to this one the table has none */
 };
 
+/* What is compared with its path. Of the first ones a descriptor is kept. */
+enum {
+        STORE_WATCH_DIRECTORY,
+        STORE_WATCH_JOBS,
+        STORE_WATCH_BODIES,
+        STORE_WATCH_LOG,
+        STORE_WATCH_INDEX,
+        STORE_WATCH_JOURNAL,
+        STORE_WATCH_LOCK,
+        STORE_WATCH_FILES,
+};
+
+struct store_watched {
+        char *path;
+        int fd; /* O_PATH, or -1 */
+        bool known;
+        dev_t device; /* valid when known */
+        ino_t inode;  /* likewise */
+};
+
+struct store_watch {
+        struct store_watched files[STORE_WATCH_FILES];
+        _Atomic int64_t look_at_ms; /* monotonic: when to look again */
+        _Atomic bool lock_made;     /* the lock was created again, which was not reported yet */
+        _Atomic enum store_loss loss;
+};
+
 struct store {
         char *directory;
         int lock_fd;
@@ -109,6 +140,7 @@ struct store {
         sqlite3_stmt *sql[STORE_SQL_COUNT];
         struct store_audit audit; /* without functions: no record may have an entry */
         struct store_entries entries;
+        struct store_watch watch;
         int64_t forget_at_ms; /* monotonic: when to look which are in the file; valid with some */
         int wal_pages;        /* in the write-ahead log after the last commit */
         int checkpoint_at_pages;        /* when to write them back */
@@ -119,7 +151,8 @@ struct store {
         int64_t drop_at_ms; /* monotonic: when to delete them at the latest; valid with some */
 
         _Atomic int64_t next_number;
-        _Atomic bool sick; /* changed under mutex */
+        _Atomic bool sick;     /* changed under mutex */
+        _Atomic bool detached; /* changed by the thread that looks */
         bool started;
         pthread_t thread;
 
@@ -181,8 +214,26 @@ int store_file_make(struct store_file *file);
  * be damaged is closed as it was. Returns 0 or -errno. */
 int store_file_open(struct store_file *file);
 
+/* Whether closing leaves the log where it is, in place of writing it back and removing it. Returns
+ * 0 or -errno. */
+int store_file_keep_log(struct store_file *file, bool keep);
+
 /* Takes one that is not open. */
 void store_file_close(struct store_file *file);
+
+/* ---- store_watch.c ---- */
+
+void store_watch_init(struct store_watch *watch);
+
+/* Remembers which files were opened. Returns 0 or -errno. */
+int store_watch_begin(struct store *store);
+
+/* Compares them with their paths, and sets detached, with a problem. A lock that is missing is
+ * created again. Thread: the one that opened the store, and the writer once it runs. */
+void store_watch_look(struct store *store);
+
+/* Takes one that store_watch_begin() was not called for. */
+void store_watch_done(struct store_watch *watch);
 
 /* ---- store_schema.c ---- */
 

@@ -70,7 +70,7 @@ def test_the_status_says_what_the_daemon_is(start):
         "last_reload": None, "restart_needed": ""}
     moment(status["configuration"]["loaded"])
     assert status["store"] == {"durability": "none", "directory": str(house.state_directory),
-                               "well": True}
+                               "well": True, "problem": ""}
     assert status["audit"] == {"file": str(house.audit_file), "well": True}
     assert status["connections"]["max"] == 10000
     assert status["upstreams"] == ask(house, "/control/upstreams")["upstreams"]
@@ -125,7 +125,8 @@ def test_an_operator_is_told_what_cannot_be_written(start, tmp_path, what):
     disk.mend()
     assert (status["store"]["well"], status["audit"]["well"]) == (what != "store", what != "audit")
     key = {"store": "state_directory", "audit": "audit.file"}[what]
-    assert key in status["message"] and "the log says why" in status["message"]
+    why = {"store": "database or disk is full", "audit": "the log says why"}[what]
+    assert key in status["message"] and why in status["message"]
     wait_until(lambda: ask(house, "/control/status")["ready"], what="it is ready again")
 
 

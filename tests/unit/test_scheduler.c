@@ -290,7 +290,7 @@ static void draining_sends_nothing_more_and_tells_when_nothing_is_left(void **st
         open_scheduler(f, 1);
         struct job *sent = submit(f, "a"), *waits = submit(f, "b");
         struct scheduler_turn turn = take(f, sent);
-        scheduler_drain(f->scheduler, f->loop, &idle.mail);
+        (void)scheduler_drain(f->scheduler, f->loop, &idle.mail);
         assert_int_equal(scheduler_check(f->scheduler, NULL), -ESHUTDOWN);
         assert_int_equal(submit_order(f, &(struct order){.task = "c"}, &job), -ESHUTDOWN);
         (void)take_nothing(f);
@@ -310,7 +310,7 @@ static void what_comes_back_while_draining_is_for_the_caller_to_cancel(void **st
         open_scheduler(f, 1);
         struct job *job = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
-        scheduler_drain(f->scheduler, f->loop, &idle.mail);
+        (void)scheduler_drain(f->scheduler, f->loop, &idle.mail);
         assert_false(give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0));
         entry_cancel_waiting(f->scheduler, f->loop);
         assert_int_equal(state_of(f, job), JOB_CANCELLED);
@@ -324,7 +324,7 @@ static void an_idle_scheduler_says_so_at_once(void **state)
         struct idle idle = {.mail.deliver = on_idle, .loop = f->loop};
 
         open_scheduler(f, 1);
-        scheduler_drain(f->scheduler, f->loop, &idle.mail);
+        (void)scheduler_drain(f->scheduler, f->loop, &idle.mail);
         loop_run(f->loop);
         assert_int_equal(idle.told, 1);
         assert_false(scheduler_writes(f->scheduler));
