@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/config_url.h"
 #include "config/problem.h"
+#include "daemon/admin_socket.h"
 #include "daemon/authorities.h"
 #include "daemon/credentials.h"
 #include "daemon/doors.h"
@@ -337,8 +338,7 @@ static void tell(struct reload *reload)
         reload->news = (struct worker_news){reload->policy, setup->identities};
         if (setup->admin)
                 server_reload(setup->admin, reload->policy, NULL);
-        if (setup->control)
-                server_reload(setup->control, reload->policy, NULL);
+        admin_socket_reload(setup->control, reload->policy);
         for (int i = 0; i < setup->worker_count; i++)
                 worker_reload(setup->workers[i], &reload->news);
 }

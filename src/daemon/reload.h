@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct doors;
+struct admin_socket;
 struct gateway;
 struct loop;
 struct reload;
@@ -43,7 +44,7 @@ struct reload_setup {
         int worker_count;
         struct server_shared *shared;     /* of the workers' servers */
         struct server *admin;             /* on the main loop, or NULL */
-        struct server *control;           /* likewise: the admin socket's */
+        struct admin_socket *control;     /* likewise on the main loop */
         struct tls_identity **identities; /* of the listeners, in force, in order: a reload replaces
                                              the references in here */
         /* Called on main at the end of each reload, of one that fails too; that is before

@@ -19,6 +19,7 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/credential.h"
+#include "daemon/admin_socket.h"
 #include "daemon/doors.h"
 #include "daemon/heartbeat.h"
 #include "daemon/notify.h"
@@ -66,7 +67,7 @@ struct service {
         struct server_shared admin_shared;
         struct server *admin; /* for operators, on the main loop; NULL: none */
         struct server_shared control_shared;
-        struct server *control;          /* the admin socket's, likewise */
+        struct admin_socket control;     /* likewise on the main loop */
         struct operator_state operators; /* what both are served with */
         struct worker **workers;         /* worker_count were made */
         int worker_count;
@@ -137,8 +138,7 @@ static void on_idle(struct mail *mail)
         loop_timer_stop(service->drain_timer);
         loop_timer_stop(service->tick); /* from here on it could only begin what nobody ends */
         gateway_give_up(service->gateway);
-        if (service->control)
-                server_finish(service->control);
+        admin_socket_finish(&service->control);
         for (int i = 0; i < service->worker_count; i++)
                 worker_finish(service->workers[i]);
 }
@@ -160,7 +160,7 @@ static void on_store_tick(void *arg)
         if (scheduler_writes(gateway_scheduler(service->gateway)))
                 return;
         /* An operator who has cancelled a job is told so as soon as that is written. */
-        if (!service->control || server_close(service->control))
+        if (admin_socket_close(&service->control))
                 loop_stop(service->loop);
 }
 
@@ -226,6 +226,7 @@ static void begin_reload(void *arg)
         struct service *service = arg;
 
         notify_reloading(&service->notify);
+        admin_socket_restore(&service->control);
         reload_begin(service->reload);
 }
 
@@ -291,6 +292,7 @@ static void on_tick(void *arg)
         gateway_tick(service->gateway, service->loop);
         log_limits_tell(clock_monotonic_us());
         attend(service, false);
+        admin_socket_tick(&service->control);
         if (!service->draining)
                 reload_tick(service->reload);
 }
@@ -336,7 +338,7 @@ static int make_control(struct service *service)
                 .policy = gateway_policy(service->gateway),
         };
 
-        return service->doors.control_socket.path ? server_new(&setup, &service->control) : 0;
+        return admin_socket_open(&service->control, &setup, service->config, &service->doors);
 }
 
 static int make_workers(struct service *service)
@@ -377,7 +379,7 @@ static int make_reload(struct service *service)
                 .worker_count = service->worker_count,
                 .shared = &service->shared,
                 .admin = service->admin,
-                .control = service->control,
+                .control = &service->control,
                 .identities = service->identities,
                 .ended = on_reload_ended,
                 .ended_arg = service,
@@ -455,8 +457,7 @@ static void service_close(struct service *service)
         free(service->workers);
         heartbeat_free(service->heartbeat);
         server_free(service->admin);
-        local_socket_remove(&service->doors.control_socket); /* no file that nobody listens at */
-        server_free(service->control);
+        admin_socket_free(&service->control);
         doors_close(&service->doors);
         operator_done(&service->operators);
         tally_free(service->tally);

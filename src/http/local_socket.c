@@ -253,6 +253,28 @@ static int fill_listener(int fd, struct listener *ret_listener)
         return 0;
 }
 
+/* Creates the file and listens. Requires the lock. */
+static int open_file(const char *path, const char *mode, const char *group,
+                     struct local_socket *made, struct listener *ret_listener)
+{
+        struct sockaddr_un address;
+        int r = address_of(path, &address);
+
+        if (r == 0)
+                r = clear_path(&address);
+        if (r < 0)
+                return r;
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        r = open_at(fd, &address, mode, group, made);
+        if (r == 0)
+                r = fill_listener(fd, ret_listener);
+        if (r < 0)
+                (void)close(fd);
+        return r;
+}
+
 int local_socket_open(const char *path, const char *mode, const char *group,
                       struct local_socket *ret_socket, struct listener *ret_listener,
                       struct strbuf *problem)
@@ -260,36 +282,71 @@ int local_socket_open(const char *path, const char *mode, const char *group,
         struct local_socket made = {0};
         struct sockaddr_un address;
         bool lock_in_the_way = false;
-        int fd = -1;
         int r = address_of(path, &address);
 
         if (r == 0)
                 r = take_lock(path, &made, &lock_in_the_way);
         if (r == 0)
-                r = clear_path(&address);
-        if (r == 0) {
-                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-                r = fd < 0 ? -errno : open_at(fd, &address, mode, group, &made);
-        }
-        if (r == 0)
-                r = fill_listener(fd, ret_listener);
+                r = open_file(path, mode, group, &made, ret_listener);
         if (r < 0) {
                 describe(path, r, lock_in_the_way, problem);
                 local_socket_remove(&made);
-                if (fd >= 0)
-                        (void)close(fd);
                 return r;
         }
         *ret_socket = made;
         return 0;
 }
 
-void local_socket_remove(struct local_socket *socket)
+/* Whether the file that was made is still at its path. */
+static bool is_in_place(const struct local_socket *socket)
 {
         struct stat status;
 
-        if (socket->path && lstat(socket->path, &status) == 0 && status.st_dev == socket->device &&
-            status.st_ino == socket->inode)
+        return lstat(socket->path, &status) == 0 && status.st_dev == socket->device &&
+               status.st_ino == socket->inode;
+}
+
+/* The new parts replace the old ones. */
+static void take_over(struct local_socket *socket, struct local_socket *made)
+{
+        if (made->lock_path) {
+                drop_lock(socket); /* not the file, which is the new one's or another's */
+                socket->lock_path = made->lock_path;
+                socket->lock = made->lock;
+        }
+        if (made->path) {
+                free(socket->path);
+                socket->path = made->path;
+                socket->device = made->device;
+                socket->inode = made->inode;
+        }
+}
+
+int local_socket_restore(struct local_socket *socket, const char *mode, const char *group,
+                         struct listener *ret_listener, bool *ret_restored, struct strbuf *problem)
+{
+        bool has_lock = leads_to(socket->lock_path, socket->lock), has_file = is_in_place(socket);
+        struct local_socket made = {0};
+        bool lock_in_the_way = false;
+        int r = 0;
+
+        *ret_restored = !has_lock || !has_file;
+        if (!has_lock)
+                r = take_lock(socket->path, &made, &lock_in_the_way);
+        if (r == 0 && !has_file)
+                r = open_file(socket->path, mode, group, &made, ret_listener);
+        if (r < 0) {
+                describe(socket->path, r, lock_in_the_way, problem);
+                local_socket_remove(&made);
+                return r;
+        }
+        take_over(socket, &made);
+        return 0;
+}
+
+void local_socket_remove(struct local_socket *socket)
+{
+        if (socket->path && is_in_place(socket))
                 (void)unlink(socket->path);
         free(socket->path);
         socket->path = NULL;

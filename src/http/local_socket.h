@@ -32,6 +32,16 @@ int local_socket_open(const char *path, const char *mode, const char *group,
                       struct local_socket *ret_socket, struct listener *ret_listener,
                       struct strbuf *problem);
 
+/*
+ * Creates again what was removed or replaced since: the lock, the file, or both. The file and
+ * ret_listener are made only if it was the file; then ret_listener->sockets is not NULL, and the
+ * old listener gets no more connections. What is in its place is judged as by
+ * local_socket_open(). On failure returns -errno and writes one line to problem, and socket is as
+ * it was. *ret_restored tells whether anything was missing, also after a failure.
+ */
+int local_socket_restore(struct local_socket *socket, const char *mode, const char *group,
+                         struct listener *ret_listener, bool *ret_restored, struct strbuf *problem);
+
 /* Removes the file, if it is still the one that was made, and the lock. Takes a zeroed one. To be
  * called before the socket is closed: then no file is seen at which nobody listens. */
 void local_socket_remove(struct local_socket *socket);

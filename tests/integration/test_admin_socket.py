@@ -1,6 +1,7 @@
 """The admin socket: the file's mode and owner are the access check; what was left there is replaced,
 and what is another's is left alone."""
 
+import contextlib
 import fcntl
 import grp
 import os
@@ -280,3 +281,108 @@ def test_too_many_operators_are_told_so_and_those_at_the_address_have_their_own(
     finally:
         for connection in held:
             connection.close()
+
+
+# ---- what a reload creates again ----
+
+
+def lock_of(house):
+    return Path(f"{house.socket}.lock")
+
+
+def remove_directory(house):
+    for path in (house.socket, lock_of(house)):
+        path.unlink()
+    house.socket.parent.rmdir()
+    house.socket.parent.mkdir(mode=0o700)
+
+
+def leave_dead_socket(house):
+    house.socket.unlink()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(house.socket))
+
+
+WAYS = {
+    "socket": lambda house: house.socket.unlink(),
+    "lock": lambda house: lock_of(house).unlink(),
+    "both": lambda house: (house.socket.unlink(), lock_of(house).unlink()),
+    "directory": remove_directory,
+    "replaced": leave_dead_socket,
+    "renamed": lambda house: house.socket.rename(house.socket.with_name("elsewhere")),
+}
+
+
+@pytest.mark.parametrize("remove", WAYS.values(), ids=WAYS)
+def test_a_reload_creates_what_was_removed_again(start, remove):
+    house = start(admin={"socket_mode": "0660"})
+    remove(house)
+    house.hang_up("reloaded ")
+    assert "was removed or replaced: it was created again" in house.log()
+    assert house.operate("GET", "/healthz").status == 200
+    assert mode_of(house.socket) == 0o660
+    with open(lock_of(house), encoding="utf-8") as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    house.stop_well()
+    assert not house.socket.exists() and not lock_of(house).exists()
+
+
+def test_a_reload_that_fails_creates_it_again_too(start):
+    house = start()
+    house.socket.unlink()
+    house.config.write_text("nonsense")
+    house.hang_up("not reloaded")
+    assert house.operate("GET", "/healthz").status == 200
+
+
+def test_a_reload_leaves_a_socket_that_is_there_alone(start):
+    house = start()
+    before = os.stat(house.socket).st_ino
+    house.hang_up("reloaded ")
+    assert os.stat(house.socket).st_ino == before
+    assert "created again" not in house.log()
+
+
+def test_it_is_created_again_and_again(start):
+    house = start()
+    with contextlib.closing(open_blocking(f"unix:{house.socket}")) as kept:
+        exchange(kept, "GET", "/healthz")
+        for _ in range(3):
+            house.socket.unlink()
+            wait_until(lambda: house.hang_up("reloaded ") and house.socket.exists(),
+                       what="there is a socket")
+            assert house.operate("GET", "/healthz").status == 200
+
+
+@pytest.mark.parametrize("other, why", [("a file", "is no socket"), ("a directory", "is no socket"),
+                                        ("a socket that answers", "answers there already")])
+def test_what_is_in_the_place_is_named_and_left_alone(start, other, why):
+    house = start()
+    house.socket.unlink()
+    with socket.socket(socket.AF_UNIX) as listening:
+        if other == "a file":
+            house.socket.write_text("mine")
+        elif other == "a directory":
+            house.socket.mkdir()
+        else:
+            listening.bind(str(house.socket))
+            listening.listen()
+        line = house.hang_up("cannot be created again: ")
+        assert why in line and str(house.socket) in line, line
+    if house.socket.is_dir():
+        house.socket.rmdir()
+    else:
+        house.socket.unlink()
+    house.hang_up("was created again")
+    assert house.operate("GET", "/healthz").status == 200
+
+
+def test_a_request_that_is_under_way_ends_on_the_old_one(start):
+    """It has asked for the reload that creates the socket again."""
+    house = start()
+    with contextlib.closing(open_blocking(f"unix:{house.socket}")) as kept:
+        exchange(kept, "GET", "/healthz")
+        house.socket.unlink()
+        answer = exchange(kept, "POST", "/control/reload")
+        assert answer.status == 200, answer
+    assert house.operate("GET", "/healthz").status == 200
