@@ -30,3 +30,17 @@ int64_t clock_wall_ms(void)
 {
         return clock_ms(CLOCK_REALTIME);
 }
+
+int64_t clock_day_of(int64_t wall_ms)
+{
+        int64_t day = wall_ms / CLOCK_DAY_MS;
+
+        return wall_ms % CLOCK_DAY_MS < 0 ? day - 1 : day;
+}
+
+int64_t clock_wall_clamp(int64_t wall_ms)
+{
+        if (wall_ms < 0)
+                return 0;
+        return wall_ms < CLOCK_WALL_MAX_MS ? wall_ms : CLOCK_WALL_MAX_MS;
+}

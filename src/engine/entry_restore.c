@@ -22,15 +22,18 @@
 #define ARRIVED_BEFORE (INT64_C(1) << 62)
 
 /*
- * Deadlines by the clock of the wall, which may have been set back since, are no later than those
- * of new jobs; and what was paid for is asked for a while, however late it is.
+ * Stored times are of the wall clock, which may have been set since, or are damaged. So no job
+ * comes from the future, and no deadline is later than that of a new job. A job that the upstream
+ * has accepted is polled for a while, however late it is.
  */
-static void mend_deadline(const struct scheduler *scheduler, const struct purchase *purchase,
-                          struct job *job)
+static void mend_times(const struct scheduler *scheduler, const struct purchase *purchase,
+                       struct job *job)
 {
         int64_t now_ms = clock_monotonic_ms();
         int64_t latest_ms = now_ms + scheduler->config->limits.job_deadline_ms;
 
+        if (job->created_ms > now_ms)
+                job->created_ms = now_ms;
         if (job->deadline_ms > latest_ms)
                 job->deadline_ms = latest_ms;
         if (purchase->state == JOB_ACCEPTED && job->deadline_ms < now_ms + ACCEPTED_GRACE_MS)
@@ -72,7 +75,7 @@ static int adopt_jobs(struct scheduler *scheduler, struct purchase *purchase)
                 job->kept = JOB_KEPT;
                 job->state = state_before(purchase->state);
                 job->arrival = purchase->number - ARRIVED_BEFORE;
-                mend_deadline(scheduler, purchase, job);
+                mend_times(scheduler, purchase, job);
                 int added = add_restored(scheduler, job);
                 if (added == 0)
                         entry_attach_locked(scheduler, purchase, job);

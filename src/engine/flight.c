@@ -336,7 +336,9 @@ static void flight_refuse(struct flight *flight, enum job_error error, const cha
 /* It would be charged, and its result hardly come in time. */
 static bool too_late(const struct flight *flight)
 {
-        return flight_time_left_ms(flight) < least_time_ms(flight);
+        int64_t left_ms = flight_time_left_ms(flight);
+
+        return left_ms == 0 || left_ms < least_time_ms(flight);
 }
 
 /* Ends a flight that is not to send. One without a try left ends when it is back in the queue. */
@@ -356,13 +358,14 @@ static bool flight_refused(struct flight *flight)
 static void flight_ask(struct flight *flight)
 {
         const struct body *body = flight->turn.purchase->body;
+        int64_t left_ms = flight_time_left_ms(flight); /* the process may have slept until now */
         struct question question = {
                 .account = flight->turn.account,
                 .terms = flight->turn.terms,
                 .endpoint = UPSTREAM_SOLVE,
                 .body = body->data,
                 .body_len = body->len,
-                .timeout_ms = flight_time_left_ms(flight),
+                .timeout_ms = left_ms > 0 ? left_ms : 1,
         };
 
         flight->phase = FLIGHT_ASKING;

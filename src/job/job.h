@@ -52,7 +52,7 @@ enum job_kept {
 struct job {
         _Atomic unsigned references;
 
-        /* immutable */
+        /* immutable; but a restored job's monotonic times are corrected before it is in a table */
         char id[JOB_ID_CHARS + 1];
         char *client;                    /* whose it is, by name */
         char address[JOB_ADDRESS_CHARS]; /* from where it came; "" where that is not known */
@@ -125,7 +125,8 @@ struct job *job_ref(struct job *job);
 /* Drops one; the last frees the job. Takes NULL. Thread: any. */
 void job_unref(struct job *job);
 
-/* The wall clock's time of a monotonic one, by what both say now, and the other way round. */
+/* The wall clock's time of a monotonic one, by what both say now, and the other way round. Requires
+ * a time that clock_wall_clamp() does not change, or its monotonic one. */
 int64_t job_wall_of(int64_t monotonic_ms);
 int64_t job_monotonic_of(int64_t wall_ms);
 

@@ -131,7 +131,7 @@ static int open_charge(struct store *store, const struct store_record *record)
         sqlite3_stmt *statement = store->sql[STORE_SQL_CHARGE_OPEN];
 
         (void)sqlite3_bind_int64(statement, 1, record->purchase->number);
-        (void)sqlite3_bind_int64(statement, 2, record->charge_wall_ms / STORE_DAY_MS);
+        (void)sqlite3_bind_int64(statement, 2, clock_day_of(record->charge_wall_ms));
         (void)sqlite3_bind_int64(statement, 3, record->charge_wall_ms);
         bind_text(statement, 4, record->upstream);
         bind_text(statement, 5, record->charge_job);
@@ -242,7 +242,7 @@ int store_apply(struct store *store, struct store_record *record)
 
 int store_prune_days(struct store *store)
 {
-        int64_t today = clock_wall_ms() / STORE_DAY_MS;
+        int64_t today = clock_day_of(clock_wall_ms());
 
         if (today == store->pruned_day)
                 return 0;

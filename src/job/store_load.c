@@ -32,6 +32,12 @@ static int copy_text(sqlite3_stmt *row, int column, char **ret_text)
         return 0;
 }
 
+/* A wall time, whatever the row says: nothing that is computed from it overflows. */
+static int64_t read_time(sqlite3_stmt *row, int column)
+{
+        return clock_wall_clamp(sqlite3_column_int64(row, column));
+}
+
 /*
  * What nobody needs: results past their time; purchases that wait without a body, whose ids never
  * left; and purchases whose last job ended by itself in the moment of the end. A charge that is
@@ -39,8 +45,14 @@ static int copy_text(sqlite3_stmt *row, int column, char **ret_text)
  */
 static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
 {
-        char ended[128], gone[400];
+        char purchases[96], jobs[96], ended[128], gone[400];
+        const long long now_ms = (long long)clock_wall_ms();
 
+        /* By a clock that was ahead. Otherwise each start would keep it for the whole time again. */
+        (void)snprintf(purchases, sizeof purchases,
+                       "UPDATE purchase SET finished = %lld WHERE finished > %lld", now_ms, now_ms);
+        (void)snprintf(jobs, sizeof jobs,
+                       "UPDATE job SET finished = %lld WHERE finished > %lld", now_ms, now_ms);
         (void)snprintf(ended, sizeof ended, "DELETE FROM job WHERE finished <= %lld",
                        (long long)finished_after_wall_ms);
         (void)snprintf(gone, sizeof gone,
@@ -53,6 +65,8 @@ static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
         const char *const steps[] = {
                 "BEGIN IMMEDIATE",
                 "UPDATE charge SET outcome = 4 WHERE outcome = 1",
+                purchases,
+                jobs,
                 ended,
                 gone,
                 "INSERT INTO charge_day(day, client, upstream, outcome, count)"
@@ -77,23 +91,35 @@ static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
         return r;
 }
 
+static int read_state(sqlite3_stmt *row, int column, enum job_state *ret_state)
+{
+        int64_t state = sqlite3_column_int64(row, column);
+
+        if (state < JOB_QUEUED || state > JOB_UNKNOWN)
+                return -EBADMSG;
+        *ret_state = (enum job_state)state;
+        return 0;
+}
+
 /* Reads state, error and text from column at on. */
 static int read_outcome(sqlite3_stmt *row, int at, struct outcome **ret_outcome)
 {
-        enum job_state state = (enum job_state)sqlite3_column_int(row, at);
-        enum job_error error = (enum job_error)sqlite3_column_int(row, at + 1);
+        enum job_state state;
+        int64_t error = sqlite3_column_int64(row, at + 1);
         char *text = NULL;
 
-        if (!job_state_final(state) || state > JOB_UNKNOWN || error > JOB_OUTCOME_UNKNOWN)
-                return -EBADMSG;
-        int r = copy_text(row, at + 2, &text);
+        int r = read_state(row, at, &state);
+        if (r == 0 && (!job_state_final(state) || error < 0 || error > JOB_OUTCOME_UNKNOWN))
+                r = -EBADMSG;
+        if (r == 0)
+                r = copy_text(row, at + 2, &text);
         if (r < 0)
                 return r;
         if (state == JOB_SOLVED) {
                 *ret_outcome = outcome_solved(text, text ? strlen(text) : 0);
                 return 0;
         }
-        *ret_outcome = outcome_failed(state, error, text ? text : "");
+        *ret_outcome = outcome_failed(state, (enum job_error)error, text ? text : "");
         free(text);
         return 0;
 }
@@ -106,8 +132,8 @@ static int read_job(sqlite3_stmt *row, struct job **ret_job)
                 .id = (const char *)sqlite3_column_text(row, 0),
                 .client = (const char *)sqlite3_column_text(row, 1),
                 .target_json = (const char *)sqlite3_column_text(row, 2),
-                .created_wall_ms = sqlite3_column_int64(row, 3),
-                .deadline_wall_ms = sqlite3_column_int64(row, 4),
+                .created_wall_ms = read_time(row, 3),
+                .deadline_wall_ms = read_time(row, 4),
                 .key = (const char *)sqlite3_column_text(row, 5),
                 .key_digest = sqlite3_column_blob(row, 6),
                 .address = (const char *)sqlite3_column_text(row, 7),
@@ -222,23 +248,24 @@ static int read_payer(sqlite3_stmt *row, struct purchase *purchase)
 
 static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
 {
-        enum job_state state = (enum job_state)sqlite3_column_int(row, 4);
+        int64_t number = sqlite3_column_int64(row, 0);
+        enum job_state state;
         struct task_identity identity;
         struct purchase *purchase = NULL;
         char *host = NULL;
 
-        if (state > JOB_UNKNOWN)
-                return -EBADMSG;
-        int r = read_identity(row, &identity);
+        int r = number > 0 && number <= STORE_NUMBER_MAX ? read_state(row, 4, &state) : -EBADMSG;
+        if (r == 0)
+                r = read_identity(row, &identity);
         if (r == 0)
                 r = copy_text(row, 2, &host);
         if (r == 0)
-                r = purchase_new(sqlite3_column_int64(row, 0), &identity, host, NULL, &purchase);
+                r = purchase_new(number, &identity, host, NULL, &purchase);
         if (r < 0) {
                 free(host);
                 return r;
         }
-        purchase->created_wall_ms = sqlite3_column_int64(row, 3);
+        purchase->created_wall_ms = read_time(row, 3);
         purchase->state = state;
         purchase->place = job_state_final(state) ? PURCHASE_IS_DONE : PURCHASE_WAITS;
         purchase->body_stored = state < JOB_ACCEPTED && sqlite3_column_int(row, 10) != 0;
@@ -246,19 +273,31 @@ static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
         purchase->attempts = sqlite3_column_int(row, 11); /* those that may have cost money */
         purchase->doubtful = purchase->attempts > 0;
         if (state != JOB_QUEUED)
-                purchase->sent_wall_ms = sqlite3_column_int64(row, 12); /* NULL reads as 0 */
+                purchase->sent_wall_ms = read_time(row, 12); /* NULL reads as 0 */
         purchase->recorded = true;
         r = copy_text(row, 8, &purchase->upstream);
         if (r == 0)
                 r = copy_text(row, 9, &purchase->upstream_id);
         if (r == 0)
                 r = copy_text(row, 17, &purchase->asked_at);
+        if (r == 0 && purchase->upstream_id &&
+            strlen(purchase->upstream_id) > STORE_UPSTREAM_ID_BYTES_MAX)
+                r = -EBADMSG; /* cut off it may be the id of another job */
         if (r < 0) {
                 purchase_unref(purchase);
                 return r;
         }
         *ret_purchase = purchase;
         return 0;
+}
+
+/* A row with values that this program never wrote is named in the error. */
+static int refuse_row(struct store *store, const char *table, int64_t rowid, int error)
+{
+        if (error == -EBADMSG)
+                store_set_problem(store, "%.150s: invalid row %lld in table %s", store->jobs.path,
+                                  (long long)rowid, table);
+        return error;
 }
 
 /* Reads one purchase with its jobs, and hands it over. */
@@ -270,7 +309,7 @@ static int visit_purchase(struct store *store, sqlite3_stmt *row, sqlite3_stmt *
 
         int r = read_purchase(row, &purchase);
         if (r < 0)
-                return r;
+                return refuse_row(store, "purchase", sqlite3_column_int64(row, 0), r);
         if (job_state_final(purchase->state))
                 r = read_outcome(row, 4, &outcome);
         if (r == 0)
@@ -280,9 +319,9 @@ static int visit_purchase(struct store *store, sqlite3_stmt *row, sqlite3_stmt *
         if (r < 0) {
                 outcome_unref(outcome);
                 purchase_drop(purchase);
-                return r;
+                return refuse_row(store, "purchase", sqlite3_column_int64(row, 0), r);
         }
-        return visitor->purchase(visitor->arg, purchase, outcome, sqlite3_column_int64(row, 7));
+        return visitor->purchase(visitor->arg, purchase, outcome, read_time(row, 7));
 }
 
 static int visit_purchases(struct store *store, const struct store_visitor *visitor)
@@ -307,7 +346,7 @@ static int visit_ended(struct store *store, const struct store_visitor *visitor)
         sqlite3_stmt *row = NULL;
 
         int r = store_prepare(&store->jobs,
-                              "SELECT " JOB_COLUMNS ", state, error, text, finished FROM job"
+                              "SELECT " JOB_COLUMNS ", state, error, text, finished, seq FROM job"
                               " WHERE purchase IS NULL ORDER BY seq",
                               &row);
         while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
@@ -318,10 +357,11 @@ static int visit_ended(struct store *store, const struct store_visitor *visitor)
                         r = read_job(row, &job);
                 if (r < 0) {
                         outcome_unref(outcome);
+                        r = refuse_row(store, "job", sqlite3_column_int64(row, 12), r);
                         break;
                 }
                 job->kept = JOB_KEPT;
-                r = visitor->ended(visitor->arg, job, outcome, sqlite3_column_int64(row, 11));
+                r = visitor->ended(visitor->arg, job, outcome, read_time(row, 11));
         }
         (void)sqlite3_finalize(row);
         return r;
@@ -337,6 +377,11 @@ static int read_next_number(struct store *store)
                              " coalesce((SELECT max(purchase) FROM charge), 0))",
                              &number);
 
+        if (r == 0 && (number < 1 || number > STORE_NUMBER_MAX)) {
+                store_set_problem(store, "%.150s: a purchase has an invalid number",
+                                  store->jobs.path);
+                r = -EBADMSG;
+        }
         if (r == 0)
                 atomic_store(&store->next_number, number);
         return r;

@@ -23,8 +23,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define STORE_DAY_MS        (24 * 60 * 60 * INT64_C(1000))
 #define STORE_DAYS_KEPT     800 /* of charge_day */
+#define STORE_NUMBER_MAX    (INT64_C(1) << 61) /* of a purchase, or an entry */
 #define STORE_PROBLEM_BYTES 256
 
 #define STORE_LOCK_FILE "lock"
