@@ -3,6 +3,7 @@
  */
 #include "access/audit.h"
 #include "access/audit_chain.h"
+#include "access/audit_history.h"
 #include "base/strbuf.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@
  * How much of each text is written. A byte becomes six at most ("\u0001"), so what all of them and
  * the names take stays below AUDIT_MEMBERS_BYTES_MAX.
  */
-#define WORD_BYTES_MAX 64 /* event, client, address, job, upstream, outcome */
+#define WORD_BYTES_MAX AUDIT_WORD_BYTES_MAX /* event, client, address, job, upstream, outcome */
 #define SITE_BYTES_MAX 200
 
 _Static_assert((6 * WORD_BYTES_MAX + SITE_BYTES_MAX) * 6 + 256 <= AUDIT_MEMBERS_BYTES_MAX,

@@ -4,6 +4,7 @@
 #include "access/audit_file.h"
 
 #include "access/audit.h"
+#include "access/audit_tail.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -17,14 +18,6 @@
 #include <unistd.h>
 
 #define OPEN_FLAGS (O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
-
-/* A file read from its end. A line that is longer than a line of an audit ends the reading. */
-struct tail {
-        int fd;
-        off_t start; /* of what is in bytes */
-        size_t len;  /* of what has not been given out */
-        char bytes[16 * AUDIT_LINE_BYTES_MAX];
-};
 
 static int refuse(struct strbuf *problem, const char *path, const char *text, int error)
 {
@@ -197,66 +190,15 @@ static int make_file(struct audit_file *file)
         return r;
 }
 
-/* Takes more of the file in front of what is there. Returns 0 or -errno. */
-static int tail_refill(struct tail *tail)
-{
-        size_t room = sizeof tail->bytes - tail->len, read = 0;
-        size_t more = (off_t)room < tail->start ? room : (size_t)tail->start;
-
-        memmove(tail->bytes + more, tail->bytes, tail->len);
-        while (read < more) {
-                ssize_t n = pread(tail->fd, tail->bytes + read, more - read,
-                                  tail->start - (off_t)more + (off_t)read);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                read += (size_t)n;
-        }
-        tail->start -= (off_t)more;
-        tail->len += more;
-        return 0;
-}
-
-/*
- * Gives out what stands behind the last newline that is left, and takes that newline away. Valid
- * until the next call. Returns 1, 0 when nothing is left, -EBADMSG for a line that is too long, or
- * -errno.
- */
-static int tail_take(struct tail *tail, const char **ret_line, size_t *ret_len)
-{
-        const char *newline = NULL;
-
-        if (tail->len == 0 && tail->start == 0)
-                return 0;
-        if (tail->len > 0)
-                newline = memrchr(tail->bytes, '\n', tail->len);
-        if (!newline && tail->start > 0) {
-                if (tail->len >= AUDIT_LINE_BYTES_MAX)
-                        return -EBADMSG;
-                int r = tail_refill(tail);
-                if (r < 0)
-                        return r;
-                newline = memrchr(tail->bytes, '\n', tail->len);
-        }
-        size_t begin = newline ? (size_t)(newline - tail->bytes) + 1 : 0;
-        if (tail->len - begin >= AUDIT_LINE_BYTES_MAX)
-                return -EBADMSG;
-        *ret_line = tail->bytes + begin;
-        *ret_len = tail->len - begin;
-        tail->len = newline ? begin - 1 : 0;
-        return 1;
-}
-
 /* The highest entry: of the last line that has one, or says at the begin of a file what it was. */
-static int find_entry(struct tail *tail, int64_t *ret_entry)
+static int find_entry(struct audit_tail *tail, int64_t *ret_entry)
 {
         struct audit_line read;
         const char *line;
         size_t len;
         int r;
 
-        while ((r = tail_take(tail, &line, &len)) > 0) {
+        while ((r = audit_tail_take(tail, &line, &len)) > 0) {
                 if (audit_line_read(line, len, &read) < 0)
                         continue;
                 if (read.entry > 0) {
@@ -272,7 +214,7 @@ static int find_entry(struct tail *tail, int64_t *ret_entry)
 }
 
 /* Takes the chain from its last line. */
-static int read_chain(struct tail *tail, struct audit_chain *ret_chain, const char *line,
+static int read_chain(struct audit_tail *tail, struct audit_chain *ret_chain, const char *line,
                       size_t len)
 {
         struct audit_chain chain;
@@ -329,14 +271,14 @@ static bool is_next(const struct audit_chain *chain, const struct piece *piece)
  * The last line is no record, and ended: a second crash came before it was told of. What stands
  * behind it was to do so, and is cut off.
  */
-static int tell_of_line(struct audit_file *file, struct tail *tail, const char *line, size_t len,
-                        const struct piece *behind)
+static int tell_of_line(struct audit_file *file, struct audit_tail *tail, const char *line,
+                        size_t len, const struct piece *behind)
 {
         struct piece piece;
 
         int r = note_piece(line, len, &piece);
         if (r == 0)
-                r = tail_take(tail, &line, &len);
+                r = audit_tail_take(tail, &line, &len);
         if (r > 0)
                 r = read_chain(tail, &file->chain, line, len);
         else if (r == 0)
@@ -355,17 +297,17 @@ static int tell_of_line(struct audit_file *file, struct tail *tail, const char *
 }
 
 /* Finds the end of the chain; ends a last line that a crash has cut off, and tells of it. */
-static int read_end(struct audit_file *file, struct tail *tail)
+static int read_end(struct audit_file *file, struct audit_tail *tail)
 {
         struct piece behind; /* the last newline */
         struct audit_line read;
         const char *line;
         size_t len;
 
-        int r = tail_take(tail, &line, &len);
+        int r = audit_tail_take(tail, &line, &len);
         if (r > 0)
                 r = note_piece(line, len, &behind);
-        if (r == 0 && !behind.whole && (r = tail_take(tail, &line, &len)) >= 0)
+        if (r == 0 && !behind.whole && (r = audit_tail_take(tail, &line, &len)) >= 0)
                 r = r > 0 ? 0 : -EBADMSG;
         if (r < 0)
                 return r;
@@ -383,13 +325,11 @@ static int read_end(struct audit_file *file, struct tail *tail)
 /* A file that has lines goes on where it ends. */
 static int take_file(struct audit_file *file, struct strbuf *problem)
 {
-        struct tail *tail = malloc(sizeof *tail);
+        struct audit_tail *tail = malloc(sizeof *tail);
         int r = tail ? 0 : -ENOMEM;
 
         if (r == 0) {
-                tail->fd = file->fd;
-                tail->start = file->synced_bytes;
-                tail->len = 0;
+                audit_tail_init(tail, file->fd, file->synced_bytes);
                 r = read_end(file, tail);
         }
         free(tail);

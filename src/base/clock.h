@@ -22,7 +22,7 @@ int64_t clock_wall_ms(void);
 /* The day of a wall time, in days since 1970 (UTC). */
 int64_t clock_day_of(int64_t wall_ms);
 
-/* The nearest wall time from 1970 to CLOCK_WALL_MAX_MS: with a stored time it is safe to compute. */
+/* The nearest wall time from 1970 to CLOCK_WALL_MAX_MS, with which it is safe to compute. */
 int64_t clock_wall_clamp(int64_t wall_ms);
 
 #endif

@@ -140,6 +140,7 @@ static int take_up(struct gateway *gateway, struct strbuf *problem)
 {
         const struct recovery recovery = {
                 .store = gateway->store,
+                .audit = gateway->audit,
                 .config = gateway_config(gateway),
                 .policy = gateway->policy,
                 .clients = gateway->clients,

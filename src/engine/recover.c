@@ -12,6 +12,7 @@
 #include "engine/entry.h"
 #include "engine/job_log.h"
 #include "engine/payment.h"
+#include "engine/recover_lost.h"
 #include "job/job.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
@@ -458,8 +459,10 @@ int recover(const struct recovery *recovery, struct strbuf *problem)
         struct progress progress = {.from = recovery};
         struct store_visitor visitor = {on_purchase, on_ended, &progress};
         int64_t kept_since_ms = clock_wall_ms() - recovery->config->results.ttl_ms;
-        int r = read_usage(&progress);
+        int r = recover_lost(recovery->store, recovery->audit, recovery->config, problem);
 
+        if (r == 0)
+                r = read_usage(&progress);
         if (r == 0)
                 r = store_load(recovery->store, kept_since_ms, &visitor, problem);
         int later = decide_all_later(&progress);

@@ -9,6 +9,7 @@
 #ifndef SOLVEGATE_ENGINE_RECOVER_H
 #define SOLVEGATE_ENGINE_RECOVER_H
 
+struct audit;
 struct charges;
 struct clients;
 struct config;
@@ -20,6 +21,7 @@ struct strbuf;
 /* What is recovered, and where it goes. */
 struct recovery {
         struct store *store;
+        const struct audit *audit; /* open */
         const struct config *config;
         const struct policy *policy;
         struct clients *clients; /* their quotas are filled from the ledger */

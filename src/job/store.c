@@ -248,6 +248,8 @@ static int write_rows(struct store *store, struct store_item *batch,
         if (r == 0)
                 r = apply_batch(store, batch, ret_faulty);
         if (r == 0)
+                r = store_audit_note(store);
+        if (r == 0)
                 r = store_audit_forget(store);
         if (r == 0)
                 r = store_prune_days(store);

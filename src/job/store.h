@@ -97,7 +97,8 @@ struct store_record {
         struct store_item item;
         struct mail mail;
         int error;
-        int64_t entry; /* the number of audit; valid once it is written */
+        int64_t entry; /* the number of audit; valid once it is written; 0: it has none */
+        bool told;     /* the audit file has that charge already */
 };
 
 /* Returns an empty record, or NULL. store_record_free() drops its references. */
@@ -111,6 +112,43 @@ void store_record_free(struct store_record *record);
  * On failure returns -errno and writes one sentence for the operator to problem.
  */
 int store_open(const char *directory, struct store **ret_store, struct strbuf *problem);
+
+/*
+ * The highest number of an entry (see struct store_audit) that the database knows; -1 where an
+ * older version has not noted it. If the audit file has a higher one, the database has lost its
+ * last transactions. Before store_load() only. Returns 0 or -errno.
+ */
+int store_last_entry(struct store *store, int64_t *ret_entry);
+
+/* A charge that the audit file has, and the database has lost. The texts are the caller's. */
+struct store_lost_charge {
+        int64_t entry;
+        int64_t wall_ms; /* it counts for this day, UTC */
+        bool charged;    /* else it may have been */
+        const char *job;
+        const char *client;
+        const char *upstream;
+};
+
+struct store_losses {
+        int64_t last_entry; /* of the audit file: up to this one nothing is missing from now on */
+        bool resend;        /* jobs that wait may be sent, although they may have been already */
+        /* Gives the next charge, in any order. Returns 1, 0 when there are no more, or -errno. */
+        int (*next)(void *arg, struct store_lost_charge *ret_charge);
+        void *arg;
+};
+
+struct store_restored {
+        int64_t ended; /* purchases that waited, or were being sent, and are unknown now */
+};
+
+/*
+ * Writes charges into the ledger again, all in one transaction. A job that is still in the database
+ * has its charge there; if it waits to be sent or was being sent, it ends as JOB_UNKNOWN. So does
+ * each other one that waits, without resend. Before store_load() only. Returns 0 or -errno.
+ */
+int store_restore(struct store *store, const struct store_losses *losses,
+                  struct store_restored *ret_restored);
 
 /* What store_load() finds, in the order of numbers and, within a purchase, of arrival; but the job
  * that pays is the first, if it is still there. */

@@ -219,6 +219,21 @@ static int apply_forget(struct store *store, const struct store_record *record)
         return r;
 }
 
+/* A charge that was restored from the audit file is in it already, before its purchase ends. */
+static int find_told(struct store *store, struct store_record *record)
+{
+        sqlite3_stmt *statement = store->sql[STORE_SQL_CHARGE_TOLD];
+
+        record->told = false;
+        if (!store->has_told || !record->audit || !record->purchase)
+                return 0;
+        (void)sqlite3_bind_int64(statement, 1, record->purchase->number);
+        int r = store_step(&store->jobs, statement);
+        (void)sqlite3_reset(statement);
+        record->told = r > 0;
+        return r < 0 ? r : 0;
+}
+
 int store_apply(struct store *store, struct store_record *record)
 {
         static int (*const parts[])(struct store *, const struct store_record *) = {
@@ -230,6 +245,8 @@ int store_apply(struct store *store, struct store_record *record)
                               record->payer[0] != '\0';
         int r = needs_purchase && !record->purchase ? -EPROTO : 0;
 
+        if (r == 0)
+                r = find_told(store, record);
         for (size_t i = 0; r == 0 && i < sizeof parts / sizeof parts[0]; i++)
                 r = parts[i](store, record);
         /* Its last job may have ended by itself before. */

@@ -9,7 +9,8 @@
  * that one while no daemon runs, they go soon, and a clean stop leaves none that is on disk.
  *
  * Numbers are given inside the transaction. One that is rolled back told nobody of its numbers, so
- * they are given again.
+ * they are given again. The highest one is noted in the same transaction: so a file that has a
+ * higher one shows that the database has lost transactions (store_restore.c).
  */
 #include "job/store_private.h"
 
@@ -30,7 +31,8 @@ int store_audit_add(struct store *store, struct store_record *record)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_AUDIT_ADD];
 
-        if (!record->audit)
+        record->entry = 0;
+        if (!record->audit || record->told)
                 return 0;
         if (!store->audit.entry)
                 return -EPROTO;
@@ -38,6 +40,18 @@ int store_audit_add(struct store *store, struct store_record *record)
         int r = store_run_for(store, STORE_SQL_AUDIT_ADD, store->entries.next);
         if (r == 0)
                 record->entry = store->entries.next++;
+        return r;
+}
+
+int store_audit_note(struct store *store)
+{
+        int64_t last = store->entries.next - 1;
+
+        if (!store->audit.entry || last <= store->entries.noted)
+                return 0;
+        int r = store_run_for(store, STORE_SQL_AUDIT_LAST, last);
+        if (r == 0)
+                store->entries.noted = last;
         return r;
 }
 
@@ -86,7 +100,7 @@ void store_audit_tell(struct store *store, struct store_item *batch)
         store->forget_at_ms = clock_monotonic_ms() + FORGET_AFTER_MS;
         DL_FOREACH (batch, item) {
                 const struct store_record *record = store_record_of(item);
-                if (record->audit && record->error == 0)
+                if (record->entry > 0 && record->error == 0)
                         store->audit.entry(store->audit.arg, record->entry, record->audit);
         }
 }
@@ -110,17 +124,32 @@ static int tell_rows(struct store *store)
 
 int store_audit_load(struct store *store)
 {
-        int64_t highest = 0;
+        int64_t last = 0, told = 0;
 
         if (!store->audit.entry)
                 return 0;
-        int r = store_number(&store->jobs, "SELECT coalesce(max(entry), 0) FROM audit", &highest);
+        int r = store_last_entry(store, &last);
+        if (r == 0)
+                r = store_number(&store->jobs, "SELECT coalesce(last, -1) FROM audited",
+                                 &store->entries.noted);
+        if (r == 0)
+                r = store_number(&store->jobs,
+                                 "SELECT EXISTS (SELECT 1 FROM charge WHERE entry IS NOT NULL)",
+                                 &told);
         if (r == 0)
                 r = store_audit_forget(store);
         if (r < 0)
                 return r;
-        store->entries.next =
-                1 + (highest > store->entries.forgotten ? highest : store->entries.forgotten);
+        store->has_told = told != 0;
+        last = last > store->entries.forgotten ? last : store->entries.forgotten;
+        if (last > STORE_NUMBER_MAX) {
+                store_set_problem(store, "the audit has an invalid number of an entry");
+                return -EBADMSG;
+        }
+        store->entries.next = 1 + (last > 0 ? last : 0);
+        r = store_audit_note(store);
+        if (r < 0)
+                return r;
         store->forget_at_ms = clock_monotonic_ms() + FORGET_AFTER_MS;
         return tell_rows(store);
 }

@@ -217,6 +217,8 @@ static int fill_file(struct store_file *file, const char *path)
                 r = store_execute(file, settings);
         if (r == 0)
                 r = store_migrate(file);
+        if (r == 0 && file->kind->fresh)
+                r = store_execute(file, file->kind->fresh);
         store_file_close(file);
         return r;
 }

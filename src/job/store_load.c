@@ -48,11 +48,12 @@ static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
         char purchases[96], jobs[96], ended[128], gone[400];
         const long long now_ms = (long long)clock_wall_ms();
 
-        /* By a clock that was ahead. Otherwise each start would keep it for the whole time again. */
+        /* By a clock that was ahead. Otherwise each start would keep it for the whole time again.
+         */
         (void)snprintf(purchases, sizeof purchases,
                        "UPDATE purchase SET finished = %lld WHERE finished > %lld", now_ms, now_ms);
-        (void)snprintf(jobs, sizeof jobs,
-                       "UPDATE job SET finished = %lld WHERE finished > %lld", now_ms, now_ms);
+        (void)snprintf(jobs, sizeof jobs, "UPDATE job SET finished = %lld WHERE finished > %lld",
+                       now_ms, now_ms);
         (void)snprintf(ended, sizeof ended, "DELETE FROM job WHERE finished <= %lld",
                        (long long)finished_after_wall_ms);
         (void)snprintf(gone, sizeof gone,

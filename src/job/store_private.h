@@ -6,6 +6,7 @@
  *   store_apply.c   what a record does to the tables of jobs.db
  *   store_audit.c   entries on their way to the audit file
  *   store_load.c    reading everything at start
+ *   store_restore.c charges that the database has lost, from the audit file
  *   store_open.c    the directory, its lock, and which files must be there
  *   store_watch.c   whether the files are still at their paths
  *   store_file.c    one file: looked at, made, opened; SQLite's calls
@@ -23,7 +24,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define STORE_DAYS_KEPT     800 /* of charge_day */
+#define STORE_DAYS_KEPT     800                /* of charge_day */
 #define STORE_NUMBER_MAX    (INT64_C(1) << 61) /* of a purchase, or an entry */
 #define STORE_PROBLEM_BYTES 256
 
@@ -59,6 +60,8 @@ enum store_sql {
         STORE_SQL_CHARGE_DELETE,
         STORE_SQL_AUDIT_ADD,
         STORE_SQL_AUDIT_FORGET,
+        STORE_SQL_AUDIT_LAST,  /* the highest number of an entry */
+        STORE_SQL_CHARGE_TOLD, /* whether the audit file has the last attempt's entry already */
         STORE_SQL_DAY_PRUNE,
         /* from here on of bodies.db */
         STORE_SQL_BODIES_BEGIN,
@@ -80,6 +83,7 @@ struct store_kind {
         int application_id;
         int version;
         const char *const *steps; /* steps[n] leads from version n to n + 1 */
+        const char *fresh;        /* for a new file, after the steps; or NULL */
         int page_bytes;
         const char *settings;             /* each time it is opened */
         int marked_since;                 /* the version that has mark; 0 where there is no log */
@@ -102,6 +106,7 @@ struct store_file {
 struct store_entries {
         int64_t next;      /* the number of the next one */
         int64_t forgotten; /* up to this one the table has none */
+        int64_t noted;     /* the highest that the table "audited" says there was */
 };
 
 /* What is compared with its path. Of the first ones a descriptor is kept. */
@@ -141,6 +146,7 @@ struct store {
         struct store_audit audit; /* without functions: no record may have an entry */
         struct store_entries entries;
         struct store_watch watch;
+        bool has_told; /* there may be a charge whose entry is in the audit file before its end */
         int64_t forget_at_ms; /* monotonic: when to look which are in the file; valid with some */
         int wal_pages;        /* in the write-ahead log after the last commit */
         int checkpoint_at_pages;        /* when to write them back */
@@ -260,6 +266,10 @@ int store_prune_days(struct store *store);
 /* Writes a record's entry, if it has one, inside a transaction, and numbers it. Returns 0, -EPROTO
  * or another -errno. */
 int store_audit_add(struct store *store, struct store_record *record);
+
+/* Notes, inside a transaction, the highest number that was given to an entry. Returns 0 or -errno.
+ */
+int store_audit_note(struct store *store);
 
 /* Deletes, inside a transaction, the entries that are in the file by now. Returns 0 or -errno. */
 int store_audit_forget(struct store *store);

@@ -104,8 +104,18 @@ static const char jobs_version_4[] =
         "CREATE TABLE mark (first INTEGER NOT NULL, number INTEGER NOT NULL) STRICT;"
         "INSERT INTO mark VALUES (unixepoch() * 1000, unixepoch() * 1000);";
 
+/*
+ * audited has the highest number that was ever given to an entry, which an older version did not
+ * note: NULL. charge.entry is the number of a charge that was restored from the audit file.
+ */
+static const char jobs_version_5[] = "CREATE TABLE audited (last INTEGER) STRICT;"
+                                     "INSERT INTO audited VALUES (NULL);"
+                                     "ALTER TABLE charge ADD COLUMN entry INTEGER;";
+
+static const char jobs_fresh[] = "UPDATE audited SET last = 0";
+
 static const char *const jobs_steps[] = {jobs_version_1, jobs_version_2, jobs_version_3,
-                                         jobs_version_4};
+                                         jobs_version_4, jobs_version_5};
 
 /*
  * The whole file, with its indexes and free pages: where an older copy was put beside a log that is
@@ -117,6 +127,7 @@ static const struct store_check jobs_checks[] = {
         {1, "SELECT 'ok' UNION ALL SELECT '' FROM purchase, job, charge, charge_day"},
         {2, "SELECT 'ok' UNION ALL SELECT '' FROM audit"},
         {4, "SELECT iif(count(*) = 1, 'ok', 'mark has no row') FROM mark"},
+        {5, "SELECT iif(count(*) = 1, 'ok', 'audited has no row') FROM audited"},
         {0, NULL},
 };
 
@@ -127,8 +138,9 @@ static const struct store_check jobs_checks[] = {
 const struct store_kind store_jobs_kind = {
         .name = "jobs.db",
         .application_id = 0x736f6c76, /* "solv" */
-        .version = 4,
+        .version = 5,
         .steps = jobs_steps,
+        .fresh = jobs_fresh,
         .page_bytes = 4096,
         /* The log is written back by ourselves, and cut to 64 MB when it is longer. */
         .settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
@@ -224,6 +236,10 @@ static const char *const statements[STORE_SQL_COUNT] = {
         [STORE_SQL_CHARGE_DELETE] = "DELETE FROM charge WHERE purchase = ?1",
         [STORE_SQL_AUDIT_ADD] = "INSERT INTO audit(entry, line) VALUES (?1, ?2)",
         [STORE_SQL_AUDIT_FORGET] = "DELETE FROM audit WHERE entry <= ?1",
+        [STORE_SQL_AUDIT_LAST] = "UPDATE audited SET last = ?1",
+        [STORE_SQL_CHARGE_TOLD] = "SELECT 1 FROM charge WHERE purchase = ?1 AND entry IS NOT NULL"
+                                  " AND attempt = (SELECT max(attempt) FROM charge"
+                                  " WHERE purchase = ?1)",
         /* By the days that there are, not by today's: the clock may be wrong. */
         [STORE_SQL_DAY_PRUNE] = "DELETE FROM charge_day WHERE day NOT IN"
                                 " (SELECT DISTINCT day FROM charge_day ORDER BY day DESC LIMIT ?1)",

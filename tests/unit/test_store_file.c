@@ -193,7 +193,7 @@ static void a_database_of_a_newer_version_is_left_untouched(void **state)
         close_store(f);
         run_on_file(f->bodies, "PRAGMA user_version = 2");
         expect_untouched(f, f->bodies, "bodies.db: was written by a newer solvegate");
-        run_on_file(f->file, "PRAGMA user_version = 5");
+        run_on_file(f->file, "PRAGMA user_version = 6");
         expect_untouched(f, f->file, "jobs.db: was written by a newer solvegate");
 }
 
@@ -474,7 +474,7 @@ static void a_database_of_version_1_is_brought_up_to_date_with_all_it_has(void *
         load(f);
         expect_loaded_from_version_1(f);
         assert_int_equal(write_entry(f, "a"), 0);
-        assert_int_equal(ask_file(f->file, "PRAGMA user_version"), 4);
+        assert_int_equal(ask_file(f->file, "PRAGMA user_version"), 5);
         reload(f); /* what it has become is read as well */
         expect_loaded_from_version_1(f);
         assert_string_equal(f->trail, "1:a ");
@@ -552,8 +552,8 @@ static void a_hundred_thousand_results_and_ten_thousand_waiting_jobs_are_read(vo
                     " '\"solution\":[1]', iif(i > 100000, NULL, 9) FROM n;"
                     "INSERT INTO job(id, purchase, client, target, created, deadline)"
                     " SELECT 'h-' || lower(hex(randomblob(12))), i, 'ci', '\"bus\"', 1, 2 FROM n;"
-                    "INSERT INTO charge SELECT i, 1, strftime('%s') / 86400, 1, 'ci', 'pro', 'h', 2"
-                    " FROM n;"
+                    "INSERT INTO charge SELECT i, 1, strftime('%s') / 86400, 1, 'ci', 'pro', 'h', 2,"
+                    " NULL FROM n;"
                     "COMMIT");
         run_on_file(f->bodies,
                     "INSERT INTO body WITH RECURSIVE n(i) AS (SELECT 100001 UNION ALL"
