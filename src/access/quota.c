@@ -1,12 +1,8 @@
 /*
  * quota: see quota.h.
  *
- * The wall clock may jump. Forward, a new day or month begins at once, and with it a new count.
- * Backward by a day, the count stays in the day that it had reached, and everything that is settled
- * counts in it until the clock is there again: so a clock that is set back and forth gives nobody a
- * day twice, but for what is sent while it is behind and settled when it no longer is. Backward by
- * more, the clock was wrong: the count goes on in the right day with what it has, so that limits
- * renew when they should.
+ * There are few days with charges, so they are a table without order, summed afresh for each
+ * question: 64 additions, where a running count would have to know of every jump of the clock.
  *
  * The bucket runs by the monotonic clock, which another thread may have read a moment earlier than
  * the bucket was last changed; that counts as no time.
@@ -21,10 +17,10 @@
 #include <stdio.h>
 #include <time.h>
 
-#define DAY_S           (QUOTA_DAY_MS / 1000)
+#define DAY_S           (CLOCK_DAY_MS / 1000)
 #define MONTHS_PER_YEAR 12
 
-#define AHEAD_DAYS_MAX 1 /* how far the clock may have been ahead of what it says now */
+#define USED_MAX (INT64_MAX / (2 * QUOTA_DAYS_MAX)) /* of a day: a sum of all does not overflow */
 
 /* What rounding may lack of one job; far below what a bucket gains in a millisecond. */
 #define ROUNDING 1e-9
@@ -35,14 +31,6 @@
 static int64_t divide_up(int64_t value, int64_t divisor)
 {
         return value / divisor + (value % divisor > 0);
-}
-
-/* Days since 1970 (UTC). */
-static int64_t day_of(int64_t wall_ms)
-{
-        int64_t day = wall_ms / QUOTA_DAY_MS;
-
-        return wall_ms % QUOTA_DAY_MS < 0 ? day - 1 : day;
 }
 
 /* Months since 1970. */
@@ -64,9 +52,21 @@ static int64_t first_day(int64_t month)
         return timegm(&date) / DAY_S;
 }
 
-int64_t quota_month_start(int64_t wall_ms)
+/* The days of a month: from first to just before next. */
+struct span {
+        int64_t first, next;
+};
+
+static struct span month_around(int64_t day)
 {
-        return first_day(month_of(day_of(wall_ms)));
+        int64_t month = month_of(day);
+
+        return (struct span){first_day(month), first_day(month + 1)};
+}
+
+static bool is_within(struct span span, int64_t day)
+{
+        return day >= span.first && day < span.next;
 }
 
 struct quota_time quota_now(void)
@@ -79,35 +79,73 @@ struct quota_time quota_now(void)
 
 void quota_init(struct quota *quota, struct quota_time now)
 {
-        int64_t day = day_of(now.wall_ms);
-
-        *quota = (struct quota){
-                .day = day,
-                .month = month_of(day),
-                .filled_ms = now.monotonic_ms,
-        };
+        *quota = (struct quota){.filled_ms = now.monotonic_ms};
 }
 
-/* Begins a new day and month where their time has come. */
-static void renew(struct quota *quota, struct quota_time now)
+/* ---- days ---- */
+
+static int64_t used_within(const struct quota *quota, struct span span)
 {
-        int64_t day = day_of(now.wall_ms);
+        int64_t used = 0;
 
-        if (day < quota->day - AHEAD_DAYS_MAX) {
-                quota->day = day;
-                quota->month = month_of(day);
+        for (int i = 0; i < quota->days_count; i++) {
+                if (is_within(span, quota->days[i].day))
+                        used += quota->days[i].used;
         }
-        if (day <= quota->day)
-                return;
-        quota->day = day;
-        quota->used_today = day == quota->coming_day ? quota->coming_used : 0;
-        int64_t month = month_of(day);
-        if (month > quota->month) {
-                quota->month = month;
-                quota->used_this_month =
-                        month == month_of(quota->coming_day) ? quota->coming_used : 0;
-        }
+        return used;
 }
+
+static struct quota_day *find_day(struct quota *quota, int64_t day)
+{
+        for (int i = 0; i < quota->days_count; i++) {
+                if (quota->days[i].day == day)
+                        return &quota->days[i];
+        }
+        return NULL;
+}
+
+/* The earliest day that is not in the span. There is one: a month has fewer days than the table. */
+static struct quota_day *earliest_outside(struct quota *quota, struct span span)
+{
+        struct quota_day *earliest = NULL;
+
+        for (int i = 0; i < quota->days_count; i++) {
+                struct quota_day *day = &quota->days[i];
+                if (!is_within(span, day->day) && (!earliest || day->day < earliest->day))
+                        earliest = day;
+        }
+        return earliest;
+}
+
+/* Makes room for a day: where the table is full, the earliest is forgotten, though none of the
+ * month that around is in. Returns NULL where that is the day itself. */
+static struct quota_day *add_day(struct quota *quota, int64_t day, int64_t around)
+{
+        struct span month = month_around(around);
+        struct quota_day *place = &quota->days[quota->days_count];
+
+        if (quota->days_count < QUOTA_DAYS_MAX) {
+                quota->days_count++;
+        } else {
+                place = earliest_outside(quota, month);
+                if (place->day > day && !is_within(month, day))
+                        return NULL;
+        }
+        *place = (struct quota_day){.day = day};
+        return place;
+}
+
+static void count_on(struct quota *quota, int64_t day, int64_t count, int64_t around)
+{
+        struct quota_day *place = find_day(quota, day);
+
+        if (!place)
+                place = add_day(quota, day, around);
+        if (place)
+                place->used = count < USED_MAX - place->used ? place->used + count : USED_MAX;
+}
+
+/* ---- the bucket ---- */
 
 /* What is in the bucket. It is worked out afresh from the last change, so that rounding adds up
  * over jobs only, not over looks. */
@@ -151,25 +189,31 @@ void quota_set_limits(struct quota *quota, const struct quota_limits *limits, st
         quota->limits = *limits;
 }
 
+/* ---- reservations ---- */
+
 static bool is_used_up(const struct quota *quota, int64_t limit, int64_t used)
 {
         return limit > 0 && used + quota->reserved >= limit;
 }
 
 /* The limits in the order of how long they last: there is no use in coming again before. */
-static enum quota_verdict check_limits(const struct quota *quota)
+static enum quota_verdict check_limits(const struct quota *quota, struct quota_time now)
 {
-        if (is_used_up(quota, quota->limits.monthly, quota->used_this_month))
+        const struct quota_limits *limits = &quota->limits;
+        int64_t day = clock_day_of(now.wall_ms);
+
+        if (limits->monthly > 0 &&
+            is_used_up(quota, limits->monthly, used_within(quota, month_around(day))))
                 return QUOTA_MONTHLY;
-        if (is_used_up(quota, quota->limits.daily, quota->used_today))
+        if (is_used_up(quota, limits->daily, used_within(quota, (struct span){day, day + 1})))
                 return QUOTA_DAILY;
         return QUOTA_OK;
 }
 
 enum quota_verdict quota_reserve(struct quota *quota, struct quota_time now)
 {
-        renew(quota, now);
-        enum quota_verdict verdict = check_limits(quota);
+        enum quota_verdict verdict = check_limits(quota, now);
+
         if (verdict != QUOTA_OK)
                 return verdict;
         if (quota->limits.rate > 0) {
@@ -184,8 +228,8 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_time now)
 
 enum quota_verdict quota_reserve_again(struct quota *quota, struct quota_time now)
 {
-        renew(quota, now);
-        enum quota_verdict verdict = check_limits(quota);
+        enum quota_verdict verdict = check_limits(quota, now);
+
         if (verdict == QUOTA_OK)
                 quota->reserved++;
         return verdict;
@@ -202,78 +246,45 @@ void quota_release(struct quota *quota)
         quota->reserved--;
 }
 
-/*
- * Whether what was sent in one period, a day or a month, counts in the current one. While the clock
- * is behind that one, nobody can tell, so it does.
- */
-static bool counts(int64_t sent, int64_t now, int64_t current)
+void quota_settle(struct quota *quota, int64_t sent_wall_ms)
 {
-        return sent >= current || now < current;
-}
+        int64_t day = clock_day_of(sent_wall_ms);
 
-void quota_settle(struct quota *quota, int64_t sent_wall_ms, struct quota_time now)
-{
-        int64_t sent = day_of(sent_wall_ms), today = day_of(now.wall_ms);
-
-        renew(quota, now);
         quota_release(quota);
-        if (counts(sent, today, quota->day))
-                quota->used_today++;
-        if (counts(month_of(sent), month_of(today), quota->month))
-                quota->used_this_month++;
-}
-
-/* Of a day to come, its part is kept for when it begins. */
-static void note_coming(struct quota *quota, int64_t day, int64_t count)
-{
-        if (day != quota->coming_day)
-                quota->coming_used = 0;
-        quota->coming_day = day;
-        quota->coming_used += count;
+        count_on(quota, day, 1, day);
 }
 
 void quota_restore(struct quota *quota, int64_t day, int64_t count, struct quota_time now)
 {
-        renew(quota, now);
-        /* A day to come: the clock was ahead, or is behind now, as that of a machine can be which
-         * has just been started. What was sent today may have counted in that one before the start,
-         * so both count until it begins. A day far ahead says nothing. */
-        if (day > quota->day + AHEAD_DAYS_MAX)
-                return;
-        if (day > quota->day)
-                note_coming(quota, day, count);
-        if (day >= quota->day)
-                quota->used_today += count;
-        if (month_of(day) >= quota->month)
-                quota->used_this_month += count;
+        if (count > 0)
+                count_on(quota, day, count, clock_day_of(now.wall_ms));
 }
 
-/* A window whose days are from first to just before next. */
-static struct quota_window window(const struct quota *quota, int64_t limit, int64_t used,
-                                  int64_t first, int64_t next)
+/* ---- figures ---- */
+
+static struct quota_window window(const struct quota *quota, int64_t limit, struct span days)
 {
-        int64_t left = limit - used - quota->reserved;
+        int64_t used = used_within(quota, days), left = limit - used - quota->reserved;
 
         return (struct quota_window){
                 .limit = limit,
                 .used = used,
                 .reserved = quota->reserved,
                 .left = left > 0 ? left : 0,
-                .renews_wall_ms = next * QUOTA_DAY_MS,
-                .length_s = (next - first) * DAY_S,
+                .renews_wall_ms = days.next * CLOCK_DAY_MS,
+                .length_s = (days.next - days.first) * DAY_S,
         };
 }
 
-void quota_read(struct quota *quota, struct quota_time now, struct quota_figures *ret_figures)
+void quota_read(const struct quota *quota, struct quota_time now, struct quota_figures *ret_figures)
 {
         const struct quota_limits *limits = &quota->limits;
+        int64_t day = clock_day_of(now.wall_ms);
 
-        renew(quota, now);
         *ret_figures = (struct quota_figures){
                 .limits = *limits,
-                .day = window(quota, limits->daily, quota->used_today, quota->day, quota->day + 1),
-                .month = window(quota, limits->monthly, quota->used_this_month,
-                                first_day(quota->month), first_day(quota->month + 1)),
+                .day = window(quota, limits->daily, (struct span){day, day + 1}),
+                .month = window(quota, limits->monthly, month_around(day)),
                 .now_wall_ms = now.wall_ms,
         };
         if (limits->rate > 0) {

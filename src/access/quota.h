@@ -3,9 +3,18 @@
  *
  * A charge is reserved before its job is sent, and settled when it is known whether the upstream
  * took the job; what was not charged is given back. So the sum of what was used and what is
- * reserved never passes a limit, unless the limit was lowered meanwhile. A charge belongs to the
- * day on which its job was sent. The rate is a token bucket, which each job that is taken takes one
- * of, and nothing gives back.
+ * reserved never passes a limit, unless the limit was lowered meanwhile. The rate is a token
+ * bucket, which each job that is taken takes one of, and nothing gives back.
+ *
+ * A charge counts on the day on which its job was sent, by the wall clock of that moment, as in the
+ * ledger. What was used is the sum of a day, or of the days of a month. So it depends on the days
+ * alone: not on how the clock came to where it is, and not on restarts. A clock that is set forward
+ * begins the new day's budget; when it is set back, the old day has used what it had, and when the
+ * new day comes for real, it has too.
+ *
+ * A reservation counts in whatever day and month it is, since nobody knows when its job will be
+ * sent. Where the clock is set to a day that is used up, what was reserved before can exceed the
+ * limit of that day.
  *
  * A struct quota is a value. Not locked: the scheduler's mutex guards those of clients.
  */
@@ -30,16 +39,25 @@ struct quota_time {
 
 struct quota_time quota_now(void);
 
+/*
+ * So many days are remembered for each client: those with charges, the latest, and all of the month
+ * that a charge is counted in. Further ones are in the ledger alone.
+ */
+#define QUOTA_DAYS_MAX 64
+
+/* What was used on a day. */
+struct quota_day {
+        int64_t day; /* since 1970, UTC */
+        int64_t used;
+};
+
 struct quota {
         struct quota_limits limits;
         int64_t reserved;
-        int64_t day, month; /* since 1970, of what follows; a clock that is set back by a day or
-                               less does not take them back */
-        int64_t used_today, used_this_month;
-        int64_t coming_day, coming_used; /* of a day that had been begun before the start; counts in
-                                            both above until then */
-        double level;                    /* of the bucket, up to burst; valid with limits.rate */
-        int64_t filled_ms;               /* monotonic: when level was right; likewise */
+        struct quota_day days[QUOTA_DAYS_MAX]; /* in no order */
+        int days_count;
+        double level;      /* of the bucket, up to burst; valid with limits.rate */
+        int64_t filled_ms; /* monotonic: when level was right; likewise */
 };
 
 /* Without limits, and nothing used. */
@@ -73,18 +91,11 @@ void quota_reserve_always(struct quota *quota);
 void quota_release(struct quota *quota);
 
 /* A reservation was charged, or may have been, for a job that was sent then. */
-void quota_settle(struct quota *quota, int64_t sent_wall_ms, struct quota_time now);
+void quota_settle(struct quota *quota, int64_t sent_wall_ms);
 
-/*
- * So many were used on that day (since 1970), before the start. A day that is still to come, since
- * the clock was ahead when they were written, or is behind now, counts today, and when it begins.
- */
+/* So many were used on that day (since 1970), before the start. The days may come in any order; a
+ * negative count is none. */
 void quota_restore(struct quota *quota, int64_t day, int64_t count, struct quota_time now);
-
-#define QUOTA_DAY_MS INT64_C(86400000)
-
-/* The first day of the month, in days since 1970. */
-int64_t quota_month_start(int64_t wall_ms);
 
 /* One limit as it is at a moment. */
 struct quota_window {
@@ -105,7 +116,8 @@ struct quota_figures {
         int64_t now_wall_ms;
 };
 
-void quota_read(struct quota *quota, struct quota_time now, struct quota_figures *ret_figures);
+void quota_read(const struct quota *quota, struct quota_time now,
+                struct quota_figures *ret_figures);
 
 /* When to come again after a refusal, in whole seconds, at least 1. */
 int64_t quota_retry_after_s(const struct quota_figures *figures, enum quota_verdict verdict);

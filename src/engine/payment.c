@@ -52,7 +52,7 @@ void payment_settle_locked(struct purchase *purchase)
 {
         if (!purchase->reserved_by)
                 return; /* it was counted before the start */
-        quota_settle(&purchase->reserved_by->quota, purchase->sent_wall_ms, quota_now());
+        quota_settle(&purchase->reserved_by->quota, purchase->sent_wall_ms);
         drop_reservation(purchase);
 }
 

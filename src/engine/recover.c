@@ -424,8 +424,7 @@ static void on_usage_row(void *arg, const struct store_usage_row *row)
 
 static int read_usage(struct progress *progress)
 {
-        int r = store_usage(progress->from->store, quota_month_start(clock_wall_ms()), on_usage_row,
-                            progress);
+        int r = store_usage(progress->from->store, on_usage_row, progress);
 
         return progress->no_memory ? -ENOMEM : r;
 }

@@ -267,8 +267,8 @@ int store_ledger(struct store *store, void (*row)(void *arg, const struct store_
                  void *arg);
 
 /*
- * How many jobs were charged, or may have been, for each client and each day (since 1970, UTC) from
- * since_day on; what is open counts. Before store_start() only; calls row(…, arg).
+ * How many jobs were charged, or may have been, for each client and each day (since 1970, UTC);
+ * what is open counts. Before store_start() only; calls row(…, arg), the latest day first.
  */
 struct store_usage_row {
         const char *client;
@@ -276,8 +276,8 @@ struct store_usage_row {
         int64_t count;
 };
 
-int store_usage(struct store *store, int64_t since_day,
-                void (*row)(void *arg, const struct store_usage_row *row), void *arg);
+int store_usage(struct store *store, void (*row)(void *arg, const struct store_usage_row *row),
+                void *arg);
 
 /*
  * The time to stop has come: from now on a record that cannot be written is tried once and given

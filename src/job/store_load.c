@@ -438,8 +438,8 @@ int store_ledger(struct store *store, void (*row)(void *arg, const struct store_
         return r;
 }
 
-int store_usage(struct store *store, int64_t since_day,
-                void (*row)(void *arg, const struct store_usage_row *row), void *arg)
+int store_usage(struct store *store, void (*row)(void *arg, const struct store_usage_row *row),
+                void *arg)
 {
         sqlite3_stmt *statement = NULL;
 
@@ -447,10 +447,8 @@ int store_usage(struct store *store, int64_t since_day,
                               "SELECT client, day, sum(count) FROM"
                               " (SELECT client, day, outcome, count FROM charge_day"
                               "  UNION ALL SELECT client, day, outcome, 1 FROM charge)"
-                              " WHERE day >= ?1 AND outcome <> 3 GROUP BY client, day",
+                              " WHERE outcome <> 3 GROUP BY client, day ORDER BY day DESC, client",
                               &statement);
-        if (r == 0)
-                (void)sqlite3_bind_int64(statement, 1, since_day);
         while (r >= 0 && (r = store_step(&store->jobs, statement)) > 0) {
                 row(arg, &(struct store_usage_row){
                                  .client = (const char *)sqlite3_column_text(statement, 0),

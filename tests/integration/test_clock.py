@@ -10,13 +10,13 @@ import pytest
 from lib import expect
 from lib.aheadclock import AheadClock
 from lib.build import wait_until
+from lib.clients import Client, day_with_time_left, month_after, utc_now
 from lib.gate import task
 from lib.gateway import FINAL
 from lib.job import job
 from lib.state import assert_ledger_agrees, database
 
 HELD = {"Prefer": "wait=30"}
-ASYNC = {"Prefer": "respond-async"}
 
 
 @pytest.fixture
@@ -117,6 +117,58 @@ def test_a_result_from_the_future_is_kept_for_its_time_and_no_longer(simulator, 
     assert house.status(job_id).object()["status"] == "solved"
     assert ahead - finished(state) > 29 * 86400 * 1000
     wait_until(lambda: house.status(job_id).status == 404, 10.0, "the result has expired")
+
+
+# ---- budgets ----
+
+CI = Client("ci", daily_limit=4, monthly_limit=6)
+
+
+def buy(house, count, of):
+    """Buys so many, and then there is nothing left."""
+    tool = house.caller(CI)
+    for number in range(count):
+        one = job(images=1, size=20, seed=f"{of} {number}")
+        expect.solved(tool.solve(one, HELD), one)
+    expect.error(tool.solve(job(images=1, size=20, seed=f"{of} more"), HELD), 429,
+                 "quota_exceeded")
+
+
+def used(house):
+    usage = house.caller(CI).usage()
+    return usage["daily"]["used"], usage["monthly"]["used"]
+
+
+@pytest.mark.parametrize("again", ["running", "restarted", "killed"])
+def test_a_clock_that_goes_forward_and_back_grants_no_fresh_budget(simulator, durable, clock,
+                                                                   again):
+    house = durable(simulator(mode="pro", latency=0), clients=[CI])
+
+    def set_ahead(days):
+        if again == "restarted":
+            house.stop_well()
+        elif again == "killed":
+            house.kill()
+        clock.set_ahead(days=days)
+        if again != "running":
+            house.start_again()
+
+    # Days of one month: the first and the next days of the month after next, by the true clock.
+    first = (month_after(month_after(day_with_time_left())) - utc_now()).days + 1
+    set_ahead(first)
+    buy(house, 4, "first")
+    set_ahead(first + 1)
+    buy(house, 2, "second")  # then the month is used up
+    set_ahead(first + 31)
+    buy(house, 4, "month")
+    for ahead, expected in ((first, (4, 6)), (first + 1, (2, 6)), (first + 2, (0, 6)),
+                            (first + 31, (4, 4))):
+        set_ahead(ahead)
+        assert used(house) == expected
+    for ahead in (first, first + 1, first + 31):
+        set_ahead(ahead)
+        buy(house, 0, f"again {ahead}")
+    assert house.sim.counters()["charged"] == 10
 
 
 # ---- rows that no daemon has written ----

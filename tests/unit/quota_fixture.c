@@ -38,7 +38,7 @@ enum quota_verdict charge(struct quota *quota, struct quota_time now)
         enum quota_verdict verdict = quota_reserve(quota, now);
 
         if (verdict == QUOTA_OK)
-                quota_settle(quota, now.wall_ms, now);
+                quota_settle(quota, now.wall_ms);
         return verdict;
 }
 

@@ -3,6 +3,8 @@
  */
 #include "quota_fixture.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 static void without_limits_everything_is_taken_and_counted(void **state)
@@ -33,7 +35,7 @@ static void what_is_used_and_reserved_never_passes_the_limit_of_the_day(void **s
         assert_int_equal(taken, 100);
         assert_int_equal(quota_reserve(&quota, now), QUOTA_DAILY);
         for (int i = 0; i < 97; i++)
-                quota_settle(&quota, now.wall_ms, now);
+                quota_settle(&quota, now.wall_ms);
         assert_int_equal(quota_reserve(&quota, now), QUOTA_DAILY);
         struct quota_figures figures = read_at(&quota, now);
         assert_int_equal(figures.day.used, 97);
@@ -163,7 +165,7 @@ static void a_message_says_which_limit_how_much_is_used_and_when_it_renews(void 
         char message[QUOTA_MESSAGE_BYTES_MAX];
 
         (void)state;
-        quota_restore(&quota, now.wall_ms / QUOTA_DAY_MS, 97, now);
+        quota_restore(&quota, clock_day_of(now.wall_ms), 97, now);
         for (int i = 0; i < 3; i++)
                 quota_reserve_always(&quota);
         struct quota_figures figures = read_at(&quota, now);
