@@ -227,6 +227,7 @@ static struct note *unreadable_note(void)
                 .event = "charged",
                 .outcome = "unreadable",
                 .charge = AUDIT_UNKNOWN,
+                .day = clock_day_of(clock_wall_ms()),
         };
         char *members = audit_describe(&event);
         struct note *note = members ? note_new(members, strlen(members)) : NULL;

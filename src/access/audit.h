@@ -3,7 +3,8 @@
  *
  *      {"seq":7,"time":"2026-11-22T16:05:45.123Z","event":"charged","client":"ci",
  *       "address":"192.0.2.7","site":"staging.example.com","job":"h-…","upstream":"pro",
- *       "outcome":"solved","charge":1,"entry":3,"prev":"<64 hex digits>","hash":"<64 hex digits>"}
+ *       "outcome":"solved","charge":1,"day":"2026-11-22","entry":3,"prev":"<64 hex
+ * digits>","hash":"<64 hex digits>"}
  *
  * The file is only appended to, and `charge` is null where nobody knows. `hash` is the SHA-256 of
  * the line up to the comma before it, `prev` the hash of the line before, so that a line that was
@@ -60,6 +61,7 @@ struct audit_event {
         const char *upstream;
         const char *outcome; /* "solved", or the code of the error */
         enum audit_charge charge;
+        int64_t day; /* of a charge: on which it counts, since 1970, UTC */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include "access/audit.h"
 #include "access/audit_chain.h"
 #include "access/audit_history.h"
+#include "base/clock.h"
 #include "base/strbuf.h"
 
 #include <string.h>
@@ -52,6 +53,21 @@ static const char *charge_text(enum audit_charge charge)
         return "null";
 }
 
+/* A charge that may be one has a day on which it counts. */
+static void append_day(struct strbuf *members, const struct audit_event *event)
+{
+        int64_t last = CLOCK_WALL_MAX_MS / CLOCK_DAY_MS;
+        int64_t day = event->day < 0 ? 0 : event->day < last ? event->day : last;
+        time_t seconds = (time_t)(day * (CLOCK_DAY_MS / 1000));
+        struct tm utc = {0};
+
+        if (event->charge == AUDIT_NOT_CHARGED)
+                return;
+        (void)gmtime_r(&seconds, &utc);
+        (void)strbuf_printf(members, ",\"day\":\"%04d-%02d-%02d\"", utc.tm_year + 1900,
+                            utc.tm_mon + 1, utc.tm_mday);
+}
+
 char *audit_describe(const struct audit_event *event)
 {
         struct strbuf members;
@@ -66,5 +82,6 @@ char *audit_describe(const struct audit_event *event)
         append_text(&members, "upstream", event->upstream, WORD_BYTES_MAX);
         append_text(&members, "outcome", event->outcome, WORD_BYTES_MAX);
         (void)strbuf_printf(&members, ",\"charge\":%s", charge_text(event->charge));
+        append_day(&members, event);
         return strbuf_take(&members, NULL);
 }

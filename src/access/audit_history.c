@@ -5,6 +5,7 @@
 
 #include "access/audit_chain.h"
 #include "access/audit_tail.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 
@@ -103,10 +104,10 @@ static bool open_before(struct audit_history *history, const char hash[static AU
 
 /* ---- lines ---- */
 
-static int64_t read_time(const char *text)
+static int64_t read_time(const char *format, const char *text)
 {
         struct tm date = {0};
-        const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &date);
+        const char *rest = strptime(text, format, &date);
 
         return rest ? (int64_t)timegm(&date) * 1000 + (*rest == '.' ? atoi(rest + 1) : 0) : 0;
 }
@@ -134,6 +135,8 @@ static int read_text(struct json_reader *reader, char ret_text[static AUDIT_WORD
 struct members {
         struct audit_charge_line charge;
         char event[AUDIT_WORD_BYTES_MAX + 1];
+        char time[AUDIT_WORD_BYTES_MAX + 1];
+        char day[AUDIT_WORD_BYTES_MAX + 1];
         bool free; /* "charge":0 */
 };
 
@@ -143,23 +146,16 @@ static int read_member(struct json_reader *reader, struct json_span name, struct
                 const char *name;
                 char *text;
         } texts[] = {
-                {"event", ret->event},
-                {"client", ret->charge.client},
-                {"job", ret->charge.job},
-                {"upstream", ret->charge.upstream},
+                {"event", ret->event},    {"time", ret->time},
+                {"day", ret->day},        {"client", ret->charge.client},
+                {"job", ret->charge.job}, {"upstream", ret->charge.upstream},
         };
-        char time[AUDIT_WORD_BYTES_MAX + 1];
         struct json_span raw;
 
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
                 if (strlen(texts[i].name) == name.len &&
                     memcmp(texts[i].name, name.ptr, name.len) == 0)
                         return read_text(reader, texts[i].text);
-        }
-        if (name.len == 4 && memcmp(name.ptr, "time", 4) == 0) {
-                int r = read_text(reader, time);
-                ret->charge.wall_ms = read_time(time);
-                return r;
         }
         int r = json_reader_skip(reader, &raw);
         if (r == 0 && name.len == 6 && memcmp(name.ptr, "charge", 6) == 0) {
@@ -187,6 +183,10 @@ static bool read_charge(const char *line, const struct audit_line *read, size_t 
         }
         if (r < 0 || members.free || strcmp(members.event, "charged") != 0)
                 return false;
+        members.charge.wall_ms = read_time("%Y-%m-%dT%H:%M:%S", members.time);
+        members.charge.day =
+                clock_day_of(members.day[0] != '\0' ? read_time("%Y-%m-%d", members.day)
+                                                    : members.charge.wall_ms);
         *ret_charge = members.charge;
         return true;
 }

@@ -23,6 +23,7 @@ struct audit_history;
 struct audit_charge_line {
         int64_t entry;
         int64_t wall_ms;
+        int64_t day;  /* on which it counts, since 1970; that of wall_ms where the line has none */
         bool charged; /* "charge":1, else null */
         char client[AUDIT_WORD_BYTES_MAX + 1];
         char job[AUDIT_WORD_BYTES_MAX + 1];

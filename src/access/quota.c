@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -84,15 +83,17 @@ void quota_init(struct quota *quota, struct quota_time now)
 
 /* ---- days ---- */
 
-static int64_t used_within(const struct quota *quota, struct span span)
+static struct quota_day sum_of(const struct quota *quota, struct span span)
 {
-        int64_t used = 0;
+        struct quota_day sum = {.day = span.first};
 
         for (int i = 0; i < quota->days_count; i++) {
-                if (is_within(span, quota->days[i].day))
-                        used += quota->days[i].used;
+                if (is_within(span, quota->days[i].day)) {
+                        sum.used += quota->days[i].used;
+                        sum.reserved += quota->days[i].reserved;
+                }
         }
-        return used;
+        return sum;
 }
 
 static struct quota_day *find_day(struct quota *quota, int64_t day)
@@ -104,21 +105,25 @@ static struct quota_day *find_day(struct quota *quota, int64_t day)
         return NULL;
 }
 
-/* The earliest day that is not in the span. There is one: a month has fewer days than the table. */
+/* The earliest day that is not in the span and has no reservation; NULL: none. */
 static struct quota_day *earliest_outside(struct quota *quota, struct span span)
 {
         struct quota_day *earliest = NULL;
 
         for (int i = 0; i < quota->days_count; i++) {
                 struct quota_day *day = &quota->days[i];
-                if (!is_within(span, day->day) && (!earliest || day->day < earliest->day))
+                if (!is_within(span, day->day) && day->reserved == 0 &&
+                    (!earliest || day->day < earliest->day))
                         earliest = day;
         }
         return earliest;
 }
 
-/* Makes room for a day: where the table is full, the earliest is forgotten, though none of the
- * month that around is in. Returns NULL where that is the day itself. */
+/*
+ * Makes room for a day: where the table is full, the earliest is forgotten, though none of the
+ * month that around is in. Returns NULL where that is the day itself; or where so many days have
+ * reservations, for which the clock must have been set to each of them while a job was waiting.
+ */
 static struct quota_day *add_day(struct quota *quota, int64_t day, int64_t around)
 {
         struct span month = month_around(around);
@@ -128,19 +133,24 @@ static struct quota_day *add_day(struct quota *quota, int64_t day, int64_t aroun
                 quota->days_count++;
         } else {
                 place = earliest_outside(quota, month);
-                if (place->day > day && !is_within(month, day))
+                if (!place || (place->day > day && !is_within(month, day)))
                         return NULL;
         }
         *place = (struct quota_day){.day = day};
         return place;
 }
 
-static void count_on(struct quota *quota, int64_t day, int64_t count, int64_t around)
+static struct quota_day *need_day(struct quota *quota, int64_t day, int64_t around)
 {
         struct quota_day *place = find_day(quota, day);
 
-        if (!place)
-                place = add_day(quota, day, around);
+        return place ? place : add_day(quota, day, around);
+}
+
+static void count_on(struct quota *quota, int64_t day, int64_t count, int64_t around)
+{
+        struct quota_day *place = need_day(quota, day, around);
+
         if (place)
                 place->used = count < USED_MAX - place->used ? place->used + count : USED_MAX;
 }
@@ -191,28 +201,29 @@ void quota_set_limits(struct quota *quota, const struct quota_limits *limits, st
 
 /* ---- reservations ---- */
 
-static bool is_used_up(const struct quota *quota, int64_t limit, int64_t used)
+static bool is_used_up(const struct quota *quota, int64_t limit, struct span span)
 {
-        return limit > 0 && used + quota->reserved >= limit;
+        if (limit == 0)
+                return false;
+        struct quota_day sum = sum_of(quota, span);
+        return sum.used + sum.reserved >= limit;
 }
 
 /* The limits in the order of how long they last: there is no use in coming again before. */
-static enum quota_verdict check_limits(const struct quota *quota, struct quota_time now)
+static enum quota_verdict check_limits(const struct quota *quota, int64_t day)
 {
         const struct quota_limits *limits = &quota->limits;
-        int64_t day = clock_day_of(now.wall_ms);
 
-        if (limits->monthly > 0 &&
-            is_used_up(quota, limits->monthly, used_within(quota, month_around(day))))
+        if (limits->monthly > 0 && is_used_up(quota, limits->monthly, month_around(day)))
                 return QUOTA_MONTHLY;
-        if (is_used_up(quota, limits->daily, used_within(quota, (struct span){day, day + 1})))
+        if (is_used_up(quota, limits->daily, (struct span){day, day + 1}))
                 return QUOTA_DAILY;
         return QUOTA_OK;
 }
 
 enum quota_verdict quota_reserve(struct quota *quota, struct quota_time now)
 {
-        enum quota_verdict verdict = check_limits(quota, now);
+        enum quota_verdict verdict = check_limits(quota, clock_day_of(now.wall_ms));
 
         if (verdict != QUOTA_OK)
                 return verdict;
@@ -222,35 +233,38 @@ enum quota_verdict quota_reserve(struct quota *quota, struct quota_time now)
                         return QUOTA_RATE;
                 set_level(quota, level - 1, now.monotonic_ms);
         }
-        quota->reserved++;
+        quota_reserve_always(quota, clock_day_of(now.wall_ms));
         return QUOTA_OK;
 }
 
 enum quota_verdict quota_reserve_again(struct quota *quota, struct quota_time now)
 {
-        enum quota_verdict verdict = check_limits(quota, now);
+        enum quota_verdict verdict = check_limits(quota, clock_day_of(now.wall_ms));
 
         if (verdict == QUOTA_OK)
-                quota->reserved++;
+                quota_reserve_always(quota, clock_day_of(now.wall_ms));
         return verdict;
 }
 
-void quota_reserve_always(struct quota *quota)
+void quota_reserve_always(struct quota *quota, int64_t day)
 {
-        quota->reserved++;
+        struct quota_day *place = need_day(quota, day, day);
+
+        if (place)
+                place->reserved++;
 }
 
-void quota_release(struct quota *quota)
+void quota_release(struct quota *quota, int64_t day)
 {
-        assert(quota->reserved > 0);
-        quota->reserved--;
+        struct quota_day *place = find_day(quota, day);
+
+        if (place && place->reserved > 0) /* else there was no room for it */
+                place->reserved--;
 }
 
-void quota_settle(struct quota *quota, int64_t sent_wall_ms)
+void quota_settle(struct quota *quota, int64_t day)
 {
-        int64_t day = clock_day_of(sent_wall_ms);
-
-        quota_release(quota);
+        quota_release(quota, day);
         count_on(quota, day, 1, day);
 }
 
@@ -264,12 +278,13 @@ void quota_restore(struct quota *quota, int64_t day, int64_t count, struct quota
 
 static struct quota_window window(const struct quota *quota, int64_t limit, struct span days)
 {
-        int64_t used = used_within(quota, days), left = limit - used - quota->reserved;
+        struct quota_day sum = sum_of(quota, days);
+        int64_t left = limit - sum.used - sum.reserved;
 
         return (struct quota_window){
                 .limit = limit,
-                .used = used,
-                .reserved = quota->reserved,
+                .used = sum.used,
+                .reserved = sum.reserved,
                 .left = left > 0 ? left : 0,
                 .renews_wall_ms = days.next * CLOCK_DAY_MS,
                 .length_s = (days.next - days.first) * DAY_S,

@@ -6,15 +6,11 @@
  * reserved never passes a limit, unless the limit was lowered meanwhile. The rate is a token
  * bucket, which each job that is taken takes one of, and nothing gives back.
  *
- * A charge counts on the day on which its job was sent, by the wall clock of that moment, as in the
- * ledger. What was used is the sum of a day, or of the days of a month. So it depends on the days
- * alone: not on how the clock came to where it is, and not on restarts. A clock that is set forward
- * begins the new day's budget; when it is set back, the old day has used what it had, and when the
- * new day comes for real, it has too.
- *
- * A reservation counts in whatever day and month it is, since nobody knows when its job will be
- * sent. Where the clock is set to a day that is used up, what was reserved before can exceed the
- * limit of that day.
+ * A charge counts on the day on which it was reserved, by the wall clock of that moment, in the
+ * ledger too. What was used is the sum of a day, or of the days of a month. So it depends on the
+ * days alone: not on how the clock came to where it is, and not on restarts. A clock that is set
+ * forward begins the new day's budget; when it is set back, the old day has used what it had, and
+ * when the new day comes for real, it has too.
  *
  * A struct quota is a value. Not locked: the scheduler's mutex guards those of clients.
  */
@@ -40,20 +36,18 @@ struct quota_time {
 struct quota_time quota_now(void);
 
 /*
- * So many days are remembered for each client: those with charges, the latest, and all of the month
- * that a charge is counted in. Further ones are in the ledger alone.
+ * So many days are remembered for each client: the latest with charges, all of the month that a
+ * charge is counted in, and those with reservations. Further ones are in the ledger alone.
  */
 #define QUOTA_DAYS_MAX 64
 
-/* What was used on a day. */
 struct quota_day {
         int64_t day; /* since 1970, UTC */
-        int64_t used;
+        int64_t used, reserved;
 };
 
 struct quota {
         struct quota_limits limits;
-        int64_t reserved;
         struct quota_day days[QUOTA_DAYS_MAX]; /* in no order */
         int days_count;
         double level;      /* of the bucket, up to burst; valid with limits.rate */
@@ -76,22 +70,23 @@ enum quota_verdict {
 };
 
 /*
- * Reserves a charge, and takes one from the bucket; or does neither and says why. Where several
- * limits are reached, the one that lasts longest is named: the month, the day, then the rate.
+ * Reserves a charge on the day of now.wall_ms, and takes one from the bucket; or does neither and
+ * says why. Where several limits are reached, the one that lasts longest is named: the month, the
+ * day, then the rate.
  */
 enum quota_verdict quota_reserve(struct quota *quota, struct quota_time now);
 
 /* The same for a job that was taken long ago: without the bucket. */
 enum quota_verdict quota_reserve_again(struct quota *quota, struct quota_time now);
 
-/* Reserves whatever the limits are: what was reserved before a restart, or by another client. */
-void quota_reserve_always(struct quota *quota);
+/* Reserves on a day whatever the limits are: what was reserved before a restart. */
+void quota_reserve_always(struct quota *quota, int64_t day);
 
-/* Gives a reservation back. Requires that there is one; so does quota_settle(). */
-void quota_release(struct quota *quota);
+/* Gives a reservation of that day back. Requires that there is one; so does quota_settle(). */
+void quota_release(struct quota *quota, int64_t day);
 
-/* A reservation was charged, or may have been, for a job that was sent then. */
-void quota_settle(struct quota *quota, int64_t sent_wall_ms);
+/* A reservation of that day was charged, or may have been. */
+void quota_settle(struct quota *quota, int64_t day);
 
 /* So many were used on that day (since 1970), before the start. The days may come in any order; a
  * negative count is none. */

@@ -210,6 +210,7 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
 
         (void)pthread_mutex_lock(&scheduler->mutex);
         journal->purchase->sent_wall_ms = clock_wall_ms();
+        journal->purchase->charge_day = journal->purchase->reserved_day;
         (void)pthread_mutex_unlock(&scheduler->mutex);
         if (!scheduler->setup.store) {
                 then(arg, 0);
@@ -226,6 +227,7 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
                 if (scheduler->config->retry.on_unknown == ON_UNKNOWN_RETRY)
                         record->body = body_ref(body);
                 record->charge_wall_ms = journal->purchase->sent_wall_ms;
+                record->charge_day = journal->purchase->charge_day;
                 (void)snprintf(record->charge_job, sizeof record->charge_job, "%s",
                                payment_payer_locked(journal->purchase)->id);
                 write_locked(journal, record);

@@ -13,31 +13,40 @@
 #include <stddef.h>
 #include <utlist.h>
 
+static void set_reserved(struct purchase *purchase, struct client *client, int64_t day)
+{
+        purchase->reserved_by = client;
+        purchase->reserved_day = day;
+        purchase->reservations = 1;
+}
+
 enum quota_verdict payment_reserve_locked(struct purchase *purchase, struct client *client)
 {
-        enum quota_verdict verdict = quota_reserve(&client->quota, quota_now());
+        const struct quota_time now = quota_now();
+        enum quota_verdict verdict = quota_reserve(&client->quota, now);
 
-        if (verdict == QUOTA_OK) {
-                purchase->reserved_by = client;
-                purchase->reservations = 1;
-        }
+        if (verdict == QUOTA_OK)
+                set_reserved(purchase, client, clock_day_of(now.wall_ms));
         return verdict;
 }
 
 void payment_restore_locked(struct purchase *purchase)
 {
         struct client *client = client_of(purchase->jobs->flow);
+        int64_t day = clock_day_of(purchase->jobs->created_wall_ms);
 
-        quota_reserve_always(&client->quota);
-        purchase->reserved_by = client;
-        purchase->reservations = 1;
+        quota_reserve_always(&client->quota, day);
+        set_reserved(purchase, client, day);
 }
 
 bool payment_reserve_again_locked(struct purchase *purchase)
 {
+        const struct quota_time now = quota_now();
+
         if (!purchase->reserved_by ||
-            quota_reserve_again(&purchase->reserved_by->quota, quota_now()) != QUOTA_OK)
+            quota_reserve_again(&purchase->reserved_by->quota, now) != QUOTA_OK)
                 return false;
+        purchase->reserved_day = clock_day_of(now.wall_ms);
         purchase->reservations++;
         return true;
 }
@@ -52,14 +61,16 @@ void payment_settle_locked(struct purchase *purchase)
 {
         if (!purchase->reserved_by)
                 return; /* it was counted before the start */
-        quota_settle(&purchase->reserved_by->quota, purchase->sent_wall_ms);
+        quota_settle(&purchase->reserved_by->quota, purchase->charge_day);
         drop_reservation(purchase);
 }
 
 void payment_release_locked(struct purchase *purchase)
 {
         while (purchase->reserved_by) {
-                quota_release(&purchase->reserved_by->quota);
+                quota_release(&purchase->reserved_by->quota, purchase->reservations > 1
+                                                                     ? purchase->charge_day
+                                                                     : purchase->reserved_day);
                 drop_reservation(purchase);
         }
 }
@@ -82,15 +93,17 @@ static struct job *job_of(const struct purchase *purchase, const struct client *
         return NULL;
 }
 
-struct client *payment_find_locked(struct purchase *purchase)
+struct client *payment_find_locked(struct purchase *purchase, int64_t *ret_day)
 {
+        const struct quota_time now = quota_now();
         struct job *job;
 
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                 struct client *client = client_of(job->flow);
-                if (quota_reserve_again(&client->quota, quota_now()) != QUOTA_OK)
+                if (quota_reserve_again(&client->quota, now) != QUOTA_OK)
                         continue;
                 put_in_front(purchase, job);
+                *ret_day = clock_day_of(now.wall_ms);
                 return client;
         }
         return NULL;
@@ -105,12 +118,12 @@ bool payment_pass_on_locked(struct purchase *purchase)
                 put_in_front(purchase, job);
                 return true;
         }
-        struct client *client = payment_find_locked(purchase);
+        int64_t day = 0;
+        struct client *client = payment_find_locked(purchase, &day);
         if (!client)
                 return false;
         payment_release_locked(purchase);
-        purchase->reserved_by = client;
-        purchase->reservations = 1;
+        set_reserved(purchase, client, day);
         return true;
 }
 
@@ -141,6 +154,7 @@ char *payment_describe_locked(const struct purchase *purchase, const char *upstr
                 .upstream = upstream,
                 .outcome = outcome,
                 .charge = charged ? AUDIT_CHARGED : AUDIT_UNKNOWN,
+                .day = purchase->charge_day,
         };
 
         return audit_describe(&event);

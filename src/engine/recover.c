@@ -237,10 +237,11 @@ static int decide_sending(struct progress *progress, struct purchase *purchase,
 /* Whether there is a client who can pay; what is reserved for that, entry_restore() reserves. */
 static bool find_payer(struct purchase *purchase)
 {
-        struct client *client = payment_find_locked(purchase);
+        int64_t day = 0;
+        struct client *client = payment_find_locked(purchase, &day);
 
         if (client)
-                quota_release(&client->quota);
+                quota_release(&client->quota, day);
         return client;
 }
 

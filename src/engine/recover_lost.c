@@ -84,6 +84,7 @@ static int next_charge(void *arg, struct store_lost_charge *ret_charge)
         *ret_charge = (struct store_lost_charge){
                 .entry = lost->line.entry,
                 .wall_ms = lost->line.wall_ms,
+                .day = lost->line.day,
                 .charged = lost->line.charged,
                 .job = lost->line.job,
                 .client = lost->line.client,

@@ -50,10 +50,12 @@ struct purchase {
         bool unpaid;       /* the store gave it back as queued, and who was to pay has left */
         struct client *reserved_by; /* whose quota has reservations for it; or NULL */
         int reservations;           /* valid with reserved_by; 2 before it is sent again in doubt */
-        int64_t sent_wall_ms;       /* when it was last sent; valid while sending and later */
-        int64_t deadline_ms;        /* monotonic: the latest of its jobs' */
-        int64_t time_ms;            /* how long the job with that deadline has in all */
-        bool listed;                /* it can be joined: it is in the table of identities */
+        int64_t reserved_day; /* valid with reserved_by: of the last reservation, since 1970 */
+        int64_t charge_day;   /* on which its last attempt counts; valid as the next */
+        int64_t sent_wall_ms; /* when it was last sent; valid while sending and later */
+        int64_t deadline_ms;  /* monotonic: the latest of its jobs' */
+        int64_t time_ms;      /* how long the job with that deadline has in all */
+        bool listed;          /* it can be joined: it is in the table of identities */
         UT_hash_handle by_identity;
         bool queued;  /* it is in the queue */
         bool delayed; /* there it waits for not_before_ms first */

@@ -85,7 +85,8 @@ struct store_record {
         size_t job_count;
         enum store_charge charge; /* of purchase, at upstream, for the first of its jobs */
         char charge_job[40];      /* CHARGE_OPEN: the payer's id */
-        int64_t charge_wall_ms;   /* CHARGE_OPEN: now; it counts for this day, UTC */
+        int64_t charge_wall_ms;   /* CHARGE_OPEN: now */
+        int64_t charge_day;       /* CHARGE_OPEN: the day on which it counts, since 1970, UTC */
         char payer[40];           /* who pays for purchase from now on, a job's id; "": as before */
         char *audit;              /* an entry for the audit file, allocated; or NULL */
         struct job *ended;  /* a reference: a job that ended by itself, not with its purchase: its
@@ -123,8 +124,9 @@ int store_last_entry(struct store *store, int64_t *ret_entry);
 /* A charge that the audit file has, and the database has lost. The texts are the caller's. */
 struct store_lost_charge {
         int64_t entry;
-        int64_t wall_ms; /* it counts for this day, UTC */
-        bool charged;    /* else it may have been */
+        int64_t wall_ms;
+        int64_t day;  /* on which it counts, since 1970, UTC */
+        bool charged; /* else it may have been */
         const char *job;
         const char *client;
         const char *upstream;

@@ -131,7 +131,7 @@ static int open_charge(struct store *store, const struct store_record *record)
         sqlite3_stmt *statement = store->sql[STORE_SQL_CHARGE_OPEN];
 
         (void)sqlite3_bind_int64(statement, 1, record->purchase->number);
-        (void)sqlite3_bind_int64(statement, 2, clock_day_of(record->charge_wall_ms));
+        (void)sqlite3_bind_int64(statement, 2, record->charge_day);
         (void)sqlite3_bind_int64(statement, 3, record->charge_wall_ms);
         bind_text(statement, 4, record->upstream);
         bind_text(statement, 5, record->charge_job);

@@ -203,7 +203,8 @@ static const char select_purchases[] =
         " upstream_id, EXISTS (SELECT 1 FROM stored WHERE stored.number = purchase.number),"
         " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4),"
         " last.time, last.job, last.client,"
-        " (SELECT address FROM job WHERE job.id = last.job), purchase.payer, asked_at"
+        " (SELECT address FROM job WHERE job.id = last.job), purchase.payer, asked_at,"
+        " last.day"
         " FROM purchase LEFT JOIN charge AS last ON last.purchase = number AND last.attempt ="
         "  (SELECT max(attempt) FROM charge WHERE charge.purchase = number)"
         " ORDER BY number";
@@ -273,6 +274,7 @@ static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
         purchase->sent_stored = state != JOB_QUEUED;
         purchase->attempts = sqlite3_column_int(row, 11); /* those that may have cost money */
         purchase->doubtful = purchase->attempts > 0;
+        purchase->charge_day = sqlite3_column_int64(row, 18);
         if (state != JOB_QUEUED)
                 purchase->sent_wall_ms = read_time(row, 12); /* NULL reads as 0 */
         purchase->recorded = true;

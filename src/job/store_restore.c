@@ -103,7 +103,7 @@ static int write_charge(struct restore *restore, const struct store_lost_charge 
         (void)sqlite3_bind_int(statement, 3,
                                charge->charged ? STORE_CHARGE_CHARGED : STORE_CHARGE_UNKNOWN);
         if (which != SETTLE) {
-                (void)sqlite3_bind_int64(statement, 4, clock_day_of(charge->wall_ms));
+                (void)sqlite3_bind_int64(statement, 4, charge->day);
                 (void)sqlite3_bind_int64(statement, 5, charge->wall_ms);
                 bind_text(statement, 6, charge->client);
                 bind_text(statement, 7, charge->upstream);

@@ -41,12 +41,16 @@ def pool():
 
 
 def without_frame(record):
-    """What a line says, without what makes it a link of the chain."""
+    """What a line says, without what makes it a link of the chain, and without its day."""
     assert _TIME.fullmatch(record["time"]), record
     said = datetime.datetime.fromisoformat(record["time"].replace("Z", "+00:00"))
     now = datetime.datetime.now(datetime.timezone.utc)
     assert abs((now - said).total_seconds()) < patience(60.0), record
-    frame = ("seq", "time", "entry", "prev", "hash")
+    assert ("day" in record) == (record["charge"] != 0), record
+    if "day" in record:  # of the reservation, so it may be the day before
+        day = datetime.date.fromisoformat(record["day"])
+        assert said.date() - datetime.timedelta(days=1) <= day <= said.date(), record
+    frame = ("seq", "time", "day", "entry", "prev", "hash")
     return {name: value for name, value in record.items() if name not in frame}
 
 

@@ -171,6 +171,32 @@ def test_a_clock_that_goes_forward_and_back_grants_no_fresh_budget(simulator, du
     assert house.sim.counters()["charged"] == 10
 
 
+def test_what_was_reserved_on_a_day_is_charged_on_that_day(gate, durable, clock):
+    """Else one day could be filled from another while jobs wait."""
+    house = durable(upstream={**gate.entry, "max_in_flight": 1}, clients=[CI])
+    tool = house.caller(CI)
+    day_with_time_left()
+    ids = [tool.submit(task("ci", number)) for number in range(4)]
+    gate.wait_for(1)
+    clock.set_ahead(days=35)
+    ids += [tool.submit(task("later", number)) for number in range(4)]
+    expect.error(tool.solve(task("later", 4)), 429, "quota_exceeded")
+    clock.set_ahead(days=0)
+    expect.error(tool.solve(task("ci", 4)), 429, "quota_exceeded")
+    clock.set_ahead(days=70)
+    gate.let(8)
+    for job_id in ids:
+        assert house.finish(job_id).object()["status"] == "solved"
+    assert used(house) == (0, 0)
+    for days in (0, 35):
+        clock.set_ahead(days=days)
+        assert used(house) == (4, 4)
+    house.kill_and_start_again()
+    assert used(house) == (4, 4)
+    clock.set_ahead(days=0)
+    assert used(house) == (4, 4)
+
+
 # ---- rows that no daemon has written ----
 
 MIN, MAX = -2**63, 2**63 - 1

@@ -9,6 +9,7 @@ import sqlite3
 import pytest
 
 from lib import audit, expect, state as disk
+from lib.aheadclock import AheadClock
 from lib.build import wait_until
 from lib.clients import Client, committed, day_with_time_left, ledger_of, limited, wait_until_settled
 from lib.job import job
@@ -314,6 +315,27 @@ def test_an_audit_that_is_gone_too_is_no_error_and_its_numbers_go_on(durable, st
     house.start_again()
     assert lost(house.log())["charged"] == "2"
     assert committed(house, CI) == 6
+
+
+def test_a_charge_counts_again_on_its_own_day(gateway, gate, state, tmp_path):
+    """Reserved before midnight, and charged after it."""
+    clock = AheadClock(tmp_path / "ahead")
+    house = gateway(upstream={**gate.entry, "max_in_flight": 1}, clients=[CI], durability="full",
+                    state_directory=state, environment=clock.environment)
+    tool = house.caller(CI)
+    job_id = tool.submit(small(0))
+    gate.wait_for(1)
+    clock.set_ahead(days=1)
+    gate.let(1)
+    house.finish(job_id)
+    assert tool.usage()["daily"]["used"] == 0
+    kill(house, 1)
+    remove(log_of(state))
+    house.start_again()
+    assert lost(house.log())["charged"] == "1"
+    assert tool.usage()["daily"]["used"] == 0
+    clock.set_ahead(days=0)
+    assert tool.usage()["daily"]["used"] == 1
 
 
 def test_a_damaged_line_is_not_counted_and_said_to_be_missing(durable, state):

@@ -218,6 +218,7 @@ int charge(struct fixture *f, int64_t entry)
                 .upstream = "pro",
                 .outcome = "solved",
                 .charge = AUDIT_CHARGED,
+                .day = 20779,
         };
         char *members = audit_describe(&event);
 

@@ -3,6 +3,8 @@
  */
 #include "quota_fixture.h"
 
+#include "base/clock.h"
+
 #include <time.h>
 
 #define NEVER_MS INT64_C(1000000000000)
@@ -38,7 +40,7 @@ enum quota_verdict charge(struct quota *quota, struct quota_time now)
         enum quota_verdict verdict = quota_reserve(quota, now);
 
         if (verdict == QUOTA_OK)
-                quota_settle(quota, now.wall_ms);
+                quota_settle(quota, clock_day_of(now.wall_ms));
         return verdict;
 }
 

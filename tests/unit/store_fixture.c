@@ -368,6 +368,7 @@ int write_sending_for(struct fixture *f, struct purchase *purchase, const struct
         record->upstream = "pro";
         record->charge = STORE_CHARGE_OPEN;
         record->charge_wall_ms = wall_ms;
+        record->charge_day = clock_day_of(wall_ms);
         (void)strcpy(record->charge_job, payer->id);
         return write_record(f, record);
 }

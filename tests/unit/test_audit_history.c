@@ -88,6 +88,7 @@ static void a_charge_has_what_its_line_says(void **state)
         assert_int_equal(audit_history_next(history, &line), 1);
         assert_true(line.charged);
         assert_int_equal(line.wall_ms, 1795363545123);
+        assert_int_equal(line.day, 20779);
         assert_string_equal(line.client, "ci");
         assert_string_equal(line.job, "h-1");
         assert_string_equal(line.upstream, "pro");

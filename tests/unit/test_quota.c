@@ -35,7 +35,7 @@ static void what_is_used_and_reserved_never_passes_the_limit_of_the_day(void **s
         assert_int_equal(taken, 100);
         assert_int_equal(quota_reserve(&quota, now), QUOTA_DAILY);
         for (int i = 0; i < 97; i++)
-                quota_settle(&quota, now.wall_ms);
+                quota_settle(&quota, clock_day_of(now.wall_ms));
         assert_int_equal(quota_reserve(&quota, now), QUOTA_DAILY);
         struct quota_figures figures = read_at(&quota, now);
         assert_int_equal(figures.day.used, 97);
@@ -51,7 +51,7 @@ static void what_was_not_charged_is_given_back(void **state)
         (void)state;
         assert_int_equal(quota_reserve(&quota, now), QUOTA_OK);
         assert_int_equal(quota_reserve(&quota, now), QUOTA_OK);
-        quota_release(&quota);
+        quota_release(&quota, clock_day_of(now.wall_ms));
         assert_int_equal(read_at(&quota, now).day.left, 1);
         assert_int_equal(quota_reserve(&quota, now), QUOTA_OK);
         assert_int_equal(quota_reserve(&quota, now), QUOTA_DAILY);
@@ -103,15 +103,15 @@ static void what_was_reserved_before_a_restart_is_reserved_beyond_any_limit(void
 
         (void)state;
         for (int i = 0; i < 3; i++)
-                quota_reserve_always(&quota);
+                quota_reserve_always(&quota, clock_day_of(now.wall_ms));
         struct quota_figures figures = read_at(&quota, now);
         assert_int_equal(figures.day.reserved, 3);
         assert_int_equal(figures.day.left, 0);
         assert_int_equal(figures.month.left, 0);
-        quota_release(&quota);
-        quota_release(&quota);
+        quota_release(&quota, clock_day_of(now.wall_ms));
+        quota_release(&quota, clock_day_of(now.wall_ms));
         assert_int_equal(quota_reserve(&quota, now), QUOTA_MONTHLY);
-        quota_release(&quota);
+        quota_release(&quota, clock_day_of(now.wall_ms));
         assert_int_equal(quota_reserve(&quota, now), QUOTA_OK);
 }
 
@@ -167,7 +167,7 @@ static void a_message_says_which_limit_how_much_is_used_and_when_it_renews(void 
         (void)state;
         quota_restore(&quota, clock_day_of(now.wall_ms), 97, now);
         for (int i = 0; i < 3; i++)
-                quota_reserve_always(&quota);
+                quota_reserve_always(&quota, clock_day_of(now.wall_ms));
         struct quota_figures figures = read_at(&quota, now);
         quota_explain(&figures, QUOTA_DAILY, message);
         assert_string_equal(message, "the daily limit of 100 jobs is used up: 97 used, 3 reserved "

@@ -98,46 +98,51 @@ static void every_day_is_in_the_month_that_the_calendar_says(void **state)
         }
 }
 
-static void a_charge_belongs_to_the_day_of_its_sending(void **state)
+static void a_charge_belongs_to_the_day_of_its_reservation(void **state)
 {
-        struct quota_time sent = at("2026-11-22 23:59:50"), now = at("2026-11-23 00:00:10");
-        struct quota quota = with_limits(0, 0, 10, 10, sent);
+        struct quota_time reserved = at("2026-11-22 23:59:50"), now = at("2026-11-23 00:00:10");
+        struct quota quota = with_limits(0, 0, 10, 10, reserved);
 
         (void)state;
-        assert_int_equal(quota_reserve(&quota, sent), QUOTA_OK);
-        assert_int_equal(read_at(&quota, now).day.reserved, 1);
-        quota_settle(&quota, sent.wall_ms);
+        assert_int_equal(quota_reserve(&quota, reserved), QUOTA_OK);
+        assert_int_equal(read_at(&quota, reserved).day.reserved, 1);
+        assert_int_equal(read_at(&quota, now).day.reserved, 0);
+        assert_int_equal(read_at(&quota, now).month.reserved, 1);
+        quota_settle(&quota, clock_day_of(reserved.wall_ms));
         struct quota_figures figures = read_at(&quota, now);
         assert_int_equal(figures.day.used, 0);
         assert_int_equal(figures.day.left, 10);
         assert_int_equal(figures.month.used, 1);
         assert_int_equal(figures.month.left, 9);
+        assert_int_equal(read_at(&quota, reserved).day.used, 1);
 }
 
 static void a_charge_of_last_month_counts_in_neither_window(void **state)
 {
-        struct quota_time sent = at("2026-11-30 23:59:50"), now = at("2026-12-01 00:00:10");
-        struct quota quota = with_limits(0, 0, 10, 10, sent);
+        struct quota_time reserved = at("2026-11-30 23:59:50"), now = at("2026-12-01 00:00:10");
+        struct quota quota = with_limits(0, 0, 10, 10, reserved);
 
         (void)state;
-        assert_int_equal(quota_reserve(&quota, sent), QUOTA_OK);
-        quota_settle(&quota, sent.wall_ms);
+        assert_int_equal(quota_reserve(&quota, reserved), QUOTA_OK);
+        quota_settle(&quota, clock_day_of(reserved.wall_ms));
         struct quota_figures figures = read_at(&quota, now);
         assert_int_equal(figures.day.used + figures.month.used, 0);
         assert_int_equal(figures.month.left, 10);
 }
 
-static void what_was_reserved_yesterday_and_sent_today_counts_today(void **state)
+static void what_was_reserved_yesterday_leaves_today_whole(void **state)
 {
-        struct quota_time taken = at("2026-11-30 23:00:00"), sent = at("2026-12-01 00:00:00");
+        struct quota_time taken = at("2026-11-30 23:00:00"), next = at("2026-12-01 00:00:00");
         struct quota quota = with_limits(0, 0, 1, 1, taken);
 
         (void)state;
         assert_int_equal(quota_reserve(&quota, taken), QUOTA_OK);
-        assert_int_equal(quota_reserve(&quota, sent), QUOTA_MONTHLY);
-        quota_settle(&quota, sent.wall_ms);
-        assert_int_equal(quota_reserve(&quota, later(sent, 500)), QUOTA_MONTHLY);
-        assert_int_equal(read_at(&quota, sent).day.used, 1);
+        assert_int_equal(quota_reserve(&quota, taken), QUOTA_MONTHLY);
+        assert_int_equal(quota_reserve(&quota, next), QUOTA_OK);
+        quota_settle(&quota, clock_day_of(taken.wall_ms));
+        quota_release(&quota, clock_day_of(next.wall_ms));
+        assert_int_equal(read_at(&quota, next).day.used, 0);
+        assert_int_equal(read_at(&quota, taken).day.used, 1);
 }
 
 static void what_the_ledger_says_counts_in_its_day_and_month(void **state)
@@ -217,31 +222,43 @@ static void a_month_ahead_and_back_grants_no_month_again(void **state)
         assert_int_equal(charge(&quota, at("2026-12-01 00:00:00")), QUOTA_OK);
 }
 
-static void a_charge_counts_on_the_day_of_its_sending_wherever_the_clock_is_then(void **state)
+/* Else a clock that goes to and fro while jobs wait would fill one day from another. */
+static void what_was_reserved_on_a_day_never_exceeds_that_day(void **state)
 {
-        struct quota_time sent = at("2026-12-01 00:00:05"), back = at("2026-11-30 12:00:00");
-        struct quota quota = with_limits(0, 0, 10, 10, sent);
+        struct quota_time now = at("2026-11-30 12:00:00"), ahead = at("2026-12-01 12:00:00");
+        struct quota quota = with_limits(0, 0, 2, 0, now);
+        int64_t today = clock_day_of(now.wall_ms);
 
         (void)state;
-        assert_int_equal(quota_reserve(&quota, sent), QUOTA_OK);
-        assert_int_equal(read_at(&quota, back).day.reserved, 1);
-        quota_settle(&quota, sent.wall_ms);
-        assert_int_equal(read_at(&quota, back).day.used, 0);
-        assert_int_equal(read_at(&quota, back).month.used, 0);
-        assert_int_equal(read_at(&quota, sent).day.used, 1);
+        for (int i = 0; i < 2; i++)
+                assert_int_equal(charge(&quota, ahead), QUOTA_OK);
+        for (int i = 0; i < 2; i++)
+                assert_int_equal(quota_reserve(&quota, now), QUOTA_OK);
+        assert_int_equal(quota_reserve(&quota, now), QUOTA_DAILY);
+        for (int i = 0; i < 2; i++) /* sent by the clock that is ahead */
+                quota_settle(&quota, today);
+        assert_int_equal(read_at(&quota, ahead).day.used, 2);
+        assert_int_equal(read_at(&quota, now).day.used, 2);
+        assert_int_equal(quota_reserve(&quota, now), QUOTA_DAILY);
+        assert_int_equal(quota_reserve(&quota, ahead), QUOTA_DAILY);
 }
 
-static void what_was_reserved_counts_in_every_day_until_it_is_sent(void **state)
+/* The clock was set to each of the days while jobs waited. */
+static void reservations_on_more_days_than_there_is_room_for_end_nothing(void **state)
 {
-        struct quota_time now = at("2026-11-30 12:00:00"), ahead = at("2027-12-01 12:00:00");
-        struct quota quota = with_limits(0, 0, 1, 1, now);
+        struct quota_time now = at("2026-11-30 12:00:00");
+        struct quota quota = with_limits(0, 0, 5, 50, now);
+        int64_t today = clock_day_of(now.wall_ms);
 
         (void)state;
-        assert_int_equal(quota_reserve(&quota, now), QUOTA_OK);
-        assert_int_equal(quota_reserve(&quota, ahead), QUOTA_MONTHLY);
-        assert_int_equal(read_at(&quota, ahead).day.left, 0);
-        quota_release(&quota);
-        assert_int_equal(quota_reserve(&quota, ahead), QUOTA_OK);
+        for (int64_t i = 0; i < 200; i++)
+                (void)quota_reserve(&quota, later(now, i * CLOCK_DAY_MS));
+        assert_int_equal(quota.days_count, QUOTA_DAYS_MAX);
+        for (int64_t i = 0; i < 200; i++)
+                quota_settle(&quota, today + i);
+        for (int64_t i = 0; i < 200; i++)
+                quota_release(&quota, today + i);
+        assert_int_equal(read_at(&quota, now).day.reserved, 0);
 }
 
 static void a_start_with_a_wrong_clock_forgets_no_recent_day(void **state)
@@ -307,16 +324,17 @@ static void a_ledger_that_is_damaged_overflows_nothing(void **state)
 struct book {
         int64_t sent_day[CHARGES_MAX];
         int charges;
+        int64_t reserved_day[CHARGES_MAX];
         int reserved;
 };
 
-static int used_from(const struct book *book, int64_t first, int64_t next)
+static int days_from(const int64_t *days, int count, int64_t first, int64_t next)
 {
-        int used = 0;
+        int found = 0;
 
-        for (int i = 0; i < book->charges; i++)
-                used += book->sent_day[i] >= first && book->sent_day[i] < next;
-        return used;
+        for (int i = 0; i < count; i++)
+                found += days[i] >= first && days[i] < next;
+        return found;
 }
 
 static int64_t next_month_start(int64_t wall_ms)
@@ -324,19 +342,19 @@ static int64_t next_month_start(int64_t wall_ms)
         return month_start((month_start(wall_ms) + 31) * CLOCK_DAY_MS);
 }
 
-static void settle_some(struct quota *quota, struct book *book, struct quota_time now)
+static void settle_some(struct quota *quota, struct book *book)
 {
-        int64_t sent_wall_ms = now.wall_ms - below(30 * HOUR_MS);
-
         if (book->reserved == 0)
                 return;
-        book->reserved--;
+        int which = (int)below(book->reserved);
+        int64_t day = book->reserved_day[which];
+        book->reserved_day[which] = book->reserved_day[--book->reserved];
         if (below(4) == 0) {
-                quota_release(quota);
+                quota_release(quota, day);
                 return;
         }
-        quota_settle(quota, sent_wall_ms);
-        book->sent_day[book->charges++] = sent_wall_ms / CLOCK_DAY_MS;
+        quota_settle(quota, day);
+        book->sent_day[book->charges++] = day;
 }
 
 /* Reads every charge of the book into a new quota, as a start does. */
@@ -348,13 +366,13 @@ static struct quota restart(const struct book *book, const struct quota *old, st
         for (int i = 0; i < book->charges; i++)
                 quota_restore(&quota, book->sent_day[i], 1, now);
         for (int i = 0; i < book->reserved; i++)
-                quota_reserve_always(&quota);
+                quota_reserve_always(&quota, book->reserved_day[i]);
         quota_set_limits(&quota, &old->limits, now);
         return quota;
 }
 
 /* However the wall clock jumps, in memory and over restarts, each day and month has used what was
- * sent in it. */
+ * charged in it, and never more than its limit. */
 static void windows_agree_with_a_book_of_all_charges_wherever_the_clock_is(void **state)
 {
         static struct book book;
@@ -372,22 +390,27 @@ static void windows_agree_with_a_book_of_all_charges_wherever_the_clock_is(void 
                 now = right;
                 now.wall_ms += wrong_ms;
                 int64_t day = clock_day_of(now.wall_ms);
-                int today = used_from(&book, day, day + 1);
-                int month =
-                        used_from(&book, month_start(now.wall_ms), next_month_start(now.wall_ms));
+                int64_t first = month_start(now.wall_ms), next = next_month_start(now.wall_ms);
+                int today = days_from(book.sent_day, book.charges, day, day + 1);
+                int month = days_from(book.sent_day, book.charges, first, next);
+                int waits = days_from(book.reserved_day, book.reserved, day, day + 1);
+                int waits_month = days_from(book.reserved_day, book.reserved, first, next);
                 struct quota_figures figures = read_at(&quota, now);
                 assert_int_equal(figures.day.used, today);
                 assert_int_equal(figures.month.used, month);
-                assert_int_equal(figures.day.reserved, book.reserved);
-                enum quota_verdict expected = month + book.reserved >= monthly ? QUOTA_MONTHLY
-                                              : today + book.reserved >= daily ? QUOTA_DAILY
-                                                                               : QUOTA_OK;
+                assert_int_equal(figures.day.reserved, waits);
+                assert_int_equal(figures.month.reserved, waits_month);
+                assert_true(today + waits <= daily && month + waits_month <= monthly);
+                enum quota_verdict expected = month + waits_month >= monthly ? QUOTA_MONTHLY
+                                              : today + waits >= daily       ? QUOTA_DAILY
+                                                                             : QUOTA_OK;
                 if (below(2) == 0) {
                         assert_int_equal(quota_reserve(&quota, now), expected);
                         verdicts[expected]++;
-                        book.reserved += expected == QUOTA_OK;
+                        if (expected == QUOTA_OK)
+                                book.reserved_day[book.reserved++] = day;
                 } else {
-                        settle_some(&quota, &book, now);
+                        settle_some(&quota, &book);
                 }
                 if (below(500) == 0)
                         quota = restart(&book, &quota, now);
@@ -403,16 +426,15 @@ int main(void)
                 cmocka_unit_test(a_month_renews_with_its_first_day),
                 cmocka_unit_test(the_29th_of_february_is_in_leap_years_only),
                 cmocka_unit_test(every_day_is_in_the_month_that_the_calendar_says),
-                cmocka_unit_test(a_charge_belongs_to_the_day_of_its_sending),
+                cmocka_unit_test(a_charge_belongs_to_the_day_of_its_reservation),
                 cmocka_unit_test(a_charge_of_last_month_counts_in_neither_window),
-                cmocka_unit_test(what_was_reserved_yesterday_and_sent_today_counts_today),
+                cmocka_unit_test(what_was_reserved_yesterday_leaves_today_whole),
                 cmocka_unit_test(what_the_ledger_says_counts_in_its_day_and_month),
                 cmocka_unit_test(a_clock_that_is_set_forward_and_back_finds_each_day_as_it_was),
                 cmocka_unit_test(a_clock_that_is_set_back_over_midnight_counts_in_the_day_before),
                 cmocka_unit_test(a_month_ahead_and_back_grants_no_month_again),
-                cmocka_unit_test(
-                        a_charge_counts_on_the_day_of_its_sending_wherever_the_clock_is_then),
-                cmocka_unit_test(what_was_reserved_counts_in_every_day_until_it_is_sent),
+                cmocka_unit_test(what_was_reserved_on_a_day_never_exceeds_that_day),
+                cmocka_unit_test(reservations_on_more_days_than_there_is_room_for_end_nothing),
                 cmocka_unit_test(a_start_with_a_wrong_clock_forgets_no_recent_day),
                 cmocka_unit_test(days_far_ahead_do_not_push_out_the_month),
                 cmocka_unit_test(a_ledger_that_is_damaged_overflows_nothing),

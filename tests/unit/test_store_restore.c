@@ -34,7 +34,8 @@ static int next_charge(void *arg, struct store_lost_charge *ret_charge)
 
 static struct store_lost_charge lost(int64_t entry, const char *job, bool charged)
 {
-        return (struct store_lost_charge){entry, DAY * CLOCK_DAY_MS + 5, charged, job, "ci", "pro"};
+        return (struct store_lost_charge){
+                entry, (DAY + 1) * CLOCK_DAY_MS + 5, DAY, charged, job, "ci", "pro"};
 }
 
 /* Opens the store alone; restores; closes it. */

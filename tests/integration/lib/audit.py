@@ -39,7 +39,7 @@ def parse(line):
         keys = [key for key, _ in pairs]
     except (ValueError, TypeError):
         return None
-    further = [key for key in keys[len(KEYS):-2] if key not in ("count", "entry")]
+    further = [key for key in keys[len(KEYS):-2] if key not in ("count", "day", "entry")]
     if keys[: len(KEYS)] != KEYS or keys[-2:] != ["prev", "hash"] or further:
         return None
     return dict(pairs)
