@@ -118,9 +118,9 @@ static void format_time(int64_t wall_ms, char ret_text[static TIME_CHARS])
         (void)strftime(ret_text, TIME_CHARS, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-/* missing: how many entries the numbers say that there were. */
-static void log_lost_charges(const struct lost *lost, const struct config *config, int64_t missing,
-                             const struct store_restored *restored)
+/* missing: how many entries the numbers say that there were, after the one that is known. */
+static void log_lost_charges(const struct lost *lost, const struct config *config, int64_t known,
+                             int64_t missing, const struct store_restored *restored)
 {
         int64_t found = lost->charged + lost->unknown;
         char first[TIME_CHARS], last[TIME_CHARS];
@@ -134,15 +134,19 @@ static void log_lost_charges(const struct lost *lost, const struct config *confi
                 LOG_INTEGER("unknown", lost->unknown),
                 LOG_TEXT("first", found > 0 ? first : NULL),
                 LOG_TEXT("last", found > 0 ? last : NULL),
+                LOG_INTEGER("first_entry", known + 1),
+                LOG_INTEGER("last_entry", known + missing),
                 LOG_TEXT("clients", found > 0 ? clients : NULL),
                 LOG_INTEGER("ended", restored->ended),
+                LOG_TEXT("detail",
+                         "jobs.db-wal was removed or damaged, or an older copy of jobs.db "
+                         "was restored; jobs and results since then are missing"),
         };
 
         log_event(
                 LOG_LEVEL_ERROR,
-                "the database has lost its last records: jobs.db-wal was removed or damaged, or an "
-                "older copy was restored. Jobs and results since then are missing; the charges "
-                "that the audit file has were counted again",
+                "the database has lost its last records; the charges that the audit file has were "
+                "counted again",
                 fields, sizeof fields / sizeof *fields);
         free(clients);
         if (missing > found)
@@ -171,7 +175,7 @@ static int count_again(struct store *store, const struct config *config, int64_t
                 r = store_restore(store, &losses, &restored);
         audit_history_close(lost.history);
         if (r == 0) {
-                log_lost_charges(&lost, config, last - known, &restored);
+                log_lost_charges(&lost, config, known, last - known, &restored);
                 return 0;
         }
         store_problem(store, reason, sizeof reason);
