@@ -33,7 +33,6 @@ struct lost {
         struct audit_history *history;
         struct audit_charge_line line; /* the last one */
         int64_t charged, unknown;
-        int64_t nobodys; /* lines that name no client: they count for none */
         int64_t first_ms, last_ms;
         struct lost_client clients[CLIENTS_NAMED_MAX];
         size_t clients_count;
@@ -73,11 +72,9 @@ static int next_charge(void *arg, struct store_lost_charge *ret_charge)
         struct lost *lost = arg;
         int r;
 
-        while ((r = audit_history_next(lost->history, &lost->line)) > 0) {
-                if (lost->line.client[0] != '\0')
-                        break;
-                lost->nobodys++;
-        }
+        do
+                r = audit_history_next(lost->history, &lost->line);
+        while (r > 0 && lost->line.client[0] == '\0'); /* it can count for no client */
         if (r <= 0)
                 return r;
         count_charge(lost, &lost->line);
@@ -143,18 +140,16 @@ static void log_lost_charges(const struct lost *lost, const struct config *confi
                          "was restored; jobs and results since then are missing"),
         };
 
-        log_event(
-                LOG_LEVEL_ERROR,
-                "the database has lost its last records; the charges that the audit file has were "
-                "counted again",
-                fields, sizeof fields / sizeof *fields);
+        log_event(LOG_LEVEL_ERROR,
+                  "the database has lost its last records; the charges that the audit file has "
+                  "were counted again",
+                  fields, sizeof fields / sizeof *fields);
         free(clients);
         if (missing > found)
-                log_error(
-                        "%" PRId64 " of %" PRId64
-                        " charges that the database has lost are not counted: they are not in %s, "
-                        "nor in a file before it that is beside it and not compressed",
-                        missing - found, missing, config->audit.file);
+                log_error("%" PRId64 " of %" PRId64 " charges that the database has lost are not "
+                          "counted: their lines are damaged, or are neither in %s nor in a file "
+                          "before it that is beside it and not compressed",
+                          missing - found, missing, config->audit.file);
 }
 
 static int count_again(struct store *store, const struct config *config, int64_t known,

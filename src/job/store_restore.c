@@ -127,8 +127,8 @@ static int end_purchase(struct restore *restore, int64_t number, const char *tex
 /* What the database knows of the job of a charge. */
 struct found {
         int64_t number;
-        enum job_state state;
-        bool open; /* its last attempt waits for an entry */
+        bool accepted; /* so it can still be polled */
+        bool open;     /* its last attempt waits for an entry */
 };
 
 /* Returns 1, 0 where there is none that is not final, or -errno. */
@@ -141,8 +141,7 @@ static int find_purchase(struct restore *restore, const char *job, struct found 
         if (r > 0)
                 *ret_found = (struct found){
                         .number = sqlite3_column_int64(statement, 0),
-                        .state = sqlite3_column_int(statement, 1) == JOB_ACCEPTED ? JOB_ACCEPTED
-                                                                                  : JOB_QUEUED,
+                        .accepted = sqlite3_column_int(statement, 1) == JOB_ACCEPTED,
                         .open = sqlite3_column_int(statement, 2) != 0,
                 };
         (void)sqlite3_reset(statement);
@@ -159,8 +158,7 @@ static int restore_charge(struct restore *restore, const struct store_lost_charg
         if (r == 0)
                 return write_charge(restore, charge, ADD_DAY, 0);
         r = write_charge(restore, charge, found.open ? SETTLE : ADD, found.number);
-        /* One that was accepted can still be polled. */
-        if (r == 0 && charge->charged && found.state != JOB_ACCEPTED)
+        if (r == 0 && charge->charged && !found.accepted)
                 r = end_purchase(restore, found.number, ENDED_TEXT);
         return r;
 }

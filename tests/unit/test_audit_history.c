@@ -141,7 +141,7 @@ static void a_line_that_was_changed_does_not_count(void **state)
         assert_string_equal(entries_after(f, 0), "3 2 ");
 }
 
-static void bytes_of_nobody_in_the_middle_are_passed_over(void **state)
+static void foreign_bytes_in_the_middle_are_skipped(void **state)
 {
         struct fixture *f = *state;
 
@@ -196,7 +196,7 @@ int main(void)
                 ON_AUDIT(it_goes_on_in_the_file_before),
                 ON_AUDIT(a_file_before_that_is_not_there_or_another_ends_it),
                 ON_AUDIT(a_line_that_was_changed_does_not_count),
-                ON_AUDIT(bytes_of_nobody_in_the_middle_are_passed_over),
+                ON_AUDIT(foreign_bytes_in_the_middle_are_skipped),
                 ON_AUDIT(an_entry_that_comes_twice_counts_once),
                 ON_AUDIT(a_file_that_is_not_there_is_an_error),
         };

@@ -417,6 +417,22 @@ static void usage_counts_what_was_or_may_have_been_charged_by_client_and_day(voi
         assert_string_equal(rows, "ci:12:1 qa:12:1 ci:11:3 ci:10:1 ");
 }
 
+/* Whatever the clock says today: by it all of them may be old, or to come. */
+static void the_ledger_keeps_the_latest_days_that_there_are(void **state)
+{
+        struct fixture *f = *state;
+
+        close_store(f);
+        run_on_file(f->file, "INSERT INTO charge_day WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+                             " SELECT i + 1 FROM n WHERE i < 801)"
+                             " SELECT i, 'ci', 'pro', 2, 1 FROM n"
+                             " UNION ALL SELECT 90000, 'ci', 'pro', 2, 1");
+        load(f);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM charge_day"), 800);
+        assert_int_equal(ask_file(f->file, "SELECT min(day) FROM charge_day"), 3);
+        assert_int_equal(ask_file(f->file, "SELECT max(day) FROM charge_day"), 90000);
+}
+
 static void records_are_told_in_the_order_in_which_they_came(void **state)
 {
         struct fixture *f = *state;
@@ -480,6 +496,7 @@ int main(void)
                 ON_STORE(a_charge_that_a_crash_left_open_is_unknown),
                 ON_STORE(a_purchase_that_waits_again_was_not_sent_and_is_paid_by_who_paid),
                 ON_STORE(usage_counts_what_was_or_may_have_been_charged_by_client_and_day),
+                ON_STORE(the_ledger_keeps_the_latest_days_that_there_are),
                 ON_STORE(records_are_told_in_the_order_in_which_they_came),
                 ON_STORE(a_record_that_contradicts_what_is_there_fails_alone),
         };
