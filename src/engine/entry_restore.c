@@ -102,6 +102,7 @@ int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct
         (void)pthread_mutex_lock(&scheduler->mutex);
         int r = adopt_jobs(scheduler, purchase);
         if (r < 0 || !purchase->jobs) {
+                payment_release_locked(purchase);
                 payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
         } else if (outcome) {

@@ -35,6 +35,8 @@ void payment_restore_locked(struct purchase *purchase)
         struct client *client = client_of(purchase->jobs->flow);
         int64_t day = clock_day_of(purchase->jobs->created_wall_ms);
 
+        if (purchase->reserved_by)
+                return;
         quota_reserve_always(&client->quota, day);
         set_reserved(purchase, client, day);
 }
@@ -93,7 +95,7 @@ static struct job *job_of(const struct purchase *purchase, const struct client *
         return NULL;
 }
 
-struct client *payment_find_locked(struct purchase *purchase, int64_t *ret_day)
+bool payment_find_locked(struct purchase *purchase)
 {
         const struct quota_time now = quota_now();
         struct job *job;
@@ -103,10 +105,11 @@ struct client *payment_find_locked(struct purchase *purchase, int64_t *ret_day)
                 if (quota_reserve_again(&client->quota, now) != QUOTA_OK)
                         continue;
                 put_in_front(purchase, job);
-                *ret_day = clock_day_of(now.wall_ms);
-                return client;
+                payment_release_locked(purchase);
+                set_reserved(purchase, client, clock_day_of(now.wall_ms));
+                return true;
         }
-        return NULL;
+        return false;
 }
 
 bool payment_pass_on_locked(struct purchase *purchase)
@@ -114,16 +117,9 @@ bool payment_pass_on_locked(struct purchase *purchase)
         assert(purchase->reservations == 1);
         struct job *job = job_of(purchase, purchase->reserved_by);
 
-        if (job) {
-                put_in_front(purchase, job);
-                return true;
-        }
-        int64_t day = 0;
-        struct client *client = payment_find_locked(purchase, &day);
-        if (!client)
-                return false;
-        payment_release_locked(purchase);
-        set_reserved(purchase, client, day);
+        if (!job)
+                return payment_find_locked(purchase);
+        put_in_front(purchase, job);
         return true;
 }
 

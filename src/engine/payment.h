@@ -23,7 +23,7 @@ struct purchase;
 enum quota_verdict payment_reserve_locked(struct purchase *purchase, struct client *client);
 
 /* Reserves for one that was taken before a restart, on the day of that, whatever the limits are by
- * now. */
+ * now; unless it has a reservation already. */
 void payment_restore_locked(struct purchase *purchase);
 
 /* One more reservation, for a purchase that may be charged once more. Returns whether there is one.
@@ -38,10 +38,9 @@ void payment_release_locked(struct purchase *purchase);
 
 /*
  * Finds the first of its jobs whose client has something left, puts it in front, and reserves with
- * that client on *ret_day. Returns the client, which is not the one to pay yet, or NULL where there
- * is none.
+ * that client in place of what was reserved before. Returns false where there is none.
  */
-struct client *payment_find_locked(struct purchase *purchase, int64_t *ret_day);
+bool payment_find_locked(struct purchase *purchase);
 
 /*
  * The payer has left, and nothing was sent: finds another one among its jobs, and puts him in

@@ -234,22 +234,11 @@ static int decide_sending(struct progress *progress, struct purchase *purchase,
 
 /* ---- what depends on what is left to clients ---- */
 
-/* Whether there is a client who can pay; what is reserved for that, entry_restore() reserves. */
-static bool find_payer(struct purchase *purchase)
-{
-        int64_t day = 0;
-        struct client *client = payment_find_locked(purchase, &day);
-
-        if (client)
-                quota_release(&client->quota, day);
-        return client;
-}
-
 /* It was being sent, and may be once more. */
 static int decide_in_doubt(struct progress *progress, struct purchase *purchase,
                            struct outcome **ret_outcome)
 {
-        if (!find_payer(purchase))
+        if (!payment_find_locked(purchase))
                 return end_sending(progress, purchase, ret_outcome);
         purchase->state = JOB_QUEUED;
         purchase->sent_stored = false;
@@ -264,7 +253,7 @@ static int decide_in_doubt(struct progress *progress, struct purchase *purchase,
 static int decide_unpaid(struct progress *progress, struct purchase *purchase,
                          struct outcome **ret_outcome)
 {
-        if (!find_payer(purchase))
+        if (!payment_find_locked(purchase))
                 return end_unsent(progress, purchase, outcome_unsent(purchase, ENTRY_PAYER_GONE),
                                   ret_outcome);
         progress->waiting++;
@@ -278,6 +267,7 @@ static int decide_later(struct progress *progress, struct purchase *purchase)
                                                : decide_unpaid(progress, purchase, &outcome);
 
         if (r < 0) {
+                payment_release_locked(purchase);
                 purchase_drop(purchase);
                 return r;
         }
