@@ -147,7 +147,8 @@ struct store_restored {
 /*
  * Writes charges into the ledger again, all in one transaction. A job that is still in the database
  * has its charge there; if it waits to be sent or was being sent, it ends as JOB_UNKNOWN. So does
- * each other one that waits, without resend. Before store_load() only. Returns 0 or -errno.
+ * each other one that waits; with resend, only if its body was deleted. Before store_load() only.
+ * Returns 0 or -errno.
  */
 int store_restore(struct store *store, const struct store_losses *losses,
                   struct store_restored *ret_restored);
@@ -182,9 +183,10 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
 /*
  * Where entries for the audit file go. Each is kept in the database from the transaction of its
  * record on until last_entry() says that it is elsewhere, and given to entry() after the commit, or
- * by store_load() if an earlier run left it. They have rising numbers, which begin after
- * last_entry(). The first two are called by the thread that loads, and by the writer, and do not
- * wait; flush() is called by the one that closes.
+ * by store_load() if an earlier run left it. They have rising numbers, which go on
+ * after last_entry() and after the highest that the database has given. The first two are called by
+ * the thread that loads, and by the writer, and do not wait; flush() is called by the one that
+ * closes.
  */
 struct store_audit {
         /* The text is the caller's. What cannot be taken now may come again at the next start, if

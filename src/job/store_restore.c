@@ -163,13 +163,19 @@ static int restore_charge(struct restore *restore, const struct store_lost_charg
         return r;
 }
 
-/* What waits may have been sent since. */
-static int end_queued(struct restore *restore)
+/* What waits may have been sent since. With resend those end that cannot be sent: their body was
+ * deleted, so they were. */
+static int end_queued(struct restore *restore, bool resend)
 {
         sqlite3_stmt *row = NULL;
 
-        int r = store_prepare(&restore->store->jobs, "SELECT number FROM purchase WHERE state = 0",
+        int r = store_prepare(&restore->store->jobs,
+                              "SELECT number FROM purchase WHERE state = 0 AND (NOT ?1 OR NOT"
+                              " EXISTS (SELECT 1 FROM stored WHERE stored.number ="
+                              "  purchase.number))",
                               &row);
+        if (r == 0)
+                (void)sqlite3_bind_int(row, 1, resend);
         while (r >= 0 && (r = store_step(&restore->store->jobs, row)) > 0)
                 r = end_purchase(restore, sqlite3_column_int64(row, 0), QUEUED_TEXT);
         (void)sqlite3_finalize(row);
@@ -183,8 +189,8 @@ static int restore_all(struct restore *restore, const struct store_losses *losse
 
         while (r >= 0 && (r = losses->next(losses->arg, &charge)) > 0)
                 r = restore_charge(restore, &charge);
-        if (r == 0 && !losses->resend)
-                r = end_queued(restore);
+        if (r == 0)
+                r = end_queued(restore, losses->resend);
         if (r == 0)
                 r = store_run_for(restore->store, STORE_SQL_AUDIT_LAST, losses->last_entry);
         if (r == 0)
@@ -207,15 +213,18 @@ int store_restore(struct store *store, const struct store_losses *losses,
                   struct store_restored *ret_restored)
 {
         struct restore restore = {.store = store};
-        int r = store_execute(&store->jobs, create_pending);
+        int r = store_bodies_list(store);
 
+        if (r == 0)
+                r = store_execute(&store->jobs, create_pending);
         for (int i = 0; r == 0 && i < RESTORE_SQL_COUNT; i++)
                 r = store_prepare(&store->jobs, statements[i], &restore.sql[i]);
         if (r == 0)
                 r = restore_all(&restore, losses);
         for (int i = 0; i < RESTORE_SQL_COUNT; i++)
                 (void)sqlite3_finalize(restore.sql[i]);
-        int dropped = store_execute(&store->jobs, "DROP TABLE IF EXISTS temp.pending");
+        int dropped = store_execute(&store->jobs, "DROP TABLE IF EXISTS temp.pending;"
+                                                  "DROP TABLE IF EXISTS temp.stored");
         if (r == 0)
                 r = dropped;
         if (r == 0)

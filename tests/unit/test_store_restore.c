@@ -215,9 +215,8 @@ static void a_charge_that_the_file_has_is_not_told_again(void **state)
         purchase_drop(purchase);
 }
 
-static void others_that_wait_end_unless_they_may_be_sent_twice(void **state)
+static void end_one_that_waits(struct fixture *f, bool without_body)
 {
-        struct fixture *f = *state;
         struct purchase *purchase = new_purchase(f);
 
         (void)add_job(purchase, "ci", NULL);
@@ -228,11 +227,24 @@ static void others_that_wait_end_unless_they_may_be_sent_twice(void **state)
         load(f);
         assert_int_equal(f->purchases[0].purchase->state, JOB_QUEUED);
         close_store(f);
-        assert_int_equal(restore(f, &file, 2, false), 0);
+        if (without_body)
+                run_on_file(f->bodies, "DELETE FROM body");
+        assert_int_equal(restore(f, &file, 2, without_body), 0);
         load(f);
         assert_int_equal(f->purchases[0].purchase->state, JOB_UNKNOWN);
         assert_int_equal(counted(f, "charged") + counted(f, "unknown"), 0);
         purchase_drop(purchase);
+}
+
+static void others_that_wait_end_unless_they_may_be_sent_twice(void **state)
+{
+        end_one_that_waits(*state, false);
+}
+
+/* The body is deleted when the upstream has it, and the record of that is what was lost. */
+static void one_whose_body_was_deleted_ends_in_any_case(void **state)
+{
+        end_one_that_waits(*state, true);
 }
 
 int main(void)
@@ -247,6 +259,7 @@ int main(void)
                 ON_STORE(a_job_that_was_being_sent_has_its_charge_settled),
                 ON_STORE(a_charge_that_the_file_has_is_not_told_again),
                 ON_STORE(others_that_wait_end_unless_they_may_be_sent_twice),
+                ON_STORE(one_whose_body_was_deleted_ends_in_any_case),
         };
 
         return cmocka_run_group_tests(tests, register_faults, NULL);
