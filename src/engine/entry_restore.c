@@ -22,9 +22,9 @@
 #define ARRIVED_BEFORE (INT64_C(1) << 62)
 
 /*
- * Stored times are of the wall clock, which may have been set since, or are damaged. So no job
- * comes from the future, and no deadline is later than that of a new job. A job that the upstream
- * has accepted is polled for a while, however late it is.
+ * Times by the clock of the wall, which may have been set back since: no job comes from the future,
+ * no deadline is later than those of new jobs; and what was paid for is asked for a while, however
+ * late it is.
  */
 static void mend_times(const struct scheduler *scheduler, const struct purchase *purchase,
                        struct job *job)

@@ -358,14 +358,13 @@ static bool flight_refused(struct flight *flight)
 static void flight_ask(struct flight *flight)
 {
         const struct body *body = flight->turn.purchase->body;
-        int64_t left_ms = flight_time_left_ms(flight); /* the process may have slept until now */
         struct question question = {
                 .account = flight->turn.account,
                 .terms = flight->turn.terms,
                 .endpoint = UPSTREAM_SOLVE,
                 .body = body->data,
                 .body_len = body->len,
-                .timeout_ms = left_ms > 0 ? left_ms : 1,
+                .timeout_ms = flight_time_left_ms(flight),
         };
 
         flight->phase = FLIGHT_ASKING;
