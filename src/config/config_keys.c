@@ -239,7 +239,8 @@ static const struct config_key retry_keys[] = {
                on_unknown_choices,
                "What becomes of a job that may have been charged, and has no result."),
         NUMBER(CONFIG_SECONDS, "probe", offsetof(struct config, retry.probe_ms), "2.0", 0.01, 3600,
-               "The pause before an upstream that fails is tried with one job."),
+               "The pause before an upstream that fails is asked for its balance, and then sent "
+               "one job."),
         NUMBER(CONFIG_SECONDS, "recheck", offsetof(struct config, retry.recheck_ms), "60.0", 0.01,
                86400, "The same for an upstream that refuses the account."),
         END,

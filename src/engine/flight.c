@@ -12,6 +12,7 @@
 #include "engine/entry.h"
 #include "engine/gateway.h"
 #include "engine/job_log.h"
+#include "engine/probe.h"
 #include "job/body.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
@@ -192,25 +193,6 @@ void flight_log_trouble(const struct flight *flight, const struct account_terms 
                           terms->credential_name, answer->message);
 }
 
-static enum breaker_result result_of(const struct answer *answer)
-{
-        if (answer->about_account)
-                return BREAKER_REFUSED;
-        switch (answer->kind) {
-        case ANSWER_FINAL:
-        case ANSWER_PENDING:
-        case ANSWER_REJECTED:
-                return BREAKER_WELL;
-        case ANSWER_TRY_LATER:
-                return BREAKER_LATER;
-        case ANSWER_NOT_SENT:
-                return BREAKER_UNREACHABLE;
-        case ANSWER_UNCLEAR:
-                return BREAKER_UNCLEAR;
-        }
-        return BREAKER_NOTHING;
-}
-
 /* It may be sent again. */
 static void flight_retry(struct flight *flight, enum store_charge charge, enum scheduler_try tried)
 {
@@ -257,7 +239,7 @@ static void on_turned_away(struct flight *flight, const struct answer *answer)
 static void on_account_refused(struct flight *flight, const struct answer *answer)
 {
         if (scheduler_has_other(scheduler_of(flight), &flight->turn))
-                flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, 0);
+                flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_REFUSED, 0);
         else
                 flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_REJECTED, STORE_CHARGE_NOT_CHARGED,
                             "%s", answer->message);
@@ -288,7 +270,7 @@ static void on_solve_answer(struct answer *answer, void *arg)
         if (answer->stray)
                 job_log_stray(flight->turn.account->name);
         flight_log_trouble(flight, flight->turn.terms, answer);
-        scheduler_note(scheduler_of(flight), &flight->turn, result_of(answer),
+        scheduler_note(scheduler_of(flight), &flight->turn, probe_result_of(answer),
                        answer->retry_after_ms);
         switch (answer->kind) {
         case ANSWER_FINAL:
@@ -365,6 +347,7 @@ static void flight_ask(struct flight *flight)
                 .body = body->data,
                 .body_len = body->len,
                 .timeout_ms = flight_time_left_ms(flight),
+                .fresh = flight->turn.probe,
         };
 
         flight->phase = FLIGHT_ASKING;

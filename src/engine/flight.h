@@ -13,12 +13,14 @@
 
 struct flight;
 struct loop_timer;
+struct probe;
 struct scheduler_turn;
 
 struct forwarder {
         struct forwarder_setup setup;
         struct transfers *transfers;
         struct flight *flights;
+        struct probe *probes;
         struct loop_timer *again; /* looks for what may be sent by then */
         bool aborted;             /* nothing new is begun */
 };

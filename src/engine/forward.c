@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "engine/flight.h"
+#include "engine/probe.h"
 #include "engine/scheduler.h"
 #include "upstream/transfer.h"
 
@@ -40,6 +41,7 @@ void forwarder_free(struct forwarder *forwarder)
         if (!forwarder)
                 return;
         assert(!forwarder->flights);
+        probes_cancel(forwarder);
         transfers_free(forwarder->transfers);
         loop_timer_free(forwarder->again);
         free(forwarder);
@@ -71,12 +73,15 @@ void forwarder_resume(struct forwarder *forwarder)
 void forwarder_kick(struct forwarder *forwarder)
 {
         struct scheduler_turn turn;
-        int64_t again_ms;
+        int64_t again_ms, probe_ms;
 
         if (forwarder->aborted)
                 return;
+        probe_ms = probes_send(forwarder);
         while (scheduler_take(forwarder->setup.scheduler, &turn, &again_ms))
                 flight_start(forwarder, &turn);
+        if (probe_ms < again_ms)
+                again_ms = probe_ms;
         if (again_ms == INT64_MAX)
                 return;
         int64_t now_ms = clock_monotonic_ms();
@@ -86,5 +91,6 @@ void forwarder_kick(struct forwarder *forwarder)
 void forwarder_abort(struct forwarder *forwarder)
 {
         forwarder->aborted = true;
+        probes_cancel(forwarder);
         flight_abort_all(forwarder);
 }

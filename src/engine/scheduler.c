@@ -26,9 +26,7 @@
 #include <string.h>
 #include <utlist.h>
 
-/* Until it is looked at again whether a retry, or the store, is possible. */
-#define NO_BUDGET_PAUSE_MS  500
-#define SICK_STORE_PAUSE_MS 250
+#define SICK_STORE_PAUSE_MS 250 /* until it is looked at again whether the store is well */
 
 int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_scheduler)
 {
@@ -135,51 +133,32 @@ int scheduler_check(struct scheduler *scheduler, const struct client *client)
 
 /* ---- taking turns ---- */
 
-/* A probe is not held to the pause of a single job, nor to the budget. */
-static struct purchase *pick_locked(struct scheduler *scheduler, bool probe, int64_t now_ms,
-                                    struct queue_flow **ret_flow, int64_t *ret_again_ms)
-{
-        struct queue *queue = &scheduler->queue;
-        bool retries = budget_has(&scheduler->budget, now_ms);
-        struct purchase *purchase = probe ? queue_pop_probe(queue, now_ms, ret_flow)
-                                          : queue_pop(queue, now_ms, retries, ret_flow);
-
-        if (!purchase) {
-                int64_t until_ms = queue_delayed_until(queue);
-                /* What is left waits for its moment, or for the budget. */
-                if (until_ms <= now_ms || (!retries && until_ms > now_ms + NO_BUDGET_PAUSE_MS))
-                        until_ms = now_ms + NO_BUDGET_PAUSE_MS;
-                if (until_ms < *ret_again_ms)
-                        *ret_again_ms = until_ms;
-        }
-        return purchase;
-}
-
 /* What a turn costs; a probe is free. */
 static void count_turn_locked(struct scheduler *scheduler, struct scheduler_turn *turn,
                               int64_t now_ms)
 {
         struct purchase *purchase = turn->purchase;
 
-        turn->retry = purchase->retried;
+        turn->retried = purchase->retried;
         purchase->retried = false;
         if (turn->probe)
                 return;
         purchase->attempts++;
         if (turn->retry)
                 (void)budget_spend(&scheduler->budget, now_ms);
-        else
+        else if (!turn->retried)
                 budget_earn(&scheduler->budget);
 }
 
 /* It was not sent after all. */
 static void uncount_turn_locked(struct scheduler *scheduler, const struct scheduler_turn *turn)
 {
-        turn->purchase->retried = turn->retry;
+        turn->purchase->retried = turn->retried;
         if (turn->probe)
                 return;
         turn->purchase->attempts--;
-        budget_take_back(&scheduler->budget, turn->retry);
+        if (turn->retry || !turn->retried)
+                budget_take_back(&scheduler->budget, turn->retry);
 }
 
 void scheduler_unuse(struct scheduler *scheduler, const struct scheduler_turn *turn)
@@ -206,40 +185,45 @@ static bool can_write(const struct scheduler_setup *setup)
                (!setup->audit || audit_healthy(setup->audit));
 }
 
+static void begin_turn_locked(struct scheduler *scheduler, const struct scheduler_match *match,
+                              int64_t now_ms, struct scheduler_turn *ret_turn)
+{
+        struct purchase *purchase = match->purchase;
+        struct account *account = match->account;
+
+        *ret_turn = (struct scheduler_turn){
+                .purchase = purchase,
+                .account = account,
+                .terms = account_terms_ref(account->terms),
+                .health = account->health,
+                .flow = match->flow,
+                .probe = breaker_begin(&account->breaker),
+                .retry = match->retry,
+        };
+        payment_fix_locked(purchase, purchase->jobs);
+        count_turn_locked(scheduler, ret_turn, now_ms);
+        occupy_locked(scheduler, account, purchase);
+        purchase->state = JOB_SENDING;
+        entry_move_locked(scheduler, purchase, JOB_SENDING);
+}
+
 bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
                     int64_t *ret_again_ms)
 {
         int64_t now_ms = clock_monotonic_ms();
-        struct account *account = NULL;
-        struct purchase *purchase = NULL;
-        struct queue_flow *flow = NULL;
+        struct scheduler_match match;
+        bool found = false;
 
         *ret_again_ms = INT64_MAX;
         (void)pthread_mutex_lock(&scheduler->mutex);
         if (!can_write(&scheduler->setup))
                 *ret_again_ms = now_ms + SICK_STORE_PAUSE_MS;
         else if (!scheduler->draining && scheduler->queue.count > 0)
-                account = scheduler_free_account_locked(scheduler, now_ms, ret_again_ms);
-        if (account)
-                purchase =
-                        pick_locked(scheduler, account->breaker.open, now_ms, &flow, ret_again_ms);
-        if (purchase) {
-                *ret_turn = (struct scheduler_turn){
-                        .purchase = purchase,
-                        .account = account,
-                        .terms = account_terms_ref(account->terms),
-                        .health = account->health,
-                        .flow = flow,
-                        .probe = breaker_begin(&account->breaker),
-                };
-                payment_fix_locked(purchase, purchase->jobs);
-                count_turn_locked(scheduler, ret_turn, now_ms);
-                occupy_locked(scheduler, account, purchase);
-                purchase->state = JOB_SENDING;
-                entry_move_locked(scheduler, purchase, JOB_SENDING);
-        }
+                found = scheduler_match_locked(scheduler, now_ms, &match, ret_again_ms);
+        if (found)
+                begin_turn_locked(scheduler, &match, now_ms, ret_turn);
         (void)pthread_mutex_unlock(&scheduler->mutex);
-        return purchase != NULL;
+        return found;
 }
 
 /* Their slots are taken already, even if there are fewer now than before the start. */
@@ -310,8 +294,12 @@ static void count_try_locked(struct scheduler *scheduler, const struct scheduler
 {
         struct purchase *purchase = turn->purchase;
 
+        /* What a reload has replaced says nothing about what is there now. */
+        if (tried != SCHEDULER_NOT_TRIED && !scheduler_is_outdated_locked(turn))
+                small_set_add(&purchase->turned_away_by, turn->account->index);
         switch (tried) {
         case SCHEDULER_NOT_TRIED:
+        case SCHEDULER_REFUSED:
                 uncount_turn_locked(scheduler, turn);
                 queue_give_back(turn->flow);
                 return;
@@ -325,18 +313,32 @@ static void count_try_locked(struct scheduler *scheduler, const struct scheduler
         purchase->retried = true;
 }
 
-/* Where it waits: a probe that failed lets others probe; an open breaker is pause enough. */
+/* How long it waits before it is sent to the same account: a probe that failed lets others probe;
+ * an open breaker is pause enough. */
+static int64_t pause_before_retry(const struct scheduler *scheduler,
+                                  const struct scheduler_turn *turn, int64_t pause_ms)
+{
+        if (turn->probe)
+                return scheduler->config->retry.probe_ms;
+        return turn->account->breaker.open ? 0 : pause_ms;
+}
+
+/* Where it waits. Another account that is healthy may have it at once. */
 static void queue_again_locked(struct scheduler *scheduler, const struct scheduler_turn *turn,
                                enum scheduler_try tried, int64_t pause_ms)
 {
         struct purchase *purchase = turn->purchase;
+        int64_t now_ms = clock_monotonic_ms();
+        bool moves = false;
 
-        if (turn->probe && tried != SCHEDULER_NOT_TRIED)
-                pause_ms = scheduler->config->retry.probe_ms;
-        else if (turn->account->breaker.open && tried != SCHEDULER_NOT_TRIED)
-                pause_ms = 0;
-        if (pause_ms > 0)
-                queue_delay(&scheduler->queue, purchase, clock_monotonic_ms() + pause_ms);
+        if (tried == SCHEDULER_TURNED_AWAY || tried == SCHEDULER_IN_DOUBT)
+                pause_ms = pause_before_retry(scheduler, turn, pause_ms);
+        if (tried != SCHEDULER_NOT_TRIED) {
+                purchase->retry_at_ms = now_ms + pause_ms;
+                moves = scheduler_healthy_but_locked(scheduler, &purchase->turned_away_by, now_ms);
+        }
+        if (pause_ms > 0 && !moves)
+                queue_delay(&scheduler->queue, purchase, now_ms + pause_ms);
         else
                 queue_add(&scheduler->queue, purchase);
 }

@@ -76,13 +76,15 @@ struct scheduler_turn {
         unsigned health;             /* the account's, when it was taken */
         struct queue_flow *flow;     /* of the client whose turn it is */
         bool probe;                  /* the breaker's */
-        bool retry;                  /* it was turned away before */
+        bool retried;                /* it was turned away before */
+        bool retry;                  /* that costs budget, unless it is a probe */
 };
 
 /*
  * Takes the next purchase that may be sent now, and a slot of the account that is to send it: the
- * first by priority with a free slot, the freest within one priority. Returns false when there is
- * none; *ret_again_ms then is when to come back (monotonic), or INT64_MAX.
+ * first by priority with a free slot, the freest within one priority, but one that has turned the
+ * purchase away only when no other may have it. Returns false when there is none; *ret_again_ms
+ * then is when to come back (monotonic), or INT64_MAX.
  */
 bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
                     int64_t *ret_again_ms);
@@ -162,9 +164,28 @@ size_t scheduler_first_account(struct scheduler *scheduler);
  */
 void scheduler_land(struct scheduler *scheduler, struct purchase *purchase);
 
+/* An account that is to be asked for its balance, as its breaker's free probe. */
+struct scheduler_probe {
+        struct account *account;
+        struct account_terms *terms; /* a reference, until scheduler_end_probe() */
+        unsigned health;             /* the account's, when it was taken */
+};
+
+/*
+ * Takes a free probe that is due, to be ended by scheduler_end_probe(). Returns false when there is
+ * none; *ret_again_ms then is when to come back (monotonic), or INT64_MAX.
+ */
+bool scheduler_take_probe(struct scheduler *scheduler, struct scheduler_probe *ret_probe,
+                          int64_t *ret_again_ms);
+
+/* Its result; see breaker_end_free_probe(). Drops the reference to the terms. */
+void scheduler_end_probe(struct scheduler *scheduler, const struct scheduler_probe *probe,
+                         enum breaker_result result, int64_t retry_after_ms);
+
 /* What became of a turn that ends in the queue. */
 enum scheduler_try {
-        SCHEDULER_NOT_TRIED,   /* the purchase was not sent, or the account is to blame */
+        SCHEDULER_NOT_TRIED,   /* the purchase was not sent */
+        SCHEDULER_REFUSED,     /* the account is to blame, and the turn cost nothing */
         SCHEDULER_TURNED_AWAY, /* it was not taken: the next turn is a retry */
         SCHEDULER_IN_DOUBT,    /* the same, but this one may have been charged */
 };

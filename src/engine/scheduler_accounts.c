@@ -15,8 +15,8 @@ static bool usable(const struct account *account, int64_t now_ms)
 {
         const struct breaker *breaker = &account->breaker;
 
-        return !account->retired &&
-               (!breaker->out || breaker->probing || breaker->until_ms <= now_ms);
+        return !account->retired && (!breaker->out || breaker->probing == BREAKER_PROBING_BY_JOB ||
+                                     (breaker->half_open && breaker->until_ms <= now_ms));
 }
 
 bool scheduler_any_usable_locked(const struct scheduler *scheduler)
@@ -31,29 +31,33 @@ bool scheduler_any_usable_locked(const struct scheduler *scheduler)
         return false;
 }
 
-/* Returns whether a is to be used before b. */
+/* Returns whether a is to be used before b. Of equals one that is open has its one probe first, or
+ * it would never be used again. */
 static bool account_before(const struct account *a, const struct account *b)
 {
         if (a->terms->priority != b->terms->priority)
                 return a->terms->priority < b->terms->priority;
+        if (a->breaker.open != b->breaker.open)
+                return a->breaker.open;
         return a->terms->max_in_flight - a->in_flight > b->terms->max_in_flight - b->in_flight;
 }
 
-struct account *scheduler_free_account_locked(const struct scheduler *scheduler, int64_t now_ms,
-                                              int64_t *ret_again_ms)
+struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
+                                              const struct small_set *but, int64_t now_ms,
+                                              int64_t *again_ms)
 {
         const struct accounts *accounts = scheduler->setup.accounts;
         struct account *best = NULL;
 
-        *ret_again_ms = INT64_MAX;
         for (size_t i = 0; i < accounts_count(accounts); i++) {
                 struct account *account = accounts->items[i];
-                int64_t again_ms = INT64_MAX;
-                if (account->retired || account->in_flight >= account->terms->max_in_flight)
+                int64_t next_ms = INT64_MAX;
+                if (account->retired || account->in_flight >= account->terms->max_in_flight ||
+                    small_set_has(but, i))
                         continue;
-                if (!breaker_allows(&account->breaker, now_ms, &again_ms)) {
-                        if (again_ms < *ret_again_ms)
-                                *ret_again_ms = again_ms;
+                if (!breaker_allows(&account->breaker, now_ms, &next_ms)) {
+                        if (next_ms < *again_ms)
+                                *again_ms = next_ms;
                         continue;
                 }
                 if (!best || account_before(account, best))
@@ -136,9 +140,9 @@ static void log_health(const struct account *account)
                           "%lld s (retry.recheck), or once a reload brings another credential",
                           name, (long long)(account->breaker.pause_ms / 1000));
         else if (account->breaker.open)
-                log_warning("upstream %s fails: jobs wait; one of them probes it every %lld ms "
-                            "(retry.probe)",
-                            name, (long long)account->breaker.pause_ms);
+                log_warning("upstream %s fails: it is sent no jobs; its balance is asked for every "
+                            "%lld ms (retry.probe), and when that is answered, one job is sent",
+                            name, (long long)account->breaker.probe_ms);
         else
                 log_info("upstream %s is well again", name);
 }
@@ -157,6 +161,65 @@ void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *tu
                         log_health(account);
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+/* ---- free probes ---- */
+
+/* Takes the first that is due; *again_ms is lowered to when the next one is. */
+static struct account *due_probe_locked(const struct scheduler *scheduler, int64_t now_ms,
+                                        int64_t *again_ms)
+{
+        const struct accounts *accounts = scheduler->setup.accounts;
+
+        for (size_t i = 0; i < accounts_count(accounts); i++) {
+                struct account *account = accounts->items[i];
+                int64_t next_ms = INT64_MAX;
+                if (account->retired)
+                        continue;
+                if (breaker_wants_free_probe(&account->breaker, now_ms, &next_ms))
+                        return account;
+                if (next_ms < *again_ms)
+                        *again_ms = next_ms;
+        }
+        return NULL;
+}
+
+bool scheduler_take_probe(struct scheduler *scheduler, struct scheduler_probe *ret_probe,
+                          int64_t *ret_again_ms)
+{
+        struct account *account = NULL;
+
+        *ret_again_ms = INT64_MAX;
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        if (!scheduler->draining)
+                account = due_probe_locked(scheduler, clock_monotonic_ms(), ret_again_ms);
+        if (account) {
+                breaker_begin_free_probe(&account->breaker);
+                *ret_probe = (struct scheduler_probe){
+                        .account = account,
+                        .terms = account_terms_ref(account->terms),
+                        .health = account->health,
+                };
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return account;
+}
+
+void scheduler_end_probe(struct scheduler *scheduler, const struct scheduler_probe *probe,
+                         enum breaker_result result, int64_t retry_after_ms)
+{
+        struct account *account = probe->account;
+        int64_t now_ms = clock_monotonic_ms();
+        struct small_set itself = {0};
+
+        small_set_add(&itself, account->index);
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        if (account->health == probe->health) {
+                bool alone = !scheduler_healthy_but_locked(scheduler, &itself, now_ms);
+                breaker_end_free_probe(&account->breaker, result, alone, retry_after_ms, now_ms);
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        account_terms_unref(probe->terms);
 }
 
 /* ---- reloading ---- */

@@ -59,13 +59,33 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler);
 /* Whether any account may be used, now or soon. */
 bool scheduler_any_usable_locked(const struct scheduler *scheduler);
 
-/* The account that is to be sent the next job, or NULL; *ret_again_ms is when one may become free
- * by the passing of time alone. */
-struct account *scheduler_free_account_locked(const struct scheduler *scheduler, int64_t now_ms,
-                                              int64_t *ret_again_ms);
+/* The account that is to be sent the next job, but for those in the set, or NULL; *again_ms is
+ * lowered to when one may become free by the passing of time alone. */
+struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
+                                              const struct small_set *but, int64_t now_ms,
+                                              int64_t *again_ms);
 
 /* Whether a reload has replaced, since the turn was taken, whom its job would go to. */
 bool scheduler_is_outdated_locked(const struct scheduler_turn *turn);
+
+/* ---- scheduler_match.c ---- */
+
+/* A purchase taken from the queue, and the account that it goes to. */
+struct scheduler_match {
+        struct account *account;
+        struct purchase *purchase; /* with the queue's reference */
+        struct queue_flow *flow;   /* of the client whose turn it is */
+        bool retry;                /* it costs budget, unless it is a probe */
+};
+
+/* Finds what may be sent now, and where. Returns false if there is nothing; *ret_again_ms then is
+ * when to look again. */
+bool scheduler_match_locked(struct scheduler *scheduler, int64_t now_ms,
+                            struct scheduler_match *ret_match, int64_t *ret_again_ms);
+
+/* Whether there is a healthy account but those in the set. */
+bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,
+                                  int64_t now_ms);
 
 /* ---- entry.c ---- */
 

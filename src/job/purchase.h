@@ -10,6 +10,7 @@
 #ifndef SOLVEGATE_JOB_PURCHASE_H
 #define SOLVEGATE_JOB_PURCHASE_H
 
+#include "base/small_set.h"
 #include "job/state.h"
 #include "job/task.h"
 
@@ -60,14 +61,17 @@ struct purchase {
         bool queued;  /* it is in the queue */
         bool delayed; /* there it waits for not_before_ms first */
         struct purchase *queue_prev,
-                *queue_next;   /* valid while delayed, or accepted at the start */
-        int64_t not_before_ms; /* monotonic; valid while delayed */
-        bool retried;          /* it waits for a retry, which costs budget */
-        bool doubtful;         /* an earlier try may have been charged */
-        bool recorded;         /* a record of it was given to the store */
-        bool charged;          /* the upstream has taken it, and charges for it */
-        const char *account;   /* the name of the one that has it, or had it last; or NULL. Lives
-                                  as long as the scheduler */
+                *queue_next;             /* valid while delayed, or accepted at the start */
+        int64_t not_before_ms;           /* monotonic; valid while delayed */
+        bool retried;                    /* it waits for a retry, which may cost budget */
+        struct small_set turned_away_by; /* the indexes of accounts that have not taken it */
+        int64_t retry_at_ms; /* monotonic: not sent to one of these before, while there is another
+                              */
+        bool doubtful;       /* an earlier try may have been charged */
+        bool recorded;       /* a record of it was given to the store */
+        bool charged;        /* the upstream has taken it, and charges for it */
+        const char *account; /* the name of the one that has it, or had it last; or NULL. Lives
+                                as long as the scheduler */
         char *trouble; /* what came of the last try that was not taken, for the client; or NULL */
         /* Which account had it then, as above; valid with trouble. */
         const char *trouble_account;

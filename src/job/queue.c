@@ -142,12 +142,12 @@ void queue_remove(struct queue *queue, struct purchase *purchase)
 /* ---- turns ---- */
 
 /* The first job of a flow that may go. */
-static struct job *first_that_may(struct queue_flow *flow, bool retries)
+static struct job *first_that_may(struct queue_flow *flow, const struct queue_filter *filter)
 {
         struct job *job;
 
         DL_FOREACH2 (flow->jobs, job, flow_next) {
-                if (retries || !job->purchase->retried)
+                if (filter->may(filter->arg, job->purchase))
                         return job;
         }
         return NULL;
@@ -157,7 +157,7 @@ static struct job *first_that_may(struct queue_flow *flow, bool retries)
  * Whose turn it is; of equals the one that was served longest ago. A flow that has nothing that may
  * go, or as many in flight as it may, lends its turns, as an empty one does.
  */
-static struct job *next_job(struct queue *queue, bool retries)
+static struct job *next_job(struct queue *queue, const struct queue_filter *filter)
 {
         struct queue_flow *flow;
         struct job *next = NULL;
@@ -165,7 +165,7 @@ static struct job *next_job(struct queue *queue, bool retries)
         DL_FOREACH (queue->flows, flow) {
                 if (next && flow->tag >= next->flow->tag)
                         continue;
-                struct job *job = may_take_turns(flow) ? first_that_may(flow, retries) : NULL;
+                struct job *job = may_take_turns(flow) ? first_that_may(flow, filter) : NULL;
                 if (job)
                         next = job;
                 else
@@ -203,23 +203,26 @@ static void end_delays(struct queue *queue, int64_t now_ms)
         }
 }
 
-struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries,
+struct purchase *queue_pop(struct queue *queue, int64_t now_ms, const struct queue_filter *filter,
                            struct queue_flow **ret_flow)
 {
         end_delays(queue, now_ms);
-        struct job *job = next_job(queue, retries);
+        struct job *job = next_job(queue, filter);
 
         return job ? take_turn(queue, job, ret_flow) : NULL;
 }
 
 /* A job of one that is due, or is a retry, and whose flow may take a turn. */
-static struct job *first_delayed(struct queue *queue, int64_t now_ms)
+static struct job *first_delayed(struct queue *queue, int64_t now_ms,
+                                 const struct queue_filter *filter)
 {
         struct purchase *purchase;
         struct job *job;
 
         DL_FOREACH2 (queue->delayed, purchase, queue_next) {
                 if (purchase->not_before_ms > now_ms && !purchase->retried)
+                        continue;
+                if (!filter->may(filter->arg, purchase))
                         continue;
                 DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                         if (may_take_turns(job->flow))
@@ -230,13 +233,14 @@ static struct job *first_delayed(struct queue *queue, int64_t now_ms)
 }
 
 /* What has failed as a probe is delayed: it would probe again and again, were it not the last. */
-struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms, struct queue_flow **ret_flow)
+struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms,
+                                 const struct queue_filter *filter, struct queue_flow **ret_flow)
 {
-        struct job *job = next_job(queue, true);
+        struct job *job = next_job(queue, filter);
 
         if (job)
                 return take_turn(queue, job, ret_flow);
-        job = first_delayed(queue, now_ms);
+        job = first_delayed(queue, now_ms, filter);
         if (!job)
                 return NULL;
         catch_up(queue, job->flow);

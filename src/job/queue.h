@@ -57,19 +57,26 @@ void queue_leave(struct queue *queue, struct job *job);
 /* Takes out a given purchase, with its reference. */
 void queue_remove(struct queue *queue, struct purchase *purchase);
 
+/* Which purchases may be taken. */
+struct queue_filter {
+        bool (*may)(void *arg, const struct purchase *purchase);
+        void *arg;
+};
+
 /*
- * Takes the purchase whose turn it is, with its reference, and the flow whose turn it was, which
- * then has one more in flight. Delayed ones whose moment has come by now_ms enter their flows
- * first; those that wait for a retry are taken only if retries may be. NULL: none.
+ * Takes the purchase whose turn it is among those that may, with its reference, and the flow whose
+ * turn it was, which then has one more in flight. Delayed ones whose moment has come by now_ms
+ * enter their flows first. NULL: none.
  */
-struct purchase *queue_pop(struct queue *queue, int64_t now_ms, bool retries,
+struct purchase *queue_pop(struct queue *queue, int64_t now_ms, const struct queue_filter *filter,
                            struct queue_flow **ret_flow);
 
 /*
  * Takes one that is to probe an upstream, likewise: those that are ready first, and a retry before
  * its moment. One that is delayed for another reason waits for it.
  */
-struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms, struct queue_flow **ret_flow);
+struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms,
+                                 const struct queue_filter *filter, struct queue_flow **ret_flow);
 
 /* A turn of a flow is over. */
 void queue_turn_over(struct queue_flow *flow);

@@ -157,6 +157,7 @@ void accounts_add(struct accounts *accounts, struct account *account)
         size_t count = accounts_count(accounts);
 
         assert(count < ACCOUNTS_EVER_MAX);
+        account->index = count;
         accounts->items[count] = account;
         atomic_store_explicit(&accounts->count, count + 1, memory_order_release);
 }

@@ -70,7 +70,8 @@ void account_place(const char *url, int api, char ret_place[static ACCOUNT_PLACE
 /* ---- accounts ---- */
 
 struct account {
-        char *name; /* immutable */
+        char *name;   /* immutable */
+        size_t index; /* among all accounts; set by accounts_add() */
 
         /* Guarded by the scheduler's mutex. Main alone replaces the terms, and retires, so it reads
          * both without. */

@@ -20,9 +20,14 @@ void breaker_init(struct breaker *breaker, int64_t probe_ms, int64_t recheck_ms)
         *breaker = (struct breaker){.probe_ms = probe_ms, .recheck_ms = recheck_ms};
 }
 
+bool breaker_is_healthy(const struct breaker *breaker, int64_t now_ms)
+{
+        return !breaker->open && breaker->until_ms <= now_ms;
+}
+
 bool breaker_allows(const struct breaker *breaker, int64_t now_ms, int64_t *ret_again_ms)
 {
-        if (breaker->open && breaker->probing) {
+        if (breaker->open && !breaker->half_open) {
                 *ret_again_ms = INT64_MAX;
                 return false;
         }
@@ -35,16 +40,21 @@ bool breaker_allows(const struct breaker *breaker, int64_t now_ms, int64_t *ret_
 
 bool breaker_begin(struct breaker *breaker)
 {
-        assert(!breaker->probing);
-        breaker->probing = breaker->open;
-        return breaker->probing;
+        if (!breaker->open)
+                return false;
+        assert(breaker->half_open && breaker->probing == BREAKER_PROBING_NOT);
+        breaker->half_open = false;
+        breaker->probing = BREAKER_PROBING_BY_JOB;
+        return true;
 }
 
 /* Opens, or stays open for one more pause. An earlier wish for a longer one holds. */
 static void open_for(struct breaker *breaker, int64_t pause_ms, int64_t wish_ms, int64_t now_ms)
 {
         breaker->open = true;
+        breaker->half_open = false;
         breaker->failures = 0;
+        breaker->vague = 0;
         breaker->pause_ms = pause_ms;
         breaker->until_ms = larger(breaker->until_ms, now_ms + larger(pause_ms, wish_ms));
 }
@@ -53,6 +63,7 @@ static void close_again(struct breaker *breaker)
 {
         breaker->open = false;
         breaker->out = false;
+        breaker->half_open = false;
 }
 
 /* While closed: counts, and keeps the upstream's wish. Returns whether it opens. */
@@ -100,7 +111,7 @@ static int64_t pause_after(const struct breaker *breaker, enum breaker_result re
 static bool end_probe(struct breaker *breaker, enum breaker_result result, int64_t wish_ms,
                       int64_t now_ms)
 {
-        breaker->probing = false;
+        breaker->probing = BREAKER_PROBING_NOT;
         switch (result) {
         case BREAKER_WELL:
                 close_again(breaker);
@@ -112,7 +123,8 @@ static bool end_probe(struct breaker *breaker, enum breaker_result result, int64
         case BREAKER_UNREACHABLE:
         case BREAKER_UNCLEAR:
                 break;
-        case BREAKER_NOTHING: /* the pause is over still, and the next job is the probe */
+        case BREAKER_NOTHING: /* the next job is the probe */
+                breaker->half_open = true;
                 return false;
         }
         open_for(breaker, pause_after(breaker, result), wish_ms, now_ms);
@@ -131,13 +143,18 @@ static void end_open(struct breaker *breaker, enum breaker_result result, int64_
         }
 }
 
+static int64_t wish_of(int64_t retry_after_ms)
+{
+        return larger(0, smaller(retry_after_ms, BREAKER_RETRY_AFTER_MAX_MS));
+}
+
 bool breaker_end(struct breaker *breaker, bool probe, enum breaker_result result,
                  int64_t retry_after_ms, int64_t now_ms)
 {
-        int64_t wish_ms = larger(0, smaller(retry_after_ms, BREAKER_RETRY_AFTER_MAX_MS));
+        int64_t wish_ms = wish_of(retry_after_ms);
 
         if (probe) {
-                assert(breaker->open && breaker->probing);
+                assert(breaker->open && breaker->probing == BREAKER_PROBING_BY_JOB);
                 return end_probe(breaker, result, wish_ms, now_ms);
         }
         if (breaker->open) {
@@ -145,4 +162,62 @@ bool breaker_end(struct breaker *breaker, bool probe, enum breaker_result result
                 return false;
         }
         return end_closed(breaker, result, wish_ms, now_ms);
+}
+
+/* ---- the free probe ---- */
+
+bool breaker_wants_free_probe(const struct breaker *breaker, int64_t now_ms, int64_t *ret_again_ms)
+{
+        *ret_again_ms = INT64_MAX;
+        if (!breaker->open || breaker->half_open || breaker->probing != BREAKER_PROBING_NOT)
+                return false;
+        if (breaker->until_ms <= now_ms)
+                return true;
+        *ret_again_ms = breaker->until_ms;
+        return false;
+}
+
+void breaker_begin_free_probe(struct breaker *breaker)
+{
+        assert(breaker->open && breaker->probing == BREAKER_PROBING_NOT);
+        breaker->probing = BREAKER_PROBING_FREE;
+}
+
+/* Whether the answer shows that a job would get an answer too. */
+static bool tells_enough(struct breaker *breaker, enum breaker_result result, bool alone)
+{
+        switch (result) {
+        case BREAKER_WELL:
+                return true;
+        case BREAKER_REFUSED:
+                if (!breaker->out)
+                        return true; /* solves have said nothing of it: one of them decides */
+                break;
+        case BREAKER_LATER:
+                if (alone)
+                        return true;
+                break;
+        case BREAKER_UNCLEAR:
+                break;
+        case BREAKER_UNREACHABLE:
+        case BREAKER_NOTHING:
+                return false;
+        }
+        return ++breaker->vague >= BREAKER_VAGUE_MAX;
+}
+
+void breaker_end_free_probe(struct breaker *breaker, enum breaker_result result, bool alone,
+                            int64_t retry_after_ms, int64_t now_ms)
+{
+        int64_t pause_ms = breaker->out ? breaker->recheck_ms : breaker->probe_ms;
+        int64_t wish_ms = wish_of(retry_after_ms);
+
+        assert(breaker->open && breaker->probing == BREAKER_PROBING_FREE);
+        breaker->probing = BREAKER_PROBING_NOT;
+        breaker->half_open = tells_enough(breaker, result, alone);
+        if (breaker->half_open)
+                pause_ms = 0;
+        else if (result == BREAKER_NOTHING)
+                pause_ms = BREAKER_AGAIN_MS;
+        breaker->until_ms = larger(breaker->until_ms, now_ms + larger(pause_ms, wish_ms));
 }

@@ -334,7 +334,7 @@ def test_an_upstream_that_fails_is_probed_as_often_as_the_last_file_says(simulat
         expect.failed(house.run(job(seed=seed)), "upstream_unavailable")
     house.reload(retry={"attempts": 1, "probe": 0.02})
     expect.solved(house.run(job(seed="probe")), job(seed="probe"))
-    assert "probes it every 500 ms" in house.log()
+    assert "every 500 ms (retry.probe)" in house.log()
 
 
 def test_the_upstream_is_polled_as_often_as_the_last_file_says(gateway, vendor):

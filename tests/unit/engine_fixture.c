@@ -271,3 +271,12 @@ bool give_back(struct fixture *f, const struct scheduler_turn *turn, enum schedu
         forget_flying(f, turn->purchase);
         return scheduler_requeue(f->scheduler, f->loop, turn, tried, pause_ms);
 }
+
+void probe_ends(struct fixture *f, enum breaker_result result)
+{
+        struct scheduler_probe probe;
+        int64_t again_ms;
+
+        assert_true(scheduler_take_probe(f->scheduler, &probe, &again_ms));
+        scheduler_end_probe(f->scheduler, &probe, result, 0);
+}

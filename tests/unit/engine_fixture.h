@@ -99,6 +99,9 @@ void solve_turn(struct fixture *f, const struct scheduler_turn *turn);
 bool give_back(struct fixture *f, const struct scheduler_turn *turn, enum scheduler_try tried,
                int64_t pause_ms);
 
+/* The free probe that is due ends with that result. */
+void probe_ends(struct fixture *f, enum breaker_result result);
+
 enum job_state state_of(struct fixture *f, struct job *job);
 
 /* The job's outcome, which must be there. */

@@ -32,8 +32,38 @@ static bool send_job(struct breaker *breaker, enum breaker_result result, int64_
         return breaker_end(breaker, false, result, 0, now_ms);
 }
 
-/* Sends the probe. Returns what breaker_end() says. */
+/* The free probe. alone: there is no other upstream to send jobs to. */
+static void ask_balance(struct breaker *breaker, enum breaker_result result, bool alone,
+                        int64_t now_ms)
+{
+        int64_t again_ms;
+
+        assert_true(breaker_wants_free_probe(breaker, now_ms, &again_ms));
+        breaker_begin_free_probe(breaker);
+        assert_false(breaker_wants_free_probe(breaker, now_ms, &again_ms));
+        assert_true(again_ms == INT64_MAX);
+        breaker_end_free_probe(breaker, result, alone, 0, now_ms);
+}
+
+/* Begins the job that is the probe, after the free one. */
+static void begin_probe(struct breaker *breaker, int64_t now_ms)
+{
+        int64_t again_ms;
+
+        ask_balance(breaker, BREAKER_WELL, false, now_ms);
+        assert_true(breaker_allows(breaker, now_ms, &again_ms));
+        assert_true(breaker_begin(breaker));
+}
+
+/* Sends a job as the probe. Returns what breaker_end() says. */
 static bool send_probe(struct breaker *breaker, enum breaker_result result, int64_t now_ms)
+{
+        begin_probe(breaker, now_ms);
+        return breaker_end(breaker, true, result, 0, now_ms);
+}
+
+/* The same without a free one before. */
+static bool send_probe_again(struct breaker *breaker, enum breaker_result result, int64_t now_ms)
 {
         int64_t again_ms;
 
@@ -53,18 +83,33 @@ static struct breaker opened_at(int64_t now_ms)
         return breaker;
 }
 
-/* No job before again_ms, and one then. */
+typedef bool ask_fn(const struct breaker *breaker, int64_t now_ms, int64_t *ret_again_ms);
+
+static void assert_false_until(ask_fn *ask, const struct breaker *breaker, int64_t now_ms,
+                               int64_t again_ms)
+{
+        int64_t told_ms = -1;
+
+        assert_false(ask(breaker, now_ms, &told_ms));
+        assert_int_equal(told_ms, again_ms);
+        assert_false(ask(breaker, again_ms - 1, &told_ms));
+        assert_int_equal(told_ms, again_ms);
+        assert_true(ask(breaker, again_ms, &told_ms));
+}
+
+/* Closed: no job before again_ms, and one then. Open: the same of the free probe, and no job. */
 static void assert_waits_until(const struct breaker *breaker, int64_t now_ms, int64_t again_ms)
 {
         int64_t told_ms = -1;
 
-        assert_false(breaker_allows(breaker, now_ms, &told_ms));
-        assert_int_equal(told_ms, again_ms);
-        assert_false(breaker_allows(breaker, again_ms - 1, &told_ms));
-        assert_int_equal(told_ms, again_ms);
-        told_ms = -1;
-        assert_true(breaker_allows(breaker, again_ms, &told_ms));
-        assert_int_equal(told_ms, -1);
+        assert_false(breaker_is_healthy(breaker, now_ms));
+        if (!breaker->open) {
+                assert_false_until(breaker_allows, breaker, now_ms, again_ms);
+                return;
+        }
+        assert_false_until(breaker_wants_free_probe, breaker, now_ms, again_ms);
+        assert_false(breaker_allows(breaker, again_ms, &told_ms));
+        assert_true(told_ms == INT64_MAX);
 }
 
 static void failures_in_a_row_open_it_for_the_pause_before_a_probe(void **state)
@@ -121,12 +166,135 @@ static void half_open_lets_one_probe_through_and_no_other_job(void **state)
         int64_t now_ms = START_MS + PROBE_MS, again_ms = 0;
         (void)state;
 
-        assert_true(breaker_allows(&breaker, now_ms, &again_ms));
-        assert_true(breaker_begin(&breaker));
+        begin_probe(&breaker, now_ms);
         assert_false(breaker_allows(&breaker, now_ms, &again_ms));
         assert_true(again_ms == INT64_MAX);
         assert_false(breaker_allows(&breaker, now_ms + 1000 * RECHECK_MS, &again_ms));
         assert_true(again_ms == INT64_MAX);
+        assert_false(breaker_wants_free_probe(&breaker, now_ms + 1000 * RECHECK_MS, &again_ms));
+        assert_true(again_ms == INT64_MAX);
+}
+
+static void no_job_is_sent_while_the_free_probe_is_under_way(void **state)
+{
+        struct breaker breaker = opened_at(START_MS);
+        int64_t now_ms = START_MS + PROBE_MS, again_ms = 0;
+        (void)state;
+
+        breaker_begin_free_probe(&breaker);
+        assert_false(breaker_allows(&breaker, now_ms, &again_ms));
+        assert_true(again_ms == INT64_MAX);
+}
+
+static void a_free_probe_does_not_close_it(void **state)
+{
+        struct breaker breaker = opened_at(START_MS);
+        int64_t now_ms = START_MS + PROBE_MS, again_ms;
+        (void)state;
+
+        ask_balance(&breaker, BREAKER_WELL, false, now_ms);
+        assert_true(breaker.open);
+        assert_false(breaker_is_healthy(&breaker, now_ms));
+        assert_false(breaker_wants_free_probe(&breaker, now_ms + RECHECK_MS, &again_ms));
+        assert_true(breaker_allows(&breaker, now_ms, &again_ms));
+}
+
+static void while_it_is_not_reached_no_job_is_risked(void **state)
+{
+        struct breaker breaker = opened_at(START_MS);
+        int64_t now_ms = START_MS;
+        (void)state;
+
+        for (int i = 0; i < 10 * BREAKER_VAGUE_MAX; i++) {
+                now_ms += PROBE_MS;
+                ask_balance(&breaker, BREAKER_UNREACHABLE, i % 2, now_ms);
+                assert_waits_until(&breaker, now_ms, now_ms + PROBE_MS);
+        }
+}
+
+static void the_third_free_probe_that_does_not_tell_lets_a_job_find_out(void **state)
+{
+        static const enum breaker_result vague[] = {BREAKER_UNCLEAR, BREAKER_LATER};
+        int64_t now_ms = START_MS, again_ms;
+        (void)state;
+
+        for (size_t kind = 0; kind < 2; kind++) {
+                struct breaker breaker = opened_at(now_ms);
+                for (int round = 0; round < 2; round++) {
+                        for (int i = 1; i < BREAKER_VAGUE_MAX; i++) {
+                                now_ms += PROBE_MS;
+                                ask_balance(&breaker, vague[kind], false, now_ms);
+                                assert_waits_until(&breaker, now_ms, now_ms + PROBE_MS);
+                        }
+                        now_ms += PROBE_MS;
+                        ask_balance(&breaker, vague[kind], false, now_ms);
+                        assert_true(breaker_allows(&breaker, now_ms, &again_ms));
+                        assert_false(send_probe_again(&breaker, BREAKER_LATER, now_ms));
+                }
+        }
+}
+
+static void without_another_upstream_a_job_is_risked_after_a_later_but_not_after_silence(
+        void **state)
+{
+        struct breaker breaker = opened_at(START_MS);
+        int64_t now_ms = START_MS + PROBE_MS, again_ms;
+        (void)state;
+
+        ask_balance(&breaker, BREAKER_UNCLEAR, true, now_ms);
+        assert_waits_until(&breaker, now_ms, now_ms + PROBE_MS);
+        now_ms += PROBE_MS;
+        ask_balance(&breaker, BREAKER_LATER, true, now_ms);
+        assert_true(breaker_allows(&breaker, now_ms, &again_ms));
+}
+
+static void the_refusal_of_an_account_that_is_not_out_lets_a_job_find_out(void **state)
+{
+        struct breaker breaker = opened_at(START_MS);
+        int64_t now_ms = START_MS + PROBE_MS, again_ms;
+        (void)state;
+
+        ask_balance(&breaker, BREAKER_REFUSED, false, now_ms);
+        assert_false(breaker.out);
+        assert_true(breaker_allows(&breaker, now_ms, &again_ms));
+}
+
+static void an_account_that_is_out_and_refused_still_waits_for_the_slow_recheck(void **state)
+{
+        struct breaker breaker = closed();
+        int64_t now_ms = START_MS, again_ms;
+        (void)state;
+
+        (void)send_job(&breaker, BREAKER_REFUSED, now_ms);
+        for (int i = 1; i < BREAKER_VAGUE_MAX; i++) {
+                now_ms += RECHECK_MS;
+                ask_balance(&breaker, BREAKER_REFUSED, false, now_ms);
+                assert_waits_until(&breaker, now_ms, now_ms + RECHECK_MS);
+        }
+        now_ms += RECHECK_MS;
+        ask_balance(&breaker, BREAKER_REFUSED, false, now_ms);
+        assert_true(breaker_allows(&breaker, now_ms, &again_ms));
+}
+
+static void a_free_probe_that_was_not_sent_is_tried_again_soon(void **state)
+{
+        struct breaker breaker = opened_at(START_MS);
+        int64_t now_ms = START_MS + PROBE_MS;
+        (void)state;
+
+        ask_balance(&breaker, BREAKER_NOTHING, true, now_ms);
+        assert_waits_until(&breaker, now_ms, now_ms + BREAKER_AGAIN_MS);
+}
+
+static void the_pause_that_a_free_probe_is_told_is_kept(void **state)
+{
+        struct breaker breaker = opened_at(START_MS);
+        int64_t now_ms = START_MS + PROBE_MS;
+        (void)state;
+
+        breaker_begin_free_probe(&breaker);
+        breaker_end_free_probe(&breaker, BREAKER_LATER, true, 3 * PROBE_MS, now_ms);
+        assert_false_until(breaker_allows, &breaker, now_ms, now_ms + 3 * PROBE_MS);
 }
 
 static void a_probe_that_succeeds_closes_it(void **state)
@@ -163,7 +331,7 @@ static void a_probe_that_was_not_sent_leaves_its_turn_to_the_next_job(void **sta
         (void)state;
 
         assert_false(send_probe(&breaker, BREAKER_NOTHING, now_ms));
-        assert_true(send_probe(&breaker, BREAKER_WELL, now_ms));
+        assert_true(send_probe_again(&breaker, BREAKER_WELL, now_ms));
 }
 
 static void probes_that_may_have_been_charged_become_rarer_up_to_the_slow_recheck(void **state)
@@ -265,7 +433,7 @@ static void a_job_under_way_does_not_end_the_probe(void **state)
         int64_t now_ms = START_MS + PROBE_MS, again_ms = 0;
         (void)state;
 
-        assert_true(breaker_begin(&breaker));
+        begin_probe(&breaker, now_ms);
         assert_false(breaker_end(&breaker, false, BREAKER_WELL, 0, now_ms));
         assert_false(breaker_allows(&breaker, now_ms, &again_ms));
         assert_true(breaker_end(&breaker, true, BREAKER_WELL, 0, now_ms));
@@ -291,11 +459,11 @@ static void a_probe_waits_as_long_as_the_upstream_asks_for(void **state)
         int64_t now_ms = START_MS + PROBE_MS;
         (void)state;
 
-        assert_true(breaker_begin(&breaker));
+        begin_probe(&breaker, now_ms);
         assert_false(breaker_end(&breaker, true, BREAKER_LATER, PROBE_MS + 1, now_ms));
         assert_waits_until(&breaker, now_ms, now_ms + PROBE_MS + 1);
         now_ms += PROBE_MS + 1;
-        assert_true(breaker_begin(&breaker));
+        begin_probe(&breaker, now_ms);
         assert_false(breaker_end(&breaker, true, BREAKER_LATER, PROBE_MS - 1, now_ms));
         assert_waits_until(&breaker, now_ms, now_ms + PROBE_MS);
 }
@@ -329,6 +497,17 @@ int main(void)
                 cmocka_unit_test(an_answer_about_the_job_starts_the_count_anew),
                 cmocka_unit_test(a_job_that_was_not_sent_after_all_says_nothing),
                 cmocka_unit_test(half_open_lets_one_probe_through_and_no_other_job),
+                cmocka_unit_test(no_job_is_sent_while_the_free_probe_is_under_way),
+                cmocka_unit_test(a_free_probe_does_not_close_it),
+                cmocka_unit_test(while_it_is_not_reached_no_job_is_risked),
+                cmocka_unit_test(the_third_free_probe_that_does_not_tell_lets_a_job_find_out),
+                cmocka_unit_test(
+                        without_another_upstream_a_job_is_risked_after_a_later_but_not_after_silence),
+                cmocka_unit_test(the_refusal_of_an_account_that_is_not_out_lets_a_job_find_out),
+                cmocka_unit_test(
+                        an_account_that_is_out_and_refused_still_waits_for_the_slow_recheck),
+                cmocka_unit_test(a_free_probe_that_was_not_sent_is_tried_again_soon),
+                cmocka_unit_test(the_pause_that_a_free_probe_is_told_is_kept),
                 cmocka_unit_test(a_probe_that_succeeds_closes_it),
                 cmocka_unit_test(a_probe_that_fails_keeps_it_open_for_another_pause),
                 cmocka_unit_test(a_probe_that_was_not_sent_leaves_its_turn_to_the_next_job),

@@ -75,10 +75,21 @@ static void add_many(int flow, int count)
                 (void)add(flow);
 }
 
+static bool may_go(void *arg, const struct purchase *purchase)
+{
+        const bool *retries = arg;
+
+        return *retries || !purchase->retried;
+}
+
+static bool retries_may_go = true;
+static const struct queue_filter any = {may_go, &retries_may_go};
+
 static struct purchase *pop_at(int64_t now_ms, bool retries)
 {
+        const struct queue_filter filter = {may_go, &retries};
         struct queue_flow *flow = NULL;
-        struct purchase *purchase = queue_pop(&f.queue, now_ms, retries, &flow);
+        struct purchase *purchase = queue_pop(&f.queue, now_ms, &filter, &flow);
 
         if (purchase)
                 f.served[flow - f.flows]++;
@@ -94,7 +105,7 @@ static struct purchase *pop_probe(void)
 {
         struct queue_flow *flow;
 
-        return queue_pop_probe(&f.queue, 0, &flow);
+        return queue_pop_probe(&f.queue, 0, &any, &flow);
 }
 
 /* A turn is taken, and is over at once. */
@@ -103,7 +114,7 @@ static void serve(int count)
         struct queue_flow *flow = NULL;
 
         for (int i = 0; i < count; i++) {
-                assert_non_null(queue_pop(&f.queue, 0, true, &flow));
+                assert_non_null(queue_pop(&f.queue, 0, &any, &flow));
                 f.served[flow - f.flows]++;
                 queue_turn_over(flow);
         }
@@ -236,7 +247,7 @@ static void who_comes_late_is_next_and_is_not_repaid_for_having_been_away(void *
         serve(50);
         add_many(1, 20);
         struct queue_flow *flow = NULL;
-        (void)queue_pop(&f.queue, 0, true, &flow);
+        (void)queue_pop(&f.queue, 0, &any, &flow);
         assert_ptr_equal(flow, &f.flows[1]);
         memset(f.served, 0, sizeof f.served);
         serve(10);
@@ -307,7 +318,7 @@ static void a_turn_that_was_not_used_is_given_back(void **state)
         add_many(0, 4);
         add_many(1, 4);
         struct queue_flow *flow = NULL;
-        struct purchase *purchase = queue_pop(&f.queue, 0, true, &flow);
+        struct purchase *purchase = queue_pop(&f.queue, 0, &any, &flow);
         queue_turn_over(flow);
         queue_give_back(flow);
         queue_add(&f.queue, purchase);

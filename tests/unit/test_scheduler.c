@@ -199,6 +199,8 @@ static void one_job_probes_at_a_time_and_its_success_lets_the_others_go(void **s
         struct job *a = submit(f, "a");
         fail_often(f, a);
         struct job *b = submit(f, "b");
+        assert_int_equal(take_nothing(f), INT64_MAX);
+        probe_ends(f, BREAKER_WELL);
         struct scheduler_turn turn = take(f, a);
         assert_true(turn.probe);
         assert_int_equal(scheduler_attempts(f->scheduler, a->purchase), 0);
@@ -207,6 +209,7 @@ static void one_job_probes_at_a_time_and_its_success_lets_the_others_go(void **s
         scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
         (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY,
                         LONG_MS); /* no pause of its own: the breaker's counts */
+        probe_ends(f, BREAKER_WELL);
         turn = take(f, a);
         assert_true(turn.probe);
         scheduler_note(f->scheduler, &turn, BREAKER_WELL, 0);
@@ -224,9 +227,11 @@ static void a_probe_may_be_a_job_that_pauses(void **state)
         (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS);
         (void)give_back(f, &other, SCHEDULER_NOT_TRIED, 0);
         fail_often(f, job);
+        probe_ends(f, BREAKER_WELL);
         turn = take(f, job);
         scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
         solve_turn(f, &turn);
+        probe_ends(f, BREAKER_WELL);
         assert_true(take(f, paused).probe);
 }
 
@@ -251,7 +256,7 @@ static void a_refused_account_takes_no_jobs_as_long_as_there_is_no_other(void **
         assert_int_equal(submit_order(f, &(struct order){.task = "c"}, &job), -EHOSTUNREACH);
 }
 
-static void a_refused_account_is_usable_again_when_its_pause_is_over(void **state)
+static void a_refused_account_is_usable_again_when_its_balance_is_answered(void **state)
 {
         struct fixture *f = *state;
 
@@ -260,9 +265,186 @@ static void a_refused_account_is_usable_again_when_its_pause_is_over(void **stat
         struct job *a = submit(f, "a");
         struct scheduler_turn turn = take(f, a);
         scheduler_note(f->scheduler, &turn, BREAKER_REFUSED, 0);
-        assert_int_equal(scheduler_check(f->scheduler, NULL), 0);
         (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), -EHOSTUNREACH);
+        probe_ends(f, BREAKER_REFUSED);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), -EHOSTUNREACH);
+        probe_ends(f, BREAKER_WELL);
+        assert_int_equal(scheduler_check(f->scheduler, NULL), 0);
         assert_true(take(f, a).probe);
+}
+
+/* ---- failover ---- */
+
+/* The job's turn is at that account, which does not take it. */
+static void turn_away(struct fixture *f, struct job *job, const struct account *account)
+{
+        struct scheduler_turn turn = take(f, job);
+
+        assert_ptr_equal(turn.account, account);
+        scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS);
+}
+
+static void a_job_that_was_turned_away_goes_to_another_account_at_once(void **state)
+{
+        struct fixture *f = *state;
+
+        f->upstreams[1].priority = 1;
+        open_scheduler(f, 2);
+        struct job *job = submit(f, "a");
+        turn_away(f, job, f->account[0]);
+        turn_away(f, job, f->account[1]);
+        /* Nobody is left who has not turned it away. */
+        int64_t before_ms = clock_monotonic_ms();
+        assert_in_range(take_nothing(f), before_ms + LONG_MS - 1000, before_ms + LONG_MS);
+        assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), 2);
+}
+
+static void that_costs_no_budget(void **state)
+{
+        struct fixture *f = *state;
+        char task[2] = "a";
+
+        f->upstreams[1].priority = 1;
+        open_scheduler(f, 2);
+        for (int i = 0; i < 2 * BUDGET_RETRIES_START; i++, task[0]++) {
+                struct job *job = submit(f, task);
+                struct scheduler_turn turn = take(f, job);
+                (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS);
+                turn = take(f, job);
+                assert_ptr_equal(turn.account, f->account[1]);
+                solve_turn(f, &turn);
+        }
+}
+
+static void without_room_there_it_waits_for_room_or_for_its_pause(void **state)
+{
+        struct fixture *f = *state;
+
+        f->upstreams[0].priority = 1;
+        f->upstreams[0].max_in_flight = 1;
+        open_scheduler(f, 2);
+        f->upstreams[1].max_in_flight = 1;
+        reconfigure(f, 2);
+        struct job *filler = submit(f, "filler"), *job = submit(f, "a");
+        struct scheduler_turn there = take(f, filler), turn = take(f, job);
+        assert_ptr_equal(turn.account, f->account[0]);
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS);
+        int64_t before_ms = clock_monotonic_ms();
+        assert_in_range(take_nothing(f), before_ms + LONG_MS - 1000, before_ms + LONG_MS);
+        solve_turn(f, &there);
+        assert_ptr_equal(take(f, job).account, f->account[1]);
+}
+
+static void others_go_where_one_was_turned_away(void **state)
+{
+        struct fixture *f = *state;
+
+        f->upstreams[1].priority = 1;
+        f->upstreams[1].max_in_flight = 1;
+        open_scheduler(f, 2);
+        struct job *a = submit(f, "a"), *b = submit(f, "b"), *c = submit(f, "c");
+        struct scheduler_turn turn_a = take(f, a), turn_b = take(f, b), turn_c = take(f, c);
+        assert_ptr_equal(turn_c.account, f->account[1]);
+        (void)give_back(f, &turn_a, SCHEDULER_TURNED_AWAY, LONG_MS);
+        struct job *d = submit(f, "d");
+        assert_ptr_equal(take(f, d).account, f->account[0]);
+        solve_turn(f, &turn_b);
+        solve_turn(f, &turn_c);
+        assert_ptr_equal(take(f, a).account, f->account[1]);
+}
+
+/* The first account's breaker is half-open. Its balance is answered, so the next job is its probe.
+ */
+static void half_open_first(struct fixture *f)
+{
+        struct job *jobs[BREAKER_FAILURES];
+        char task[2] = "0";
+
+        for (int i = 0; i < BREAKER_FAILURES; i++, task[0]++) {
+                jobs[i] = submit(f, task);
+                turn_away(f, jobs[i], f->account[0]);
+                struct scheduler_turn turn = take(f, jobs[i]);
+                assert_ptr_equal(turn.account, f->account[1]);
+                solve_turn(f, &turn);
+        }
+        probe_ends(f, BREAKER_WELL);
+}
+
+static void expect_one_probe_each(struct fixture *f)
+{
+        f->config.retry.probe_ms = 0;
+        open_scheduler(f, 2);
+        half_open_first(f);
+        for (char task[2] = "a"; task[0] < 'e'; task[0]++) {
+                struct job *job = submit(f, task);
+                struct scheduler_turn turn = take(f, job);
+                assert_ptr_equal(turn.account, f->account[0]);
+                assert_true(turn.probe);
+                scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
+                (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
+                probe_ends(f, BREAKER_WELL); /* it could be the probe once more */
+                turn = take(f, job);
+                assert_ptr_equal(turn.account, f->account[1]);
+                assert_false(turn.probe);
+                solve_turn(f, &turn);
+        }
+}
+
+static void a_job_that_failed_as_the_probe_goes_to_a_healthy_account_by_priority(void **state)
+{
+        struct fixture *f = *state;
+
+        f->upstreams[1].priority = 1;
+        expect_one_probe_each(f);
+}
+
+static void and_within_one_priority(void **state)
+{
+        expect_one_probe_each(*state);
+}
+
+static void while_no_other_account_is_healthy_it_may_be_the_probe_again(void **state)
+{
+        struct fixture *f = *state;
+
+        f->config.retry.probe_ms = 0;
+        f->upstreams[1].priority = 1;
+        open_scheduler(f, 2);
+        half_open_first(f);
+        struct job *job = submit(f, "a");
+        struct scheduler_turn turn = take(f, job);
+        scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
+        turn = take(f, job);
+        scheduler_note(f->scheduler, &turn, BREAKER_LATER,
+                       LONG_MS); /* the other asks for a pause */
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
+        probe_ends(f, BREAKER_WELL);
+        turn = take(f, job);
+        assert_ptr_equal(turn.account, f->account[0]);
+        assert_true(turn.probe);
+}
+
+static void a_free_probe_is_taken_once_and_not_while_stopping(void **state)
+{
+        struct fixture *f = *state;
+        struct mail mail = {0};
+        struct scheduler_probe probe, other;
+        int64_t again_ms;
+
+        f->config.retry.probe_ms = 0;
+        open_scheduler(f, 1);
+        assert_false(scheduler_take_probe(f->scheduler, &probe, &again_ms));
+        assert_true(again_ms == INT64_MAX);
+        fail_often(f, submit(f, "a"));
+        assert_true(scheduler_take_probe(f->scheduler, &probe, &again_ms));
+        assert_false(scheduler_take_probe(f->scheduler, &other, &again_ms));
+        assert_true(again_ms == INT64_MAX);
+        scheduler_end_probe(f->scheduler, &probe, BREAKER_UNREACHABLE, 0);
+        scheduler_drain(f->scheduler, f->loop, &mail);
+        assert_false(scheduler_take_probe(f->scheduler, &probe, &again_ms));
 }
 
 /* ---- the end ---- */
@@ -346,7 +528,15 @@ int main(void)
                 ON_ENGINE(one_job_probes_at_a_time_and_its_success_lets_the_others_go),
                 ON_ENGINE(a_probe_may_be_a_job_that_pauses),
                 ON_ENGINE(a_refused_account_takes_no_jobs_as_long_as_there_is_no_other),
-                ON_ENGINE(a_refused_account_is_usable_again_when_its_pause_is_over),
+                ON_ENGINE(a_refused_account_is_usable_again_when_its_balance_is_answered),
+                ON_ENGINE(a_job_that_was_turned_away_goes_to_another_account_at_once),
+                ON_ENGINE(that_costs_no_budget),
+                ON_ENGINE(without_room_there_it_waits_for_room_or_for_its_pause),
+                ON_ENGINE(others_go_where_one_was_turned_away),
+                ON_ENGINE(a_job_that_failed_as_the_probe_goes_to_a_healthy_account_by_priority),
+                ON_ENGINE(and_within_one_priority),
+                ON_ENGINE(while_no_other_account_is_healthy_it_may_be_the_probe_again),
+                ON_ENGINE(a_free_probe_is_taken_once_and_not_while_stopping),
                 ON_ENGINE(draining_sends_nothing_more_and_tells_when_nothing_is_left),
                 ON_ENGINE(what_comes_back_while_draining_is_for_the_caller_to_cancel),
                 ON_ENGINE(an_idle_scheduler_says_so_at_once),

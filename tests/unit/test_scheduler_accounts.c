@@ -110,6 +110,7 @@ static void what_was_sent_before_the_change_says_nothing_about_the_account(void 
         struct scheduler_turn turn = take(f, a);
         scheduler_note(f->scheduler, &turn, BREAKER_REFUSED, 0);
         (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
+        probe_ends(f, BREAKER_WELL);
         turn = take(f, a);
         assert_true(turn.probe);
         assert_false(scheduler_has_other(f->scheduler, &turn));

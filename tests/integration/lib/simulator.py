@@ -13,12 +13,13 @@ STOP_TIMEOUT = 5.0
 
 class Simulator(Process):
     def __init__(self, directory, name="sim", mode="free", api=1, latency=0.1, jitter=None,
-                 concurrency=None, faults=(), tls=None, apikey=canary.STORED_APIKEY):
+                 concurrency=None, faults=(), tls=None, apikey=canary.STORED_APIKEY, port=0):
         self.name = name
         self.mode = mode
         self.api = api
         argv = [BUILD / "solvegate-sim", "--mode", mode, "--api", api, "--latency", latency]
         argv += ["--uid", canary.STORED_UID, "--apikey", apikey, "--seed", 1]
+        argv += ["--port", port]
         if jitter is not None:
             argv += ["--jitter", jitter]
         if concurrency is not None:
