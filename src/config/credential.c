@@ -396,6 +396,11 @@ int credential_same_account(const struct credential *a, const struct credential 
         return CRYPTO_memcmp(a->uid, b->uid, sizeof a->uid) == 0;
 }
 
+bool credential_same_key(const struct credential *a, const struct credential *b)
+{
+        return a && b && CRYPTO_memcmp(a->apikey, b->apikey, sizeof a->apikey) == 0;
+}
+
 /* ---- what must not be seen ---- */
 
 /* A search of both credentials. It reads text and overwrites copy, unless that is NULL. */

@@ -53,6 +53,10 @@ bool credential_equal(const struct credential *a, const struct credential *b);
  * Takes NULL, which has none. */
 int credential_same_account(const struct credential *a, const struct credential *b);
 
+/* Whether both have the same apikey, found out as credential_equal() does. Takes NULL, which has
+ * none. */
+bool credential_same_key(const struct credential *a, const struct credential *b);
+
 /*
  * Whether the apikey of a credential, or of another one unless that is NULL, is in len bytes of
  * text from outside: an upstream may quote it. secret_search.h says in which forms it is found.

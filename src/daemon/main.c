@@ -42,11 +42,13 @@ static void warn_of_environment(bool key_log)
                             "write the keys of all TLS connections to a file; unset it");
 }
 
-static int check_done(const struct config *config, struct tls_identity *const *identities)
+static int check_done(const struct config *config, struct tls_identity *const *identities,
+                      struct credential *const *credentials)
 {
         struct warnings found = {.logs = true};
 
         warnings_find(&found, config, identities);
+        warnings_find_accounts(&found, config, credentials);
         warnings_done(&found);
         (void)fprintf(stderr, "%s: ok\n", config->file);
         return EXIT_SUCCESS;
@@ -87,7 +89,7 @@ int main(int argc, char **argv)
                 status = EXIT_USAGE;
         } else if (options.check_only) {
                 warn_of_environment(key_log);
-                status = check_done(config, identities);
+                status = check_done(config, identities, credentials);
         } else {
                 log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
                 warn_of_environment(key_log);

@@ -47,6 +47,7 @@ struct reading {
         struct tls_identity **identities; /* of the listeners of the loaded one */
         struct credential **credentials;  /* of the merged one; those that are not taken over */
         struct gateway_change *change;
+        struct warnings accounts; /* what there is to say of the merged one's */
 };
 
 struct reload {
@@ -95,6 +96,7 @@ static void reading_done(struct reading *reading)
         if (reading->merged)
                 credentials_free(reading->credentials, reading->merged->upstreams_count);
         gateway_change_free(reading->change);
+        warnings_done(&reading->accounts);
         config_free(reading->merged);
         config_free(reading->loaded);
         *reading = (struct reading){0};
@@ -267,9 +269,11 @@ static int read_all(struct reload *reload, struct strbuf *problem)
                 r = credentials_load(reading->merged, &reading->credentials, problem);
         if (r == 0)
                 r = authorities_check(reading->merged, problem);
-        if (r == 0)
+        if (r == 0) {
+                warnings_find_accounts(&reading->accounts, reading->merged, reading->credentials);
                 r = gateway_prepare(reload->setup.gateway, reading->merged, reading->credentials,
                                     problem, &reading->change);
+        }
         return r;
 }
 
@@ -449,6 +453,7 @@ static void finish_reload(struct reload *reload)
                              "there are no clients any more: everyone on this machine may call "
                              "without a token");
         warnings_find(&found, loaded, reload->reading.identities);
+        warnings_add_notes(&found, &reload->reading.accounts);
         warnings_find_files(&found, running(reload), process_file_limit());
         const struct log_field fields[] = {
                 LOG_TEXT("file", loaded->file),

@@ -473,7 +473,7 @@ static void service_close(struct service *service)
 
 /* What an operator should know at each start. */
 static void tell_start(const struct config *config, struct tls_identity *const *identities,
-                       size_t file_limit)
+                       struct credential *const *credentials, size_t file_limit)
 {
         const struct log_field fields[] = {
                 LOG_TEXT("file", config->file),
@@ -487,6 +487,7 @@ static void tell_start(const struct config *config, struct tls_identity *const *
         log_event(LOG_LEVEL_INFO, "solvegate " SOLVEGATE_VERSION, fields,
                   sizeof fields / sizeof *fields);
         warnings_find(&found, config, identities);
+        warnings_find_accounts(&found, config, credentials);
         warnings_find_files(&found, config, file_limit);
         warnings_done(&found);
 }
@@ -518,7 +519,7 @@ int service_run(const struct config *config, struct credential **credentials,
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         notify_init(&service.notify);
         notify_starting(&service.notify);
-        tell_start(config, identities, process_raise_file_limit());
+        tell_start(config, identities, credentials, process_raise_file_limit());
         int r = gateway_new(config, credentials, &problem, &service.gateway);
         if (r == 0)
                 r = transfer_global_init();

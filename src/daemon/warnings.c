@@ -15,6 +15,7 @@
 #include "config/permissions.h"
 #include "http/server.h"
 #include "http/tls.h"
+#include "upstream/account.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -398,6 +399,46 @@ void warnings_find_files(struct warnings *found, const struct config *config, si
                              "%zu open files are allowed, limits.connections and max_in_flight may "
                              "need %zu; raise the limit (LimitNOFILE=)",
                              file_limit, wanted);
+}
+
+static struct account_key key_of(const struct config_upstream *upstream,
+                                 const struct credential *credential)
+{
+        return (struct account_key){upstream->url, upstream->credential, credential};
+}
+
+/* Tells of one upstream which of those before it is the same account, if any is. */
+static void warn_of_account(struct warnings *found, const struct config *config,
+                            struct credential *const *credentials, size_t number)
+{
+        const struct config_upstream *upstream = &config->upstreams[number];
+        const struct account_key key = key_of(upstream, credentials[number]);
+
+        for (size_t i = 0; i < number; i++) {
+                const struct config_upstream *other = &config->upstreams[i];
+                const struct account_key other_key = key_of(other, credentials[i]);
+                if (!account_key_same(&other_key, &key))
+                        continue;
+                warnings_add(found, WARNING_NOTE,
+                             "upstreams \"%s\" and \"%s\" are one account, so the smallest "
+                             "max_in_flight of its names holds for all of them together; give the "
+                             "account one name, unless api or ca differ",
+                             other->name, upstream->name);
+                return;
+        }
+}
+
+void warnings_find_accounts(struct warnings *found, const struct config *config,
+                            struct credential *const *credentials)
+{
+        for (size_t i = 1; i < config->upstreams_count; i++)
+                warn_of_account(found, config, credentials, i);
+}
+
+void warnings_add_notes(struct warnings *found, const struct warnings *notes)
+{
+        for (size_t i = 0; i < notes->kept; i++)
+                warnings_add(found, WARNING_NOTE, "%s", notes->texts[i]);
 }
 
 void warnings_find(struct warnings *found, const struct config *config,

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct config;
+struct credential;
 struct tls_identity;
 
 #define WARNINGS_KEPT_MAX 8
@@ -38,6 +39,16 @@ void warnings_find(struct warnings *found, const struct config *config,
 
 /* Adds that the limit of open files is lower than what the configuration may need. */
 void warnings_find_files(struct warnings *found, const struct config *config, size_t file_limit);
+
+/*
+ * Adds which upstreams are one account at the service. credentials are those of all upstreams, in
+ * order.
+ */
+void warnings_find_accounts(struct warnings *found, const struct config *config,
+                            struct credential *const *credentials);
+
+/* Adds what another one has kept, as notes. */
+void warnings_add_notes(struct warnings *found, const struct warnings *notes);
 
 /* Logs those that are urgent. */
 void warnings_log_urgent(const struct warnings *found);

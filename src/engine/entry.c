@@ -118,6 +118,8 @@ void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
                         count_waiting_locked(scheduler, job, true);
         }
         purchase->place = place;
+        if (place == PURCHASE_IS_DONE)
+                scheduler_release_id_locked(scheduler, purchase);
         if (place == PURCHASE_WAITS)
                 purchase->account = NULL;
 }

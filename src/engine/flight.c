@@ -261,6 +261,33 @@ static void on_unclear(struct flight *flight, const struct answer *answer)
         }
 }
 
+/*
+ * Judges the id that the upstream gives the job. If another job that is not final has it, the
+ * answer may be that one's, so nobody knows what became of this one.
+ */
+static void check_id(const struct flight *flight, struct answer *answer)
+{
+        struct scheduler *scheduler = scheduler_of(flight);
+        int r = 0;
+
+        if (answer->kind == ANSWER_PENDING)
+                r = scheduler_claim_id(scheduler, &flight->turn, answer->upstream_id);
+        else if (answer->kind == ANSWER_FINAL && answer->upstream_id[0] &&
+                 scheduler_has_id(scheduler, &flight->turn, answer->upstream_id))
+                r = -EEXIST;
+        if (r == 0)
+                return;
+        if (r == -EEXIST && job_log_take_upstream(LOG_LEVEL_ERROR))
+                log_error("upstream %s has answered a job with the id of another one, which has "
+                          "another task and is not finished; the answer is not used",
+                          flight->turn.account->name);
+        answer->kind = ANSWER_UNCLEAR;
+        answer->retry_after_ms = 0;
+        (void)snprintf(answer->message, sizeof answer->message, "%s",
+                       r == -EEXIST ? "the upstream's answer has the id of another job"
+                                    : "there was no memory to follow the job");
+}
+
 static void on_solve_answer(struct answer *answer, void *arg)
 {
         struct flight *flight = arg;
@@ -269,6 +296,7 @@ static void on_solve_answer(struct answer *answer, void *arg)
         flight->exchange = NULL;
         if (answer->stray)
                 job_log_stray(flight->turn.account->name);
+        check_id(flight, answer);
         flight_log_trouble(flight, flight->turn.terms, answer);
         scheduler_note(scheduler_of(flight), &flight->turn, probe_result_of(answer),
                        answer->retry_after_ms);
@@ -436,7 +464,19 @@ void flight_resume(struct forwarder *forwarder, const struct scheduler_turn *tur
 {
         struct flight *flight = flight_new(forwarder, turn);
 
-        if (flight && flight_follow_again(flight, turn->purchase->upstream_id) == 0)
+        int r = flight ? scheduler_claim_id(forwarder->setup.scheduler, turn,
+                                            turn->purchase->upstream_id)
+                       : -ENOMEM;
+        if (r == -EEXIST) {
+                log_error("two jobs of upstream %s that have different tasks were accepted under "
+                          "one id; only the first of them is asked for",
+                          turn->account->name);
+                flight_fail(flight, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, STORE_CHARGE_NONE,
+                            "the upstream gave the job the id of another one, so its result "
+                            "cannot be asked for; it was charged");
+                return;
+        }
+        if (r == 0 && flight_follow_again(flight, turn->purchase->upstream_id) == 0)
                 return;
         /* What was paid for waits for a start with more memory. */
         log_error("no memory to follow an accepted job; it is left for the next start");

@@ -33,8 +33,10 @@ void gateway_change_free(struct gateway_change *change)
 {
         if (!change)
                 return;
-        for (size_t i = 0; i < change->count; i++)
+        for (size_t i = 0; i < change->count; i++) {
                 account_terms_unref(change->upstreams[i].terms);
+                free(change->upstreams[i].spare);
+        }
         free(change->upstreams);
         free(change->differ);
         policy_unref(change->policy);
@@ -84,21 +86,26 @@ static int prepare_upstream(struct gateway *gateway, const char *file,
                             struct strbuf *problem, struct gateway_change *change)
 {
         struct scheduler_upstream *upstream = &change->upstreams[change->count];
-        struct account_terms *terms;
+        struct account_slots *spare = calloc(1, sizeof *spare);
+        struct account_terms *terms = NULL;
         int r = account_terms_new(config, credential, &terms);
 
+        if (r == 0 && !spare)
+                r = -ENOMEM;
         if (r < 0 && r != -ENOMEM)
                 problem_write(problem, file, 0, "upstreams: ca \"%.200s\" cannot be read: %s",
                               config->ca, strerror(-r));
-        if (r < 0)
-                return r;
-        upstream->account = accounts_find(&gateway->accounts, config->name);
-        if (!upstream->account)
-                r = add_account(gateway, config->name, &upstream->account);
+        if (r == 0) {
+                upstream->account = accounts_find(&gateway->accounts, config->name);
+                if (!upstream->account)
+                        r = add_account(gateway, config->name, &upstream->account);
+        }
         if (r < 0) {
                 account_terms_unref(terms);
+                free(spare);
                 return r;
         }
+        upstream->spare = spare;
         const struct account *account = upstream->account;
         unsigned differ = account->terms ? account_terms_compare(account->terms, terms) : 0;
         upstream->anew = account->retired ||

@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -292,6 +293,32 @@ static int decide_all_later(struct progress *progress)
 
 /* ---- what was accepted ---- */
 
+/*
+ * An upstream that was renamed has its jobs still: one of the same place is asked for what was
+ * taken there. The id is the service's, so it tells no other job's result, whoever asks. Returns 0
+ * or -ENOMEM.
+ */
+static int follow_renamed(const struct config *config, struct purchase *purchase)
+{
+        char place[ACCOUNT_PLACE_BYTES_MAX];
+
+        if (upstream_named(config, purchase->upstream) || !purchase->asked_at)
+                return 0;
+        for (size_t i = 0; i < config->upstreams_count; i++) {
+                const struct config_upstream *upstream = &config->upstreams[i];
+                account_place(upstream->url, upstream->api, place);
+                if (strcmp(purchase->asked_at, place) != 0)
+                        continue;
+                char *name = strdup(upstream->name);
+                if (!name)
+                        return -ENOMEM;
+                free(purchase->upstream);
+                purchase->upstream = name;
+                return 0;
+        }
+        return 0;
+}
+
 /* Why it cannot be asked for any more: what is there under that name now has not taken it. */
 static const char *unaskable(const struct config *config, const struct purchase *purchase)
 {
@@ -311,8 +338,11 @@ static const char *unaskable(const struct config *config, const struct purchase 
 static int decide_accepted(struct progress *progress, struct purchase *purchase,
                            struct outcome **ret_outcome)
 {
-        const char *why = unaskable(progress->from->config, purchase);
+        int r = follow_renamed(progress->from->config, purchase);
+        const char *why = r == 0 ? unaskable(progress->from->config, purchase) : NULL;
 
+        if (r < 0)
+                return r;
         if (why)
                 return end_unknown(progress, purchase, why, STORE_CHARGE_NONE, ret_outcome);
         progress->accepted++;

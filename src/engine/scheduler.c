@@ -80,6 +80,9 @@ void scheduler_free(struct scheduler *scheduler)
                 payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
         }
+        for (size_t i = 0; i < accounts_count(scheduler->setup.accounts); i++)
+                scheduler_slots_drop_locked(scheduler, scheduler->setup.accounts->items[i]);
+        assert(!scheduler->slots);
         policy_unref(scheduler->policy);
         (void)pthread_mutex_destroy(&scheduler->mutex);
         free(scheduler);
@@ -169,13 +172,12 @@ void scheduler_unuse(struct scheduler *scheduler, const struct scheduler_turn *t
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
-static void occupy_locked(struct scheduler *scheduler, struct account *account,
-                          struct purchase *purchase)
+static void occupy_locked(struct scheduler *scheduler, struct scheduler_turn *turn)
 {
-        account->in_flight++;
+        turn->slots = scheduler_slots_take_locked(turn->account);
         scheduler->flying++;
-        purchase->account = account->name;
-        entry_place_locked(scheduler, purchase, PURCHASE_FLIES);
+        turn->purchase->account = turn->account->name;
+        entry_place_locked(scheduler, turn->purchase, PURCHASE_FLIES);
 }
 
 /* Whether what is sent can be written down; else nothing is sent. */
@@ -202,7 +204,7 @@ static void begin_turn_locked(struct scheduler *scheduler, const struct schedule
         };
         payment_fix_locked(purchase, purchase->jobs);
         count_turn_locked(scheduler, ret_turn, now_ms);
-        occupy_locked(scheduler, account, purchase);
+        occupy_locked(scheduler, ret_turn);
         purchase->state = JOB_SENDING;
         entry_move_locked(scheduler, purchase, JOB_SENDING);
 }
@@ -238,7 +240,6 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
                 DL_DELETE2(scheduler->accepted, purchase, queue_prev, queue_next);
                 if (!purchase->payer)
                         payment_fix_locked(purchase, purchase->jobs);
-                occupy_locked(scheduler, account, purchase);
                 *ret_turn = (struct scheduler_turn){
                         .purchase = purchase,
                         .account = account,
@@ -246,6 +247,7 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
                         .health = account->health,
                         .flow = purchase->jobs->flow,
                 };
+                occupy_locked(scheduler, ret_turn);
                 ret_turn->flow->in_flight++;
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -255,8 +257,7 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
 void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn *turn)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        assert(turn->account->in_flight > 0);
-        turn->account->in_flight--;
+        scheduler_slots_release_locked(scheduler, turn->account, turn->slots);
         queue_turn_over(turn->flow);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         account_terms_unref(turn->terms);
@@ -284,6 +285,7 @@ void scheduler_land(struct scheduler *scheduler, struct purchase *purchase)
         entry_nudge_locked(scheduler, purchase);
         payment_fix_locked(purchase, NULL);
         payment_release_locked(purchase);
+        scheduler_release_id_locked(scheduler, purchase);
         land_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         purchase_unref(purchase);

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 struct account;
+struct account_slots;
 struct account_terms;
 struct accounts;
 struct audit;
@@ -73,6 +74,7 @@ struct scheduler_turn {
         struct purchase *purchase; /* with the queue's reference; its state is sending */
         struct account *account;
         struct account_terms *terms; /* a reference, until the slot is given back: how it is sent */
+        struct account_slots *slots; /* likewise: whose slot it is */
         unsigned health;             /* the account's, when it was taken */
         struct queue_flow *flow;     /* of the client whose turn it is */
         bool probe;                  /* the breaker's */
@@ -98,6 +100,18 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
 void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *turn,
                     enum breaker_result result, int64_t retry_after_ms);
 
+/*
+ * The upstream has the turn's purchase under an id, which is its own until the flight is over.
+ * Returns 0; -EEXIST if a purchase with another task, at the same account at the service, is not
+ * final and has the id already; or -ENOMEM.
+ */
+int scheduler_claim_id(struct scheduler *scheduler, const struct scheduler_turn *turn,
+                       const char *upstream_id);
+
+/* Whether claiming it would fail with -EEXIST. */
+bool scheduler_has_id(struct scheduler *scheduler, const struct scheduler_turn *turn,
+                      const char *upstream_id);
+
 /* Gives back the slot, of the account and of the client, and the turn's terms. */
 void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn *turn);
 
@@ -115,6 +129,8 @@ struct scheduler_upstream {
         struct account *account;
         struct account_terms *terms; /* NULL: they stay as they are */
         bool anew;                   /* what is known of its health is forgotten */
+        struct account_slots *spare; /* zeroed, by calloc(); not NULL. Taken over if it is needed,
+                                        and then NULL */
 };
 
 /*

@@ -39,7 +39,8 @@ static bool account_before(const struct account *a, const struct account *b)
                 return a->terms->priority < b->terms->priority;
         if (a->breaker.open != b->breaker.open)
                 return a->breaker.open;
-        return a->terms->max_in_flight - a->in_flight > b->terms->max_in_flight - b->in_flight;
+        return a->slots->max_in_flight - a->slots->in_flight >
+               b->slots->max_in_flight - b->slots->in_flight;
 }
 
 struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
@@ -52,7 +53,7 @@ struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
         for (size_t i = 0; i < accounts_count(accounts); i++) {
                 struct account *account = accounts->items[i];
                 int64_t next_ms = INT64_MAX;
-                if (account->retired || account->in_flight >= account->terms->max_in_flight ||
+                if (account->retired || !scheduler_slots_free_locked(account) ||
                     small_set_has(but, i))
                         continue;
                 if (!breaker_allows(&account->breaker, now_ms, &next_ms)) {
@@ -262,6 +263,7 @@ void scheduler_reconfigure(struct scheduler *scheduler, const struct config *con
                 renew_locked(&upstreams[i], config);
                 scheduler->unfinished_max += (size_t)upstreams[i].account->terms->max_in_flight;
         }
+        scheduler_slots_assign_locked(scheduler, upstreams, count);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
@@ -274,6 +276,7 @@ void scheduler_forget_retired(struct scheduler *scheduler)
                 struct account *account = accounts->items[i];
                 account->gone = account->retired && account->in_flight == 0;
                 if (account->gone) {
+                        scheduler_slots_drop_locked(scheduler, account);
                         account_terms_unref(account->terms);
                         account->terms = NULL;
                 }

@@ -26,6 +26,9 @@ struct scheduler {
         struct queue queue;           /* what waits */
         struct purchase *accepted;    /* from before the start, not followed yet (queue links) */
         struct purchase *by_identity; /* what can be joined */
+        struct account_slots *slots;  /* all that have a reference */
+        int64_t slots_number;         /* of the last of them */
+        struct upstream_id *ids;      /* in use at the services */
         struct job *due;              /* jobs that are not final, by deadline */
         size_t due_count;
         int64_t arrivals;      /* of jobs, in order */
@@ -64,6 +67,31 @@ bool scheduler_any_usable_locked(const struct scheduler *scheduler);
 struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
                                               const struct small_set *but, int64_t now_ms,
                                               int64_t *again_ms);
+
+/* ---- scheduler_ids.c ---- */
+
+/* A purchase does not use its id any more, if it did. */
+void scheduler_release_id_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* ---- scheduler_slots.c ---- */
+
+/*
+ * Gives each account of a configuration the slots of its account at the service: those that it has
+ * or others have, or else the spare ones, which are taken over. Sets what they have room for.
+ */
+void scheduler_slots_assign_locked(struct scheduler *scheduler,
+                                   struct scheduler_upstream *upstreams, size_t count);
+
+/* Whether there is a free slot for an account. */
+bool scheduler_slots_free_locked(const struct account *account);
+
+/* Takes a slot of an account; what is returned is a reference. And gives it back. */
+struct account_slots *scheduler_slots_take_locked(struct account *account);
+void scheduler_slots_release_locked(struct scheduler *scheduler, struct account *account,
+                                    struct account_slots *slots);
+
+/* The account loses its reference to its slots. */
+void scheduler_slots_drop_locked(struct scheduler *scheduler, struct account *account);
 
 /* Whether a reload has replaced, since the turn was taken, whom its job would go to. */
 bool scheduler_is_outdated_locked(const struct scheduler_turn *turn);

@@ -48,7 +48,7 @@ void purchase_unref(struct purchase *purchase)
             atomic_fetch_sub_explicit(&purchase->references, 1, memory_order_acq_rel) != 1)
                 return;
         assert(!purchase->jobs && !purchase->listed && !purchase->queued && !purchase->payer &&
-               !purchase->reserved_by);
+               !purchase->reserved_by && !purchase->id_in_use);
         body_unref(purchase->body);
         free(purchase->host);
         free(purchase->trouble);

@@ -24,6 +24,7 @@ struct body;
 struct client;
 struct job;
 struct outcome;
+struct upstream_id;
 
 /* Who moves a purchase on. */
 enum purchase_place {
@@ -70,6 +71,7 @@ struct purchase {
         bool doubtful;       /* an earlier try may have been charged */
         bool recorded;       /* a record of it was given to the store */
         bool charged;        /* the upstream has taken it, and charges for it */
+        struct upstream_id *id_in_use; /* the scheduler's note of the upstream's id; NULL: none */
         const char *account; /* the name of the one that has it, or had it last; or NULL. Lives
                                 as long as the scheduler */
         char *trouble; /* what came of the last try that was not taken, for the client; or NULL */

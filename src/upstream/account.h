@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct config_upstream;
 struct credential;
@@ -62,10 +63,43 @@ unsigned account_terms_compare(const struct account_terms *a, const struct accou
  * and api, and are of one account, that is, of one uid, or else of one name of a credential. */
 bool account_terms_same_jobs(const struct account_terms *a, const struct account_terms *b);
 
+/* By what an account at the service is known. Values that outlive the key. */
+struct account_key {
+        const char *url;
+        const char *credential_name;
+        const struct credential *credential; /* may be NULL */
+};
+
+/*
+ * Whether both are one account at the service, which counts its jobs together: the same scheme,
+ * host and port, and the same uid; where one of them has no uid, the same apikey, or the same name
+ * of a credential. Neither api nor ca counts.
+ */
+bool account_key_same(const struct account_key *a, const struct account_key *b);
+
+/* The key of terms. */
+struct account_key account_terms_key(const struct account_terms *terms);
+
 #define ACCOUNT_PLACE_BYTES_MAX 600 /* a url is shorter than that, by the table of keys */
 
 /* Writes where jobs are sent and asked for, as it is kept over a restart. */
 void account_place(const char *url, int api, char ret_place[static ACCOUNT_PLACE_BYTES_MAX]);
+
+/* ---- slots ---- */
+
+/*
+ * The slots of one account at the service, shared by all names that it has, or had, in the
+ * configuration: by two upstreams, and by one that a reload renames. Guarded by the scheduler's
+ * mutex.
+ */
+struct account_slots {
+        unsigned references;         /* by accounts, and by turns that hold a slot */
+        struct account_terms *terms; /* a reference: the last ones of one of these accounts */
+        int64_t number;              /* unique in the life of the process */
+        int in_flight;               /* jobs sent and not final, by all names */
+        int max_in_flight;           /* the smallest of those in the configuration; 0: none is */
+        struct account_slots *prev, *next;
+};
 
 /* ---- accounts ---- */
 
@@ -77,10 +111,11 @@ struct account {
          * both without. */
         struct account_terms *terms; /* a reference; NULL before it is first used and once gone */
         bool retired;
-        bool gone;              /* retired, and had nothing in flight when main last looked */
-        unsigned health;        /* how often its breaker began anew */
-        int in_flight;          /* jobs sent and not final */
-        struct breaker breaker; /* counts since then */
+        bool gone;                   /* retired, and had nothing in flight when main last looked */
+        unsigned health;             /* how often its breaker began anew */
+        int in_flight;               /* jobs sent under this name and not final */
+        struct account_slots *slots; /* a reference; NULL while there are no terms */
+        struct breaker breaker;      /* counts since then */
 
         struct request_counts requests; /* count by themselves */
 };

@@ -14,7 +14,8 @@
 int make_engine(void **state)
 {
         static char names[ACCOUNTS_MAX][8] = {"first", "second", "third"};
-        static char url[] = "https://up", credential[] = "c";
+        static char urls[ACCOUNTS_MAX][16] = {"https://up-1", "https://up-2", "https://up-3"};
+        static char credential[] = "c";
         const struct results_setup setup = {.ttl_ms = LONG_MS, .max_bytes = 1 << 20};
         struct fixture *f = calloc(1, sizeof *f);
 
@@ -29,7 +30,7 @@ int make_engine(void **state)
         f->config.retry.recheck_ms = LONG_MS;
         for (size_t i = 0; i < ACCOUNTS_MAX; i++) {
                 f->upstreams[i] = (struct config_upstream){.name = names[i],
-                                                           .url = url,
+                                                           .url = urls[i],
                                                            .api = 1,
                                                            .credential = credential,
                                                            .max_in_flight = 2};
@@ -82,13 +83,17 @@ void reconfigure(struct fixture *f, size_t accounts)
                 struct account *account = f->account[i];
                 struct scheduler_upstream *upstream = &upstreams[i];
                 upstream->account = account;
+                upstream->spare = calloc(1, sizeof *upstream->spare);
+                assert_non_null(upstream->spare);
                 assert_int_equal(account_terms_new(&f->upstreams[i], NULL, &upstream->terms), 0);
                 upstream->anew = account->retired ||
                                  !account_terms_same_jobs(account->terms, upstream->terms);
         }
         scheduler_reconfigure(f->scheduler, &f->config, upstreams, accounts);
-        for (size_t i = 0; i < accounts; i++)
+        for (size_t i = 0; i < accounts; i++) {
                 account_terms_unref(upstreams[i].terms);
+                free(upstreams[i].spare);
+        }
 }
 
 /* ---- jobs ---- */

@@ -161,12 +161,45 @@ static void accounts_are_found_by_name_and_fill_up(void **state)
 
 #define WITH_CA(name) cmocka_unit_test_setup_teardown(name, make_ca, remove_ca)
 
+static bool same_account(const char *url_a, const char *credential_a, const char *url_b,
+                         const char *credential_b)
+{
+        const struct account_key a = {url_a, credential_a, NULL}, b = {url_b, credential_b, NULL};
+
+        assert_int_equal(account_key_same(&a, &b), account_key_same(&b, &a));
+        return account_key_same(&a, &b);
+}
+
+static void an_account_is_known_by_scheme_host_and_port(void **state)
+{
+        (void)state;
+        static const char *const same[][2] = {
+                {"https://up.example", "https://up.example"},
+                {"https://up.example", "https://UP.example:443"},
+                {"http://[::1]", "http://[::1]:80"},
+        };
+        static const char *const different[][2] = {
+                {"https://up.example", "http://up.example"},
+                {"https://up.example", "http://up.example:443"},
+                {"https://up.example", "https://up.example:8443"},
+                {"https://up.example", "https://up.example.org"},
+                {"http://[::1]", "http://[::1]:81"},
+                {"http://[::1]", "http://[::2]"},
+        };
+        for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+                assert_true(same_account(same[i][0], "c", same[i][1], "c"));
+        for (size_t i = 0; i < sizeof different / sizeof different[0]; i++)
+                assert_false(same_account(different[i][0], "c", different[i][1], "c"));
+        assert_false(same_account(same[0][0], "c", same[0][1], "d"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 WITH_CA(terms_differ_in_what_was_changed),
                 WITH_CA(terms_have_the_certificates_that_were_in_the_file),
                 cmocka_unit_test(accounts_are_found_by_name_and_fill_up),
+                cmocka_unit_test(an_account_is_known_by_scheme_host_and_port),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

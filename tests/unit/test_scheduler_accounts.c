@@ -150,6 +150,69 @@ static void a_turn_has_the_terms_of_its_beginning_and_is_asked_for_by_the_new_on
         account_terms_unref(terms);
 }
 
+/* Two names of one account, of which the second has more slots. */
+static void open_two_names(struct fixture *f)
+{
+        f->upstreams[1].url = f->upstreams[0].url;
+        f->upstreams[0].max_in_flight = 1;
+        f->upstreams[1].max_in_flight = 2;
+        open_scheduler(f, 2);
+}
+
+static void two_names_of_one_account_share_the_fewer_slots(void **state)
+{
+        struct fixture *f = *state;
+
+        open_two_names(f);
+        struct job *a = submit(f, "a"), *b = submit(f, "b");
+        struct scheduler_turn turn = take(f, a);
+        assert_int_equal(take_nothing(f), INT64_MAX);
+        solve_turn(f, &turn);
+        (void)take(f, b);
+        assert_int_equal(take_nothing(f), INT64_MAX);
+}
+
+static void a_name_that_goes_leaves_its_slots_to_the_other(void **state)
+{
+        struct fixture *f = *state;
+
+        open_two_names(f);
+        struct job *a = submit(f, "a"), *b = submit(f, "b"), *c = submit(f, "c");
+        struct scheduler_turn turn = take(f, a);
+        assert_ptr_equal(turn.account, f->account[0]);
+        struct account *retired = f->account[0];
+        f->account[0] = f->account[1];
+        f->upstreams[0].max_in_flight = 2;
+        f->upstreams[0].name = f->upstreams[1].name;
+        reconfigure(f, 1);
+        assert_true(retired->retired);
+        assert_ptr_equal(take(f, b).account, f->account[1]);
+        assert_int_equal(take_nothing(f), INT64_MAX); /* the retired one has a job still */
+        solve_turn(f, &turn);
+        (void)take(f, c);
+}
+
+static void another_url_is_another_account_whose_slots_are_free(void **state)
+{
+        struct fixture *f = *state;
+
+        f->upstreams[0].max_in_flight = 1;
+        open_scheduler(f, 1);
+        struct job *a = submit(f, "a"), *b = submit(f, "b");
+        struct scheduler_turn turn = take(f, a);
+        char *before = f->upstreams[0].url;
+        f->upstreams[0].url = other_url;
+        reconfigure(f, 1);
+        (void)take(f, b);
+        struct job *c = submit(f, "c");
+        assert_int_equal(take_nothing(f), INT64_MAX);
+        f->upstreams[0].url = before; /* where the first job still is */
+        reconfigure(f, 1);
+        assert_int_equal(take_nothing(f), INT64_MAX);
+        solve_turn(f, &turn);
+        (void)take(f, c);
+}
+
 static void the_first_account_is_one_that_is_not_retired(void **state)
 {
         struct fixture *f = *state;
@@ -173,6 +236,9 @@ int main(void)
                 ON_ENGINE(an_account_that_has_changed_begins_in_good_health),
                 ON_ENGINE(what_was_sent_before_the_change_says_nothing_about_the_account),
                 ON_ENGINE(a_turn_has_the_terms_of_its_beginning_and_is_asked_for_by_the_new_ones),
+                ON_ENGINE(two_names_of_one_account_share_the_fewer_slots),
+                ON_ENGINE(a_name_that_goes_leaves_its_slots_to_the_other),
+                ON_ENGINE(another_url_is_another_account_whose_slots_are_free),
                 ON_ENGINE(the_first_account_is_one_that_is_not_retired),
         };
 

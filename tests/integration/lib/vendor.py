@@ -27,6 +27,7 @@ class Vendor:
         self._dropping = 0
         self._final = None
         self._jobs = 0
+        self._same_id = None
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.vendor = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -54,6 +55,11 @@ class Vendor:
         with self._changed:
             self._held = endpoint
 
+    def repeat_id(self, job_id="h-same"):
+        """All jobs that come next get this id; None: each one of its own."""
+        with self._changed:
+            self._same_id = job_id
+
     def answer(self):
         with self._changed:
             self._held = None
@@ -68,6 +74,11 @@ class Vendor:
         """All jobs are solved from now on, or what else is said of them."""
         with self._changed:
             self._final = value or SOLVED
+
+    def queue_again(self):
+        """Jobs are not finished any more."""
+        with self._changed:
+            self._final = None
 
     def keys(self, endpoint):
         """Those that came, in order."""
@@ -97,8 +108,8 @@ class Vendor:
             if endpoint == "status":
                 return 200, {"status": "in queue"}
             self._jobs += 1
-            return 200, {"status": "new", "id": f"h-vendor-{self._jobs}", "target": "",
-                         "createdat": 1}
+            job_id = self._same_id or f"h-vendor-{self._jobs}"
+            return 200, {"status": "new", "id": job_id, "target": "", "createdat": 1}
 
 
 class _Server(http.server.ThreadingHTTPServer):
