@@ -76,7 +76,7 @@ static int64_t longest_pause(int64_t base_ms, int64_t cap_ms, int attempt)
 
 int64_t budget_backoff_ms(int64_t base_ms, int64_t cap_ms, int attempt, int64_t at_least_ms)
 {
-        assert(base_ms > 0 && cap_ms > 0 && attempt >= 1);
+        assert(base_ms > 0 && cap_ms > 0);
         int64_t pause_ms = longest_pause(base_ms, cap_ms, attempt);
         int64_t jittered_ms = pause_ms; /* should there be no randomness: the longest */
 

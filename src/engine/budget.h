@@ -37,7 +37,8 @@ void budget_take_back(struct budget *budget, bool retry);
 
 /*
  * The pause before a retry: exponential backoff with full jitter. attempt is 1 before the first
- * retry. Gives from 0 to base_ms * 2^(attempt - 1), at most cap_ms, and at least at_least_ms.
+ * retry, and so is what is less. Gives from 0 to base_ms * 2^(attempt - 1), at most cap_ms, and at
+ * least at_least_ms.
  */
 int64_t budget_backoff_ms(int64_t base_ms, int64_t cap_ms, int attempt, int64_t at_least_ms);
 

@@ -76,6 +76,8 @@ static void count_waiting_locked(struct scheduler *scheduler, struct job *job, b
 /* Adds a job to a purchase that is not final. */
 void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase, struct job *job)
 {
+        bool first = !purchase->jobs;
+
         (void)job_ref(job); /* the purchase's; not in the macro, which would take several */
         DL_APPEND2(purchase->jobs, job, sibling_prev, sibling_next);
         job->attached = true;
@@ -86,7 +88,7 @@ void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase,
                 count_waiting_locked(scheduler, job, true);
         if (purchase->queued)
                 queue_join(&scheduler->queue, job);
-        if (purchase->deadline_ms < job->deadline_ms) {
+        if (first || purchase->deadline_ms < job->deadline_ms) {
                 purchase->deadline_ms = job->deadline_ms;
                 purchase->time_ms = job->deadline_ms - job->created_ms;
         }

@@ -29,7 +29,8 @@
 #include <utlist.h>
 
 #define LEAST_TIME_MAX_MS    5000
-#define STORE_RETRY_PAUSE_MS 250 /* before a job that could not be recorded is tried again */
+#define TIMEOUT_MAX_MS       INT32_MAX /* what every library takes */
+#define STORE_RETRY_PAUSE_MS 250       /* before a job that could not be recorded is tried again */
 #define MESSAGE_BYTES_MAX    1024
 
 _Static_assert(UPSTREAM_ID_BYTES_MAX == STORE_UPSTREAM_ID_BYTES_MAX, "an id can be stored");
@@ -60,6 +61,13 @@ int64_t flight_time_left_ms(const struct flight *flight)
                           clock_monotonic_ms();
 
         return left_ms > 0 ? left_ms : 0;
+}
+
+int64_t flight_timeout_ms(int64_t timeout_ms)
+{
+        if (timeout_ms < 1)
+                return 1;
+        return timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS;
 }
 
 static int64_t least_time_ms(const struct flight *flight)
@@ -374,7 +382,7 @@ static void flight_ask(struct flight *flight)
                 .endpoint = UPSTREAM_SOLVE,
                 .body = body->data,
                 .body_len = body->len,
-                .timeout_ms = flight_time_left_ms(flight),
+                .timeout_ms = flight_timeout_ms(flight_time_left_ms(flight)),
                 .fresh = flight->turn.probe,
         };
 

@@ -51,6 +51,10 @@ struct journal flight_journal(const struct flight *flight);
 /* Until the last of its jobs is too late; 0 when it is. */
 int64_t flight_time_left_ms(const struct flight *flight);
 
+/* The same as the time-out of a request, within the bounds of one: whatever the clock and the store
+ * say, it is above 0. */
+int64_t flight_timeout_ms(int64_t timeout_ms);
+
 /* What the operator should know of an answer to what was asked by these terms, and the client need
  * not. */
 void flight_log_trouble(const struct flight *flight, const struct account_terms *terms,

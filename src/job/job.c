@@ -25,6 +25,15 @@ const char *job_source_name(enum job_source source)
         return names[source];
 }
 
+#define FAR_MS (INT64_C(1) << 60) /* millions of years; the difference of two such times fits */
+
+static int64_t clamp(int64_t time_ms)
+{
+        if (time_ms > FAR_MS)
+                return FAR_MS;
+        return time_ms < -FAR_MS ? -FAR_MS : time_ms;
+}
+
 int64_t job_wall_of(int64_t monotonic_ms)
 {
         return clock_wall_ms() + (monotonic_ms - clock_monotonic_ms());
@@ -32,7 +41,7 @@ int64_t job_wall_of(int64_t monotonic_ms)
 
 int64_t job_monotonic_of(int64_t wall_ms)
 {
-        return clock_monotonic_ms() + (wall_ms - clock_wall_ms());
+        return clamp(clock_monotonic_ms() + (clamp(wall_ms) - clock_wall_ms()));
 }
 
 static int set_id(struct job *job, const char *id)

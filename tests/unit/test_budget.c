@@ -160,6 +160,7 @@ static void what_the_upstream_asks_for_is_the_least_even_above_the_cap(void **st
                 assert_true(pause_ms >= 500 && pause_ms <= 1000);
                 longer += pause_ms > 500;
                 assert_int_equal(budget_backoff_ms(1000, 1000, 1, 30000), 30000);
+                assert_in_range(budget_backoff_ms(10, 1000, 0, 0), 0, 10); /* as 1 */
         }
         assert_true(longer > 0);
 }
