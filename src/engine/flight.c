@@ -383,7 +383,8 @@ static void flight_ask(struct flight *flight)
                 .body = body->data,
                 .body_len = body->len,
                 .timeout_ms = flight_timeout_ms(flight_time_left_ms(flight)),
-                .fresh = flight->turn.probe,
+                .fresh = forwarder_wants_fresh(flight->forwarder, flight->turn.account) ||
+                         flight->turn.probe,
         };
 
         flight->phase = FLIGHT_ASKING;

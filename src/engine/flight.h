@@ -6,11 +6,13 @@
 #ifndef SOLVEGATE_ENGINE_FLIGHT_H
 #define SOLVEGATE_ENGINE_FLIGHT_H
 
+#include "base/small_set.h"
 #include "engine/forward.h"
 
 #include <errno.h>
 #include <stdbool.h>
 
+struct account;
 struct flight;
 struct loop_timer;
 struct probe;
@@ -22,8 +24,13 @@ struct forwarder {
         struct flight *flights;
         struct probe *probes;
         struct loop_timer *again; /* looks for what may be sent by then */
-        bool aborted;             /* nothing new is begun */
+        struct small_set stale; /* indexes of accounts whose next request is on a new connection */
+        bool aborted;           /* nothing new is begun */
 };
+
+/* Whether a request to an account that is sent now is to have a new connection, since it is the
+ * first after a reload. */
+bool forwarder_wants_fresh(struct forwarder *forwarder, const struct account *account);
 
 /* Begins with what scheduler_take() gave. */
 void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn);

@@ -1,6 +1,10 @@
 /*
  * flight_follow: a flight whose job the upstream has queued. It is polled by a timer: first after
  * poll.first, then after poll.interval, then each time half as long again up to poll.cap.
+ *
+ * A poll may hang, since its connection is dead, or what is behind it. It may take half of the time
+ * that is left to the job at most, and the next one is on a new connection and comes soon: so a
+ * result that is there is fetched before the deadline.
  */
 #include "engine/flight_private.h"
 
@@ -14,7 +18,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POLL_TIMEOUT_MS 10000
+#define POLL_TIMEOUT_MAX_MS 10000
+#define POLL_TIMEOUT_MIN_MS 1000 /* but not beyond the deadline */
 
 static void flight_fail_deadline(struct flight *flight)
 {
@@ -35,6 +40,17 @@ static int64_t next_delay_ms(const struct config *config, unsigned polls, int64_
         return delay_ms < config->poll.cap_ms ? delay_ms : config->poll.cap_ms;
 }
 
+static int64_t poll_timeout_ms(int64_t left_ms)
+{
+        int64_t timeout_ms = left_ms / 2;
+
+        if (timeout_ms > POLL_TIMEOUT_MAX_MS)
+                return POLL_TIMEOUT_MAX_MS;
+        if (timeout_ms < POLL_TIMEOUT_MIN_MS)
+                timeout_ms = left_ms < POLL_TIMEOUT_MIN_MS ? left_ms : POLL_TIMEOUT_MIN_MS;
+        return flight_timeout_ms(timeout_ms);
+}
+
 /* Sets the timer for the next poll, or for the deadline if that comes first. */
 static void schedule_poll(struct flight *flight, int64_t at_least_ms)
 {
@@ -43,6 +59,8 @@ static void schedule_poll(struct flight *flight, int64_t at_least_ms)
         flight->poll_delay_ms = next_delay_ms(gateway_config(flight->forwarder->setup.gateway),
                                               flight->polls++, flight->poll_delay_ms);
         int64_t delay_ms = flight->poll_delay_ms;
+        if (flight->poll_broken && delay_ms > left_ms / 4)
+                delay_ms = left_ms / 4;
         if (delay_ms < at_least_ms)
                 delay_ms = at_least_ms;
         loop_timer_start(flight->timer, delay_ms < left_ms ? delay_ms : left_ms, 0);
@@ -60,6 +78,7 @@ static void on_status_answer(struct answer *answer, void *arg)
                 flight_log_trouble(flight, flight->poll_terms, answer);
         flight->account_told = flight->account_told || answer->about_account;
         flight->trouble[0] = '\0';
+        flight->poll_broken = answer->kind == ANSWER_NOT_SENT || answer->kind == ANSWER_UNCLEAR;
         switch (answer->kind) {
         case ANSWER_FINAL:
                 flight_solve(flight, answer, STORE_CHARGE_NONE);
@@ -114,7 +133,9 @@ static void on_poll_timer(void *arg)
                 .sent = flight->turn.terms,
                 .endpoint = UPSTREAM_STATUS,
                 .upstream_id = flight->upstream_id,
-                .timeout_ms = left_ms < POLL_TIMEOUT_MS ? left_ms : POLL_TIMEOUT_MS,
+                .timeout_ms = poll_timeout_ms(left_ms),
+                .fresh = forwarder_wants_fresh(forwarder, flight->turn.account) ||
+                         flight->poll_broken,
         };
         if (exchange_start(forwarder->transfers, &question, on_status_answer, flight,
                            &flight->exchange) < 0)

@@ -53,6 +53,10 @@ void forwarder_resume(struct forwarder *forwarder);
  * a job was submitted, and once at the start. */
 void forwarder_kick(struct forwarder *forwarder);
 
+/* A configuration was loaded: the next request to each account has a new connection, and so the
+ * addresses that its name has now. */
+void forwarder_renew_connections(struct forwarder *forwarder);
+
 /*
  * The time to stop has come: ends everything under way. What was accepted, or surely not taken, is
  * left for the next start where it is kept.

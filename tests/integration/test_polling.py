@@ -4,6 +4,8 @@ time and under a ceiling."""
 import asyncio
 import time
 
+import pytest
+
 from lib import expect
 from lib.build import wait_until
 from lib.http import Connection
@@ -153,3 +155,21 @@ def test_a_pending_job_stays_while_results_make_room(simulator, gateway):
         house.solve(job(images=1, size=30, seed=seed, target="t" * 4000))
     assert house.status(first).status == 404
     expect.pending(house.status(slow))
+
+
+@pytest.mark.parametrize("hung, deadline", [(1, 3.0), (2, 6.0)])
+def test_polls_that_hang_leave_time_for_another(gateway, vendor, hung, deadline):
+    house = gateway(upstream=vendor.entry, limits={"job_deadline": deadline})
+    vendor.keep_silent(hung)
+    job_id = house.submit(job())
+    vendor.wait_for("status", 1)
+    vendor.finish()
+    assert house.finish(job_id).object()["status"] == "solved"
+    assert len(vendor.keys("status")) == hung + 1
+
+
+def test_a_poll_that_hangs_until_the_deadline_ends_the_job_there(gateway, vendor):
+    house = gateway(upstream=vendor.entry, limits={"job_deadline": 2.0})
+    vendor.keep_silent(100)
+    expect.failed(house.solve(job(), {"Prefer": "wait=30"}), "deadline")
+    assert 2 <= len(vendor.keys("status")) <= 10

@@ -28,6 +28,7 @@ class Vendor:
         self._final = None
         self._jobs = 0
         self._same_id = None
+        self._silent = 0
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.vendor = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -41,6 +42,7 @@ class Vendor:
     def __exit__(self, *_):
         self.answer()
         self.finish()
+        self.speak()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -63,6 +65,17 @@ class Vendor:
     def answer(self):
         with self._changed:
             self._held = None
+            self._changed.notify_all()
+
+    def keep_silent(self, count):
+        """So many polls that come next get no answer, until speak()."""
+        with self._changed:
+            self._silent = count
+            self._speaks = False
+
+    def speak(self):
+        with self._changed:
+            self._speaks = True
             self._changed.notify_all()
 
     def drop(self, count):
@@ -96,6 +109,10 @@ class Vendor:
             self._requests.append((endpoint, key))
             if endpoint == "solve" and self._dropping > 0:
                 self._dropping -= 1
+                return None
+            if endpoint == "status" and self._silent > 0:
+                self._silent -= 1
+                self._changed.wait_for(lambda: self._speaks)
                 return None
             self._changed.wait_for(lambda: self._held != endpoint)
             if key in self._refused:
