@@ -20,6 +20,7 @@
 
 #define POLL_TIMEOUT_MAX_MS 10000
 #define POLL_TIMEOUT_MIN_MS 1000 /* but not beyond the deadline */
+#define POLL_SOON_MIN_MS    100  /* before the next one after one that had no clear answer */
 
 static void flight_fail_deadline(struct flight *flight)
 {
@@ -51,6 +52,11 @@ static int64_t poll_timeout_ms(int64_t left_ms)
         return flight_timeout_ms(timeout_ms);
 }
 
+static int64_t soon(int64_t left_ms)
+{
+        return left_ms / 4 > POLL_SOON_MIN_MS ? left_ms / 4 : POLL_SOON_MIN_MS;
+}
+
 /* Sets the timer for the next poll, or for the deadline if that comes first. */
 static void schedule_poll(struct flight *flight, int64_t at_least_ms)
 {
@@ -58,9 +64,9 @@ static void schedule_poll(struct flight *flight, int64_t at_least_ms)
 
         flight->poll_delay_ms = next_delay_ms(gateway_config(flight->forwarder->setup.gateway),
                                               flight->polls++, flight->poll_delay_ms);
-        int64_t delay_ms = flight->poll_delay_ms;
-        if (flight->poll_broken && delay_ms > left_ms / 4)
-                delay_ms = left_ms / 4;
+        int64_t delay_ms = flight->poll_delay_ms, soon_ms = soon(left_ms);
+        if (flight->poll_broken && delay_ms > soon_ms)
+                delay_ms = soon_ms;
         if (delay_ms < at_least_ms)
                 delay_ms = at_least_ms;
         loop_timer_start(flight->timer, delay_ms < left_ms ? delay_ms : left_ms, 0);

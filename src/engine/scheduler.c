@@ -136,7 +136,10 @@ int scheduler_check(struct scheduler *scheduler, const struct client *client)
 
 /* ---- taking turns ---- */
 
-/* What a turn costs; a probe is free. */
+/*
+ * What a turn costs; a probe is free. The last try is for an account that had one before: where
+ * more accounts fail than there are tries, one that works gets the job all the same.
+ */
 static void count_turn_locked(struct scheduler *scheduler, struct scheduler_turn *turn,
                               int64_t now_ms)
 {
@@ -146,7 +149,9 @@ static void count_turn_locked(struct scheduler *scheduler, struct scheduler_turn
         purchase->retried = false;
         if (turn->probe)
                 return;
-        purchase->attempts++;
+        turn->counted = turn->retry || !turn->retried ||
+                        purchase->attempts + 1 < scheduler->config->retry.attempts;
+        purchase->attempts += turn->counted;
         if (turn->retry)
                 (void)budget_spend(&scheduler->budget, now_ms);
         else if (!turn->retried)
@@ -159,7 +164,7 @@ static void uncount_turn_locked(struct scheduler *scheduler, const struct schedu
         turn->purchase->retried = turn->retried;
         if (turn->probe)
                 return;
-        turn->purchase->attempts--;
+        turn->purchase->attempts -= turn->counted;
         if (turn->retry || !turn->retried)
                 budget_take_back(&scheduler->budget, turn->retry);
 }
@@ -398,7 +403,7 @@ bool scheduler_has_tries(struct scheduler *scheduler, const struct scheduler_tur
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         bool has = entry_has_tries_locked(scheduler, turn->purchase,
-                                          turn->purchase->attempts - !turn->probe);
+                                          turn->purchase->attempts - turn->counted);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return has;
 }

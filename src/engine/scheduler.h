@@ -80,6 +80,7 @@ struct scheduler_turn {
         bool probe;                  /* the breaker's */
         bool retried;                /* it was turned away before */
         bool retry;                  /* that costs budget, unless it is a probe */
+        bool counted;                /* among the purchase's attempts */
 };
 
 /*

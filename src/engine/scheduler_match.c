@@ -18,6 +18,7 @@ _Static_assert(ACCOUNTS_EVER_MAX <= SMALL_SET_SIZE, "an account's index is in a 
 
 /* What is asked of each purchase in the queue, for one account. */
 struct candidate {
+        const struct scheduler *scheduler;
         const struct account *account;
         int64_t now_ms;
         bool budget;     /* there may be a retry */
@@ -35,6 +36,21 @@ bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struc
                 const struct account *account = accounts->items[i];
                 if (!account->retired && !small_set_has(but, i) &&
                     breaker_is_healthy(&account->breaker, now_ms))
+                        return true;
+        }
+        return false;
+}
+
+/* Whether an account that has not turned it away could have it now. */
+static bool has_untried(const struct candidate *candidate, const struct purchase *purchase)
+{
+        const struct accounts *accounts = candidate->scheduler->setup.accounts;
+
+        for (size_t i = 0; i < accounts_count(accounts); i++) {
+                const struct account *account = accounts->items[i];
+                if (!account->retired && !small_set_has(&purchase->turned_away_by, i) &&
+                    breaker_is_healthy(&account->breaker, candidate->now_ms) &&
+                    scheduler_slots_free_locked(account))
                         return true;
         }
         return false;
@@ -67,6 +83,8 @@ static bool may_go(void *arg, const struct purchase *purchase)
                 return !again || !candidate->other || pass(candidate, INT64_MAX);
         if (again && purchase->retry_at_ms > candidate->now_ms)
                 return pass(candidate, purchase->retry_at_ms);
+        if (again && has_untried(candidate, purchase))
+                return pass(candidate, INT64_MAX);
         if (!candidate->budget && is_retry(account, purchase))
                 return pass(candidate, candidate->now_ms + NO_BUDGET_PAUSE_MS);
         return true;
@@ -119,6 +137,7 @@ bool scheduler_match_locked(struct scheduler *scheduler, int64_t now_ms,
                 small_set_add(&itself, account->index);
                 small_set_add(&tried, account->index);
                 struct candidate candidate = {
+                        .scheduler = scheduler,
                         .account = account,
                         .now_ms = now_ms,
                         .budget = budget,

@@ -9,6 +9,7 @@ from lib import expect
 from lib.build import wait_until
 from lib.gateway import upstream_of
 from lib.job import job
+from lib.network import closed_port
 
 NEVER = 60
 
@@ -78,3 +79,19 @@ def test_each_upstream_is_spoken_to_in_its_own_generation(simulator, gateway):
         for sent in sim.requests():
             assert ("uid" in {name.lower() for name in sent["headers"]}) == has_uid
         assert sim.counters()["charged"] == 1
+
+
+def test_one_that_works_gets_a_job_that_more_fail_than_it_has_tries(simulator, gateway):
+    sim = simulator(mode="pro", latency=0)
+    with closed_port() as port:
+        down = [{"name": f"down-{n}", "credential": f"account-{n}", "priority": n,
+                 "url": f"http://127.0.0.1:{port}"} for n in range(5)]
+        works = {"name": "works", "credential": "account", "priority": 9, **upstream_of(sim)}
+        house = gateway(upstreams=[works], retry={"attempts": 2})
+        for number in range(5):
+            house.write_credential(f"canary-apikey-{number}-of-five", f"account-{number}",
+                                   uid=f"uid-{number}-of-five")
+        house.reload(upstreams=[*down, works])
+        task = job()
+        expect.solved(house.solve(task, {"Prefer": "wait=30"}), task)
+        house.stop_well()

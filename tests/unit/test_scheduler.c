@@ -318,6 +318,26 @@ static void that_costs_no_budget(void **state)
         }
 }
 
+static void nor_is_it_the_last_try(void **state)
+{
+        struct fixture *f = *state;
+
+        f->config.retry.attempts = 2;
+        open_scheduler(f, 3);
+        struct job *job = submit(f, "a");
+        for (int i = 0; i < 3; i++) {
+                struct scheduler_turn turn = take(f, job);
+                assert_ptr_equal(turn.account, f->account[i]);
+                assert_true(scheduler_has_tries(f->scheduler, &turn));
+                assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), 1);
+                (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
+        }
+        struct scheduler_turn turn = take(f, job); /* where it was before */
+        assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), 2);
+        (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
+        assert_int_equal(outcome_of(f, job)->error, JOB_UPSTREAM_UNAVAILABLE);
+}
+
 static void without_room_there_it_waits_for_room_or_for_its_pause(void **state)
 {
         struct fixture *f = *state;
@@ -531,6 +551,7 @@ int main(void)
                 ON_ENGINE(a_refused_account_is_usable_again_when_its_balance_is_answered),
                 ON_ENGINE(a_job_that_was_turned_away_goes_to_another_account_at_once),
                 ON_ENGINE(that_costs_no_budget),
+                ON_ENGINE(nor_is_it_the_last_try),
                 ON_ENGINE(without_room_there_it_waits_for_room_or_for_its_pause),
                 ON_ENGINE(others_go_where_one_was_turned_away),
                 ON_ENGINE(a_job_that_failed_as_the_probe_goes_to_a_healthy_account_by_priority),
