@@ -15,7 +15,7 @@ struct small_set {
         uint64_t words[SMALL_SET_SIZE / 64];
 };
 
-/* number is below SMALL_SET_SIZE, in all of these. */
+/* Whether the number, which is below SMALL_SET_SIZE here and below, is in the set. */
 static inline bool small_set_has(const struct small_set *set, size_t number)
 {
         return (set->words[number / 64] >> (number % 64)) & 1;

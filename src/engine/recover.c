@@ -293,21 +293,29 @@ static int decide_all_later(struct progress *progress)
 
 /* ---- what was accepted ---- */
 
-/*
- * An upstream that was renamed has its jobs still: one of the same place is asked for what was
- * taken there. The id is the service's, so it tells no other job's result, whoever asks. Returns 0
- * or -ENOMEM.
- */
-static int follow_renamed(const struct config *config, struct purchase *purchase)
+/* Whether jobs are sent to an upstream and asked for at this place. */
+static bool is_at(const struct config_upstream *upstream, const char *wanted)
 {
         char place[ACCOUNT_PLACE_BYTES_MAX];
 
-        if (upstream_named(config, purchase->upstream) || !purchase->asked_at)
+        account_place(upstream->url, upstream->api, place);
+        return strcmp(wanted, place) == 0;
+}
+
+/*
+ * An upstream that was renamed has its jobs still: one of the same place is asked for what was
+ * taken there. The id is the service's, so it tells no other job's result, whatever account asks.
+ * Returns 0 or -ENOMEM.
+ */
+static int follow_renamed(const struct config *config, struct purchase *purchase)
+{
+        const struct config_upstream *named = upstream_named(config, purchase->upstream);
+
+        if (!purchase->asked_at || (named && is_at(named, purchase->asked_at)))
                 return 0;
         for (size_t i = 0; i < config->upstreams_count; i++) {
                 const struct config_upstream *upstream = &config->upstreams[i];
-                account_place(upstream->url, upstream->api, place);
-                if (strcmp(purchase->asked_at, place) != 0)
+                if (!is_at(upstream, purchase->asked_at))
                         continue;
                 char *name = strdup(upstream->name);
                 if (!name)
@@ -323,13 +331,11 @@ static int follow_renamed(const struct config *config, struct purchase *purchase
 static const char *unaskable(const struct config *config, const struct purchase *purchase)
 {
         const struct config_upstream *upstream = upstream_named(config, purchase->upstream);
-        char place[ACCOUNT_PLACE_BYTES_MAX];
 
         if (!purchase->upstream_id || !upstream)
                 return "the upstream that took the job is not in the configuration any more, so "
                        "its result cannot be asked for; it was charged";
-        account_place(upstream->url, upstream->api, place);
-        if (purchase->asked_at && strcmp(purchase->asked_at, place) != 0)
+        if (purchase->asked_at && !is_at(upstream, purchase->asked_at))
                 return "the upstream that took the job has another url or api in the configuration "
                        "now, so its result cannot be asked for; it was charged";
         return NULL;

@@ -137,7 +137,7 @@ static void log_health(const struct account *account)
         const char *name = account->name;
 
         if (account->breaker.out)
-                log_error("upstream %s is out: it refuses the account; a job is tried again in "
+                log_error("upstream %s is out: it refuses the account; it is probed again in "
                           "%lld s (retry.recheck), or once a reload brings another credential",
                           name, (long long)(account->breaker.pause_ms / 1000));
         else if (account->breaker.open)

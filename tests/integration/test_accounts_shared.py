@@ -112,6 +112,24 @@ def test_a_new_name_by_a_restart_has_the_jobs_of_the_old_one(gateway, vendor, st
     assert ledger(state)["unknown"] == 0
 
 
+def test_names_that_are_swapped_over_a_restart_have_their_jobs_still(gateway, vendor, state):
+    with Vendor() as other:
+        house = gateway(upstreams=[entry("one", vendor, priority=0, max_in_flight=1),
+                                   entry("two", other, priority=1)],
+                        durability="full", state_directory=state)
+        ids = [house.submit(task) for task in tasks_of(2)]
+        for service in (vendor, other):
+            expect_only(service, 1)
+        house.configure(upstreams=[entry("two", vendor), entry("one", other)])
+        house.kill_and_start_again()
+        for service in (vendor, other):
+            service.wait_for("status", len(service.keys("status")) + 2)
+            service.finish()
+        expect_solved(house, ids)
+        house.stop_well()
+    assert ledger(state)["unknown"] == 0
+
+
 def test_a_configuration_check_names_the_account_with_two_names(gateway, vendor):
     house = gateway(upstreams=[entry("one", vendor)])
     house.configure(upstreams=[entry("one", vendor), entry("two", vendor)])
