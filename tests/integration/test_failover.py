@@ -160,3 +160,30 @@ def test_a_refused_account_is_rechecked_without_a_job(pair, simulator, gateway, 
             wait_until(lambda: first.counters()["balance_requests"] >= asked + 2)
     assert first.counters()["solve_requests"] <= 2
     assert second.counters()["charged"] == 4
+
+
+def test_upstreams_that_fail_in_turn_lose_no_job(simulator, gateway, priorities, tmp_path):
+    """Each is down for a while and then up, so that probes, failovers and recoveries overlap. These
+    are more outages than a job has tries by default."""
+    sims = [simulator(name=name, mode="pro", latency=0.02) for name in ("first", "second")]
+    house = gateway(upstreams=[
+        {"name": sim.name, **upstream_of(sim), "priority": priority}
+        for sim, priority in zip(sims, priorities)
+    ], retry={"probe": PROBE, "attempts": 20}, durability="full",
+        state_directory=tmp_path / "state")
+    tasks = {}
+    for turn in range(8):
+        sims[turn % 2].fault("solve:status=503")
+        sims[1 - turn % 2].clear_faults()
+        for seed in range(10):
+            task = job(images=1, size=30, seed=f"{turn}/{seed}")
+            tasks[house.submit(task)] = task
+            time.sleep(0.03)  # the load
+    for sim in sims:
+        sim.clear_faults()
+    for job_id, task in tasks.items():
+        expect.solved(house.status(job_id, "&wait=20"), task)
+    house.stop_well()
+    charged = sum(sim.counters()["charged"] for sim in sims)
+    assert charged == len(tasks)
+    assert assert_ledger_agrees(tmp_path / "state", charged)["unknown"] == 0
