@@ -12,6 +12,7 @@ from lib.build import patience, wait_until
 from lib.gateway import upstream_of
 from lib.job import job
 from lib.network import closed_port
+from lib.operator import jobs as jobs_of
 from lib.state import assert_ledger_agrees
 
 LONG = bool(os.environ.get("SOLVEGATE_LONG"))
@@ -203,3 +204,22 @@ def test_jobs_are_spread_within_one_priority(simulator, gateway, mode, jobs, wan
         house.submit(job(seed=seed))
     wait_until(lambda: sum(sim.counters()["accepted"] for sim in sims) == jobs)
     assert [sim.counters()["accepted"] for sim in sims] == wanted
+
+
+def test_the_only_upstream_may_be_away_for_a_while(simulator, gateway):
+    """It refuses connections: no job is tried more often than the breaker needs to open."""
+    with closed_port() as port:
+        house = gateway(upstream={"url": f"http://127.0.0.1:{port}"}, retry={"probe": 0.1})
+        tasks = [job(images=1, seed=seed) for seed in range(5)]
+        ids = [house.submit(task) for task in tasks]
+        probes = "asked for its balance as a probe"
+        wait_until(lambda: house.log().count(probes) >= 5)
+        shown = jobs_of(house)["jobs"]
+        assert len(shown) == len(tasks) and {entry["state"] for entry in shown} == {"queued"}
+        # All may be under way when the third one opens it.
+        assert sum(entry["attempts"] for entry in shown) <= 2 + len(tasks)
+        sim = simulator(mode="pro", latency=0, port=port)
+        for job_id, task in zip(ids, tasks):
+            expect.solved(house.status(job_id, "&wait=20"), task)
+        assert sim.counters()["charged"] == sim.counters()["solve_requests"] == len(tasks)
+        house.stop_well()
