@@ -15,7 +15,7 @@ static bool usable(const struct account *account, int64_t now_ms)
 {
         const struct breaker *breaker = &account->breaker;
 
-        return !account->retired && (!breaker->out || breaker->probing == BREAKER_PROBING_BY_JOB ||
+        return !account->retired && (!breaker->out || breaker->probing == BREAKER_JOB_PROBE ||
                                      (breaker->half_open && breaker->until_ms <= now_ms));
 }
 

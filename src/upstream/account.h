@@ -63,7 +63,7 @@ unsigned account_terms_compare(const struct account_terms *a, const struct accou
  * and api, and are of one account, that is, of one uid, or else of one name of a credential. */
 bool account_terms_same_jobs(const struct account_terms *a, const struct account_terms *b);
 
-/* By what an account at the service is known. Values that outlive the key. */
+/* By what an account at the service is known. What it points to must outlive it. */
 struct account_key {
         const char *url;
         const char *credential_name;

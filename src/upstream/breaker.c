@@ -42,9 +42,9 @@ bool breaker_begin(struct breaker *breaker)
 {
         if (!breaker->open)
                 return false;
-        assert(breaker->half_open && breaker->probing == BREAKER_PROBING_NOT);
+        assert(breaker->half_open && breaker->probing == BREAKER_NO_PROBE);
         breaker->half_open = false;
-        breaker->probing = BREAKER_PROBING_BY_JOB;
+        breaker->probing = BREAKER_JOB_PROBE;
         return true;
 }
 
@@ -111,7 +111,7 @@ static int64_t pause_after(const struct breaker *breaker, enum breaker_result re
 static bool end_probe(struct breaker *breaker, enum breaker_result result, int64_t wish_ms,
                       int64_t now_ms)
 {
-        breaker->probing = BREAKER_PROBING_NOT;
+        breaker->probing = BREAKER_NO_PROBE;
         switch (result) {
         case BREAKER_WELL:
                 close_again(breaker);
@@ -154,7 +154,7 @@ bool breaker_end(struct breaker *breaker, bool probe, enum breaker_result result
         int64_t wish_ms = wish_of(retry_after_ms);
 
         if (probe) {
-                assert(breaker->open && breaker->probing == BREAKER_PROBING_BY_JOB);
+                assert(breaker->open && breaker->probing == BREAKER_JOB_PROBE);
                 return end_probe(breaker, result, wish_ms, now_ms);
         }
         if (breaker->open) {
@@ -169,7 +169,7 @@ bool breaker_end(struct breaker *breaker, bool probe, enum breaker_result result
 bool breaker_wants_free_probe(const struct breaker *breaker, int64_t now_ms, int64_t *ret_again_ms)
 {
         *ret_again_ms = INT64_MAX;
-        if (!breaker->open || breaker->half_open || breaker->probing != BREAKER_PROBING_NOT)
+        if (!breaker->open || breaker->half_open || breaker->probing != BREAKER_NO_PROBE)
                 return false;
         if (breaker->until_ms <= now_ms)
                 return true;
@@ -179,8 +179,8 @@ bool breaker_wants_free_probe(const struct breaker *breaker, int64_t now_ms, int
 
 void breaker_begin_free_probe(struct breaker *breaker)
 {
-        assert(breaker->open && breaker->probing == BREAKER_PROBING_NOT);
-        breaker->probing = BREAKER_PROBING_FREE;
+        assert(breaker->open && breaker->probing == BREAKER_NO_PROBE);
+        breaker->probing = BREAKER_FREE_PROBE;
 }
 
 /* Whether the answer shows that a job would get an answer too. */
@@ -212,8 +212,8 @@ void breaker_end_free_probe(struct breaker *breaker, enum breaker_result result,
         int64_t pause_ms = breaker->out ? breaker->recheck_ms : breaker->probe_ms;
         int64_t wish_ms = wish_of(retry_after_ms);
 
-        assert(breaker->open && breaker->probing == BREAKER_PROBING_FREE);
-        breaker->probing = BREAKER_PROBING_NOT;
+        assert(breaker->open && breaker->probing == BREAKER_FREE_PROBE);
+        breaker->probing = BREAKER_NO_PROBE;
         breaker->half_open = tells_enough(breaker, result, alone);
         if (breaker->half_open)
                 pause_ms = 0;

@@ -45,9 +45,9 @@ enum breaker_result {
 
 /* Which probe is under way. */
 enum breaker_probing {
-        BREAKER_PROBING_NOT,
-        BREAKER_PROBING_FREE,   /* a balance request */
-        BREAKER_PROBING_BY_JOB, /* a solve */
+        BREAKER_NO_PROBE,
+        BREAKER_FREE_PROBE, /* a balance request */
+        BREAKER_JOB_PROBE,  /* a solve */
 };
 
 struct breaker {
