@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #define SMALL_SET_SIZE 256
 
@@ -24,17 +23,6 @@ static inline bool small_set_has(const struct small_set *set, size_t number)
 static inline void small_set_add(struct small_set *set, size_t number)
 {
         set->words[number / 64] |= UINT64_C(1) << (number % 64);
-}
-
-static inline void small_set_remove(struct small_set *set, size_t number)
-{
-        set->words[number / 64] &= ~(UINT64_C(1) << (number % 64));
-}
-
-/* Adds all numbers. */
-static inline void small_set_fill(struct small_set *set)
-{
-        memset(set, 0xff, sizeof *set);
 }
 
 #endif

@@ -11,8 +11,8 @@
 #include "base/fd.h"
 #include "base/secret_search.h"
 #include "base/strbuf.h"
-#include "config/config_scan.h"
 #include "base/utf8.h"
+#include "config/config_scan.h"
 #include "config/permissions.h"
 #include "config/problem.h"
 

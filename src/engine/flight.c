@@ -383,8 +383,7 @@ static void flight_ask(struct flight *flight)
                 .body = body->data,
                 .body_len = body->len,
                 .timeout_ms = flight_timeout_ms(flight_time_left_ms(flight)),
-                .fresh = forwarder_wants_fresh(flight->forwarder, flight->turn.account) ||
-                         flight->turn.probe,
+                .fresh = flight->turn.probe,
         };
 
         flight->phase = FLIGHT_ASKING;

@@ -6,7 +6,6 @@
 #ifndef SOLVEGATE_ENGINE_FLIGHT_H
 #define SOLVEGATE_ENGINE_FLIGHT_H
 
-#include "base/small_set.h"
 #include "engine/forward.h"
 
 #include <errno.h>
@@ -24,13 +23,8 @@ struct forwarder {
         struct flight *flights;
         struct probe *probes;
         struct loop_timer *again; /* looks for what may be sent by then */
-        struct small_set stale; /* indexes of accounts whose next request is on a new connection */
-        bool aborted;           /* nothing new is begun */
+        bool aborted;             /* nothing new is begun */
 };
-
-/* Whether a request to an account that is sent now is to have a new connection, since it is the
- * first after a reload. */
-bool forwarder_wants_fresh(struct forwarder *forwarder, const struct account *account);
 
 /* Begins with what scheduler_take() gave. */
 void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn);

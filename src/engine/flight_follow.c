@@ -21,6 +21,7 @@
 #define POLL_TIMEOUT_MAX_MS 10000
 #define POLL_TIMEOUT_MIN_MS 1000 /* but not beyond the deadline */
 #define POLL_SOON_MIN_MS    100  /* before the next one after one that had no clear answer */
+#define LAST_POLL_MS        500  /* before the deadline, where the next poll would be after it */
 
 static void flight_fail_deadline(struct flight *flight)
 {
@@ -69,7 +70,10 @@ static void schedule_poll(struct flight *flight, int64_t at_least_ms)
                 delay_ms = soon_ms;
         if (delay_ms < at_least_ms)
                 delay_ms = at_least_ms;
-        loop_timer_start(flight->timer, delay_ms < left_ms ? delay_ms : left_ms, 0);
+        /* Whatever the upstream asks for, once more while there is time: asking is free. */
+        if (delay_ms >= left_ms)
+                delay_ms = left_ms > LAST_POLL_MS ? left_ms - LAST_POLL_MS : left_ms;
+        loop_timer_start(flight->timer, delay_ms, 0);
 }
 
 static void on_status_answer(struct answer *answer, void *arg)
@@ -84,7 +88,7 @@ static void on_status_answer(struct answer *answer, void *arg)
                 flight_log_trouble(flight, flight->poll_terms, answer);
         flight->account_told = flight->account_told || answer->about_account;
         flight->trouble[0] = '\0';
-        flight->poll_broken = answer->kind == ANSWER_NOT_SENT || answer->kind == ANSWER_UNCLEAR;
+        flight->poll_broken = answer->kind == ANSWER_NOT_SENT;
         switch (answer->kind) {
         case ANSWER_FINAL:
                 flight_solve(flight, answer, STORE_CHARGE_NONE);
@@ -140,8 +144,7 @@ static void on_poll_timer(void *arg)
                 .endpoint = UPSTREAM_STATUS,
                 .upstream_id = flight->upstream_id,
                 .timeout_ms = poll_timeout_ms(left_ms),
-                .fresh = forwarder_wants_fresh(forwarder, flight->turn.account) ||
-                         flight->poll_broken,
+                .fresh = flight->poll_broken,
         };
         if (exchange_start(forwarder->transfers, &question, on_status_answer, flight,
                            &flight->exchange) < 0)

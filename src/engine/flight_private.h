@@ -35,7 +35,7 @@ struct flight {
         struct loop_timer *timer;  /* FOLLOWING: the next poll */
         unsigned polls;            /* asked for so far */
         int64_t poll_delay_ms;     /* before the last of them */
-        bool poll_broken; /* the last one had no clear answer: the next is on a new connection */
+        bool poll_broken;          /* the last one had no answer: the next is on a new connection */
         struct account_terms *poll_terms; /* by which it was last polled: a reference; or NULL */
         bool account_told; /* the trouble of their account was logged: once for each credential */
         int64_t started_ms;

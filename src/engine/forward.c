@@ -89,19 +89,6 @@ void forwarder_kick(struct forwarder *forwarder)
         loop_timer_start(forwarder->again, again_ms > now_ms ? again_ms - now_ms : 1, 0);
 }
 
-void forwarder_renew_connections(struct forwarder *forwarder)
-{
-        small_set_fill(&forwarder->stale);
-}
-
-bool forwarder_wants_fresh(struct forwarder *forwarder, const struct account *account)
-{
-        bool fresh = small_set_has(&forwarder->stale, account->index);
-
-        small_set_remove(&forwarder->stale, account->index);
-        return fresh;
-}
-
 void forwarder_abort(struct forwarder *forwarder)
 {
         forwarder->aborted = true;

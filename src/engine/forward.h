@@ -63,9 +63,6 @@ void forwarder_renew_connections(struct forwarder *forwarder);
  */
 void forwarder_abort(struct forwarder *forwarder);
 
-/* After a reload: requests are made on new connections from now on. */
-void forwarder_renew_connections(struct forwarder *forwarder);
-
 /* The transfers and the loop, for what is no job. */
 struct transfers *forwarder_transfers(struct forwarder *forwarder);
 struct loop *forwarder_loop(struct forwarder *forwarder);

@@ -50,10 +50,14 @@ class Pair:
         return (self.first.counters()["balance_requests"] if self.first
                 else self.house.log().count(ASKED))
 
+    def solve_quickly(self, task):
+        self._seen = self.probes()
+        solve_quickly(self.house, task)
+
     def wait_for_probe(self):
-        """From now on the first upstream may be sent a job again, if it was reached."""
-        seen = self.probes()
-        wait_until(lambda: self.probes() > seen, 10.0, "the first upstream is probed", 0.005)
+        """From now on the first upstream may be sent a job again, if it was reached. An upstream
+        that was probed since the last job is probed again only after the next one."""
+        wait_until(lambda: self.probes() > self._seen, 10.0, "the first upstream is probed", 0.005)
 
     def come_back(self):
         if self.first:
@@ -63,6 +67,7 @@ class Pair:
 
     def open_breaker(self):
         for seed in range(OPENS):
+            self._seen = self.probes()
             task = job(images=1, seed=f"early {seed}")
             expect.solved(self.house.solve(task, HELD), task)
         wait_until(lambda: "upstream first fails" in self.house.log())
@@ -88,7 +93,7 @@ def test_jobs_in_sequence_are_each_solved_by_the_second_at_once(pair, priorities
     for number, task in enumerate(tasks):
         if number >= OPENS:
             two.wait_for_probe()  # so each of the others may become the probe
-        solve_quickly(two.house, task)
+        two.solve_quickly(task)
     assert two.second.counters()["charged"] == two.second.counters()["solve_requests"] == JOBS
     tries = two.tries()
     assert len(tries) == len(set(tries)), "the first upstream was sent a job twice"
