@@ -148,6 +148,7 @@ struct config {
                 int64_t body_bytes;
                 int images;
                 int connections;
+                int connections_per_address;
                 int64_t header_timeout_ms;
                 int64_t body_timeout_ms;
                 int64_t job_deadline_ms;

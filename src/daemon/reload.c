@@ -364,6 +364,8 @@ static void apply(struct reload *reload)
         reading->credentials = NULL;
         reading->merged = NULL;
         atomic_store(&setup->shared->connections_max, config->limits.connections);
+        atomic_store(&setup->shared->connections_per_address_max,
+                     config->limits.connections_per_address);
         log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
 }
 

@@ -1,25 +1,18 @@
 /*
- * connection: the connections of a server, and how long each may take.
- *
- * libmicrohttpd's own time-out measures inactivity, so a client that drips a byte a second is
- * never cut. Here each phase has an absolute deadline. There is a list for each phase, sorted by
- * deadline, and one timer looks at their heads. All deadlines of one phase are equally long, but
- * for a while after a reload has shortened them, so each new one belongs at the end, or near it.
+ * connection: the connections of a server: how they are opened and closed, and what is received on
+ * them. Their deadlines are in connection_deadline.c.
  */
 #include "http/caller.h"
-#include "http/reply.h"
-#include "http/server_private.h"
+#include "http/closer.h"
+#include "http/connection_private.h"
+#include "http/peers.h"
 #include "http/tls.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/loop.h"
-#include "base/strbuf.h"
-#include "config/config.h"
-#include "engine/gateway.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -28,172 +21,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
-#define TICK_MS           100
-#define BUSY_PAUSE_MS     250 /* a client that asks one thing after the other pauses less */
-#define CUT_REPLY_BYTES   (REFUSAL_BYTES_MAX * 6 + 256) /* every byte of a message escaped */
-#define PHASES_WITH_LIMIT CONNECTION_BUSY
-
-struct client_connection {
-        struct connection_table *table;
-        struct MHD_Connection *mhd;
-        struct tls_identity *identity; /* the one it was opened under, a reference, which outlives
-                                          its TLS; NULL: plain HTTP */
-        int fd;                        /* libmicrohttpd's */
-        struct loop_watch *watch;      /* tells when the client closes its side; or NULL */
-        bool gone;                     /* it has */
-        bool over_limit;
-        bool turned_away;        /* it was ended as soon as it was opened */
-        struct request *request; /* the one that is under way, or NULL */
-        int64_t began_us;     /* monotonic: when its first line had come; before: the connection */
-        struct request *held; /* the request whose hold ends when the client goes, or NULL */
-        enum connection_phase phase;
-        int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
-        struct client_connection *prev, *next;
-        enum tls_progress progress; /* valid with an identity */
-        bool handshaking;           /* its TLS handshake was not over when it was last looked at */
-        struct client_connection *handshake_prev, *handshake_next; /* valid with handshaking */
-};
-
-struct connection_table {
-        struct server *server;
-        struct loop_timer *timer;
-        bool ticking;
-        struct client_connection
-                *awaited[PHASES_WITH_LIMIT];  /* by phase; the first due at the head */
-        struct client_connection *handshakes; /* the oldest at the head */
-};
-
-static int64_t phase_limit_ms(const struct connection_table *table, enum connection_phase phase)
-{
-        const struct config *config = gateway_config(table->server->gateway);
-
-        switch (phase) {
-        case CONNECTION_HEADER:
-                return config->limits.header_timeout_ms;
-        case CONNECTION_IDLE:
-                return CONNECTION_IDLE_TIMEOUT_MS;
-        case CONNECTION_BODY:
-                return config->limits.body_timeout_ms;
-        case CONNECTION_BUSY:
-                break;
-        }
-        return 0;
-}
-
-static void leave_phase(struct client_connection *connection)
-{
-        if (connection->phase != CONNECTION_BUSY)
-                DL_DELETE(connection->table->awaited[connection->phase], connection);
-        connection->phase = CONNECTION_BUSY;
-}
-
-/* Those that entered before a reload may have later deadlines. */
-static void await(struct connection_table *table, struct client_connection *connection)
-{
-        struct client_connection **list = &table->awaited[connection->phase];
-        struct client_connection *before = *list ? (*list)->prev : NULL; /* the last */
-
-        while (before && before->deadline_ms > connection->deadline_ms)
-                before = before == *list ? NULL : before->prev;
-        if (before)
-                DL_APPEND_ELEM(*list, before, connection);
-        else
-                DL_PREPEND(*list, connection);
-}
-
-void connection_enter(struct client_connection *connection, enum connection_phase phase)
-{
-        struct connection_table *table = connection->table;
-
-        leave_phase(connection);
-        if (phase == CONNECTION_BUSY)
-                return;
-        connection->phase = phase;
-        connection->deadline_ms = clock_monotonic_ms() + phase_limit_ms(table, phase);
-        await(table, connection);
-        if (!table->ticking) {
-                loop_timer_start(table->timer, TICK_MS, TICK_MS);
-                table->ticking = true;
-        }
-        connection_nudge(connection);
-}
-
-void connection_nudge(struct client_connection *connection)
-{
-        if (connection->gone && !connection->held)
-                (void)shutdown(connection->fd, SHUT_RD);
-}
-
-/* Whether it fits the socket's buffer or not, the connection ends after it. */
-static void send_last(const struct client_connection *connection, const struct strbuf *reply)
-{
-        if (connection->identity)
-                tls_send_last(connection->mhd, reply->data, reply->len);
-        else
-                (void)send(connection->fd, reply->data, reply->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-void connection_cut(struct client_connection *connection, unsigned status, const char *code,
-                    const char *message, struct reply_field field, const char *request_id)
-{
-        struct strbuf reply, body;
-
-        strbuf_init(&reply, CUT_REPLY_BYTES * 2);
-        strbuf_init(&body, CUT_REPLY_BYTES);
-        reply_append_error(&body, status, code, message);
-        (void)strbuf_printf(&reply, "HTTP/1.1 %u %s\r\n", status,
-                            MHD_get_reason_phrase_for(status));
-        if (field.name)
-                (void)strbuf_printf(&reply, "%s: %s\r\n", field.name, field.value);
-        if (request_id)
-                (void)strbuf_printf(&reply, "X-Request-Id: %s\r\n", request_id);
-        (void)strbuf_printf(&reply,
-                            "Content-Type: application/json\r\nContent-Length: %zu\r\n"
-                            "Connection: close\r\n\r\n%s",
-                            body.len, body.failed ? "" : body.data);
-        if (!body.failed && !reply.failed)
-                send_last(connection, &reply);
-        strbuf_done(&reply);
-        strbuf_done(&body);
-        leave_phase(connection);
-        (void)shutdown(connection->fd, SHUT_RDWR);
-}
-
-/* The deadline of what was awaited has passed. */
-static void connection_expire(struct client_connection *connection)
-{
-        switch (connection->phase) {
-        case CONNECTION_HEADER:
-                request_header_late(connection->table->server, connection->mhd, connection);
-                break;
-        case CONNECTION_BODY:
-                request_body_late(connection->request);
-                break;
-        case CONNECTION_IDLE:
-        case CONNECTION_BUSY:
-                leave_phase(connection);
-                (void)shutdown(connection->fd, SHUT_RDWR);
-                break;
-        }
-}
-
-static void on_tick(void *arg)
-{
-        struct connection_table *table = arg;
-        int64_t now_ms = clock_monotonic_ms();
-        bool any = false;
-
-        for (int phase = 0; phase < PHASES_WITH_LIMIT; phase++) {
-                struct client_connection **list = &table->awaited[phase];
-                while (*list && (*list)->deadline_ms <= now_ms)
-                        connection_expire(*list);
-                any = any || *list;
-        }
-        if (!any) {
-                loop_timer_stop(table->timer);
-                table->ticking = false;
-        }
-}
+#define BUSY_PAUSE_MS 250 /* a client that asks one thing after the other pauses less */
 
 int connection_table_new(struct server *server, struct connection_table **ret_table)
 {
@@ -202,9 +30,11 @@ int connection_table_new(struct server *server, struct connection_table **ret_ta
         if (!table)
                 return -ENOMEM;
         table->server = server;
-        int r = loop_timer_new(server->loop, on_tick, table, &table->timer);
+        int r = connection_deadlines_init(table);
+        if (r == 0)
+                r = closer_new(server->loop, &table->closer);
         if (r < 0) {
-                free(table);
+                connection_table_free(table);
                 return r;
         }
         *ret_table = table;
@@ -215,9 +45,117 @@ void connection_table_free(struct connection_table *table)
 {
         if (!table)
                 return;
+        closer_free(table->closer);
         loop_timer_free(table->timer);
+        free(table->by_fd);
         free(table);
 }
+
+/* ---- by descriptor ---- */
+
+struct client_connection *connection_find(const struct connection_table *table, int fd)
+{
+        return fd >= 0 && (size_t)fd < table->by_fd_count ? table->by_fd[fd] : NULL;
+}
+
+static int add_by_fd(struct client_connection *connection)
+{
+        struct connection_table *table = connection->table;
+        size_t needed = (size_t)connection->fd + 1;
+
+        if (needed > table->by_fd_count) {
+                size_t count = needed * 2;
+                struct client_connection **by_fd = reallocarray(table->by_fd, count, sizeof *by_fd);
+                if (!by_fd)
+                        return -ENOMEM;
+                memset(by_fd + table->by_fd_count, 0, (count - table->by_fd_count) * sizeof *by_fd);
+                table->by_fd = by_fd;
+                table->by_fd_count = count;
+        }
+        table->by_fd[connection->fd] = connection;
+        return 0;
+}
+
+static void remove_by_fd(const struct client_connection *connection)
+{
+        if (connection_find(connection->table, connection->fd) == connection)
+                connection->table->by_fd[connection->fd] = NULL;
+}
+
+/* ---- what is received ---- */
+
+/* A malformed message is answered when libmicrohttpd has answered those before it. */
+static bool is_due(const struct client_connection *connection)
+{
+        return connection->framing.fault && connection->answered == connection->framing.ended;
+}
+
+static int refuse_malformed(struct client_connection *connection)
+{
+        const struct framing_fault *fault = connection->framing.fault;
+
+        if (!is_due(connection))
+                return -EAGAIN;
+        if (connection->request)
+                request_malformed(connection->request, fault);
+        else
+                request_header_refuse(connection->table->server, connection->mhd, connection,
+                                      CONNECTION_LINGER, fault->status, fault->code,
+                                      fault->message);
+        return -ECONNRESET;
+}
+
+enum receive_layer connection_layer(const struct client_connection *connection)
+{
+        return connection->identity ? RECEIVE_TLS : RECEIVE_SOCKET;
+}
+
+int connection_may_receive(const struct client_connection *connection)
+{
+        if (connection->ended)
+                return -ECONNRESET;
+        return connection->framing.fault ? -EAGAIN : 0;
+}
+
+ssize_t connection_receive(struct client_connection *connection, const void *bytes, size_t len)
+{
+        struct framing *framing = &connection->framing;
+        const uint64_t headers = framing->headers;
+        size_t passed = framing_feed(framing, bytes, len);
+
+        if ((connection->phase == CONNECTION_IDLE || connection->phase == CONNECTION_UNREAD) &&
+            (framing_in_message(framing) || framing->headers != headers)) {
+                connection->began_us = clock_monotonic_us();
+                connection_enter(connection, CONNECTION_HEADER);
+        }
+        if (framing->fault)
+                connection->lingers = true;
+        return passed > 0 ? (ssize_t)passed : refuse_malformed(connection);
+}
+
+bool connection_header_checked(const struct client_connection *connection)
+{
+        return connection->carried <= connection->framing.headers;
+}
+
+bool connection_ends_here(const struct client_connection *connection)
+{
+        return connection->room != CONNECTION_ROOM || connection->framing.fault;
+}
+
+void connection_answered(struct client_connection *connection)
+{
+        connection->answered++;
+        connection_enter(connection, framing_in_message(&connection->framing) ? CONNECTION_HEADER
+                                                                              : CONNECTION_UNREAD);
+}
+
+void connection_linger(struct client_connection *connection)
+{
+        connection->lingers = true;
+}
+
+/* ---- opening and closing ---- */
 
 /* The client has closed its side. */
 static void on_gone(void *arg)
@@ -259,15 +197,44 @@ bool connection_any_handshake(struct connection_table *table)
 
 bool connection_any_expected(const struct connection_table *table)
 {
-        const struct client_connection *first = table->awaited[CONNECTION_IDLE];
+        const struct client_connection *first = table->awaited[CONNECTION_UNREAD];
 
         if (table->awaited[CONNECTION_HEADER])
                 return true;
-        if (!first)
-                return false;
-        /* The last one in the list (utlist: the head's prev) became idle last. */
-        int64_t since_ms = first->prev->deadline_ms - CONNECTION_IDLE_TIMEOUT_MS;
-        return clock_monotonic_ms() - since_ms < BUSY_PAUSE_MS;
+        /* The last one in the list (utlist: the head's prev) has been answered last. */
+        return first && clock_monotonic_ms() - first->prev->entered_ms < BUSY_PAUSE_MS;
+}
+
+/* There may be too many, of all or of its address, unless another one makes room for it. */
+static enum connection_room find_room(const struct client_connection *connection, int before)
+{
+        const struct server_shared *shared = connection->table->server->shared;
+        int of_peer_max = atomic_load(&shared->connections_per_address_max);
+
+        if (connection->peer && peer_connections(connection->peer) > of_peer_max &&
+            !connection_evict(connection, true))
+                return CONNECTION_OVER_ADDRESS_LIMIT;
+        if (before >= atomic_load(&shared->connections_max) && !connection_evict(connection, false))
+                return CONNECTION_OVER_LIMIT;
+        return CONNECTION_ROOM;
+}
+
+static struct peer *join_peers(const struct server *server, struct MHD_Connection *mhd)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+        if (atomic_load(&server->shared->connections_per_address_max) == 0)
+                return NULL;
+        return peers_join(&server->shared->peers, info ? info->client_addr : NULL);
+}
+
+/* Its bytes cannot be checked without memory for its place. */
+static void turn_away(struct client_connection *connection)
+{
+        connection->turned_away = true;
+        connection->ended = true;
+        (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
 static void connection_open(struct server *server, struct MHD_Connection *mhd, void **ret_context)
@@ -281,17 +248,21 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         bool too_many = before >= max + SERVER_CONNECTIONS_BEYOND_LIMIT;
 
         *ret_context = connection;
-        if (!connection || too_many)
+        if (!connection) {
                 (void)shutdown(fd, SHUT_RDWR);
-        if (!connection)
                 return; /* should a request come, it is refused for want of a connection */
+        }
         connection->table = server->connections;
         connection->mhd = mhd;
         connection->fd = fd;
-        connection->over_limit = before >= max;
-        connection->turned_away = too_many;
         connection->phase = CONNECTION_BUSY;
         connection->began_us = clock_monotonic_us();
+        framing_init(&connection->framing);
+        connection->peer = join_peers(server, mhd);
+        if (too_many || add_by_fd(connection) < 0)
+                turn_away(connection);
+        else
+                connection->room = find_room(connection, before);
         if (server->inactivity_s != server->inactivity_first_s)
                 (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
                                                 server->inactivity_s);
@@ -357,8 +328,12 @@ static void connection_closed(struct server *server, struct client_connection *c
                 return;
         if (is_failed_handshake(connection))
                 tell_of_handshake(server, connection);
-        leave_phase(connection);
+        connection_leave_phase(connection);
         end_handshake(connection);
+        remove_by_fd(connection);
+        peers_leave(&server->shared->peers, connection->peer);
+        if (connection->lingers && !server->closed)
+                closer_add(connection->table->closer, connection->fd);
         loop_watch_free(connection->watch);
         tls_identity_unref(connection->identity);
         free(connection);
@@ -388,7 +363,7 @@ void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connecti
         (void)uri;
         if (connection)
                 connection->began_us = clock_monotonic_us();
-        if (connection && connection->phase == CONNECTION_IDLE)
+        if (connection && connection->phase == CONNECTION_UNREAD)
                 connection_enter(connection, CONNECTION_HEADER);
         return NULL; /* there is no request yet */
 }
@@ -396,6 +371,7 @@ void *connection_on_request_line(void *arg, const char *uri, struct MHD_Connecti
 void connection_carry(struct client_connection *connection, struct request *request)
 {
         connection->request = request;
+        connection->carried += request != NULL;
 }
 
 int64_t connection_request_began_us(const struct client_connection *connection)
@@ -436,7 +412,7 @@ struct client_connection *connection_of(struct MHD_Connection *mhd)
         return info ? info->socket_context : NULL;
 }
 
-bool connection_over_limit(const struct client_connection *connection)
+enum connection_room connection_room(const struct client_connection *connection)
 {
-        return connection->over_limit;
+        return connection->room;
 }

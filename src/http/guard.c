@@ -12,6 +12,7 @@
 #include "http/origin.h"
 #include "http/routes.h"
 #include "http/server_private.h"
+#include "http/target.h"
 #include "http/verdict.h"
 #include "job/body.h"
 
@@ -21,12 +22,6 @@
 #include <strings.h>
 
 #define HOST_BYTES_MAX 255
-/* Below what libmicrohttpd has memory for: beyond that it refuses by itself, with a page in HTML.
- */
-#define HEADER_BYTES_MAX 8192
-/* A refused body up to this many times the limit is read to its end, so the client sees the answer.
- */
-#define DISCARD_FACTOR 4
 
 /* The host in a Host field (RFC 9110, 7.2), without port. Returns false when it is none. */
 static bool host_split(const char *field, char ret_host[static HOST_BYTES_MAX + 1])
@@ -114,25 +109,60 @@ static void check_loop(struct request *request)
                         gateway_config(request->server->gateway)->file);
 }
 
-static void check_header_size(struct request *request)
+/* If libmicrohttpd had read by other means than those of receive.h, this would be what stops it. */
+static void check_framing(struct request *request)
 {
-        const union MHD_ConnectionInfo *info =
-                MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-
-        if (info && info->header_size > HEADER_BYTES_MAX)
-                request_refuse(request, 431, "header_too_large",
-                               "the header is larger than %d bytes; send fewer or shorter fields",
-                               HEADER_BYTES_MAX);
+        if (connection_header_checked(request->connection))
+                return;
+        request_refuse(request, 503, "draining",
+                       "this build of solvegate cannot check what libmicrohttpd receives");
+        request->refusal.closes = true;
 }
 
-/* Without a known coding the end of the body cannot be found (RFC 9112, 6.1). */
-static void check_coding(struct request *request)
+static void refuse_host_form(struct request *request)
 {
-        const char *coding = request_field(request, "Transfer-Encoding");
+        request_refuse(request, 400, "bad_request",
+                       "the Host field, or the target's authority, is not a host and port");
+        request->refusal.closes = true;
+}
 
-        if (coding && strcasecmp(coding, "chunked") != 0)
-                request_refuse(request, 501, "bad_request",
-                               "only chunked is known as Transfer-Encoding");
+/* It must be valid even where it does not count (RFC 9112, 3.2). */
+static void check_host_form(struct request *request)
+{
+        char host[HOST_BYTES_MAX + 1];
+
+        if (!host_split(request->host, host))
+                refuse_host_form(request);
+}
+
+/*
+ * The authority of an absolute-form target takes the place of the Host field (RFC 9112, 3.2.2).
+ * Returns the path.
+ */
+static const char *read_target(struct request *request, const char *target)
+{
+        const char *path = target;
+        size_t len = 0;
+
+        request->host = request_field(request, "Host");
+        if (target[0] == '/')
+                return target;
+        const char *authority =
+                target_authority(target, request->server->listener->scheme, &len, &path);
+        if (!authority) {
+                request_refuse(request, 400, "bad_request",
+                               "the target's scheme is not the one that is spoken here, %s://",
+                               request->server->listener->scheme);
+                return path;
+        }
+        request->authority = strndup(authority, len);
+        if (!request->authority)
+                request_refuse(request, 503, "queue_full",
+                               "solvegate has no memory for the request; try again later");
+        else if (request->host)
+                check_host_form(request);
+        request->host = request->authority;
+        return path;
 }
 
 /* Suggests only a line that the check of the configuration accepts. */
@@ -152,18 +182,17 @@ static void refuse_host(struct request *request, const char *host)
                                host, host, file);
 }
 
-static void check_host(struct request *request, const char *version)
+static void check_host(struct request *request)
 {
         char host[HOST_BYTES_MAX + 1];
 
-        request->host = request_field(request, "Host");
-        if (!request->host && strcmp(version, "HTTP/1.1") != 0) {
+        /* HTTP/1.0 without one: framing.c has looked at the version. */
+        if (!request->host) {
                 request->host = request->server->listener->name;
                 return;
         }
-        if (!request->host || !host_split(request->host, host)) {
-                request_refuse(request, 400, "bad_request",
-                               "the Host field is missing or is no host and port");
+        if (!host_split(request->host, host)) {
+                refuse_host_form(request);
                 return;
         }
         /* No page of a browser reaches a unix socket, and who may has the right to. */
@@ -206,7 +235,7 @@ static bool content_is_plain(const struct request *request)
         return !encoding || strcasecmp(encoding, "identity") == 0;
 }
 
-/* libmicrohttpd has refused what is no number. */
+/* framing.c has refused what is not a number. */
 static int64_t content_length(const struct request *request)
 {
         const char *length = request_field(request, "Content-Length");
@@ -242,28 +271,46 @@ static void check_body(struct request *request)
         verdict_refuse(request, verdict, message);
 }
 
-/* Whether it is taken at all at the moment. */
-static void check_capacity(struct request *request)
+static void check_room(struct request *request)
 {
-        if (connection_over_limit(request->connection))
+        const struct server_shared *shared = request->server->shared;
+
+        switch (connection_room(request->connection)) {
+        case CONNECTION_ROOM:
+                break;
+        case CONNECTION_OVER_LIMIT:
                 request_refuse(request, 503, "too_many_connections",
                                "%d connections are open already, as many as may be%s; try again "
                                "later",
-                               atomic_load(&request->server->shared->connections_max),
+                               atomic_load(&shared->connections_max),
                                request->server->kind == SERVER_FOR_TOOLS ? " (limits.connections)"
                                                                          : "");
+                break;
+        case CONNECTION_OVER_ADDRESS_LIMIT:
+                request_refuse(request, 503, "too_many_connections",
+                               "this address has %d connections open already, as many as one may "
+                               "have (limits.connections_per_address); try again later",
+                               atomic_load(&shared->connections_per_address_max));
+                break;
+        }
+}
+
+/* Whether it is taken at all at the moment. */
+static void check_capacity(struct request *request)
+{
+        check_room(request);
         if (request->server->closed)
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped; ask again when it is back");
 }
 
-void guard_check(struct request *request, const char *path, const char *method, const char *version)
+void guard_check(struct request *request, const char *target, const char *method)
 {
         check_capacity(request);
         check_loop(request);
-        check_header_size(request);
-        check_coding(request);
-        check_host(request, version);
+        check_framing(request);
+        const char *path = read_target(request, target);
+        check_host(request);
         origin_check(request, method);
         check_route(request, path, method);
         caller_check(request);
@@ -272,9 +319,10 @@ void guard_check(struct request *request, const char *path, const char *method, 
                 check_body(request);
 }
 
+/* A refused body up to the limit is read to its end, so that the connection can be kept. */
 static int64_t discard_max(const struct request *request)
 {
-        return gateway_config(request->server->gateway)->limits.body_bytes * DISCARD_FACTOR;
+        return gateway_config(request->server->gateway)->limits.body_bytes;
 }
 
 bool guard_refuses_at_once(const struct request *request)
@@ -283,8 +331,6 @@ bool guard_refuses_at_once(const struct request *request)
 
         if (request->refusal.status == 0)
                 return false;
-        if (request->refusal.status == 501)
-                return true; /* its end cannot be found */
         if (expect && strcasecmp(expect, "100-continue") == 0)
                 return true;
         return content_length(request) > discard_max(request);
@@ -292,5 +338,5 @@ bool guard_refuses_at_once(const struct request *request)
 
 bool guard_discards_too_much(const struct request *request)
 {
-        return request->discarded_bytes > discard_max(request);
+        return request->refusal.status != 0 && request->record.body_bytes > discard_max(request);
 }

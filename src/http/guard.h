@@ -1,5 +1,6 @@
 /*
- * guard: what is refused by the header of a request alone, before its body is read.
+ * guard: what is refused by the header of a request alone, before its body is read. That it is a
+ * well-formed message was checked before (framing.h).
  */
 #ifndef SOLVEGATE_HTTP_GUARD_H
 #define SOLVEGATE_HTTP_GUARD_H
@@ -9,19 +10,18 @@
 struct request;
 
 /*
- * Checks a request's header, sets its route, host, origin and client, and makes room for its body.
- * What is wrong stands in request->refusal afterwards.
+ * Checks a request's header (target as libmicrohttpd has decoded it), sets its route, host, origin
+ * and client, and makes room for its body. What is wrong stands in request->refusal afterwards.
  */
-void guard_check(struct request *request, const char *path, const char *method,
-                 const char *version);
+void guard_check(struct request *request, const char *target, const char *method);
 
 /*
  * Whether a refusal is to be sent before the body came: the client waits for a 100, or its body
- * is so long that reading it to the end, for the sake of the connection, is not worth it.
+ * is declared larger than limits.body_bytes.
  */
 bool guard_refuses_at_once(const struct request *request);
 
-/* Whether a refused body has become that long. */
+/* Whether a refused body has become larger than that. */
 bool guard_discards_too_much(const struct request *request);
 
 #endif

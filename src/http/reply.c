@@ -82,7 +82,8 @@ static enum MHD_Result queue_as(struct request *request, unsigned status, const 
         if (content_type)
                 (void)MHD_add_response_header(response, "Content-Type", content_type);
         (void)MHD_add_response_header(response, "Cache-Control", "no-store");
-        if (request->server->draining)
+        if (request->server->draining || request->refusal.closes ||
+            connection_ends_here(request->connection))
                 (void)MHD_add_response_header(response, "Connection", "close");
         origin_add_fields(request, response);
         add_limits(request, response);
@@ -95,6 +96,7 @@ static enum MHD_Result queue_as(struct request *request, unsigned status, const 
         request->phase = REQUEST_DONE;
         enum MHD_Result result = MHD_queue_response(request->mhd, status, response);
         MHD_destroy_response(response);
+        connection_enter(request->connection, CONNECTION_REPLY);
         return result;
 }
 
@@ -189,12 +191,10 @@ enum MHD_Result reply_refusal(struct request *request)
         struct reply_field field = refusal_field(request, text);
         if (response && field.name && status == refusal->status)
                 (void)MHD_add_response_header(response, field.name, field.value);
-        if (response && (refusal->closes || connection_over_limit(request->connection)))
-                (void)MHD_add_response_header(response, "Connection", "close");
         return queue(request, status, response);
 }
 
-void reply_cut(struct request *request)
+void reply_cut(struct request *request, enum connection_end end)
 {
         const struct refusal *refusal = &request->refusal;
         char text[NUMBER_CHARS];
@@ -203,7 +203,7 @@ void reply_cut(struct request *request)
         request->record.error = refusal->code;
         request->record.cut = true;
         request_log_answer(request, refusal->status);
-        connection_cut(request->connection, refusal->status, refusal->code, refusal->message,
+        connection_cut(request->connection, end, refusal->status, refusal->code, refusal->message,
                        refusal_field(request, text), request_id(request));
 }
 

@@ -17,7 +17,7 @@ struct strbuf;
 enum MHD_Result reply_refusal(struct request *request);
 
 /* The same past libmicrohttpd, while the body is still coming; the connection ends. */
-void reply_cut(struct request *request);
+void reply_cut(struct request *request, enum connection_end end);
 
 /* Appends the body of an error (contract, section 3). */
 void reply_append_error(struct strbuf *json, unsigned status, const char *code,

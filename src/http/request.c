@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "engine/gateway.h"
 #include "http/caller.h"
+#include "http/framing.h"
 #include "http/guard.h"
 #include "http/origin.h"
 #include "http/reply.h"
@@ -203,13 +204,12 @@ static struct request *request_new(struct server *server, struct MHD_Connection 
         return request;
 }
 
-static enum MHD_Result on_headers(struct request *request, const char *url, const char *method,
-                                  const char *version)
+static enum MHD_Result on_headers(struct request *request, const char *url, const char *method)
 {
         request->record.method = request_log_method(method);
-        guard_check(request, url, method, version);
+        guard_check(request, url, method);
         if (guard_refuses_at_once(request)) {
-                connection_enter(request->connection, CONNECTION_BUSY);
+                connection_linger(request->connection);
                 if (request->penalty_ms > 0)
                         caller_turn_away(request);
                 return reply_refusal(request);
@@ -241,31 +241,52 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
         if (guard_discards_too_much(request)) {
                 if (request->penalty_ms > 0)
                         caller_turn_away(request);
-                reply_cut(request);
+                reply_cut(request, CONNECTION_LINGER);
                 return MHD_NO;
         }
         return MHD_YES;
 }
 
-void request_body_late(struct request *request)
+void request_cut(struct request *request, enum connection_end end, unsigned status,
+                 const char *code, const char *message)
 {
         /* Whatever else was wrong with it, this is why it ends. */
         request->refusal = (struct refusal){0};
-        request_refuse(request, 408, "request_timeout",
-                       "the body did not arrive within limits.body_timeout");
-        reply_cut(request);
+        request_refuse(request, status, code, "%s", message);
+        reply_cut(request, end);
+}
+
+void request_body_late(struct request *request)
+{
+        request_cut(request, CONNECTION_SHUT, 408, "request_timeout",
+                    "the body did not arrive within limits.body_timeout");
+}
+
+void request_malformed(struct request *request, const struct framing_fault *fault)
+{
+        request_cut(request, CONNECTION_LINGER, fault->status, fault->code, fault->message);
+        request->record.error = REQUEST_LOG_MALFORMED;
+}
+
+void request_header_refuse(struct server *server, struct MHD_Connection *mhd,
+                           struct client_connection *connection, enum connection_end end,
+                           unsigned status, const char *code, const char *message)
+{
+        struct request request = {0};
+
+        request_init(&request, server, mhd, connection);
+        request_refuse(&request, status, code, "%s", message);
+        reply_cut(&request, end);
+        if (status == 400)
+                request.record.error = REQUEST_LOG_MALFORMED;
+        request_log_end(&request, REQUEST_ANSWERED);
 }
 
 void request_header_late(struct server *server, struct MHD_Connection *mhd,
                          struct client_connection *connection)
 {
-        struct request request = {0};
-
-        request_init(&request, server, mhd, connection);
-        request_refuse(&request, 408, "request_timeout",
-                       "the header did not arrive within limits.header_timeout");
-        reply_cut(&request);
-        request_log_end(&request, REQUEST_ANSWERED);
+        request_header_refuse(server, mhd, connection, CONNECTION_SHUT, 408, "request_timeout",
+                              "the header did not arrive within limits.header_timeout");
 }
 
 /* The request is whole, for the first time or after it was held. */
@@ -290,10 +311,11 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
 {
         struct request *request = *request_arg;
 
+        (void)version;
         if (!request) {
                 request = request_new(arg, mhd);
                 *request_arg = request;
-                return request ? on_headers(request, url, method, version) : MHD_NO;
+                return request ? on_headers(request, url, method) : MHD_NO;
         }
         if (*upload_bytes > 0) {
                 size_t bytes = *upload_bytes;
@@ -311,6 +333,7 @@ static void request_free(struct request *request)
         caller_end_penalty(request);
         body_unref(request->body);
         job_unref(request->job);
+        free(request->authority);
         request->server->requests--;
         free(request);
 }
@@ -345,7 +368,7 @@ void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_
         if (!request)
                 return;
         if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
-                connection_enter(request->connection, CONNECTION_IDLE);
+                connection_answered(request->connection);
                 if (request->waited)
                         handle_before_reading(request, false);
         }

@@ -126,7 +126,7 @@ static const struct {
 } ends[] = {
         [REQUEST_ANSWERED] = {0, NULL},
         [REQUEST_CLIENT_GONE] = {CLIENT_GONE, "client_gone"},
-        [REQUEST_MALFORMED] = {400, "malformed"},
+        [REQUEST_MALFORMED] = {400, REQUEST_LOG_MALFORMED},
         [REQUEST_CLOSED] = {CLIENT_GONE, "closed"},
 };
 

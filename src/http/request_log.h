@@ -17,6 +17,9 @@ struct request;
 
 #define REQUEST_ID_CHARS 16
 
+/* In place of a slug: the request is not a well-formed message of HTTP. */
+#define REQUEST_LOG_MALFORMED "malformed"
+
 /* What the line tells of a request that the request itself does not know. */
 struct request_record {
         char id[REQUEST_ID_CHARS + 1]; /* also X-Request-Id */
@@ -36,7 +39,7 @@ struct request_record {
 enum request_end {
         REQUEST_ANSWERED,
         REQUEST_CLIENT_GONE, /* before it had the answer */
-        REQUEST_MALFORMED,   /* libmicrohttpd could not read it, and has said so by itself */
+        REQUEST_MALFORMED,   /* libmicrohttpd has given it up by itself */
         REQUEST_CLOSED,      /* solvegate closed the connection while it was still coming */
 };
 

@@ -19,6 +19,7 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "engine/gateway.h"
+#include "http/receive.h"
 #include "http/server_private.h"
 #include "http/tally.h"
 #include "http/tls.h"
@@ -59,7 +60,9 @@ static void turn(struct server *server)
 
         server->again = false;
         handles->idle_turns++;
+        receive_begin(server->connections);
         (void)MHD_run(server->daemon);
+        receive_end();
         handles->turn_ns = uv_hrtime() - began_ns;
 }
 
@@ -188,14 +191,6 @@ static void on_mhd_log(void *arg, const char *format, va_list args)
         }
 }
 
-/* libmicrohttpd would cut a path or an argument off at a decoded NUL; here it stays as it came. */
-static size_t on_unescape(void *arg, struct MHD_Connection *mhd, char *text)
-{
-        (void)arg;
-        (void)mhd;
-        return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
-}
-
 static unsigned inactivity_s(const struct config *config)
 {
         int64_t longest_ms = CONNECTION_IDLE_TIMEOUT_MS;
@@ -214,9 +209,8 @@ static struct MHD_Daemon *start_daemon(struct server *server, int socket)
         struct MHD_OptionItem options[] = {
                 /* First, so that it is heard of in what follows. */
                 {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, server},
-                {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)on_unescape, NULL},
                 {MHD_OPTION_LISTEN_SOCKET, socket, NULL},
-                /* Strictness is guard.c's: libmicrohttpd would answer in HTML. */
+                /* Strictness is framing.c's: libmicrohttpd would answer in HTML. */
                 {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
                 {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
                 {MHD_OPTION_CONNECTION_LIMIT, connections, NULL},

@@ -10,6 +10,8 @@
 #ifndef SOLVEGATE_HTTP_SERVER_H
 #define SOLVEGATE_HTTP_SERVER_H
 
+#include "http/peers.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,8 +51,10 @@ struct listener {
 
 /* What servers of one kind share. */
 struct server_shared {
-        _Atomic int connections;     /* open now, on all of them */
-        _Atomic int connections_max; /* a reload may change it */
+        _Atomic int connections;                 /* open now, on all of them */
+        _Atomic int connections_max;             /* a reload may change it */
+        _Atomic int connections_per_address_max; /* likewise; 0: there is no such limit */
+        struct peers peers;                      /* how many each address has */
         _Atomic int64_t handshakes_failed;
 };
 

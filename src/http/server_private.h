@@ -11,6 +11,7 @@
 
 #include "access/sites.h"
 #include "access/token.h"
+#include "http/receive.h"
 #include "http/request_log.h"
 #include "http/server.h"
 #include "job/job.h"
@@ -22,6 +23,7 @@ struct balance;
 struct body;
 struct client;
 struct client_connection;
+struct framing_fault;
 struct loop_timer;
 struct request;
 struct route;
@@ -95,7 +97,8 @@ struct request {
         struct refusal refusal;
         struct body *body;       /* of a POST; the job's once it was taken */
         int64_t discarded_bytes; /* of the body of a refused request */
-        const char *host;        /* the Host field; valid as long as the request */
+        const char *host;        /* the Host field, or authority; valid as long as the request */
+        char *authority;         /* of a target in absolute-form; or NULL */
         const char *origin;      /* the Origin field, if it is a listed one, or NULL; likewise */
         bool preflight;          /* the method is OPTIONS, and a browser asks (CORS) */
         char address[JOB_ADDRESS_CHARS]; /* of the client, in numbers */
@@ -123,6 +126,13 @@ struct request {
                             not held for that again */
         char preference_applied[PREFERENCE_BYTES_MAX]; /* "": none */
         int64_t reload_number; /* of the reload that it has asked for; 0: none */
+};
+
+/* How a connection ends that is cut. */
+enum connection_end {
+        CONNECTION_SHUT,   /* at once, from outside libmicrohttpd */
+        CONNECTION_LINGER, /* libmicrohttpd closes it as soon as it has control again; what the
+                              client is still sending is read for a while, see closer.h */
 };
 
 /* ---- request.c: the life of a request ---- */
@@ -170,6 +180,17 @@ void request_body_late(struct request *request);
 void request_header_late(struct server *server, struct MHD_Connection *mhd,
                          struct client_connection *connection);
 
+/*
+ * Answers past libmicrohttpd likewise, and ends the connection: a request whose body is still
+ * coming; the same, because what came is malformed; and one whose header is not complete.
+ */
+void request_cut(struct request *request, enum connection_end end, unsigned status,
+                 const char *code, const char *message);
+void request_malformed(struct request *request, const struct framing_fault *fault);
+void request_header_refuse(struct server *server, struct MHD_Connection *mhd,
+                           struct client_connection *connection, enum connection_end end,
+                           unsigned status, const char *code, const char *message);
+
 /* Marks the request as refused; the first refusal stands. */
 void request_refuse(struct request *request, unsigned status, const char *code, const char *format,
                     ...) __attribute__((format(printf, 4, 5)));
@@ -177,16 +198,28 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
 /* A field of the header, or NULL. Names are matched without regard to case. */
 const char *request_field(const struct request *request, const char *name);
 
-/* ---- connection.c: connections and their deadlines ---- */
+/* ---- connection.c, connection_deadline.c: connections and their deadlines ---- */
 
 /* How long a kept connection may pause between requests. */
 #define CONNECTION_IDLE_TIMEOUT_MS 75000
 
 enum connection_phase {
-        CONNECTION_HEADER, /* new: the first header is awaited, limits.header_timeout */
-        CONNECTION_IDLE,   /* kept alive: the next request line is awaited */
-        CONNECTION_BODY,   /* a body is awaited, limits.body_timeout */
-        CONNECTION_BUSY,   /* it is our turn: no deadline */
+        CONNECTION_HEADER, /* new, or a request has begun: limits.header_timeout */
+        CONNECTION_BODY,   /* a body is awaited: limits.body_timeout */
+        CONNECTION_REPLY,  /* the response is being written: limits.body_timeout */
+        CONNECTION_UNREAD, /* kept alive; the client may not have read the last response yet:
+                              limits.body_timeout, then it is closed or CONNECTION_IDLE */
+        CONNECTION_IDLE, /* kept alive, and everything was read: the next request is awaited for the
+                            rest of CONNECTION_IDLE_TIMEOUT_MS */
+        CONNECTION_BUSY, /* it is our turn: no deadline */
+};
+
+/* Whether a connection may stay; each of the others is told so in the response to its first
+ * request. */
+enum connection_room {
+        CONNECTION_ROOM,
+        CONNECTION_OVER_LIMIT,         /* limits.connections */
+        CONNECTION_OVER_ADDRESS_LIMIT, /* limits.connections_per_address */
 };
 
 int connection_table_new(struct server *server, struct connection_table **ret_table);
@@ -237,8 +270,38 @@ bool connection_any_handshake(struct connection_table *table);
 /* Says what is awaited from now on. */
 void connection_enter(struct client_connection *connection, enum connection_phase phase);
 
-/* Whether there were as many as may be already when it was opened. */
-bool connection_over_limit(const struct client_connection *connection);
+/* The response to the request in progress was written, and the connection may be kept. */
+void connection_answered(struct client_connection *connection);
+
+/* The client may still be sending when the connection is closed, see closer.h. */
+void connection_linger(struct client_connection *connection);
+
+enum connection_room connection_room(const struct client_connection *connection);
+
+/* Whether the response to the request in progress is the last one: there is no room for the
+ * connection, or what follows the request is malformed. */
+bool connection_ends_here(const struct client_connection *connection);
+
+/* ---- what is received, see receive.h ---- */
+
+/* The connection of a socket, or NULL. */
+struct client_connection *connection_find(const struct connection_table *table, int fd);
+
+/* Where its HTTP is read. */
+enum receive_layer connection_layer(const struct client_connection *connection);
+
+/* Returns 0 if libmicrohttpd may read more; -EAGAIN if not now, -ECONNRESET if never. */
+int connection_may_receive(const struct client_connection *connection);
+
+/*
+ * Checks received bytes (framing.h). Returns how many of them libmicrohttpd may have. A malformed
+ * message is answered and the connection ended: -ECONNRESET; or, while requests before it are in
+ * progress, the last of them will be the last on the connection: -EAGAIN.
+ */
+ssize_t connection_receive(struct client_connection *connection, const void *bytes, size_t len);
+
+/* Whether the header of the request that libmicrohttpd has begun passed that check. */
+bool connection_header_checked(const struct client_connection *connection);
 
 /* A header field that an error has besides; the name is NULL when there is none. */
 struct reply_field {
@@ -250,7 +313,8 @@ struct reply_field {
  * Ends a connection on which libmicrohttpd can send nothing, because a request is still coming in:
  * writes a whole error reply to the socket, if it takes it, and closes. request_id may be NULL.
  */
-void connection_cut(struct client_connection *connection, unsigned status, const char *code,
-                    const char *message, struct reply_field field, const char *request_id);
+void connection_cut(struct client_connection *connection, enum connection_end end, unsigned status,
+                    const char *code, const char *message, struct reply_field field,
+                    const char *request_id);
 
 #endif

@@ -13,8 +13,10 @@
 #include "config/config.h"
 #include "config/config_date.h"
 #include "config/problem.h"
+#include "http/receive.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/abstract.h>
@@ -22,6 +24,7 @@
 #include <gnutls/x509.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -487,4 +490,38 @@ void tls_send_last(struct MHD_Connection *mhd, const void *bytes, size_t len)
          * record leaves. */
         if (session && gnutls_record_send(session, bytes, len) >= 0)
                 (void)gnutls_bye(session, GNUTLS_SHUT_WR);
+}
+
+/* ---- what libmicrohttpd reads, see receive.h ---- */
+
+typedef ssize_t record_recv(gnutls_session_t session, void *bytes, size_t size);
+
+static record_recv *library_record_recv; /* GnuTLS's own */
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+static void find_library(void)
+{
+        /* POSIX has no other conversion to a pointer to a function. */
+        *(void **)&library_record_recv = dlsym(RTLD_NEXT, "gnutls_record_recv");
+}
+
+static ssize_t record_error(ssize_t error)
+{
+        return error == -EAGAIN ? GNUTLS_E_AGAIN : GNUTLS_E_PREMATURE_TERMINATION;
+}
+
+RECEIVE_REPLACES ssize_t gnutls_record_recv(gnutls_session_t session, void *bytes, size_t size)
+{
+        int fd = gnutls_transport_get_int(session);
+        ssize_t got = receive_allowed(fd, RECEIVE_TLS);
+
+        (void)pthread_once(&library_once, find_library);
+        if (got < 0)
+                return record_error(got);
+        got = library_record_recv ? library_record_recv(session, bytes, size)
+                                  : GNUTLS_E_INTERNAL_ERROR;
+        if (got <= 0)
+                return got;
+        got = receive_check(fd, RECEIVE_TLS, bytes, (size_t)got);
+        return got < 0 ? record_error(got) : got;
 }

@@ -356,9 +356,18 @@ def test_a_header_that_is_too_large(stage, operations, status, code):
     check(operations, status, code, answers)
 
 
-@produces(501, "bad_request")
-def test_a_coding_that_is_not_known(stage, operations, status, code):
-    answers = [(o, stage.ask(o, {"Transfer-Encoding": "gzip"})) for o in operations]
+@produces(414, "target_too_long")
+def test_a_target_that_is_too_long(stage, operations, status, code):
+    data = [(o, stage.asked(o).replace(b" HTTP/1.1", b"?" + b"a&" * 100 + b" HTTP/1.1", 1))
+            for o in operations]
+    answers = [(o, asyncio.run(stage.send(o, request))) for o, request in data]
+    check(operations, status, code, answers)
+
+
+@produces(505, "bad_request")
+def test_a_version_that_is_not_supported(stage, operations, status, code):
+    data = [(o, stage.asked(o).replace(b" HTTP/1.1", b" HTTP/2.0", 1)) for o in operations]
+    answers = [(o, asyncio.run(stage.send(o, request))) for o, request in data]
     check(operations, status, code, answers)
 
 

@@ -78,7 +78,9 @@ class Calls:
 
     def solve(self, job, headers=None, path="/api/solve"):
         """Posts a job and returns the first answer."""
-        all_headers = {"Content-Type": "application/json", **(headers or {})}
+        all_headers = dict(headers or {})
+        if "content-type" not in {name.lower() for name in all_headers}:
+            all_headers["Content-Type"] = "application/json"
         return self.request("POST", path, job.body, all_headers)
 
     def submit(self, job, **headers):

@@ -1,0 +1,115 @@
+/*
+ * closer: see linger.h.
+ */
+#include "http/closer.h"
+
+#include "base/clock.h"
+#include "base/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#define TICK_MS       20
+#define PIECE_BYTES   65536
+#define PIECES_A_TICK 32 /* of each connection, so that one cannot keep the loop busy */
+
+struct lingering {
+        int fd;
+        int64_t deadline_ms;
+        struct lingering *prev, *next;
+};
+
+struct closer {
+        struct loop_timer *timer;
+        struct lingering *list; /* the oldest, which is due first, at the head */
+        size_t count;
+};
+
+static void end(struct closer *closer, struct lingering *one)
+{
+        DL_DELETE(closer->list, one);
+        closer->count--;
+        (void)close(one->fd);
+        free(one);
+}
+
+/* Returns whether more may come. */
+static bool drop_input(const struct lingering *one)
+{
+        static _Thread_local char piece[PIECE_BYTES];
+
+        for (int i = 0; i < PIECES_A_TICK; i++) {
+                ssize_t got = read(one->fd, piece, sizeof piece);
+                if (got < 0)
+                        return errno == EAGAIN || errno == EINTR;
+                if (got == 0)
+                        return false;
+        }
+        return true;
+}
+
+static void on_tick(void *arg)
+{
+        struct closer *closer = arg;
+        struct lingering *one, *next;
+        int64_t now_ms = clock_monotonic_ms();
+
+        DL_FOREACH_SAFE (closer->list, one, next) {
+                if (!drop_input(one) || one->deadline_ms <= now_ms)
+                        end(closer, one);
+        }
+        if (!closer->list)
+                loop_timer_stop(closer->timer);
+}
+
+int closer_new(struct loop *loop, struct closer **ret_closer)
+{
+        struct closer *closer = calloc(1, sizeof *closer);
+
+        if (!closer)
+                return -ENOMEM;
+        int r = loop_timer_new(loop, on_tick, closer, &closer->timer);
+        if (r < 0) {
+                free(closer);
+                return r;
+        }
+        *ret_closer = closer;
+        return 0;
+}
+
+void closer_free(struct closer *closer)
+{
+        if (!closer)
+                return;
+        while (closer->list)
+                end(closer, closer->list);
+        loop_timer_free(closer->timer);
+        free(closer);
+}
+
+void closer_add(struct closer *closer, int fd)
+{
+        struct lingering *one = calloc(1, sizeof *one);
+
+        if (!one)
+                return;
+        one->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (one->fd < 0) {
+                free(one);
+                return;
+        }
+        (void)shutdown(one->fd, SHUT_WR);
+        one->deadline_ms = clock_monotonic_ms() + CLOSER_MS;
+        if (closer->count == CLOSER_MAX)
+                end(closer, closer->list);
+        if (!closer->list)
+                loop_timer_start(closer->timer, TICK_MS, TICK_MS);
+        DL_APPEND(closer->list, one);
+        closer->count++;
+}

@@ -1,0 +1,303 @@
+/*
+ * connection_deadline: how long each connection may take, how it is cut, and which one is cut to
+ * make room for another.
+ *
+ * libmicrohttpd's own time-out measures inactivity, so a client that drips a byte a second is
+ * never cut. Here each phase has an absolute deadline. There is a list for each phase, sorted by
+ * deadline, and one timer looks at their heads. All deadlines of one phase are equally long, but
+ * for a while after a reload has shortened them, so each new one belongs at the end, or near it.
+ */
+#include "http/connection_private.h"
+#include "http/peers.h"
+#include "http/reply.h"
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/strbuf.h"
+#include "config/config.h"
+#include "engine/gateway.h"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#define TICK_MS         100
+#define CUT_REPLY_BYTES (REFUSAL_BYTES_MAX * 6 + 256) /* every byte of a message escaped */
+#define EVICT_LOOK_MAX  64 /* connections of a phase, so that a flood costs little */
+
+/* ---- phases ---- */
+
+static int64_t phase_limit_ms(const struct connection_table *table, enum connection_phase phase)
+{
+        const struct config *config = gateway_config(table->server->gateway);
+
+        switch (phase) {
+        case CONNECTION_HEADER:
+                return config->limits.header_timeout_ms;
+        case CONNECTION_BODY:
+        case CONNECTION_REPLY:
+                return config->limits.body_timeout_ms;
+        case CONNECTION_UNREAD:
+                return config->limits.body_timeout_ms < CONNECTION_IDLE_TIMEOUT_MS
+                               ? config->limits.body_timeout_ms
+                               : CONNECTION_IDLE_TIMEOUT_MS;
+        case CONNECTION_IDLE:
+                return CONNECTION_IDLE_TIMEOUT_MS;
+        case CONNECTION_BUSY:
+                break;
+        }
+        return 0;
+}
+
+void connection_leave_phase(struct client_connection *connection)
+{
+        if (connection->phase != CONNECTION_BUSY)
+                DL_DELETE(connection->table->awaited[connection->phase], connection);
+        connection->phase = CONNECTION_BUSY;
+}
+
+/* Those that entered before a reload may have later deadlines. */
+static void await(struct connection_table *table, struct client_connection *connection)
+{
+        struct client_connection **list = &table->awaited[connection->phase];
+        struct client_connection *before = *list ? (*list)->prev : NULL; /* the last */
+
+        while (before && before->deadline_ms > connection->deadline_ms)
+                before = before == *list ? NULL : before->prev;
+        if (before)
+                DL_APPEND_ELEM(*list, before, connection);
+        else
+                DL_PREPEND(*list, connection);
+}
+
+static void enter_at(struct client_connection *connection, enum connection_phase phase,
+                     int64_t now_ms)
+{
+        struct connection_table *table = connection->table;
+
+        connection_leave_phase(connection);
+        if (phase == CONNECTION_BUSY || connection->ended)
+                return;
+        connection->phase = phase;
+        connection->entered_ms = now_ms;
+        connection->deadline_ms = now_ms + phase_limit_ms(table, phase);
+        await(table, connection);
+        if (!table->ticking) {
+                loop_timer_start(table->timer, TICK_MS, TICK_MS);
+                table->ticking = true;
+        }
+}
+
+void connection_enter(struct client_connection *connection, enum connection_phase phase)
+{
+        enter_at(connection, phase, clock_monotonic_ms());
+        connection_nudge(connection);
+}
+
+void connection_nudge(struct client_connection *connection)
+{
+        if (connection->gone && !connection->held)
+                (void)shutdown(connection->fd, SHUT_RD);
+}
+
+/* ---- the end of a connection ---- */
+
+/* Whether it fits the socket's buffer or not, the connection ends after it. */
+static void send_last(const struct client_connection *connection, const struct strbuf *reply)
+{
+        if (connection->identity)
+                tls_send_last(connection->mhd, reply->data, reply->len);
+        else
+                (void)send(connection->fd, reply->data, reply->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void connection_cut(struct client_connection *connection, enum connection_end end, unsigned status,
+                    const char *code, const char *message, struct reply_field field,
+                    const char *request_id)
+{
+        struct strbuf reply, body;
+
+        strbuf_init(&reply, CUT_REPLY_BYTES * 2);
+        strbuf_init(&body, CUT_REPLY_BYTES);
+        reply_append_error(&body, status, code, message);
+        (void)strbuf_printf(&reply, "HTTP/1.1 %u %s\r\n", status,
+                            MHD_get_reason_phrase_for(status));
+        if (field.name)
+                (void)strbuf_printf(&reply, "%s: %s\r\n", field.name, field.value);
+        if (request_id)
+                (void)strbuf_printf(&reply, "X-Request-Id: %s\r\n", request_id);
+        (void)strbuf_printf(&reply,
+                            "Content-Type: application/json\r\nContent-Length: %zu\r\n"
+                            "Connection: close\r\n\r\n%s",
+                            body.len, body.failed ? "" : body.data);
+        if (!body.failed && !reply.failed)
+                send_last(connection, &reply);
+        strbuf_done(&reply);
+        strbuf_done(&body);
+        connection_leave_phase(connection);
+        connection->ended = true;
+        connection->lingers = true;
+        if (end == CONNECTION_SHUT)
+                (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* Without a word; what the client has not read yet is dropped, so that nothing of it remains. */
+static void connection_abort(struct client_connection *connection)
+{
+        const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+        connection_leave_phase(connection);
+        connection->ended = true;
+        connection->lingers = false;
+        (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* No request is in progress. */
+static void close_idle(struct client_connection *connection)
+{
+        connection_leave_phase(connection);
+        connection->ended = true;
+        (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* The kernel still has bytes that the client has not acknowledged (tcp(7)). */
+static bool has_unread(const struct client_connection *connection)
+{
+        int bytes = 0;
+
+        return ioctl(connection->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
+}
+
+static void become_idle(struct client_connection *connection)
+{
+        enter_at(connection, CONNECTION_IDLE, connection->entered_ms);
+}
+
+/* The deadline of what was awaited has passed. */
+static void connection_expire(struct client_connection *connection)
+{
+        switch (connection->phase) {
+        case CONNECTION_HEADER:
+                request_header_late(connection->table->server, connection->mhd, connection);
+                break;
+        case CONNECTION_BODY:
+                request_body_late(connection->request);
+                break;
+        case CONNECTION_UNREAD:
+                if (has_unread(connection))
+                        connection_abort(connection);
+                else
+                        become_idle(connection);
+                break;
+        case CONNECTION_REPLY:
+                connection_abort(connection);
+                break;
+        case CONNECTION_IDLE:
+        case CONNECTION_BUSY:
+                close_idle(connection);
+                break;
+        }
+}
+
+static void on_tick(void *arg)
+{
+        struct connection_table *table = arg;
+        int64_t now_ms = clock_monotonic_ms();
+        bool any = false;
+
+        for (int phase = 0; phase < CONNECTION_PHASES_WITH_LIMIT; phase++) {
+                struct client_connection **list = &table->awaited[phase];
+                while (*list && (*list)->deadline_ms <= now_ms)
+                        connection_expire(*list);
+                any = any || *list;
+        }
+        if (!any) {
+                loop_timer_stop(table->timer);
+                table->ticking = false;
+        }
+}
+
+int connection_deadlines_init(struct connection_table *table)
+{
+        return loop_timer_new(table->server->loop, on_tick, table, &table->timer);
+}
+
+/* ---- room ---- */
+
+/* In this order, and after how long in the phase a connection makes room for another one of the
+ * same address; it does so at once for one of an address with fewer connections. */
+static const struct {
+        enum connection_phase phase;
+        int64_t slow_ms;
+} evictable[] = {
+        {CONNECTION_HEADER, 1000}, {CONNECTION_BODY, 1000},  {CONNECTION_REPLY, 1000},
+        {CONNECTION_UNREAD, 5000}, {CONNECTION_IDLE, 10000},
+};
+
+static bool may_evict(const struct client_connection *victim,
+                      const struct client_connection *newcomer, bool of_peer, int64_t slow_since_ms)
+{
+        if (victim == newcomer || (of_peer && victim->peer != newcomer->peer))
+                return false;
+        return victim->entered_ms <= slow_since_ms ||
+               peer_connections(victim->peer) > peer_connections(newcomer->peer);
+}
+
+/* Among the oldest of a phase: one of the address with the most connections. */
+static struct client_connection *find_victim(const struct client_connection *newcomer, bool of_peer,
+                                             size_t rank, int64_t now_ms)
+{
+        struct client_connection *list = newcomer->table->awaited[evictable[rank].phase];
+        struct client_connection *one, *victim = NULL;
+        int looked = 0;
+
+        DL_FOREACH (list, one) {
+                if (looked++ == EVICT_LOOK_MAX)
+                        break;
+                if (may_evict(one, newcomer, of_peer, now_ms - evictable[rank].slow_ms) &&
+                    (!victim || peer_connections(one->peer) > peer_connections(victim->peer)))
+                        victim = one;
+        }
+        return victim;
+}
+
+static void evict(struct client_connection *victim)
+{
+        static const char message[] =
+                "this connection was slow, and was closed to make room for another one; try again "
+                "with fewer connections";
+
+        switch (victim->phase) {
+        case CONNECTION_HEADER:
+                request_header_refuse(victim->table->server, victim->mhd, victim, CONNECTION_SHUT,
+                                      503, "too_many_connections", message);
+                break;
+        case CONNECTION_BODY:
+                request_cut(victim->request, CONNECTION_SHUT, 503, "too_many_connections", message);
+                break;
+        case CONNECTION_REPLY:
+                connection_abort(victim);
+                break;
+        case CONNECTION_UNREAD:
+        case CONNECTION_IDLE:
+        case CONNECTION_BUSY:
+                close_idle(victim);
+                break;
+        }
+}
+
+bool connection_evict(const struct client_connection *newcomer, bool of_peer)
+{
+        int64_t now_ms = clock_monotonic_ms();
+
+        for (size_t i = 0; i < sizeof evictable / sizeof *evictable; i++) {
+                struct client_connection *victim = find_victim(newcomer, of_peer, i, now_ms);
+                if (victim) {
+                        evict(victim);
+                        return true;
+                }
+        }
+        return false;
+}

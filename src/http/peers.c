@@ -1,0 +1,86 @@
+/*
+ * peers: see peers.h.
+ */
+#include "http/peers.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+struct peer {
+        struct in6_addr address; /* of IPv4: mapped (RFC 4291, 2.5.5.2) */
+        _Atomic int connections; /* written under peers->mutex */
+        UT_hash_handle hh;       /* guarded by peers->mutex */
+};
+
+/* Returns 0, or -EAFNOSUPPORT for other families. */
+static int read_address(const struct sockaddr *address, struct in6_addr *ret)
+{
+        struct sockaddr_in6 v6;
+        struct sockaddr_in v4;
+
+        *ret = (struct in6_addr){0};
+        if (address && address->sa_family == AF_INET6) {
+                memcpy(&v6, address, sizeof v6);
+                *ret = v6.sin6_addr;
+                return 0;
+        }
+        if (!address || address->sa_family != AF_INET)
+                return -EAFNOSUPPORT;
+        memcpy(&v4, address, sizeof v4);
+        ret->s6_addr[10] = ret->s6_addr[11] = 0xff;
+        memcpy(&ret->s6_addr[12], &v4.sin_addr, sizeof v4.sin_addr);
+        return 0;
+}
+
+static struct peer *add_locked(struct peers *peers, const struct in6_addr *address)
+{
+        struct peer *peer = calloc(1, sizeof *peer);
+
+        if (!peer)
+                return NULL;
+        peer->address = *address;
+        HASH_ADD(hh, peers->table, address, sizeof peer->address, peer);
+        if (!peer->hh.tbl) { /* no memory, see HASH_NONFATAL_OOM */
+                free(peer);
+                return NULL;
+        }
+        return peer;
+}
+
+struct peer *peers_join(struct peers *peers, const struct sockaddr *address)
+{
+        struct in6_addr key;
+        struct peer *peer;
+
+        if (read_address(address, &key) < 0)
+                return NULL;
+        (void)pthread_mutex_lock(&peers->mutex);
+        HASH_FIND(hh, peers->table, &key, sizeof key, peer);
+        if (!peer)
+                peer = add_locked(peers, &key);
+        if (peer)
+                (void)atomic_fetch_add(&peer->connections, 1);
+        (void)pthread_mutex_unlock(&peers->mutex);
+        return peer;
+}
+
+void peers_leave(struct peers *peers, struct peer *peer)
+{
+        if (!peer)
+                return;
+        (void)pthread_mutex_lock(&peers->mutex);
+        if (atomic_fetch_sub(&peer->connections, 1) == 1) {
+                HASH_DELETE(hh, peers->table, peer);
+                free(peer);
+        }
+        (void)pthread_mutex_unlock(&peers->mutex);
+}
+
+int peer_connections(const struct peer *peer)
+{
+        return peer ? atomic_load(&peer->connections) : 0;
+}
