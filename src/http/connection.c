@@ -205,16 +205,20 @@ bool connection_any_expected(const struct connection_table *table)
         return first && clock_monotonic_ms() - first->prev->entered_ms < BUSY_PAUSE_MS;
 }
 
-/* There may be too many, of all or of its address, unless another one makes room for it. */
+/*
+ * There may be too many, of all or, once more than half of them are in use, of its address; unless
+ * another one makes room for it.
+ */
 static enum connection_room find_room(const struct client_connection *connection, int before)
 {
         const struct server_shared *shared = connection->table->server->shared;
-        int of_peer_max = atomic_load(&shared->connections_per_address_max);
+        int share = atomic_load(&shared->connections_per_address_max);
+        int max = atomic_load(&shared->connections_max);
 
-        if (connection->peer && peer_connections(connection->peer) > of_peer_max &&
+        if (before >= max / 2 && connection->peer && peer_connections(connection->peer) > share &&
             !connection_evict(connection, true))
                 return CONNECTION_OVER_ADDRESS_LIMIT;
-        if (before >= atomic_load(&shared->connections_max) && !connection_evict(connection, false))
+        if (before >= max && !connection_evict(connection, false))
                 return CONNECTION_OVER_LIMIT;
         return CONNECTION_ROOM;
 }

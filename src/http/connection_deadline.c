@@ -288,16 +288,40 @@ static void evict(struct client_connection *victim)
         }
 }
 
+/* A request that is held, of an address with more connections than the newcomer's. */
+static struct client_connection *find_held(const struct client_connection *newcomer)
+{
+        struct client_connection *victim = NULL;
+        struct request *request;
+        int most = peer_connections(newcomer->peer), looked = 0;
+
+        DL_FOREACH2 (newcomer->table->server->held, request, held_next) {
+                struct client_connection *one = request->connection;
+                if (looked++ == EVICT_LOOK_MAX)
+                        break;
+                if (one->held && peer_connections(one->peer) > most) {
+                        most = peer_connections(one->peer);
+                        victim = one;
+                }
+        }
+        return victim;
+}
+
 bool connection_evict(const struct client_connection *newcomer, bool of_peer)
 {
         int64_t now_ms = clock_monotonic_ms();
+        struct client_connection *victim = NULL;
 
-        for (size_t i = 0; i < sizeof evictable / sizeof *evictable; i++) {
-                struct client_connection *victim = find_victim(newcomer, of_peer, i, now_ms);
-                if (victim) {
-                        evict(victim);
-                        return true;
-                }
+        for (size_t i = 0; !victim && i < sizeof evictable / sizeof *evictable; i++)
+                victim = find_victim(newcomer, of_peer, i, now_ms);
+        if (victim) {
+                evict(victim);
+                return true;
         }
-        return false;
+        victim = of_peer ? NULL : find_held(newcomer);
+        if (!victim)
+                return false;
+        victim->room = CONNECTION_OVER_LIMIT; /* its response is the last one */
+        request_client_gone(victim->held);
+        return true;
 }

@@ -68,9 +68,11 @@ int connection_deadlines_init(struct connection_table *table);
 void connection_leave_phase(struct client_connection *connection);
 
 /*
- * Makes room for a new connection, which is counted already: cuts one that is slow or idle, of the
- * same address where of_peer says so; else one of an address that has more connections, or one that
- * is slow. Returns whether there was one; it is closed soon.
+ * Makes room for a new connection, which is counted already. With of_peer it cuts one of the same
+ * address that is slow or idle. Else it takes one that is slow or idle, or of an address that has
+ * more connections: then a request that is held for its answer is answered early. Among those it
+ * takes one of the address with the most. Looks only at the oldest ones of this server. Returns
+ * whether there was one; it is closed soon.
  */
 bool connection_evict(const struct client_connection *newcomer, bool of_peer);
 

@@ -188,7 +188,7 @@ async def test_a_client_that_goes_away_within_its_body_is_told_as_499(start):
     assert not {"job", "state", "source"} & set(line)
 
 
-async def test_a_request_that_libmicrohttpd_answers_has_a_line(start):
+async def test_a_malformed_request_has_a_line(start):
     log = start()
     async with await Connection.open(log.house.url) as connection:
         await connection.send(f"POST /api/solve HTTP/1.1\r\nHost: {log.house.host}\r\n"

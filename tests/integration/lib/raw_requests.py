@@ -7,7 +7,6 @@ for its scheme.
 
 HOST = b"{HOST}"
 
-_UPPER_CASE_NAME = b"X-NAME"
 
 BODY = b'{"images":{"0":"AAAA"},"target":"a cat","method":"hcaptcha_base64",' \
        b'"site":"elsewhere.example","sitekey":"x"}'
