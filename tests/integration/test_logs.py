@@ -191,13 +191,27 @@ async def test_a_client_that_goes_away_within_its_body_is_told_as_499(start):
 async def test_a_malformed_request_has_a_line(start):
     log = start()
     async with await Connection.open(log.house.url) as connection:
-        await connection.send(f"POST /api/solve HTTP/1.1\r\nHost: {log.house.host}\r\n"
-                              "Content-Type: application/json\r\n"
-                              "Transfer-Encoding: chunked\r\n\r\nno chunk\r\n".encode())
+        await connection.send(b"POST /api/solve HTTP/1.1\r\n: x\r\n\r\n")
         answer = await connection.answer()
-        assert answer.status == 400
-    line = await asyncio.to_thread(log.where, code=400)
-    assert fields(line, "error", "endpoint") == {"error": "malformed", "endpoint": "solve"}
+        expect.error(answer, 400, "bad_request")
+    line = await asyncio.to_thread(log.of, answer)
+    assert fields(line, "code", "error", "endpoint", "method") == {
+        "code": 400, "error": "malformed", "endpoint": "other", "method": "-"}
+
+
+async def test_a_malformed_body_has_a_line_with_its_endpoint(start):
+    log = start()
+    async with await Connection.open(log.house.url) as connection:
+        await connection.send(f"POST /api/solve HTTP/1.1\r\nHost: {log.house.host}\r\n"
+                              "Content-Type: application/json\r\nExpect: 100-continue\r\n"
+                              "Transfer-Encoding: chunked\r\n\r\n".encode())
+        assert (await connection.head())[0] == 100
+        await connection.send(b"no chunk\r\n")
+        answer = await connection.answer()
+        expect.error(answer, 400, "bad_request")
+    line = await asyncio.to_thread(log.of, answer)
+    assert fields(line, "code", "error", "endpoint") == {
+        "code": 400, "error": "malformed", "endpoint": "solve"}
 
 
 @pytest.mark.parametrize("late", ["header", "body"])
