@@ -163,6 +163,7 @@ bool request_hold(struct request *request, const struct hold *hold)
         }
         /* The mail cannot overtake this: it is delivered by the loop, which is busy here. */
         MHD_suspend_connection(request->mhd);
+        connection_enter(request->connection, CONNECTION_BUSY);
         request->phase = REQUEST_SUSPENDED;
         request->record.hold_began_us = clock_monotonic_us();
         DL_APPEND2(request->server->held, request, held_prev, held_next);
@@ -292,7 +293,6 @@ void request_header_late(struct server *server, struct MHD_Connection *mhd,
 /* The request is whole, for the first time or after it was held. */
 static enum MHD_Result on_ready(struct request *request)
 {
-        connection_enter(request->connection, CONNECTION_BUSY);
         request->phase = REQUEST_READY;
         if (request->server->closed && !request->job)
                 request_refuse(request, 503, "draining",

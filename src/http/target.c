@@ -76,16 +76,32 @@ static enum target_problem feed(struct target *target, unsigned char byte)
         return feed_decoded(target, byte);
 }
 
+/* How many bytes in front are ASCII and need no look. Most targets are nothing else. */
+static size_t plain_run(const unsigned char *bytes, size_t len)
+{
+        size_t i = 0;
+
+        while (i < len && bytes[i] > ' ' && bytes[i] < DEL && bytes[i] != '%' && bytes[i] != '?' &&
+               bytes[i] != '&')
+                i++;
+        return i;
+}
+
 enum target_problem target_feed(struct target *target, const unsigned char *bytes, size_t len,
                                 size_t *ret_taken)
 {
         enum target_problem problem = TARGET_OK;
         size_t i = 0;
 
-        for (; i < len && bytes[i] != ' ' && problem == TARGET_OK; i++) {
+        while (i < len && bytes[i] != ' ' && problem == TARGET_OK) {
+                size_t run = 0;
                 if (target->start_len < TARGET_START_BYTES)
                         target->start[target->start_len++] = (char)bytes[i];
-                problem = feed(target, bytes[i]);
+                else if (target->digits == 0 && target->more == 0)
+                        run = plain_run(bytes + i, len - i);
+                if (run == 0)
+                        problem = feed(target, bytes[i++]);
+                i += run;
         }
         *ret_taken = i;
         return problem;
