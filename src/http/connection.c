@@ -140,7 +140,10 @@ bool connection_header_checked(const struct client_connection *connection)
 
 bool connection_ends_here(const struct client_connection *connection)
 {
-        return connection->room != CONNECTION_ROOM || connection->framing.fault;
+        const struct framing *framing = &connection->framing;
+
+        return connection->room != CONNECTION_ROOM ||
+               (framing->fault && connection->answered + 1 >= framing->ended);
 }
 
 void connection_answered(struct client_connection *connection)
@@ -195,14 +198,17 @@ bool connection_any_handshake(struct connection_table *table)
         return table->handshakes;
 }
 
+/* The last one in the list (utlist: the head's prev) has been answered last. */
+static bool answered_just_now(const struct client_connection *first)
+{
+        return first && clock_monotonic_ms() - first->prev->entered_ms < BUSY_PAUSE_MS;
+}
+
 bool connection_any_expected(const struct connection_table *table)
 {
-        const struct client_connection *first = table->awaited[CONNECTION_UNREAD];
-
-        if (table->awaited[CONNECTION_HEADER])
-                return true;
-        /* The last one in the list (utlist: the head's prev) has been answered last. */
-        return first && clock_monotonic_ms() - first->prev->entered_ms < BUSY_PAUSE_MS;
+        return table->awaited[CONNECTION_HEADER] ||
+               answered_just_now(table->awaited[CONNECTION_UNREAD]) ||
+               answered_just_now(table->awaited[CONNECTION_IDLE]);
 }
 
 /*

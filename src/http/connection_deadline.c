@@ -23,6 +23,7 @@
 #include <utlist.h>
 
 #define TICK_MS         100
+#define STALL_MS        1000 /* a tick that is so late: the process was stopped */
 #define CUT_REPLY_BYTES (REFUSAL_BYTES_MAX * 6 + 256) /* every byte of a message escaped */
 #define EVICT_LOOK_MAX  64 /* connections of a phase, so that a flood costs little */
 
@@ -86,6 +87,7 @@ static void enter_at(struct client_connection *connection, enum connection_phase
         if (!table->ticking) {
                 loop_timer_start(table->timer, TICK_MS, TICK_MS);
                 table->ticking = true;
+                table->ticked_ms = clock_monotonic_ms();
         }
 }
 
@@ -142,7 +144,7 @@ void connection_cut(struct client_connection *connection, enum connection_end en
                 (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* Without a word; what the client has not read yet is dropped, so that nothing of it remains. */
+/* Sends nothing. What the client has not read yet is dropped, so that the kernel keeps nothing. */
 static void connection_abort(struct client_connection *connection)
 {
         const struct linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -205,8 +207,11 @@ static void on_tick(void *arg)
 {
         struct connection_table *table = arg;
         int64_t now_ms = clock_monotonic_ms();
-        bool any = false;
+        bool stood_still = now_ms - table->ticked_ms > STALL_MS, any = false;
 
+        table->ticked_ms = now_ms;
+        if (stood_still)
+                return; /* what has arrived meanwhile is read before the next tick */
         for (int phase = 0; phase < CONNECTION_PHASES_WITH_LIMIT; phase++) {
                 struct client_connection **list = &table->awaited[phase];
                 while (*list && (*list)->deadline_ms <= now_ms)

@@ -1,5 +1,5 @@
 /*
- * connection_private: what connection.c and connection_deadline.c share; nobody else includes it.
+ * connection_private: what connection.c and connection_deadline.c share; no other file includes it.
  */
 #ifndef SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
 #define SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
@@ -39,7 +39,7 @@ struct client_connection {
         int64_t began_us;     /* monotonic: when its first line had come; before: the connection */
         struct request *held; /* the request whose hold ends when the client goes, or NULL */
         enum connection_phase phase;
-        int64_t entered_ms;  /* when it entered the phase; for CONNECTION_IDLE, CONNECTION_UNREAD */
+        int64_t entered_ms;  /* when the phase began; CONNECTION_IDLE: the one before it */
         int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
         struct client_connection *prev, *next;
         enum tls_progress progress; /* valid with an identity */
@@ -54,6 +54,7 @@ struct connection_table {
         size_t by_fd_count;
         struct loop_timer *timer;
         bool ticking;
+        int64_t ticked_ms; /* valid with ticking: when the lists were looked at, or it began */
         struct client_connection
                 *awaited[CONNECTION_PHASES_WITH_LIMIT]; /* by phase; the first due at the head */
         struct client_connection *handshakes;           /* the oldest at the head */

@@ -109,17 +109,7 @@ static void check_loop(struct request *request)
                         gateway_config(request->server->gateway)->file);
 }
 
-/* If libmicrohttpd had read by other means than those of receive.h, this would be what stops it. */
-static void check_framing(struct request *request)
-{
-        if (connection_header_checked(request->connection))
-                return;
-        request_refuse(request, 503, "draining",
-                       "this build of solvegate cannot check what libmicrohttpd receives");
-        request->refusal.closes = true;
-}
-
-static void refuse_host_form(struct request *request)
+static void refuse_host(struct request *request)
 {
         request_refuse(request, 400, "bad_request",
                        "the Host field, or the target's authority, is not a host and port");
@@ -308,7 +298,6 @@ void guard_check(struct request *request, const char *target, const char *method
 {
         check_capacity(request);
         check_loop(request);
-        check_framing(request);
         const char *path = read_target(request, target);
         check_host(request);
         origin_check(request, method);

@@ -8,7 +8,7 @@
  * any other time, and for any other socket, they behave as usual.
  *
  * If libmicrohttpd read by other means, a request would arrive whose header was not checked; such a
- * request is refused (connection_header_checked()).
+ * request is not served (connection_header_checked()).
  *
  * Thread: any; what receive_begin() says counts for the calling thread.
  */

@@ -2,6 +2,8 @@
  * request: the life of a request, see server_private.h.
  */
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/loop.h"
 #include "engine/gateway.h"
 #include "http/caller.h"
@@ -305,6 +307,21 @@ static enum MHD_Result on_ready(struct request *request)
         return request->cancels ? request->route->cancel(request) : request->route->handle(request);
 }
 
+/* If libmicrohttpd reads by other means than those of receive.h, no request is served. */
+static bool was_checked(const struct request *request)
+{
+        static struct log_limit unchecked =
+                LOG_LIMIT(LOG_LEVEL_ERROR, "requests that were not checked", 1, 1);
+
+        if (connection_header_checked(request->connection))
+                return true;
+        if (log_limit_take(&unchecked, clock_monotonic_us()))
+                log_error("libmicrohttpd does not read with recv(2) or gnutls_record_recv(3), so "
+                          "requests cannot be checked, and are not served; install the version "
+                          "that solvegate was built for");
+        return false;
+}
+
 enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_bytes, void **request_arg)
@@ -315,7 +332,7 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
         if (!request) {
                 request = request_new(arg, mhd);
                 *request_arg = request;
-                return request ? on_headers(request, url, method) : MHD_NO;
+                return request && was_checked(request) ? on_headers(request, url, method) : MHD_NO;
         }
         if (*upload_bytes > 0) {
                 size_t bytes = *upload_bytes;

@@ -1,9 +1,9 @@
 /*
  * target: checks the request target (RFC 9112, 3.2).
  *
- * A target is one of origin-form (`/path?query`) or absolute-form (`http://host/path`). What it
- * means when percent-encodings are decoded must be UTF-8 without control characters: whoever reads
- * it later, as text, sees what was sent.
+ * A target is one of origin-form (`/path?query`) or absolute-form (`http://host/path`). Its
+ * decoded form must be UTF-8 without control characters, so that every reader of the text sees the
+ * same.
  *
  * Thread: any.
  */

@@ -23,7 +23,8 @@ GET = "GET /status?id=h-none HTTP/1.1\r\nHost: localhost\r\n\r\n"
 @pytest.fixture
 def house(simulator, gateway):
     return gateway(simulator(mode="pro", latency=0), workers=1,
-                   limits={"header_timeout": TIMEOUT, "body_timeout": TIMEOUT, "body_bytes": 100000})
+                   limits={"header_timeout": TIMEOUT, "body_timeout": TIMEOUT,
+                           "body_bytes": 100000})
 
 
 async def is_cut(connection, text, began):
@@ -69,6 +70,20 @@ async def test_a_pause_between_requests_is_no_trickle(house):
             expect.error(await connection.request("GET", "/status?id=h-none"), 404, "unknown_id")
             await asyncio.sleep(TIMEOUT * 2)
         expect.error(await connection.request("GET", "/status?id=h-none"), 404, "unknown_id")
+
+
+async def test_a_request_that_has_arrived_is_read_before_its_deadline_counts(house):
+    """The gateway stands still meanwhile, as a suspended machine does."""
+    whole = request_bytes("POST", "/solve", house.host, (), job(images=1).body)
+    for end in (10, -10):
+        async with await Connection.open(house.url) as connection:
+            await connection.send(whole[:end])
+            await asyncio.sleep(TIMEOUT / 3)
+            house.freeze()
+            await connection.send(whole[end:])
+            await asyncio.sleep(TIMEOUT + 1.5)
+            house.thaw()
+            assert (await connection.answer("POST", timeout=5)).status == 200
 
 
 def narrow(house):

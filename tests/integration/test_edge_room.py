@@ -53,7 +53,8 @@ async def send_half_a_header(_house, connection, _number):
 
 
 async def send_half_a_body(house, connection, number):
-    await connection.send(request_bytes("POST", "/solve", house.host, (), job(seed=number).body)[:-9])
+    whole = request_bytes("POST", "/solve", house.host, (), job(seed=number).body)
+    await connection.send(whole[:-9])
 
 
 async def ask_and_stay(_house, connection, _number):

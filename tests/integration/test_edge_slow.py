@@ -1,5 +1,5 @@
-"""slowhttptest with 1,000 connections in each of its modes: none of them outlives its deadline, and a
-well-behaved client is served meanwhile. With SOLVEGATE_LONG=1 it goes on for longer."""
+"""slowhttptest with 1,000 connections in each of its modes: none of them outlives its deadline, and
+a well-behaved client is served meanwhile. With SOLVEGATE_LONG=1 it goes on for longer."""
 
 import contextlib
 import os

@@ -152,7 +152,8 @@ def _fields():
     yield "a line without a colon", get(fields=b"X-Name\r\n"), 400
     yield "a second request line as a field", get(fields=b"GET /usage HTTP/1.1\r\n"), 400
     for byte in [0x00, 0x01, 0x08, 0x0b, 0x0c, 0x0d, 0x1f, 0x7f]:
-        yield f"byte {byte:02x} in a value", get(fields=b"X-Name: a" + bytes([byte]) + b"b\r\n"), 400
+        yield (f"byte {byte:02x} in a value",
+               get(fields=b"X-Name: a" + bytes([byte]) + b"b\r\n"), 400)
         yield f"byte {byte:02x} in a name", get(fields=b"X-Na" + bytes([byte]) + b"me: b\r\n"), 400
         yield f"byte {byte:02x} at a value's end", get(fields=b"X-Name: a" + bytes([byte]) +
                                                        b"\r\n"), 400
@@ -236,7 +237,8 @@ def _chunks():
             ("an extension without a semicolon", WHOLE.replace(b"\r\n", b" x\r\n", 1)),
             ("an extension with a control", WHOLE.replace(b"\r\n", b";\x00\r\n", 1)),
             ("an extension with LF", WHOLE.replace(b"\r\n", b";x\n", 1)),
-            ("an extension that is too long", WHOLE.replace(b"\r\n", b";" + b"x" * 999 + b"\r\n", 1)),
+            ("an extension that is too long",
+             WHOLE.replace(b"\r\n", b";" + b"x" * 999 + b"\r\n", 1)),
             ("a size that ends with LF", WHOLE.replace(b"\r\n", b"\n", 1)),
             ("a size that ends with CR", WHOLE.replace(b"\r\n", b"\r", 1)),
             ("data that is too long", b"5\r\n123456\r\n0\r\n\r\n"),
