@@ -109,7 +109,7 @@ static void check_loop(struct request *request)
                         gateway_config(request->server->gateway)->file);
 }
 
-static void refuse_host(struct request *request)
+static void refuse_malformed_host(struct request *request)
 {
         request_refuse(request, 400, "bad_request",
                        "the Host field, or the target's authority, is not a host and port");
@@ -122,7 +122,7 @@ static void check_host_form(struct request *request)
         char host[HOST_BYTES_MAX + 1];
 
         if (!host_split(request->host, host))
-                refuse_host_form(request);
+                refuse_malformed_host(request);
 }
 
 /*
@@ -182,7 +182,7 @@ static void check_host(struct request *request)
                 return;
         }
         if (!host_split(request->host, host)) {
-                refuse_host_form(request);
+                refuse_malformed_host(request);
                 return;
         }
         /* No page of a browser reaches a unix socket, and who may has the right to. */
