@@ -235,31 +235,34 @@ static size_t take_target(struct framing *framing, const unsigned char *bytes, s
         return go_on(framing, FRAMING_VERSION, i + 1);
 }
 
-static size_t end_version(struct framing *framing)
+static bool is_version(size_t place, unsigned char byte)
 {
-        const char *version = framing->value;
+        static const char form[VERSION_BYTES] = {'H', 'T', 'T', 'P', '/', '0', '.', '0'};
 
-        if (framing->value_len != VERSION_BYTES || memcmp(version, "HTTP/", 5) != 0 ||
-            version[5] < '0' || version[5] > '9' || version[6] != '.' || version[7] < '0' ||
-            version[7] > '9')
-                return fail(framing, &bad_version);
-        if (version[5] != '1')
-                return fail(framing, &version_unsupported);
-        framing->http_1_0 = version[7] == '0';
-        return 1;
+        return form[place] == '0' ? byte >= '0' && byte <= '9' : byte == (unsigned char)form[place];
 }
 
+static size_t end_version(struct framing *framing, size_t taken)
+{
+        if (framing->value[5] != '1')
+                return fail(framing, &version_unsupported);
+        framing->http_1_0 = framing->value[7] == '0';
+        return go_on(framing, FRAMING_LINE_LF, taken);
+}
+
+/* Byte by byte: libmicrohttpd would take an LF in it for the end of the line. */
 static size_t take_version(struct framing *framing, const unsigned char *bytes, size_t len)
 {
         size_t i = 0;
 
-        while (i < len && bytes[i] != '\r' && framing->value_len < VERSION_BYTES)
+        while (i < len && framing->value_len < VERSION_BYTES) {
+                if (!is_version(framing->value_len, bytes[i]))
+                        return fail(framing, &bad_version);
                 framing->value[framing->value_len++] = (char)bytes[i++];
+        }
         if (i == len)
                 return i;
-        if (bytes[i] != '\r')
-                return fail(framing, &bad_version);
-        return end_version(framing) > 0 ? go_on(framing, FRAMING_LINE_LF, i + 1) : 0;
+        return bytes[i] == '\r' ? end_version(framing, i + 1) : fail(framing, &bad_version);
 }
 
 /* ---- field lines ---- */

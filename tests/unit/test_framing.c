@@ -96,7 +96,11 @@ static void a_malformed_message_is_a_fault_at_its_first_wrong_byte(void **state)
                 {"GET / HTTP/1.1\n", 400},
                 {"GET / HTTP/1.1 ", 400},
                 {"GET / HTTP/2.0\r", 505},
-                {"GET / HTTX/1.1\r", 400},
+                {"GET / HTTX", 400},
+                {"GET / \n", 400},
+                {"GET / HTTP/\n", 400},
+                {"GET / HTTP/1.1x", 400},
+                {"GET / HTTP/1\r", 400},
                 {"GET / HTTP/1.1\r\n ", 400},
                 {"GET / HTTP/1.1\r\n:", 400},
                 {"GET / HTTP/1.1\r\nA ", 400},
@@ -145,6 +149,26 @@ static void a_nul_is_a_fault_wherever_it_is(void **state)
                 struct framing framing = feed(copy, sizeof text - 1);
                 assert_non_null(framing.fault);
                 assert_int_equal(framing.ended, 0);
+        }
+}
+
+/* For libmicrohttpd, LF alone is the end of a line, too; so none may get there. */
+static void an_lf_without_a_cr_is_a_fault_at_once_outside_of_bodies(void **state)
+{
+        static const char text[] =
+                "\r\nGET /a?b%20c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked"
+                "\r\n\r\n1;x\r\n1\r\n0\r\nA: b\r\n\r\n";
+        const char *data = strstr(text, "1;x\r\n") + strlen("1;x\r\n");
+
+        (void)state;
+        for (size_t i = 0; i < sizeof text - 1; i++) {
+                struct framing framing;
+                framing_init(&framing);
+                assert_int_equal(framing_feed(&framing, text, i), i);
+                if (text + i == data || (i > 0 && text[i - 1] == '\r'))
+                        continue;
+                (void)framing_feed(&framing, "\n", 1);
+                assert_non_null(framing.fault);
         }
 }
 
@@ -271,6 +295,7 @@ int main(void)
                 cmocka_unit_test(well_formed_messages_are_passed_on_and_counted),
                 cmocka_unit_test(a_malformed_message_is_a_fault_at_its_first_wrong_byte),
                 cmocka_unit_test(a_nul_is_a_fault_wherever_it_is),
+                cmocka_unit_test(an_lf_without_a_cr_is_a_fault_at_once_outside_of_bodies),
                 cmocka_unit_test(only_messages_before_the_fault_are_passed_on),
                 cmocka_unit_test(
                         what_came_before_the_fault_in_an_earlier_piece_is_not_passed_on_again),
