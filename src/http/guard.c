@@ -314,13 +314,24 @@ static int64_t discard_max(const struct request *request)
         return gateway_config(request->server->gateway)->limits.body_bytes;
 }
 
-bool guard_refuses_at_once(const struct request *request)
+static bool expects_continue(const struct request *request)
 {
         const char *expect = request_field(request, "Expect");
 
+        return expect && strcasecmp(expect, "100-continue") == 0;
+}
+
+bool guard_answers_at_once(const struct request *request)
+{
+        return expects_continue(request) && content_length(request) <= 0 &&
+               !request_field(request, "Transfer-Encoding");
+}
+
+bool guard_refuses_at_once(const struct request *request)
+{
         if (request->refusal.status == 0)
                 return false;
-        if (expect && strcasecmp(expect, "100-continue") == 0)
+        if (expects_continue(request))
                 return true;
         return content_length(request) > discard_max(request);
 }

@@ -21,6 +21,13 @@ void guard_check(struct request *request, const char *target, const char *method
  */
 bool guard_refuses_at_once(const struct request *request);
 
+/*
+ * Whether the client waits for a 100 though no body follows (RFC 9110, 10.1.1, does not allow it).
+ * libmicrohttpd 0.9.75 would send the 100, and, where more was received, close the connection
+ * without a response. So the request is handled before that, and its response is the last one.
+ */
+bool guard_answers_at_once(const struct request *request);
+
 /* Whether a refused body has become larger than that. */
 bool guard_discards_too_much(const struct request *request);
 

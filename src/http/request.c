@@ -207,6 +207,21 @@ static struct request *request_new(struct server *server, struct MHD_Connection 
         return request;
 }
 
+/* The request is whole, for the first time or after it was held. */
+static enum MHD_Result on_ready(struct request *request)
+{
+        request->phase = REQUEST_READY;
+        if (request->server->closed && !request->job)
+                request_refuse(request, 503, "draining",
+                               "solvegate is being stopped; ask again when it is back");
+        judge_again(request);
+        if (request->refusal.status != 0)
+                return caller_hold(request) ? MHD_YES : reply_refusal(request);
+        if (request->preflight)
+                return origin_reply_preflight(request);
+        return request->cancels ? request->route->cancel(request) : request->route->handle(request);
+}
+
 static enum MHD_Result on_headers(struct request *request, const char *url, const char *method)
 {
         request->record.method = request_log_method(method);
@@ -219,7 +234,7 @@ static enum MHD_Result on_headers(struct request *request, const char *url, cons
         }
         request->phase = REQUEST_BODY;
         connection_enter(request->connection, CONNECTION_BODY);
-        return MHD_YES;
+        return guard_answers_at_once(request) ? on_ready(request) : MHD_YES;
 }
 
 static enum MHD_Result on_body(struct request *request, const char *upload, size_t bytes)
@@ -290,21 +305,6 @@ void request_header_late(struct server *server, struct MHD_Connection *mhd,
 {
         request_header_refuse(server, mhd, connection, CONNECTION_SHUT, 408, "request_timeout",
                               "the header did not arrive within limits.header_timeout");
-}
-
-/* The request is whole, for the first time or after it was held. */
-static enum MHD_Result on_ready(struct request *request)
-{
-        request->phase = REQUEST_READY;
-        if (request->server->closed && !request->job)
-                request_refuse(request, 503, "draining",
-                               "solvegate is being stopped; ask again when it is back");
-        judge_again(request);
-        if (request->refusal.status != 0)
-                return caller_hold(request) ? MHD_YES : reply_refusal(request);
-        if (request->preflight)
-                return origin_reply_preflight(request);
-        return request->cancels ? request->route->cancel(request) : request->route->handle(request);
 }
 
 /* If libmicrohttpd reads by other means than those of receive.h, no request is served. */

@@ -205,6 +205,9 @@ def _lengths():
     yield "Content-Length twice, in other case", post(length=length + length.upper()), 400
     yield "Content-Length before chunked", post(fields=b"Transfer-Encoding: chunked\r\n"), 400
     yield "Content-Length after chunked", chunked(WHOLE, b"Content-Length: 3\r\n"), 400
+    yield "a GET that waits for 100", get(fields=b"Expect: 100-continue\r\n"), "404 last"
+    yield ("a GET with an empty body that waits for 100",
+           get(fields=b"Expect: 100-continue\r\nContent-Length: 0\r\n"), "404 last")
     yield "a Content-Length in a GET", get(fields=b"Content-Length: 0\r\n"), 404
 
 
