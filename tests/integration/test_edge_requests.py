@@ -2,6 +2,7 @@
 nothing after a rejected request is ever served."""
 
 import contextlib
+import os
 import random
 import socket
 import ssl
@@ -108,6 +109,9 @@ def split_responses(text):
     while text:
         head, _, rest = text.partition(b"\r\n\r\n")
         status_line, *lines = head.decode("latin-1").split("\r\n")
+        if status_line.split()[1] == "100":
+            text = rest
+            continue
         fields = [tuple(line.split(": ", 1)) for line in lines]
         length = int(dict(fields)["Content-Length"])
         responses.append(Answer(int(status_line.split()[1]), fields, rest[:length]))
@@ -197,3 +201,45 @@ def test_headers_around_the_limits_are_served_or_refused_in_json(listeners):
         assert responses[0].status in (404, 414, 431), responses
         assert len(responses) == (2 if responses[0].status == 404 else 1)
         expect.error(responses[0], responses[0].status, CODES[responses[0].status])
+
+
+# ---- at random ----
+
+PIECES = [b"\r\n", b"\n", b"\r", b"\0", b":", b" ", b"\t", b": ", b"%00", b"%", b"\xff", b"&", b"?",
+          b"Host: a\r\n", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n",
+          b"0\r\n\r\n", b"GET / HTTP/1.1\r\n", b"Cookie: a=b;c\r\n", b"Expect: 100-continue\r\n",
+          b"Connection: close\r\n"]
+
+MUTANTS = 100000 if os.environ.get("SOLVEGATE_LONG") else 1500
+
+
+def mutated(chance, text):
+    """A few bytes put in, replaced or taken out."""
+    text = bytearray(text)
+    for _ in range(chance.randrange(1, 4)):
+        at = chance.randrange(len(text))
+        kind = chance.randrange(4)
+        if kind < 2:
+            text[at:at] = chance.choice(PIECES)
+        elif kind == 2:
+            text[at] = chance.randrange(256)
+        else:
+            del text[at:at + chance.randrange(1, 5)]
+    return bytes(text)
+
+
+def test_mutated_requests_are_answered_in_json_or_served(shared_simulator, shared_gateway):
+    """Whatever is malformed is the last thing on its connection that has a response."""
+    house = shared_gateway(shared_simulator(mode="pro", latency=0), name="mutants",
+                           limits={"header_timeout": 0.3, "body_timeout": 0.3})
+    listener, chance = over_tcp(house.url, "/usage"), random.Random(11)
+    texts = [text for _, text, _ in ROWS if len(text) < 3000 and not text.startswith(b"HEAD")]
+    for _ in range(MUTANTS):
+        text = mutated(chance, listener.bytes_of(chance.choice(texts)))
+        cut = [chance.randrange(1, len(text))] if chance.random() < 0.1 else []
+        responses = exchange(listener, text, cut)
+        assert responses, text
+        for number, response in enumerate(responses):
+            response.object()
+            if response.status in CLOSING and response.header("Connection") == "close":
+                assert number == len(responses) - 1, (text, responses)
