@@ -1,5 +1,6 @@
 /*
- * control: what the person who runs the simulator calls: counters, requests, reset, faults.
+ * control: what the person who runs the simulator calls: counters, requests, reset, faults, stray
+ * responses.
  */
 #include "sim/request.h"
 
@@ -47,6 +48,12 @@ void sim_control_add_faults(struct sim_request *request, struct sim_reply *reply
                 sim_reply_say(reply, 500, "the simulator is out of memory", "error");
         else
                 say_ok(reply);
+}
+
+void sim_control_order_strays(struct sim_request *request, struct sim_reply *reply)
+{
+        atomic_fetch_add(&request->sim->stray_orders, 1);
+        say_ok(reply);
 }
 
 void sim_control_clear_faults(struct sim_request *request, struct sim_reply *reply)

@@ -22,9 +22,9 @@ struct sim_counters {
 };
 
 static const char *const counter_names[SIM_COUNTERS] = {
-        "solve_requests",   "status_requests", "balance_requests", "accepted",
-        "charged",          "solved",          "unauthorized",     "rejected",
-        "over_concurrency", "faults",          "solve_bytes",      "connections",
+        "solve_requests", "status_requests", "balance_requests", "accepted",         "charged",
+        "solved",         "unauthorized",    "rejected",         "over_concurrency", "faults",
+        "solve_bytes",    "connections",     "strays",           "strays_missed",
 };
 
 static const struct {

@@ -25,9 +25,11 @@ enum sim_counter {
         SIM_COUNTER_FAULTS,           /* requests that a fault hit */
         SIM_COUNTER_SOLVE_BYTES,      /* of solve bodies, also of those cut short */
         SIM_COUNTER_CONNECTIONS,      /* that carried at least one API request */
+        SIM_COUNTER_STRAYS,           /* stray responses, which come on idle connections */
+        SIM_COUNTER_STRAYS_MISSED,    /* not written: the next request or the end came first */
 };
 
-#define SIM_COUNTERS 12
+#define SIM_COUNTERS 14
 
 /* Rise and fall; the highest value is kept. */
 enum sim_gauge {

@@ -101,6 +101,11 @@ static bool read_delay(const char *value, struct sim_fault *fault)
         return true;
 }
 
+static bool read_surplus(const char *value, struct sim_fault *fault)
+{
+        return sim_surplus_find(value, &fault->surplus);
+}
+
 static const struct kind_row {
         const char *name;
         enum sim_fault_kind kind;
@@ -114,6 +119,7 @@ static const struct kind_row {
         {"error", SIM_FAULT_ERROR, read_text, false, "a message"},
         {"echo", SIM_FAULT_ECHO, NULL, false, NULL},
         {"reset-early", SIM_FAULT_RESET_EARLY, NULL, false, NULL},
+        {"early", SIM_FAULT_EARLY, read_http_code, false, "300..599 without 304"},
         {"skip", SIM_FAULT_SKIP, NULL, false, NULL},
         {"noid", SIM_FAULT_NOID, NULL, false, NULL},
         {"duplicate", SIM_FAULT_DUPLICATE, NULL, false, NULL},
@@ -130,6 +136,10 @@ static const struct kind_row {
         {"drip", SIM_FAULT_DRIP, NULL, false, NULL},
         {"hang", SIM_FAULT_HANG, NULL, false, NULL},
         {"slow", SIM_FAULT_SLOW, read_delay, false, "seconds, 0 to 3600"},
+        {"reset-after", SIM_FAULT_RESET_AFTER, NULL, false, NULL},
+        {"stray", SIM_FAULT_STRAY, read_surplus, true, SIM_SURPLUS_FORMS},
+        {"double", SIM_FAULT_DOUBLE, read_surplus, true, SIM_SURPLUS_FORMS},
+        {"split", SIM_FAULT_SPLIT, read_surplus, true, SIM_SURPLUS_FORMS},
 };
 
 static int read_kind(const char *name, const char *value, struct sim_fault *fault,

@@ -9,6 +9,7 @@
 #define SOLVEGATE_SIM_FAULT_H
 
 #include "sim/endpoint.h"
+#include "sim/surplus.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +26,7 @@ enum sim_fault_kind {
         SIM_FAULT_ERROR,       /* refuse with a message */
         SIM_FAULT_ECHO,        /* refuse with a message that quotes the credentials */
         SIM_FAULT_RESET_EARLY, /* reset before the body is read */
+        SIM_FAULT_EARLY,       /* refuse with an HTTP code before the body is read */
         SIM_FAULT_SKIP,        /* from here on the job is taken and charged */
         SIM_FAULT_NOID,        /* a queued answer that names no job */
         SIM_FAULT_DUPLICATE,   /* a solved answer with members given twice */
@@ -41,6 +43,10 @@ enum sim_fault_kind {
         SIM_FAULT_DRIP,        /* the answer, very slowly */
         SIM_FAULT_HANG,        /* no answer, ever */
         SIM_FAULT_SLOW,        /* the answer, later */
+        SIM_FAULT_RESET_AFTER, /* the whole answer, then a reset */
+        SIM_FAULT_STRAY,       /* the answer, then a surplus one on the idle connection */
+        SIM_FAULT_DOUBLE,      /* the answer and a surplus one at once */
+        SIM_FAULT_SPLIT,       /* the same, but half of the surplus one later */
 };
 
 /* How a refusal says when to come back. */
@@ -53,10 +59,11 @@ enum sim_retry_after {
 struct sim_fault {
         enum sim_endpoint endpoint;
         enum sim_fault_kind kind;
-        int code;                            /* of STATUS, CODE and HTML */
+        int code;                            /* of STATUS, EARLY, CODE and HTML */
         enum sim_retry_after retry_after;    /* of STATUS */
         int retry_after_seconds;             /* of STATUS */
         int64_t delay_ms;                    /* of SLOW */
+        enum sim_surplus surplus;            /* of STRAY, DOUBLE and SPLIT */
         char text[SIM_FAULT_TEXT_BYTES_MAX]; /* of ERROR */
         unsigned long left;                  /* requests still to hit */
         bool forever;                        /* left does not count */

@@ -7,6 +7,7 @@
 #define SOLVEGATE_SIM_REPLY_H
 
 #include "base/strbuf.h"
+#include "sim/surplus.h"
 
 #include <stdint.h>
 
@@ -15,11 +16,21 @@
 
 enum sim_delivery {
         SIM_DELIVERY_WHOLE,
-        SIM_DELIVERY_HALF,  /* announced whole, then half of it and a close */
-        SIM_DELIVERY_DRIP,  /* byte by byte */
-        SIM_DELIVERY_CLOSE, /* nothing, and an orderly close */
-        SIM_DELIVERY_RESET, /* nothing, and a TCP reset */
-        SIM_DELIVERY_HANG,  /* nothing, until the other side gives up */
+        SIM_DELIVERY_HALF,   /* announced whole, then half of it and a close */
+        SIM_DELIVERY_DRIP,   /* byte by byte */
+        SIM_DELIVERY_CLOSE,  /* nothing, and an orderly close */
+        SIM_DELIVERY_RESET,  /* nothing, and a TCP reset */
+        SIM_DELIVERY_HANG,   /* nothing, until the other side gives up */
+        SIM_DELIVERY_DOUBLE, /* with a surplus response behind it, in one piece */
+        SIM_DELIVERY_SPLIT,  /* the same, the second half of the surplus response later */
+};
+
+/* What follows on the connection once the whole answer has been written. */
+enum sim_aftermath {
+        SIM_AFTERMATH_NONE,
+        SIM_AFTERMATH_RESET, /* a TCP reset */
+        SIM_AFTERMATH_STRAY, /* a surplus response, once it is ordered, if the connection is idle
+                                then */
 };
 
 struct sim_reply {
@@ -29,7 +40,9 @@ struct sim_reply {
         char retry_after[SIM_REPLY_HEADER_BYTES_MAX]; /* "" for none */
         char allow[SIM_REPLY_HEADER_BYTES_MAX];       /* "" for none */
         enum sim_delivery delivery;
-        int64_t delay_ms; /* wait so long before it is sent */
+        enum sim_aftermath aftermath; /* of an answer that is sent whole */
+        enum sim_surplus surplus;     /* of DOUBLE, SPLIT and STRAY */
+        int64_t delay_ms;             /* wait so long before it is sent */
 };
 
 /* Makes an empty reply: 200, JSON, sent whole. */

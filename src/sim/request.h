@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "sim/endpoint.h"
 #include "sim/fault.h"
+#include "sim/reply.h"
 #include "sim/vendor.h"
 
 #include <microhttpd.h>
@@ -19,7 +20,6 @@
 #define SIM_BODY_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct sim;
-struct sim_reply;
 struct sim_request;
 
 /* Answers a request whose body was received whole. */
@@ -48,6 +48,11 @@ struct sim_request {
         uint64_t ticket;       /* in the journal */
         char id[SIM_ID_BYTES]; /* the job it made or asked for; "" for none */
         bool counted;          /* in the gauge of requests */
+
+        /* What follows the answer; set when it is delivered. */
+        enum sim_aftermath aftermath;
+        enum sim_surplus surplus;
+        unsigned stray_orders; /* those before the answer */
 };
 
 /* The routes of both generations and the simulator's own. */
@@ -65,6 +70,7 @@ sim_handler sim_control_requests;
 sim_handler sim_control_reset;
 sim_handler sim_control_add_faults;
 sim_handler sim_control_clear_faults;
+sim_handler sim_control_order_strays;
 
 /* Notes the arrival of a request on an API path, and takes the fault that hits it. */
 void sim_request_arrive(struct sim_request *request, const char *http_version);
@@ -74,5 +80,8 @@ void sim_request_leave(struct sim_request *request);
 
 /* Sends an answer, in whatever way it asks for, and empties it. MHD_NO closes the connection. */
 enum MHD_Result sim_request_deliver(struct sim_request *request, struct sim_reply *reply);
+
+/* Does what a fault wants done once the answer has been written to its last byte. */
+void sim_request_follow_up(struct sim_request *request);
 
 #endif

@@ -17,6 +17,7 @@ static const struct sim_route routes[] = {
         {"/sim/requests", "GET", 0, SIM_ENDPOINT_SOLVE, sim_control_requests},
         {"/sim/reset", "POST", 0, SIM_ENDPOINT_SOLVE, sim_control_reset},
         {"/sim/faults", "POST", 0, SIM_ENDPOINT_SOLVE, sim_control_add_faults},
+        {"/sim/strays", "POST", 0, SIM_ENDPOINT_SOLVE, sim_control_order_strays},
         {"/sim/faults", "DELETE", 0, SIM_ENDPOINT_SOLVE, sim_control_clear_faults},
 };
 

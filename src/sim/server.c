@@ -8,6 +8,7 @@
 #include "sim/reply.h"
 #include "sim/request.h"
 #include "sim/sim.h"
+#include "sim/spoil.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,10 +51,13 @@ static enum MHD_Result begin(struct sim *sim, struct MHD_Connection *connection,
         if (!request->route || request->route->api == 0)
                 return MHD_YES;
         sim_request_arrive(request, version);
-        if (request->fault.kind != SIM_FAULT_RESET_EARLY)
+        if (request->fault.kind != SIM_FAULT_RESET_EARLY && request->fault.kind != SIM_FAULT_EARLY)
                 return MHD_YES;
         sim_reply_init(&reply);
-        reply.delivery = SIM_DELIVERY_RESET;
+        if (request->fault.kind == SIM_FAULT_RESET_EARLY)
+                reply.delivery = SIM_DELIVERY_RESET;
+        else
+                (void)sim_spoil_refuse(&request->fault, request->uid, request->apikey, &reply);
         return sim_request_deliver(request, &reply);
 }
 
@@ -116,7 +120,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 {
         (void)cls;
         (void)connection;
-        (void)why;
+        if (*con_cls && why == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+                sim_request_follow_up(*con_cls);
         request_free(*con_cls);
         *con_cls = NULL;
 }

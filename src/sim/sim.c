@@ -76,3 +76,14 @@ bool sim_wait_for_close(const struct sim *sim, int socket_fd, int64_t delay_ms)
         poll_until(fds, 2, delay_ms);
         return fds[0].revents == 0 && fds[1].revents != 0;
 }
+
+bool sim_wait_for_input(const struct sim *sim, int socket_fd, int64_t delay_ms)
+{
+        struct pollfd fds[] = {
+                {.fd = sim->stop_fd, .events = POLLIN},
+                {.fd = socket_fd, .events = POLLIN | POLLRDHUP},
+        };
+
+        poll_until(fds, 2, delay_ms);
+        return fds[0].revents != 0 || fds[1].revents != 0;
+}

@@ -7,6 +7,7 @@
 #ifndef SOLVEGATE_SIM_SIM_H
 #define SOLVEGATE_SIM_SIM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ struct sim {
         struct sim_journal *journal;
         struct sim_faults *faults;
         struct sim_vendor *vendor;
+        atomic_uint stray_orders; /* how often stray responses were ordered */
 };
 
 /* Makes the parts but the vendor, which needs the port. The caller frees with sim_done(). */
@@ -34,5 +36,11 @@ bool sim_wait(const struct sim *sim, int64_t delay_ms);
  * passed (false). delay_ms < 0 waits for ever.
  */
 bool sim_wait_for_close(const struct sim *sim, int socket_fd, int64_t delay_ms);
+
+/*
+ * Sleeps until socket_fd has something to read, its end included, or the simulator stops (true),
+ * or delay_ms has passed (false).
+ */
+bool sim_wait_for_input(const struct sim *sim, int socket_fd, int64_t delay_ms);
 
 #endif

@@ -55,7 +55,7 @@ static void say_credentials(const char *uid, const char *apikey, struct sim_repl
 bool sim_spoil_refuse(const struct sim_fault *fault, const char *uid, const char *apikey,
                       struct sim_reply *reply)
 {
-        if (fault->kind == SIM_FAULT_STATUS) {
+        if (fault->kind == SIM_FAULT_STATUS || fault->kind == SIM_FAULT_EARLY) {
                 sim_reply_say(reply, (unsigned)fault->code, "refused by a fault", "error");
                 set_retry_after(fault, reply);
         } else if (fault->kind == SIM_FAULT_CODE) {
@@ -135,8 +135,11 @@ static void spoil_delivery(const struct sim_fault *fault, struct sim_reply *repl
         } deliveries[] = {
                 {SIM_FAULT_RESET, SIM_DELIVERY_RESET},   {SIM_FAULT_CLOSE, SIM_DELIVERY_CLOSE},
                 {SIM_FAULT_TRUNCATE, SIM_DELIVERY_HALF}, {SIM_FAULT_DRIP, SIM_DELIVERY_DRIP},
-                {SIM_FAULT_HANG, SIM_DELIVERY_HANG},
+                {SIM_FAULT_HANG, SIM_DELIVERY_HANG},     {SIM_FAULT_DOUBLE, SIM_DELIVERY_DOUBLE},
+                {SIM_FAULT_SPLIT, SIM_DELIVERY_SPLIT},
         };
+
+        reply->surplus = fault->surplus;
 
         for (size_t i = 0; i < sizeof deliveries / sizeof deliveries[0]; i++) {
                 if (deliveries[i].kind == fault->kind)
@@ -153,6 +156,7 @@ void sim_spoil_answer(const struct sim_fault *fault, struct sim_reply *reply)
         case SIM_FAULT_ERROR:
         case SIM_FAULT_ECHO:
         case SIM_FAULT_RESET_EARLY:
+        case SIM_FAULT_EARLY:
         case SIM_FAULT_SKIP:
         case SIM_FAULT_NOID:
         case SIM_FAULT_DUPLICATE:
@@ -162,7 +166,16 @@ void sim_spoil_answer(const struct sim_fault *fault, struct sim_reply *reply)
         case SIM_FAULT_TRUNCATE:
         case SIM_FAULT_DRIP:
         case SIM_FAULT_HANG:
+        case SIM_FAULT_DOUBLE:
+        case SIM_FAULT_SPLIT:
                 spoil_delivery(fault, reply);
+                break;
+        case SIM_FAULT_RESET_AFTER:
+                reply->aftermath = SIM_AFTERMATH_RESET;
+                break;
+        case SIM_FAULT_STRAY:
+                reply->aftermath = SIM_AFTERMATH_STRAY;
+                reply->surplus = fault->surplus;
                 break;
         case SIM_FAULT_SLOW:
                 reply->delay_ms = fault->delay_ms;

@@ -4,13 +4,16 @@ import contextlib
 import email.utils
 import http.client
 import json
+import os
 import socket
 import time
 
 import pytest
 
 from lib.sim_alone import (
-    CREDENTIALS, TIMEOUT, faulty, images, raw_solve, shared, solution, start, wait_until)
+    ACCOUNT, CREDENTIALS, TIMEOUT, Simulator, faulty, images, raw_answer, raw_solve, shared,
+    solution, start, wait_until)
+from lib.tls import make_authority, make_certificate
 
 # Faults: when they strike.
 
@@ -102,6 +105,30 @@ def test_an_early_reset_comes_before_the_body(faulty):
             connection.recv(1)
     assert_uncharged(faulty)
     assert faulty.counters()["solve_bytes"] == 0
+
+
+HEAD = "POST /api/solve HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
+
+
+def test_an_early_refusal_does_not_wait_for_the_body(faulty):
+    faulty.fault("solve:early=413*1")
+    with faulty.open() as connection:
+        connection.sendall(HEAD.encode())
+        code, body, rest = raw_answer(connection)
+        assert (code, json.loads(body)["status"], rest) == (413, "error", b"")
+        assert connection.recv(1) == b""
+    assert_uncharged(faulty)
+    assert faulty.counters()["solve_bytes"] == 0
+
+
+def test_an_early_refusal_resets_a_connection_with_unread_data(faulty):
+    faulty.fault("solve:early=429*1")
+    with faulty.open() as connection:
+        connection.sendall(HEAD.replace("100", "10000000").encode())
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            for _ in range(1000):
+                connection.sendall(bytes(10_000))
+    assert_uncharged(faulty)
 
 
 # Faults that spoil the answer: the job is taken and charged.
@@ -249,3 +276,141 @@ def test_faults_about_a_job_have_an_answer_for_the_balance_too(faulty, kind):
     faulty.fault(f"balance:{kind}")
     answer = faulty.call("GET", "/api/account/balance", headers=CREDENTIALS)
     assert answer.code == 200 and "plan id" not in answer.json
+
+
+# A right answer, and what follows on its connection.
+
+SURPLUS = {
+    "solved": (200, {"status": "solved", "solution": [9]}),
+    "code": (429, {"status": "error", "code": 16, "msg": "RATE_LIMITED"}),
+    "error": (200, {"status": "error", "message": "a surplus response"}),
+    "unauthorized": (401, {"status": "Unauthorized", "message": "Invalid APIKEY"}),
+}
+
+
+@pytest.fixture(scope="module")
+def over_tls(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    certificate = make_certificate(folder, make_authority(folder), "sim", "IP:127.0.0.1")
+    sim = Simulator(*ACCOUNT, "--latency", "0", "--tls-certificate", certificate.certificate,
+                    "--tls-key", certificate.key)
+    yield sim
+    assert sim.stop() == 0
+
+
+@pytest.fixture(params=["plain", "tls"])
+def either(request, shared, over_tls):
+    sim = shared if request.param == "plain" else over_tls
+    sim.call("POST", "/sim/reset")
+    return sim
+
+
+def ask_raw(sim, endpoint):
+    """Sends the request by hand. Returns the connected socket."""
+    if endpoint == "solve":
+        return raw_solve(sim)
+    path = {"status": f"/api/status?id={sim.solve().json['id']}", "balance": "/api/account/balance"}
+    connection = sim.open()
+    connection.sendall(f"GET {path[endpoint]} HTTP/1.1\r\nHost: a\r\nuid: the-uid\r\n"
+                       "apikey: the-key\r\n\r\n".encode())
+    return connection
+
+
+def assert_right(endpoint, code, body):
+    wanted = {"solve": "new", "status": "solved", "balance": "active"}[endpoint]
+    assert (code, json.loads(body)["status"]) == (200, wanted)
+
+
+def assert_reset(connection):
+    """Looks below TLS, where Python's ssl reports a reset as an ordinary end."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as below:
+        below.settimeout(TIMEOUT)
+        with pytest.raises(ConnectionResetError):
+            below.recv(1)
+
+
+@pytest.mark.parametrize("endpoint", ["solve", "status", "balance"])
+def test_a_reset_after_the_answer_leaves_it_whole(either, endpoint):
+    either.fault(f"{endpoint}:reset-after*1")
+    with ask_raw(either, endpoint) as connection:
+        code, body, rest = raw_answer(connection)
+        assert_right(endpoint, code, body)
+        assert_reset(connection)
+    assert rest == b""
+    assert either.counters()["faults"] == 1
+
+
+@pytest.mark.parametrize("endpoint", ["solve", "status", "balance"])
+@pytest.mark.parametrize("what", ["", *SURPLUS])
+def test_a_stray_response_comes_on_the_idle_connection_when_it_is_ordered(either, endpoint, what):
+    either.fault(f"{endpoint}:stray{'=' * bool(what)}{what}*1")
+    with ask_raw(either, endpoint) as connection:
+        code, body, rest = raw_answer(connection)
+        assert_right(endpoint, code, body)
+        assert rest == b""
+        either.write_strays()
+        code, body, rest = raw_answer(connection)
+        assert (code, json.loads(body), rest) == (*SURPLUS[what or "solved"], b"")
+        wait_until(lambda: either.counters()["strays"] == 1)
+        connection.settimeout(0.1)
+        with pytest.raises(TimeoutError):  # it stays open
+            connection.recv(1)
+
+
+def test_a_stray_408_is_followed_by_an_orderly_end(either):
+    either.fault("solve:stray=close*1")
+    with raw_solve(either) as connection:
+        assert raw_answer(connection)[0] == 200
+        either.write_strays()
+        assert raw_answer(connection) == (408, b"", b"")
+        assert connection.recv(1) == b""
+    wait_until(lambda: either.counters()["strays"] == 1)
+
+
+def test_no_stray_response_is_written_once_the_next_request_has_come(start):
+    sim = start("--mode", "pro", "--latency", "0.3", "--fault", "solve:stray*1")
+    with raw_solve(sim) as connection:
+        wait_until(lambda: sim.counters()["accepted"] == 1)
+        connection.sendall(b"GET /sim/counters HTTP/1.1\r\nHost: a\r\n\r\n")
+        code, _, rest = raw_answer(connection)
+        assert code == 200
+        code, body, rest = raw_answer(connection, rest)
+        assert (code, json.loads(body)["strays"], rest) == (200, 0, b"")
+        assert json.loads(body)["strays_missed"] == 1
+
+
+@pytest.mark.parametrize("kind", ["double", "split"])
+@pytest.mark.parametrize("what", SURPLUS)
+def test_a_surplus_response_comes_with_the_answer(either, kind, what):
+    either.fault(f"status:{kind}={what}*1")
+    with ask_raw(either, "status") as connection:
+        code, body, rest = raw_answer(connection)
+        assert_right("status", code, body)
+        assert rest, "nothing came with the answer"
+        code, body, rest = raw_answer(connection, rest)
+        assert (code, json.loads(body), rest) == (*SURPLUS[what], b"")
+
+
+def test_the_second_half_of_a_split_response_comes_later(faulty):
+    faulty.fault("solve:split*1")
+    with raw_solve(faulty) as connection:
+        _, _, rest = raw_answer(connection)
+        assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b'"solution":[9]}' not in rest
+
+
+@pytest.mark.parametrize("kind", ["reset-after", "stray", "double", "split"])
+def test_a_job_that_is_refused_has_nothing_behind_its_refusal(faulty, kind):
+    faulty.fault(f"solve:{kind}*1")
+    with faulty.open() as connection:
+        connection.sendall(HEAD.encode() + bytes(100))
+        code, _, rest = raw_answer(connection)
+        assert (code, rest) == (401, b"")
+        connection.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+
+
+@pytest.mark.parametrize("spec", ["stray=nothing", "double=", "early", "early=200", "reset-after=1"])
+def test_a_wrong_value_is_refused(faulty, spec):
+    assert faulty.call("POST", "/sim/faults", f"solve:{spec}").code == 400

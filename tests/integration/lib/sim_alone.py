@@ -10,6 +10,7 @@ import random
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -61,8 +62,19 @@ class Simulator:
         return status
 
     def connect(self):
+        if self.address.scheme == "https":
+            return http.client.HTTPSConnection(self.address.hostname, self.address.port,
+                                               timeout=TIMEOUT,
+                                               context=ssl._create_unverified_context())
         return http.client.HTTPConnection(self.address.hostname, self.address.port,
                                           timeout=TIMEOUT)
+
+    def open(self):
+        """A socket that is connected, through TLS where the simulator speaks it."""
+        sock = socket.create_connection((self.address.hostname, self.address.port), TIMEOUT)
+        if self.address.scheme != "https":
+            return sock
+        return ssl._create_unverified_context().wrap_socket(sock)
 
     def call(self, method, path, body=None, headers=None):
         with contextlib.closing(self.connect()) as connection:
@@ -80,6 +92,9 @@ class Simulator:
 
     def requests(self):
         return self.call("GET", "/sim/requests").json
+
+    def write_strays(self):
+        assert self.call("POST", "/sim/strays").code == 200
 
     def fault(self, *specs):
         answer = self.call("POST", "/sim/faults", "\n".join(specs))
@@ -157,9 +172,28 @@ def raw_solve(sim, body=None):
     body = (body or job()).encode()
     head = (f"POST /api/solve HTTP/1.1\r\nHost: {sim.address.netloc}\r\n"
             f"uid: the-uid\r\napikey: the-key\r\nContent-Length: {len(body)}\r\n\r\n")
-    connection = socket.create_connection((sim.address.hostname, sim.address.port), TIMEOUT)
+    connection = sim.open()
     connection.sendall(head.encode() + body)
     return connection
+
+
+def raw_answer(connection, rest=b""):
+    """Reads an answer by hand. Returns its code, its body, and what was read behind it."""
+    while b"\r\n\r\n" not in rest:
+        rest += received(connection)
+    head, _, rest = rest.partition(b"\r\n\r\n")
+    lengths = re.findall(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    assert len(lengths) == 1, head
+    length = int(lengths[0])
+    while len(rest) < length:
+        rest += received(connection)
+    return int(head.split(b" ")[1]), rest[:length], rest[length:]
+
+
+def received(connection):
+    data = connection.recv(65536)
+    assert data, "the connection ended"
+    return data
 
 
 def wait_until(condition):

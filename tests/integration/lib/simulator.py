@@ -67,6 +67,15 @@ class Simulator(Process):
     def fault(self, *specs):
         self._control("POST", "/sim/faults", "\n".join(specs).encode())
 
+    def write_strays(self):
+        """Writes the stray responses that wait, and waits until all are over."""
+        def over():
+            counters = self.counters()
+            return counters["strays"] + counters["strays_missed"] == counters["faults"]
+
+        self._control("POST", "/sim/strays")
+        wait_until(over, 20.0, "the stray responses are written", 0.005)
+
     def clear_faults(self):
         self._control("DELETE", "/sim/faults")
 
