@@ -1,20 +1,14 @@
 """The way upstream is verified TLS, with HTTP/2 where the upstream offers it."""
 
-import os
-import shutil
-import socket
-import subprocess
-
 import pytest
 
 from lib import expect
 from lib.build import wait_until
+from lib.front import NGHTTPX, Front
 from lib.gateway import upstream_of
 from lib.job import job
 from lib.once import CHECK, run_once
 from lib.tls import make_authority, make_certificate
-
-NGHTTPX = shutil.which("nghttpx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 OUR_NAMES = "DNS:localhost,IP:127.0.0.1"
 
@@ -172,53 +166,8 @@ def test_a_reload_with_another_file_says_so_and_verifies_by_it(
 # ---- HTTP/2 ----
 
 
-class Front:
-    """nghttpx with TLS and HTTP/2 before a simulator. Ends with its block."""
-
-    def __init__(self, directory, sim, certificate):
-        self.directory = directory
-        self.sim = sim
-        self.certificate = certificate
-        self.access_log = directory / "access.log"
-
-    def __enter__(self):
-        for _ in range(10):  # the port is free now, and another may take it before nghttpx does
-            with socket.create_server(("127.0.0.1", 0)) as listener:
-                self.port = listener.getsockname()[1]
-            self.process = self._start()
-            if wait_until(lambda: self._listens() or self._ended(), 20.0) == "listens":
-                return self
-        raise AssertionError((self.directory / "error.log").read_text())
-
-    def _start(self):
-        backend = self.sim.url.removeprefix("http://").replace(":", ",")
-        return subprocess.Popen(
-            [NGHTTPX, "--conf=/dev/null", "--workers=1", f"--frontend=127.0.0.1,{self.port}",
-             f"--backend={backend}", f"--accesslog-file={self.access_log}",
-             "--accesslog-format=$request", f"--errorlog-file={self.directory / 'error.log'}",
-             self.certificate.key, self.certificate.certificate],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def _listens(self):
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 5).close()
-        except OSError:
-            return None
-        return "listens" if self.process.poll() is None else None
-
-    def _ended(self):
-        return "ended" if self.process.poll() is not None else None
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(10)
-
-    def requests(self):
-        return self.access_log.read_text().splitlines()
-
-
 @pytest.mark.skipif(NGHTTPX is None, reason="nghttpx is not installed")
-def test_jobs_go_by_http_2_where_the_upstream_offers_it(
+def test_polls_and_balances_go_by_http_2_where_the_upstream_offers_it_and_solves_by_http_1_1(
     simulator, gateway, mode, authority, certificate, tmp_path
 ):
     sim = simulator(mode=mode)
@@ -228,6 +177,10 @@ def test_jobs_go_by_http_2_where_the_upstream_offers_it(
         for seed in range(5):
             task = job(seed=seed, size=20_000)
             expect.solved(house.run(task), task)
+        assert house.get("/balance").object()["status"] == "active"
+        wait_until(lambda: any("balance" in request for request in front.requests()))
         wait_until(lambda: len([r for r in front.requests() if r.startswith("POST")]) == 5)
-        assert all(request.endswith("HTTP/2") for request in front.requests())
+        for request in front.requests():
+            version = "HTTP/1.1" if request.startswith("POST") else "HTTP/2"
+            assert request.endswith(version), request
     assert sim.counters()["charged"] == 5
