@@ -1,0 +1,114 @@
+"""A response belongs to its request: whatever an upstream writes beside, before or behind its
+answers, each job gets its own result, is bought once, and is counted once.
+
+SOLVEGATE_LONG=1 sends 1,000 jobs of two clients for each kind, instead of 100.
+"""
+
+import itertools
+import os
+
+import pytest
+
+from lib import expect
+from lib.gateway import LOOPBACK
+from lib.own import SETTINGS, WAVE, Waves
+from lib.tls import make_certificate
+
+JOBS = 1000 if os.environ.get("SOLVEGATE_LONG") else 100
+
+SURPLUS = ("solved", "code", "error", "unauthorized", "close")
+ENDPOINTS = ("solve", "status")
+
+
+@pytest.fixture(params=["plain", "tls"])
+def transport(request):
+    return request.param
+
+
+@pytest.fixture
+def upstream(simulator, gateway, authority, tmp_path, transport):
+    """Makes a simulator and a gateway in front of it."""
+
+    def make(mode, latency=0.0, **settings):
+        tls = None
+        if transport == "tls":
+            tls = make_certificate(tmp_path, authority, "server", "IP:127.0.0.1")
+        sim = simulator(mode=mode, latency=latency, tls=tls)
+        entry = {"max_in_flight": WAVE}
+        if tls:
+            entry["ca"] = str(authority.certificate)
+        return gateway(sim, upstream=entry, admin=LOOPBACK, **{**SETTINGS, **settings})
+
+    return make
+
+
+def mode_for(endpoint):
+    """The kind of account whose jobs are solved by this endpoint."""
+    return {"solve": "pro", "status": "free"}[endpoint]
+
+
+async def assert_own_results(house, faults, between=None, jobs=JOBS):
+    """faults yields the specs of each further wave."""
+    sim, waves = house.sim, Waves(house, house.sim)
+
+    def prepare():
+        sim.clear_faults()
+        sim.fault(*next(faults))
+
+    def next_wave():
+        if between:
+            between()
+        prepare()
+
+    prepare()
+    await waves.run(jobs, next_wave)
+    return waves
+
+
+def mixed(endpoint, kind, whats):
+    """Surplus responses of each sort by turns, without end."""
+    return itertools.repeat([f"{endpoint}:{kind}={what}*1" for what in whats] * 50)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_stray_responses_on_idle_connections(upstream, endpoint):
+    house = upstream(mode_for(endpoint))
+    waves = await assert_own_results(house, mixed(endpoint, "stray", SURPLUS),
+                                     house.sim.write_strays)
+    counters = house.sim.counters()
+    assert counters["strays"] > waves.count / 2, counters
+    assert counters["solve_requests"] == waves.count, counters
+    await waves.assert_all_agree()
+
+
+@pytest.mark.parametrize("kind", ["double", "split"])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_surplus_responses_glued_to_the_right_ones(upstream, endpoint, kind):
+    house = upstream(mode_for(endpoint))
+    waves = await assert_own_results(house, mixed(endpoint, kind, SURPLUS))
+    counters = house.sim.counters()
+    assert counters["faults"] >= waves.count, counters
+    assert counters["solve_requests"] == waves.count, counters
+    await waves.assert_all_agree()
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_answers_that_a_reset_follows(upstream, endpoint):
+    house = upstream(mode_for(endpoint))
+    waves = await assert_own_results(house, itertools.repeat([f"{endpoint}:reset-after"]))
+    counters = house.sim.counters()
+    assert counters["faults"] >= waves.count, counters
+    assert counters["solve_requests"] == waves.count, counters
+    await waves.assert_all_agree()
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_early_refusals(upstream, endpoint):
+    """One in seven, so that the retry budget suffices and the breaker stays closed."""
+    house = upstream(mode_for(endpoint))
+    specs = [f"{endpoint}:slow=0*6", f"{endpoint}:early=429*1"] * 100
+    waves = await assert_own_results(house, itertools.repeat(specs))
+    requests = house.metrics()
+    assert requests['solvegate_upstream_requests_total{upstream="main",endpoint="%s",'
+                    'result="try_later"}' % endpoint] >= waves.count // 10
+    await waves.assert_all_agree()
