@@ -9,7 +9,7 @@ build_packages=(
 demo_packages=(curl python3)
 test_packages=(
         bash-completion chromium curl libcmocka-dev man-db mandoc nghttp2-proxy openssl procps
-        python3 python3-jsonschema python3-pytest python3-pytest-xdist python3-yaml slowhttptest
+        python3 python3-h2 python3-jsonschema python3-pytest python3-pytest-xdist python3-yaml slowhttptest
         sqlite3 systemd valgrind
 )
 package_packages=(build-essential debhelper dpkg-dev git lintian)

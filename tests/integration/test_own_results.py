@@ -4,6 +4,7 @@ answers, each job gets its own result, is bought once, and is counted once.
 SOLVEGATE_LONG=1 sends 1,000 jobs of two clients for each kind, instead of 100.
 """
 
+import contextlib
 import itertools
 import os
 
@@ -11,6 +12,7 @@ import pytest
 
 from lib import expect
 from lib.gateway import LOOPBACK
+from lib.h2front import KINDS, Http2Front
 from lib.own import SETTINGS, WAVE, Waves
 from lib.tls import make_certificate
 
@@ -111,4 +113,43 @@ async def test_early_refusals(upstream, endpoint):
     requests = house.metrics()
     assert requests['solvegate_upstream_requests_total{upstream="main",endpoint="%s",'
                     'result="try_later"}' % endpoint] >= waves.count // 10
+    await waves.assert_all_agree()
+
+
+# ---- HTTP/2, by which polls and balances go ----
+
+
+@pytest.fixture
+def http2(simulator, gateway, authority, tmp_path):
+    """Makes a simulator, a front end before it, and a gateway."""
+    certificate = make_certificate(tmp_path, authority, "server", "IP:127.0.0.1")
+    with contextlib.ExitStack() as stack:
+
+        def make(kind=None):
+            sim = simulator(mode="free", latency=0.05)
+            front = stack.enter_context(Http2Front(sim, certificate, kind))
+            house = gateway(sim, admin=LOOPBACK, **SETTINGS, upstream={
+                "url": front.url, "max_in_flight": WAVE, "ca": str(authority.certificate)})
+            return house, front
+
+        yield make
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_polls_by_http_2_beside_which_something_is_written(http2, kind):
+    house, front = http2(kind)
+    waves = Waves(house, house.sim)
+    await waves.run(JOBS)
+    assert front.struck >= waves.count // 4, front.struck
+    assert house.sim.counters()["solve_requests"] == waves.count
+    await waves.assert_all_agree()
+
+
+async def test_responses_on_idle_http_2_connections_to_the_request_that_comes_next(http2):
+    house, front = http2()
+    waves = Waves(house, house.sim)
+    await waves.run(JOBS, front.write_on_idle)
+    assert front.polls >= waves.count, front.polls
+    assert front.idle_written >= waves.count // WAVE, front.idle_written
+    assert house.sim.counters()["solve_requests"] == waves.count
     await waves.assert_all_agree()
