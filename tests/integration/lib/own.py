@@ -1,8 +1,8 @@
 """Own results: two clients whose jobs come in waves, and what everybody must agree on at the end.
 
     waves = Waves(house, sim)
-    await waves.run(1000, between=lambda: ...)
-    await waves.assert_all_agree()
+    waves.run(1000, between=lambda: ...)
+    waves.assert_all_agree()
 
 A wave is sent in parallel, and each job in it has a connection to the upstream for itself.
 """
@@ -42,12 +42,12 @@ class Waves:
         self.sent = {client.name: [] for client in CLIENTS}  # the jobs
         self._seeds = itertools.count()
 
-    async def run(self, jobs, between=None):
+    def run(self, jobs, between=None):
         """Sends so many jobs, rounded up to whole waves; between() is called after each wave."""
         for _ in range(-(-jobs // WAVE)):
-            await self._wave()
+            asyncio.run(self._wave())
             if between:
-                await asyncio.to_thread(between)
+                between()
 
     async def _wave(self):
         tasks = {client: [job(images=1, size=self.size, seed=next(self._seeds))
@@ -64,10 +64,10 @@ class Waves:
     def count(self):
         return sum(map(len, self.sent.values()))
 
-    async def assert_all_agree(self):
+    def assert_all_agree(self):
         """Every job has its own result from the cache too, and the simulator, the metrics, the
         usage, the ledger and the audit count each job once. Stops the gateway."""
-        await self._ask_again()
+        asyncio.run(self._ask_again())
         house, counters = self.house, self.sim.counters()
         assert counters["charged"] == counters["accepted"] == self.count, counters
         self._assert_metrics_agree(house.metrics())
