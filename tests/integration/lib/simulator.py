@@ -67,13 +67,17 @@ class Simulator(Process):
     def fault(self, *specs):
         self._control("POST", "/sim/faults", "\n".join(specs).encode())
 
+    def order_strays(self):
+        """Has the stray responses written that wait."""
+        self._control("POST", "/sim/strays")
+
     def write_strays(self):
-        """Writes the stray responses that wait, and waits until all are over."""
+        """The same, and waits until all are over; all faults must be such."""
         def over():
             counters = self.counters()
             return counters["strays"] + counters["strays_missed"] == counters["faults"]
 
-        self._control("POST", "/sim/strays")
+        self.order_strays()
         wait_until(over, 20.0, "the stray responses are written", 0.005)
 
     def clear_faults(self):
