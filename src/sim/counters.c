@@ -33,6 +33,7 @@ static const struct {
 } gauge_names[SIM_GAUGES] = {
         {"in_flight", "in_flight_max"},
         {"requests_now", "requests_max"},
+        {"strays_waiting", "strays_waiting_max"},
 };
 
 int sim_counters_new(struct sim_counters **ret_counters)

@@ -35,9 +35,10 @@ enum sim_counter {
 enum sim_gauge {
         SIM_GAUGE_IN_FLIGHT, /* jobs accepted and not yet solved */
         SIM_GAUGE_REQUESTS,  /* API requests begun and not yet answered */
+        SIM_GAUGE_STRAYS,    /* answers behind which a stray response is to come */
 };
 
-#define SIM_GAUGES 2
+#define SIM_GAUGES 3
 
 /* The caller frees *ret_counters with sim_counters_free(). Returns 0 or -ENOMEM. */
 int sim_counters_new(struct sim_counters **ret_counters);

@@ -122,6 +122,10 @@ static enum MHD_Result send_answer(struct sim_request *request, struct sim_reply
         request->aftermath = whole ? reply->aftermath : SIM_AFTERMATH_NONE;
         request->surplus = reply->surplus;
         request->stray_orders = atomic_load(&request->sim->stray_orders);
+        if (request->aftermath == SIM_AFTERMATH_STRAY) {
+                request->stray_waits = true;
+                sim_counters_raise(request->sim->counters, SIM_GAUGE_STRAYS);
+        }
         /* Before the first byte: the other side may send its next request before we are back. */
         if (whole)
                 sim_request_leave(request);

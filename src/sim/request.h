@@ -53,6 +53,7 @@ struct sim_request {
         enum sim_aftermath aftermath;
         enum sim_surplus surplus;
         unsigned stray_orders; /* those before the answer */
+        bool stray_waits;      /* in the gauge of stray responses */
 };
 
 /* The routes of both generations and the simulator's own. */

@@ -31,6 +31,8 @@ static void request_free(struct sim_request *request)
         if (!request)
                 return;
         sim_request_leave(request);
+        if (request->stray_waits)
+                sim_counters_lower(request->sim->counters, SIM_GAUGE_STRAYS);
         strbuf_done(&request->body);
         free(request);
 }

@@ -303,7 +303,7 @@ def test_the_counters_add_up(faulty):
         "charged": 1, "solved": 1, "unauthorized": 0, "rejected": 0, "over_concurrency": 0,
         "faults": 0, "solve_bytes": len(body), "connections": 3, "in_flight": 0,
         "in_flight_max": 1, "requests_now": 0, "requests_max": 1, "strays": 0,
-        "strays_missed": 0}
+        "strays_missed": 0, "strays_waiting": 0, "strays_waiting_max": 0}
 
 
 def test_a_connection_is_kept_and_counted_once(faulty):

@@ -348,10 +348,12 @@ def test_a_stray_response_comes_on_the_idle_connection_when_it_is_ordered(either
         code, body, rest = raw_answer(connection)
         assert_right(endpoint, code, body)
         assert rest == b""
+        assert either.counters()["strays_waiting"] == 1
         either.write_strays()
         code, body, rest = raw_answer(connection)
         assert (code, json.loads(body), rest) == (*SURPLUS[what or "solved"], b"")
-        wait_until(lambda: either.counters()["strays"] == 1)
+        wait_until(lambda: either.counters()["strays_waiting"] == 0)
+        assert either.counters()["strays"] == 1
         connection.settimeout(0.1)
         with pytest.raises(TimeoutError):  # it stays open
             connection.recv(1)

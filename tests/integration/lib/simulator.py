@@ -67,18 +67,11 @@ class Simulator(Process):
     def fault(self, *specs):
         self._control("POST", "/sim/faults", "\n".join(specs).encode())
 
-    def order_strays(self):
-        """Has the stray responses written that wait."""
-        self._control("POST", "/sim/strays")
-
     def write_strays(self):
-        """The same, and waits until all are over; all faults must be such."""
-        def over():
-            counters = self.counters()
-            return counters["strays"] + counters["strays_missed"] == counters["faults"]
-
-        self.order_strays()
-        wait_until(over, 20.0, "the stray responses are written", 0.005)
+        """Has the stray responses written that wait, and waits until all are over."""
+        self._control("POST", "/sim/strays")
+        wait_until(lambda: self.counters()["strays_waiting"] == 0, 20.0,
+                   "the stray responses are written", 0.005)
 
     def clear_faults(self):
         self._control("DELETE", "/sim/faults")

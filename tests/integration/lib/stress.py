@@ -161,7 +161,7 @@ class Stress(Crowd):
         """While the gateway stands still: nothing that it sends can cross them."""
         self.house.freeze()
         for sim in self.sims:
-            sim.order_strays()
+            sim.write_strays()
         self.house.thaw()
 
     # ---- the oracle ----
