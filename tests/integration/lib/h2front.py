@@ -21,6 +21,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
 import hyperframe.frame as frames
 
 from .build import patience, wait_until
@@ -108,7 +109,6 @@ class _Connection:
         self.orders = front.orders
         self.closed = False
         self.last_id = 1
-        self.behind = http.client.HTTPConnection(*front.sim_address, timeout=patience(30))
         config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
         self.h2 = h2.connection.H2Connection(config)
 
@@ -120,11 +120,10 @@ class _Connection:
             self.flush()
             while not self.closed:
                 self._turn()
-        except (OSError, h2.exceptions.ProtocolError):
-            pass  # the client has left
+        except (OSError, h2.exceptions.ProtocolError, http.client.HTTPException):
+            pass  # the client has left, or there is no answer
         finally:
             self.closed = True
-            self.behind.close()
             with self.front.lock:
                 self.front.connections.remove(self)
 
@@ -164,12 +163,14 @@ class _Connection:
         self.respond(stream_id, fields)
 
     def respond(self, stream_id, fields):
-        """The simulator's answer."""
+        """The simulator's answer, on a connection that nothing else was written to."""
         kept = {n: v for n, v in fields.items() if not n.startswith(":")}
-        self.behind.request(fields[":method"], fields[":path"], headers=kept)
-        response = self.behind.getresponse()
-        body = response.read()
-        self.h2.send_headers(stream_id, [(":status", str(response.status)),
+        behind = http.client.HTTPConnection(*self.front.sim_address, timeout=patience(30))
+        with contextlib.closing(behind):
+            behind.request(fields[":method"], fields[":path"], headers=kept)
+            response = behind.getresponse()
+            status, body = response.status, response.read()
+        self.h2.send_headers(stream_id, [(":status", str(status)),
                                          ("content-type", "application/json"),
                                          ("content-length", str(len(body)))])
         self.h2.send_data(stream_id, body, end_stream=True)

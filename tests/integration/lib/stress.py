@@ -12,7 +12,9 @@ from . import audit, expect, state
 from .build import wait_until
 from .clients import Client
 from .crowd import BROKEN, Crowd, Purchases
+from .h2front import KINDS
 from .http import Connection
+from .job import job
 from .network import kept_port
 from .trail import assert_whole
 
@@ -21,13 +23,14 @@ TOOLS = 12
 
 SURPLUS = ("solved", "code", "error", "unauthorized", "close")
 # What a solve may meet; the job is then solved, refused, sent again, or ends as unknown.
-SOLVE = ("status=503", "status=429/1", "code=16", "error=no", "echo", "reset-early", "early=429", "early=413",
+SOLVE = ("status=503", "status=429/1", "status=401", "status=402", "code=16", "error=no", "echo", "reset-early", "early=429", "early=413",
          "noid", "duplicate", "reset", "close", "truncate", "garbage", "html=502", "empty", "notobject",
-         "numeric", "deep", "slow=0.3", "reset-after")
+         "numeric", "deep", "huge", "slow=0.3", "reset-after")
 # What a poll may meet: all of it but a clear final answer, so each accepted job is solved.
 STATUS = ("status=503", "code=16", "reset-early", "early=429", "reset", "close", "truncate", "garbage",
           "html=502", "empty", "notobject", "numeric", "slow=0.3", "reset-after")
 FOLLOWED = ("stray", "double", "split")
+FOLLOWED_BEHIND_FRONT = ("double", "split")  # a stray would be under way still when it is continued
 
 CODES = ("outcome_unknown", "upstream_rejected", "upstream_unavailable", "deadline", "cancelled")
 
@@ -44,17 +47,26 @@ SETTINGS = {
 
 
 class Stress(Crowd):
-    """house is a gateway with SETTINGS in front of two simulators."""
+    """house is a gateway with SETTINGS in front of the simulators; the last of them is behind front,
+    a lib.h2front.Http2Front."""
 
-    def __init__(self, house, sims, random):
+    def __init__(self, house, sims, front, random):
         super().__init__(house, random)
         self.sims = sims
+        self.front = front
         self.purchases = [Purchases(sim) for sim in sims]
         self.broken = collections.Counter()  # body's digest -> posts whose answer never came
         self.cancelled = set()  # ids
         self.done = collections.Counter()  # what was done to it
 
     # ---- what tools do ----
+
+    def fresh_job(self):
+        """As in Crowd, and one in twenty is large."""
+        if self.random.random() > 0.05:
+            return super().fresh_job()
+        self._seed += 1
+        return job(images=2, size=self.random.randrange(20_000, 400_000), seed=self._seed)
 
     async def post(self, task, headers):
         """As in Crowd, by a client that the job's number chooses; refusals are no answers."""
@@ -114,12 +126,13 @@ class Stress(Crowd):
             while time.monotonic() < end:
                 act = self.random.choice([self.kill, self.stop_and_continue, self.reload,
                                           self.fail_one, self.misbehave, self.misbehave,
-                                          self.write_strays])
+                                          self.misbehave_by_http_2, self.write_strays])
                 self.done[act.__name__] += 1
                 await asyncio.to_thread(act)
                 for purchases in self.purchases:
                     await asyncio.to_thread(purchases.collect)
                 await asyncio.sleep(self.random.random() / 4)
+            self.front.kind = None
             for sim in self.sims:
                 sim.clear_faults()
 
@@ -148,13 +161,18 @@ class Stress(Crowd):
 
     def misbehave(self):
         sim = self.random.choice(self.sims)
-        specs = [f"solve:{self._kind(SOLVE)}*1\nsolve:slow=0*3" for _ in range(4)]
-        specs += [f"status:{self._kind(STATUS)}*1\nstatus:slow=0*2" for _ in range(6)]
+        followed = FOLLOWED if sim is not self.sims[-1] else FOLLOWED_BEHIND_FRONT
+        specs = [f"solve:{self._kind(SOLVE, followed)}*1\nsolve:slow=0*3" for _ in range(4)]
+        specs += [f"status:{self._kind(STATUS, followed)}*1\nstatus:slow=0*2" for _ in range(6)]
+        sim.clear_faults()
         sim.fault(*specs)
 
-    def _kind(self, kinds):
+    def misbehave_by_http_2(self):
+        self.front.kind = self.random.choice([None, *KINDS.values()])
+
+    def _kind(self, kinds, followed):
         if self.random.random() < 0.5:
-            return f"{self.random.choice(FOLLOWED)}={self.random.choice(SURPLUS)}"
+            return f"{self.random.choice(followed)}={self.random.choice(SURPLUS)}"
         return self.random.choice(kinds)
 
     def write_strays(self):
