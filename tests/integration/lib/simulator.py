@@ -68,10 +68,13 @@ class Simulator(Process):
         self._control("POST", "/sim/faults", "\n".join(specs).encode())
 
     def write_strays(self):
-        """Has the stray responses written that wait, and waits until all are over."""
-        self._control("POST", "/sim/strays")
-        wait_until(lambda: self.counters()["strays_waiting"] == 0, 20.0,
-                   "the stray responses are written", 0.005)
+        """Has the stray responses written that wait, until none does. Nothing but requests that it
+        has already may be answered meanwhile."""
+        def over():
+            self._control("POST", "/sim/strays")
+            return self.counters()["strays_waiting"] == 0
+
+        wait_until(over, 20.0, "the stray responses are written")
 
     def clear_faults(self):
         self._control("DELETE", "/sim/faults")

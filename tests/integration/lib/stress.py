@@ -126,7 +126,8 @@ class Stress(Crowd):
             while time.monotonic() < end:
                 act = self.random.choice([self.kill, self.stop_and_continue, self.reload,
                                           self.fail_one, self.misbehave, self.misbehave,
-                                          self.misbehave_by_http_2, self.write_strays])
+                                          self.misbehave_by_http_2, self.write_strays,
+                                          self.write_strays])
                 self.done[act.__name__] += 1
                 await asyncio.to_thread(act)
                 for purchases in self.purchases:
@@ -176,10 +177,17 @@ class Stress(Crowd):
         return self.random.choice(kinds)
 
     def write_strays(self):
-        """While the gateway stands still: nothing that it sends can cross them."""
+        """On all idle connections, while the gateway stands still: nothing that it sends can cross
+        them."""
+        what = self.random.choice(SURPLUS)
+        for sim in self.sims[:-1]:
+            sim.clear_faults()
+            sim.fault(f"solve:stray={what}", f"status:stray={what}")
+        time.sleep(self.random.uniform(0.1, 0.5))
         self.house.freeze()
-        for sim in self.sims:
+        for sim in self.sims[:-1]:
             sim.write_strays()
+            sim.clear_faults()
         self.house.thaw()
 
     # ---- the oracle ----
@@ -245,14 +253,15 @@ class Stress(Crowd):
     def _assert_bought_as_often_as_allowed(self):
         """Once, and once more for each job that ended without a clear answer, of which a client may
         not have heard."""
-        unclear = collections.Counter()
+        unclear, ids = collections.Counter(), collections.defaultdict(list)
         for job_id, code in self.ended.items():
-            if code in ("outcome_unknown", "deadline"):
-                unclear[self.told[job_id].body_sha256] += 1
+            digest = self.told[job_id].body_sha256
+            ids[digest].append((job_id, code))
+            unclear[digest] += code in ("outcome_unknown", "deadline")
         bought = sum((purchases.by_body() for purchases in self.purchases), collections.Counter())
         for digest, times in bought.items():
             allowed = 1 + unclear[digest] + self.broken[digest]
-            assert times <= allowed, (digest, times, allowed)
+            assert times <= allowed, (digest, times, allowed, ids[digest])
 
     def endings(self, allowed):
         """As in Crowd, and keeps how each ended."""
