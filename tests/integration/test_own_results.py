@@ -10,9 +10,12 @@ import os
 
 import pytest
 
+from lib import expect
+from lib.clients import ledger_of
 from lib.gateway import LOOPBACK
 from lib.h2front import KINDS, Http2Front
-from lib.own import SETTINGS, WAVE, Waves
+from lib.job import job
+from lib.own import CLIENTS, SETTINGS, WAVE, Waves
 from lib.tls import make_certificate
 
 JOBS = 1000 if os.environ.get("SOLVEGATE_LONG") else 100
@@ -152,3 +155,49 @@ def test_responses_on_idle_http_2_connections_to_the_request_that_comes_next(htt
     assert front.idle_written >= waves.count // WAVE, front.idle_written
     assert house.sim.counters()["solve_requests"] == waves.count
     waves.assert_all_agree()
+
+
+# ---- no answer at all ----
+
+
+@pytest.mark.parametrize("kind", ["reset", "close", "truncate", "garbage"])
+def test_a_job_that_was_taken_on_a_used_connection_is_not_sent_again(upstream, kind):
+    """libcurl would, on a new connection."""
+    house = upstream("pro")
+    for number in range(5):
+        good = job(images=1, size=20, seed=number)
+        expect.solved(house.caller(CLIENTS[0]).solve(good, {"Prefer": "wait=30"}), good)
+        house.sim.fault(f"solve:{kind}*1")
+        cut_off = job(images=1, size=2000, seed=f"cut off {number}")
+        answer = house.caller(CLIENTS[1]).solve(cut_off, {"Prefer": "wait=30"})
+        expect.failed(answer, "outcome_unknown")
+    counters = house.sim.counters()
+    assert counters["solve_requests"] == counters["charged"] == 10, counters
+    house.stop_well()
+    assert ledger_of(house.state_directory, CLIENTS[0])["charged"] == 5
+    assert ledger_of(house.state_directory, CLIENTS[1])["unknown"] == 5
+
+
+# ---- an early refusal of a large body ----
+
+
+@pytest.mark.parametrize("size, count", [(1_000, 20), (75_000, 20), (200_000, 20), (3_000_000, 5)],
+                         ids=["1 KB", "100 KB", "270 KB", "4 MB"])
+def test_an_early_refusal_is_the_answer_however_large_the_body_is(upstream, size, count):
+    """Also on a connection that was used before. A reset follows, as most of the body has not been
+    read."""
+    house = upstream("pro")
+    first, second = map(house.caller, CLIENTS)
+    for number in range(count):
+        house.sim.fault("solve:early=413")
+        answer = first.solve(job(images=1, size=size, seed=f"refused {number}"), {"Prefer": "wait=30"})
+        assert "refused by a fault" in expect.failed(answer, "upstream_rejected")["message"]
+        house.sim.clear_faults()
+        other = job(images=1, size=20, seed=number)
+        expect.solved(second.solve(other, {"Prefer": "wait=30"}), other)
+    assert house.sim.counters()["charged"] == count
+    assert "upstream main fails" not in house.log()
+    house.stop_well()
+    for client, charged in zip(CLIENTS, (0, count)):
+        ledger = ledger_of(house.state_directory, client)
+        assert (ledger["charged"], ledger["unknown"]) == (charged, 0), ledger
