@@ -1,5 +1,5 @@
 /*
- * surplus: a whole response that no request has asked for, written behind a right one.
+ * surplus: a whole response to which there is no request, written behind a right one.
  */
 #ifndef SOLVEGATE_SIM_SURPLUS_H
 #define SOLVEGATE_SIM_SURPLUS_H

@@ -190,7 +190,8 @@ def test_an_early_refusal_is_the_answer_however_large_the_body_is(upstream, size
     first, second = map(house.caller, CLIENTS)
     for number in range(count):
         house.sim.fault("solve:early=413")
-        answer = first.solve(job(images=1, size=size, seed=f"refused {number}"), {"Prefer": "wait=30"})
+        large = job(images=1, size=size, seed=f"refused {number}")
+        answer = first.solve(large, {"Prefer": "wait=30"})
         assert "refused by a fault" in expect.failed(answer, "upstream_rejected")["message"]
         house.sim.clear_faults()
         other = job(images=1, size=20, seed=number)

@@ -413,6 +413,7 @@ def test_a_job_that_is_refused_has_nothing_behind_its_refusal(faulty, kind):
             connection.recv(1)
 
 
-@pytest.mark.parametrize("spec", ["stray=nothing", "double=", "early", "early=200", "reset-after=1"])
+@pytest.mark.parametrize("spec", [
+    "stray=nothing", "double=", "early", "early=200", "reset-after=1"])
 def test_a_wrong_value_is_refused(faulty, spec):
     assert faulty.call("POST", "/sim/faults", f"solve:{spec}").code == 400
