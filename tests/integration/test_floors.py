@@ -20,7 +20,7 @@ BESIDE = {"sim": {"base"}, "ctl": {"base", "access"}}
 ROOMS = {
     "microhttpd.h": ("http/", "sim/"),
     "curl/": ("upstream/", "ctl/"),
-    "gnutls/": ("http/tls.c",),
+    "gnutls/": ("http/tls.c", "sim/deliver.c"),
     "libconfig.h": ("config/",),
     "sqlite3.h": ("job/store",),
     "systemd/": ("daemon/",),
