@@ -19,12 +19,13 @@
 #include <string.h>
 #include <utlist.h>
 
-#define CONNECT_TIMEOUT_MS 10000L
-#define IDLE_MAX_S         30L     /* many servers close after 60 s, and some after 5 */
-#define FRESH_BODY_BYTES   1048576 /* see needs_own_connection() */
-#define UPLOAD_BUFFER_MIN  16384L  /* libcurl's own bound */
-#define HEADER_BYTES_MAX   1024
-#define JSON_WHITE_SPACE   " \t\r\n" /* RFC 8259, section 2 */
+#define CONNECT_TIMEOUT_MS  10000L
+#define IDLE_MAX_S          30L     /* many servers close after 60 s, and some after 5 */
+#define FRESH_BODY_BYTES    1048576 /* see needs_own_connection() */
+#define UPLOAD_BUFFER_MIN   16384L  /* libcurl's own bound, and a record of TLS */
+#define TLS_WHOLE_BYTES_MAX 131072
+#define HEADER_BYTES_MAX    1024
+#define JSON_WHITE_SPACE    " \t\r\n" /* RFC 8259, section 2 */
 
 struct transfers {
         struct pools *pools;
@@ -458,11 +459,17 @@ static bool needs_own_connection(const struct transfer_request *request)
         return request->body && request->body_len >= FRESH_BODY_BYTES;
 }
 
-/* Small pieces where an early refusal is likely, to look for it between them; otherwise the whole
- * body at once, which is fastest. */
+/*
+ * The whole body at once, which is fastest, unless an early refusal would be lost by it: small
+ * pieces where one is likely, to look for it between them, and over TLS, where libcurl goes on to
+ * write record after record into a connection that was reset.
+ */
 static long upload_buffer_bytes(const struct transfer_request *request)
 {
-        if (needs_own_connection(request) || request->body_len < UPLOAD_BUFFER_MIN)
+        bool tls = strncmp(request->url, "https:", strlen("https:")) == 0;
+
+        if (needs_own_connection(request) || request->body_len < UPLOAD_BUFFER_MIN ||
+            (tls && request->body_len > TLS_WHOLE_BYTES_MAX))
                 return UPLOAD_BUFFER_MIN;
         return (long)request->body_len;
 }

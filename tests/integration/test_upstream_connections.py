@@ -13,11 +13,11 @@ import pytest
 
 from lib import expect
 from lib.build import wait_until
+from lib.front import NGHTTPX, Front
 from lib.job import job
 from lib.names import Names
 from lib.raw_upstream import RawUpstream, answer
 from lib.tls import make_certificate
-from test_tls import NGHTTPX, Front
 
 ASYNC = {"Prefer": "respond-async"}
 KINDS = ("plain", "tls1.2", "tls1.3")
