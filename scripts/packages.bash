@@ -6,6 +6,8 @@ build_packages=(
         libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev
         libsqlite3-dev libssl-dev libsystemd-dev libuv1-dev uthash-dev
 )
+fuzz_packages=(clang libclang-rt-14-dev)
+coverage_packages=(gcovr)
 demo_packages=(curl python3)
 test_packages=(
         bash-completion chromium curl libcmocka-dev man-db mandoc nghttp2-proxy openssl procps
