@@ -18,11 +18,23 @@
 #include "job/results.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define REPLY_BYTES_MAX    (4 * 1024 * 1024)
 #define BUSY_RETRY_AFTER_S 1
 #define NUMBER_CHARS       24
+
+/* Takes over a text, which libmicrohttpd does not free if it has no memory for the response. */
+static struct MHD_Response *response_of(char *text, size_t len)
+{
+        struct MHD_Response *response =
+                MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+
+        if (!response)
+                free(text);
+        return response;
+}
 
 /* Takes over the text. Without memory it is another one, and *status says so. */
 static struct MHD_Response *response_new(struct strbuf *json, unsigned *status)
@@ -33,7 +45,7 @@ static struct MHD_Response *response_new(struct strbuf *json, unsigned *status)
         char *text = strbuf_take(json, &len);
 
         if (text)
-                return MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+                return response_of(text, len);
         *status = MHD_HTTP_SERVICE_UNAVAILABLE;
         return MHD_create_response_from_buffer(strlen(no_memory), no_memory,
                                                MHD_RESPMEM_PERSISTENT);
@@ -73,7 +85,16 @@ static const char *request_id(const struct request *request)
         return request->server->kind == SERVER_FOR_TOOLS ? request->record.id : NULL;
 }
 
-/* Takes over the response. The content type is NULL where there is no content. */
+/* Whether it has the fields without which a client or a cache would misread it: without memory
+ * libmicrohttpd leaves fields out. */
+static bool has_needed_fields(struct MHD_Response *response, const char *content_type)
+{
+        return (!content_type || MHD_get_response_header(response, "Content-Type")) &&
+               MHD_get_response_header(response, "Cache-Control");
+}
+
+/* Takes over the response. The content type is NULL where there is no content. Returns MHD_NO,
+ * which ends the connection, without memory. */
 static enum MHD_Result queue_as(struct request *request, unsigned status, const char *content_type,
                                 struct MHD_Response *response)
 {
@@ -92,6 +113,10 @@ static enum MHD_Result queue_as(struct request *request, unsigned status, const 
                                               request->preference_applied);
         if (request_id(request))
                 (void)MHD_add_response_header(response, "X-Request-Id", request_id(request));
+        if (!has_needed_fields(response, content_type)) {
+                MHD_destroy_response(response);
+                return MHD_NO;
+        }
         request_log_answer(request, status);
         request->phase = REQUEST_DONE;
         enum MHD_Result result = MHD_queue_response(request->mhd, status, response);
@@ -229,8 +254,7 @@ enum MHD_Result reply_text(struct request *request, struct strbuf *text, const c
                                "solvegate has no memory for the answer; try again later");
                 return reply_refusal(request);
         }
-        return queue_as(request, 200, content_type,
-                        MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE));
+        return queue_as(request, 200, content_type, response_of(bytes, len));
 }
 
 /* `"id":…,"url":…` of the request's job, for this client. */
@@ -268,8 +292,8 @@ static void append_failed(const struct request *request, struct strbuf *json)
 {
         const struct outcome *outcome = request->job->outcome;
         const char *code = job_error_code(outcome->error);
-        /* Without memory for a message, the code has to do. */
-        const char *message = outcome->text ? outcome->text : code;
+        /* Without memory for a message, the code has to do; from the store it comes back as "". */
+        const char *message = outcome->text && outcome->text[0] ? outcome->text : code;
 
         (void)strbuf_puts(json, "{");
         append_id_url(request, json);
