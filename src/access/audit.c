@@ -71,8 +71,9 @@ struct audit {
         int64_t summed;               /* refusals that are only counted, not told of yet */
         int64_t given, on_disk;       /* how many notes since the start */
         int64_t last_taken;
-        bool entry_lost; /* one was not taken */
-        bool flush;      /* somebody waits until all that was given is on disk */
+        bool entry_lost;    /* one was not taken: */
+        int64_t lost_entry; /* its number; 0: it has none, and cannot be given again */
+        bool flush;         /* somebody waits until all that was given is on disk */
         bool reopen;
         bool closing;
         char problem[PROBLEM_BYTES_MAX];
@@ -236,14 +237,25 @@ static struct note *unreadable_note(void)
         return note;
 }
 
-/* Returns whether the note was taken over. */
-static bool take_entry_locked(struct audit *audit, struct note *note)
+static void lose_entry_locked(struct audit *audit, int64_t entry)
 {
-        if (!note || audit->entry_lost || audit->waiting_of[CHARGE] >= AUDIT_ENTRIES_WAITING_MAX) {
-                audit->entry_lost = true;
-                atomic_store(&audit->stuck, true);
+        if (!audit->entry_lost)
+                audit->lost_entry = entry;
+        audit->entry_lost = true;
+        atomic_store(&audit->stuck, true);
+}
+
+/* Returns whether the note was taken over. After one that was not, it must be that one. */
+static bool take_entry_locked(struct audit *audit, struct note *note, int64_t entry)
+{
+        bool in_order = !audit->entry_lost || (entry > 0 && entry == audit->lost_entry);
+
+        if (!note || !in_order || audit->waiting_of[CHARGE] >= AUDIT_ENTRIES_WAITING_MAX) {
+                lose_entry_locked(audit, entry);
                 return false;
         }
+        audit->entry_lost = false;
+        atomic_store(&audit->stuck, false);
         if (note->entry > 0)
                 audit->last_taken = note->entry;
         audit->waiting_of[CHARGE]++;
@@ -262,7 +274,7 @@ int audit_entry(struct audit *audit, int64_t entry, const char *members)
         (void)pthread_mutex_lock(&audit->mutex);
         if (entry > 0 && entry <= audit->last_taken)
                 free(note);
-        else if (!take_entry_locked(audit, note)) {
+        else if (!take_entry_locked(audit, note, entry)) {
                 free(note);
                 r = -ENOMEM;
         }
@@ -306,7 +318,7 @@ void audit_problem(struct audit *audit, char *ret_text, size_t size)
         if (audit->problem[0] == '\0' && audit->entry_lost)
                 (void)snprintf(ret_text, size, "%s",
                                "more charges than memory has room for; they are in the "
-                               "database, and go into the audit at the next start");
+                               "database, and go into the audit when there is room");
         else
                 (void)snprintf(ret_text, size, "%s", audit->problem);
         (void)pthread_mutex_unlock(&audit->mutex);

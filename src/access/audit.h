@@ -95,8 +95,8 @@ char *audit_describe(const struct audit_event *event);
  * the file already is passed over. Without a database the number is 0: the line has none. Members
  * that cannot be part of a line, since the database is damaged, become a line with the outcome
  * "unreadable". Never waits. Returns 0, or -ENOMEM where it was not taken: then no later one is
- * taken either, so that audit_last_entry() stays before it and the store gives it again at the next
- * start; until then the audit is not healthy.
+ * taken before it, so that audit_last_entry() stays below it. The caller gives it again, and all
+ * after it; until then the audit is not healthy. One without a number cannot be given again.
  */
 int audit_entry(struct audit *audit, int64_t entry, const char *members);
 

@@ -85,12 +85,11 @@ static int make_scheduler(struct gateway *gateway, const struct config *config)
 
 /* ---- the audit ---- */
 
-static void on_audit_entry(void *arg, int64_t number, const char *text)
+static int on_audit_entry(void *arg, int64_t number, const char *text)
 {
         const struct gateway *gateway = arg;
 
-        /* Without memory the audit is sick, and the next start gives it again. */
-        (void)audit_entry(gateway->audit, number, text);
+        return audit_entry(gateway->audit, number, text);
 }
 
 static int64_t on_last_entry(void *arg)

@@ -189,9 +189,10 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
  * closes.
  */
 struct store_audit {
-        /* The text is the caller's. What cannot be taken now may come again at the next start, if
-         * last_entry() stays below it until then. */
-        void (*entry)(void *arg, int64_t number, const char *text);
+        /* The text is the caller's. Returns 0, or a negative errno if it cannot be taken now: then
+         * it and all after it are given again, after a second and at the next start, as long as
+         * last_entry() stays below it. */
+        int (*entry)(void *arg, int64_t number, const char *text);
         int64_t (*last_entry)(void *arg); /* this one, and all before it, are on disk; 0: none */
         /* Waits until what was given so far is on disk, or cannot be now: so that store_close()
          * leaves no row of an entry that is. NULL: it leaves those that are on their way. */

@@ -4,7 +4,8 @@
  * The file is not the store's, and cannot be part of a transaction. So an entry is a row first,
  * durable together with what it tells of; only then it is given to the audit, and only when that
  * says that it is in the file, on disk, the row goes. Whatever a crash leaves between the two is
- * given once more at the next start, under the same number, by which the audit knows what it has.
+ * given once more at the next start, under the same number, by which the audit knows what it has;
+ * so is what the audit has no memory for, after a while.
  * It knows that from the file; so that the rows are not given to another file, put in the place of
  * that one while no daemon runs, they go soon, and a clean stop leaves none that is on disk.
  *
@@ -73,11 +74,39 @@ bool store_audit_waits(const struct store *store)
         return store->entries.next - 1 > store->entries.forgotten;
 }
 
+static void give(struct store *store, int64_t number, const char *line)
+{
+        if (store->audit.entry(store->audit.arg, number, line) < 0)
+                store->audit_behind = true;
+}
+
+/* Gives the audit the rows that are left; it passes over what it has. */
+static int tell_rows(struct store *store)
+{
+        sqlite3_stmt *row = NULL;
+
+        int r = store_prepare(&store->jobs, "SELECT entry, line FROM audit ORDER BY entry", &row);
+        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
+                const char *line = (const char *)sqlite3_column_text(row, 1);
+                if (line)
+                        give(store, sqlite3_column_int64(row, 0), line);
+                else
+                        r = store_failed(&store->jobs, SQLITE_NOMEM);
+        }
+        (void)sqlite3_finalize(row);
+        return r;
+}
+
 void store_audit_tidy(struct store *store)
 {
         const struct store_entries entries = store->entries;
 
         store->forget_at_ms = clock_monotonic_ms() + FORGET_AFTER_MS;
+        if (store->audit_behind) {
+                store->audit_behind = false;
+                if (tell_rows(store) < 0)
+                        store->audit_behind = true;
+        }
         if (!store->audit.entry || store->audit.last_entry(store->audit.arg) <= entries.forgotten)
                 return;
         int r = store_run(store, STORE_SQL_BEGIN);
@@ -101,25 +130,8 @@ void store_audit_tell(struct store *store, struct store_item *batch)
         DL_FOREACH (batch, item) {
                 const struct store_record *record = store_record_of(item);
                 if (record->entry > 0 && record->error == 0)
-                        store->audit.entry(store->audit.arg, record->entry, record->audit);
+                        give(store, record->entry, record->audit);
         }
-}
-
-/* Gives the audit the rows that are left. */
-static int tell_rows(struct store *store)
-{
-        sqlite3_stmt *row = NULL;
-
-        int r = store_prepare(&store->jobs, "SELECT entry, line FROM audit ORDER BY entry", &row);
-        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
-                const char *line = (const char *)sqlite3_column_text(row, 1);
-                if (line)
-                        store->audit.entry(store->audit.arg, sqlite3_column_int64(row, 0), line);
-                else
-                        r = store_failed(&store->jobs, SQLITE_NOMEM);
-        }
-        (void)sqlite3_finalize(row);
-        return r;
 }
 
 int store_audit_load(struct store *store)

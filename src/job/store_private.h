@@ -147,6 +147,7 @@ struct store {
         struct store_entries entries;
         struct store_watch watch;
         bool has_told; /* there may be a charge whose entry is in the audit file before its end */
+        bool audit_behind;    /* one was not taken: they are to be given again */
         int64_t forget_at_ms; /* monotonic: when to look which are in the file; valid with some */
         int wal_pages;        /* in the write-ahead log after the last commit */
         int checkpoint_at_pages;        /* when to write them back */

@@ -153,12 +153,17 @@ int load_ended(void *arg, struct job *job, struct outcome *outcome, int64_t fini
         return 0;
 }
 
-static void add_to_trail(void *arg, int64_t number, const char *text)
+static int add_to_trail(void *arg, int64_t number, const char *text)
 {
         struct fixture *f = arg;
         size_t len = strlen(f->trail);
+        int64_t not_taken = number;
 
+        if (atomic_compare_exchange_strong(&f->not_taken, &not_taken, 0))
+                return -ENOMEM;
         (void)snprintf(f->trail + len, sizeof f->trail - len, "%lld:%s ", (long long)number, text);
+        atomic_fetch_add(&f->entries, 1);
+        return 0;
 }
 
 static int64_t last_of_trail(void *arg)

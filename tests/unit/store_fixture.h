@@ -45,6 +45,8 @@ struct fixture {
         struct body *body;
         char order[64];             /* of the clients whose records were told */
         char trail[256];            /* the entries that the audit was given, as "1:text 2:text " */
+        _Atomic int64_t entries;    /* how many those are */
+        _Atomic int64_t not_taken;  /* the entry that it does not take, once; 0: none */
         _Atomic int64_t last_entry; /* what it says to have on disk */
         int64_t flushed_entry;      /* the same once it is flushed; 0: as before */
 };

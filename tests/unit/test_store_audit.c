@@ -57,6 +57,19 @@ static void what_the_file_may_not_have_is_told_again_at_the_next_start(void **st
         assert_string_equal(f->trail, "2:b 3:c 4:d ");
 }
 
+static void what_was_not_taken_is_given_again_and_all_after_it(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(write_entry(f, "a"), 0);
+        atomic_store(&f->last_entry, 1);
+        atomic_store(&f->not_taken, 2);
+        assert_int_equal(write_entry(f, "b"), 0);
+        assert_int_equal(write_entry(f, "c"), 0);
+        WAIT_UNTIL(atomic_load(&f->entries) == 4);
+        assert_string_equal(f->trail, "1:a 3:c 2:b 3:c ");
+}
+
 static void what_the_file_has_goes_soon_without_a_record(void **state)
 {
         struct fixture *f = *state;
@@ -219,6 +232,7 @@ int main(void)
                 ON_STORE(an_entry_is_told_with_a_number_that_rises_and_kept),
                 ON_STORE(what_the_file_has_goes_with_the_next_record),
                 ON_STORE(what_the_file_may_not_have_is_told_again_at_the_next_start),
+                ON_STORE(what_was_not_taken_is_given_again_and_all_after_it),
                 ON_STORE(what_the_file_has_goes_soon_without_a_record),
                 ON_STORE(what_an_earlier_run_has_left_goes_soon_too),
                 ON_STORE(a_clean_stop_leaves_no_entry_that_the_file_has),
