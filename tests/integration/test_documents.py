@@ -15,7 +15,8 @@ from lib.job import job
 DOCS = REPOSITORY / "docs"
 ALERTS = DOCS / "alerts.yml"
 OPERATIONS = DOCS / "operations.md"
-DOCUMENTS = sorted([REPOSITORY / "README.md", *DOCS.glob("*.md")])
+BESIDE = [REPOSITORY / "README.md", REPOSITORY / "SECURITY.md"]
+DOCUMENTS = sorted([*BESIDE, *DOCS.glob("*.md")])
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
@@ -72,7 +73,7 @@ def test_the_links_of_a_document_lead_to_what_the_package_has_too(document):
         path = link.partition("#")[0]
         if path and not re.match("[a-z]+:", link):
             target = (document.parent / path).resolve()
-            assert target.parent == DOCS or target == REPOSITORY / "README.md", link
+            assert target.parent == DOCS or target in BESIDE, link
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path):
