@@ -345,6 +345,7 @@ static void note_message(struct protocol_fields *fields, struct json_span raw)
                 return;
         (void)credential_redact_message(request->credential, request->other, message->data,
                                         message->len);
+        message->len = strlen(message->data); /* what follows a NUL would not be shown */
 }
 
 /* Whether a value says nothing: null, false, "", [] or {}. */

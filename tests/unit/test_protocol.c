@@ -64,6 +64,7 @@ static void answers_to_solve_are_judged_by_their_json_first(void **state)
                 {200, "{\"code\":21,\"msg\":\"x\"}", ANSWER_TRY_LATER},
                 {200, "{\"code\":3,\"msg\":\"x\"}", ANSWER_REJECTED},
                 {200, "{\"code\":12,\"msg\":\"x\"}", ANSWER_REJECTED},
+                {200, "{\"code\":12,\"msg\":\"\\u0000x\"}", ANSWER_REJECTED},
                 {200, "{\"code\":12,\"status\":\"error\"}", ANSWER_REJECTED},
                 {200, "{\"code\":99,\"msg\":\"x\"}", ANSWER_UNCLEAR},
                 {200, "{\"status\":1}", ANSWER_UNCLEAR},
