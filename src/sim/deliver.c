@@ -120,6 +120,9 @@ static enum MHD_Result send_answer(struct sim_request *request, struct sim_reply
         add_header(response, "Retry-After", reply->retry_after);
         add_header(response, "Allow", reply->allow);
         request->aftermath = whole ? reply->aftermath : SIM_AFTERMATH_NONE;
+        /* Otherwise the other side may send its next request into the reset. */
+        if (request->aftermath == SIM_AFTERMATH_RESET)
+                add_header(response, "Connection", "close");
         request->surplus = reply->surplus;
         request->stray_orders = atomic_load(&request->sim->stray_orders);
         if (request->aftermath == SIM_AFTERMATH_STRAY) {

@@ -39,8 +39,8 @@ def seconds_of(house, *command):
 @needs_files
 def test_status_is_there_at_once_under_5000_idle_connections_and_a_full_queue(simulator, gateway):
     house = gateway(simulator(mode="pro", latency=NEVER), upstream={"max_in_flight": 1},
-                    limits={"connections": IDLE, "queue_jobs": QUEUED, "header_timeout": 600.0,
-                            "drain_timeout": DRAIN_TIMEOUT})
+                    limits={"connections": IDLE, "connections_per_address": IDLE, "queue_jobs": QUEUED,
+                            "header_timeout": 600.0, "drain_timeout": DRAIN_TIMEOUT})
     fill_queue(house, QUEUED)
     with idle_connections(house):
         wait_until(lambda: told_json(house.socket, "status")["connections"]["open"] >= IDLE, 30.0)
