@@ -47,11 +47,11 @@ struct answer {
         bool skipped;                                 /* FINAL: without a solution */
         bool stray; /* data that belonged to no request came on a connection, and was ignored */
         bool about_account; /* the key, the balance or the plan is refused, not the job; or: */
-        bool loops; /* with about_account: the request came back to this process, by http/guard */
-        bool foreign;       /* UPSTREAM_STATUS: it names another job, so it is the response to
-                               another request, and its connection is not to be used again. UNCLEAR */
-        bool warn; /* detail says what is wrong with the response itself: log it as a warning,
-                      also where the job goes on */
+        bool loops;   /* with about_account: the request came back to this process, by http/guard */
+        bool foreign; /* UPSTREAM_STATUS: it names another job, so it is the response to
+                         another request, and its connection is not to be used again. UNCLEAR */
+        bool warn;    /* detail says what is wrong with the response itself: log it as a warning,
+                         also where the job goes on */
 };
 
 /*

@@ -543,18 +543,19 @@ static void a_hundred_thousand_results_and_ten_thousand_waiting_jobs_are_read(vo
         struct strbuf problem;
 
         close_store(f);
-        run_on_file(f->file,
-                    "BEGIN;"
-                    "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS"
-                    " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 110000) SELECT i FROM n;"
-                    "INSERT INTO purchase(number, identity, host, created, state, error, text,"
-                    " finished) SELECT i, randomblob(32), 'a.example', 1, iif(i > 100000, 0, 3), 0,"
-                    " '\"solution\":[1]', iif(i > 100000, NULL, 9) FROM n;"
-                    "INSERT INTO job(id, purchase, client, target, created, deadline)"
-                    " SELECT 'h-' || lower(hex(randomblob(12))), i, 'ci', '\"bus\"', 1, 2 FROM n;"
-                    "INSERT INTO charge SELECT i, 1, strftime('%s') / 86400, 1, 'ci', 'pro', 'h', 2,"
-                    " NULL FROM n;"
-                    "COMMIT");
+        run_on_file(
+                f->file,
+                "BEGIN;"
+                "CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS"
+                " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 110000) SELECT i FROM n;"
+                "INSERT INTO purchase(number, identity, host, created, state, error, text,"
+                " finished) SELECT i, randomblob(32), 'a.example', 1, iif(i > 100000, 0, 3), 0,"
+                " '\"solution\":[1]', iif(i > 100000, NULL, 9) FROM n;"
+                "INSERT INTO job(id, purchase, client, target, created, deadline)"
+                " SELECT 'h-' || lower(hex(randomblob(12))), i, 'ci', '\"bus\"', 1, 2 FROM n;"
+                "INSERT INTO charge SELECT i, 1, strftime('%s') / 86400, 1, 'ci', 'pro', 'h', 2,"
+                " NULL FROM n;"
+                "COMMIT");
         run_on_file(f->bodies,
                     "INSERT INTO body WITH RECURSIVE n(i) AS (SELECT 100001 UNION ALL"
                     " SELECT i + 1 FROM n WHERE i < 110000) SELECT i, zeroblob(3000) FROM n");
