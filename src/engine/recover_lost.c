@@ -115,6 +115,21 @@ static void format_time(int64_t wall_ms, char ret_text[static TIME_CHARS])
         (void)strftime(ret_text, TIME_CHARS, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
+/* No charge is missing, but what was in flight at the crash may have been sent. */
+static void log_lost_log(const struct config *config, const struct store_restored *restored)
+{
+        const struct log_field fields[] = {
+                LOG_TEXT("directory", config->state_directory),
+                LOG_INTEGER("ended", restored->ended),
+                LOG_TEXT("detail", "jobs.db-wal was removed, or an older copy of jobs.db was "
+                                   "restored; the audit file has no charge since then, but jobs "
+                                   "that were in flight may have been charged"),
+        };
+
+        log_event(LOG_LEVEL_ERROR, "the database has lost its last records", fields,
+                  sizeof fields / sizeof *fields);
+}
+
 /* missing: how many entries the numbers say that there were, after the one that is known. */
 static void log_lost_charges(const struct lost *lost, const struct config *config, int64_t known,
                              int64_t missing, const struct store_restored *restored)
@@ -161,7 +176,7 @@ static int count_again(struct store *store, const struct config *config, int64_t
 
         int r = audit_history_open(config->audit.file, known, &lost.history);
         const struct store_losses losses = {
-                .last_entry = last,
+                .last_entry = last > known ? last : known,
                 .resend = config->retry.on_unknown == ON_UNKNOWN_RETRY,
                 .next = next_charge,
                 .arg = &lost,
@@ -170,7 +185,10 @@ static int count_again(struct store *store, const struct config *config, int64_t
                 r = store_restore(store, &losses, &restored);
         audit_history_close(lost.history);
         if (r == 0) {
-                log_lost_charges(&lost, config, known, last - known, &restored);
+                if (last > known)
+                        log_lost_charges(&lost, config, known, last - known, &restored);
+                else
+                        log_lost_log(config, &restored);
                 return 0;
         }
         store_problem(store, reason, sizeof reason);
@@ -192,5 +210,7 @@ int recover_lost(struct store *store, const struct audit *audit, const struct co
                                     config->state_directory, strerror(-r));
                 return r;
         }
-        return known < 0 || last <= known ? 0 : count_again(store, config, known, last, problem);
+        if (known < 0 || (last <= known && !store_log_is_lost(store)))
+                return 0;
+        return count_again(store, config, known, last, problem);
 }

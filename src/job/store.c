@@ -204,7 +204,8 @@ static bool checkpoint(struct store *store)
         (void)store_run_for(store, STORE_SQL_MARK_END, clock_wall_ms());
         if (!write_back(store))
                 return false;
-        (void)store_run_for(store, STORE_SQL_MARK_START, clock_wall_ms());
+        if (store_run_for(store, STORE_SQL_MARK_START, clock_wall_ms()) == 0)
+                store_note_log(store);
         return true;
 }
 

@@ -121,6 +121,13 @@ int store_open(const char *directory, struct store **ret_store, struct strbuf *p
  */
 int store_last_entry(struct store *store, int64_t *ret_entry);
 
+/*
+ * Whether the database is without the write-ahead log that the last run was using: the log was
+ * removed, or an older copy of jobs.db was put in place. What was in flight at a crash is missing
+ * then, even if the audit file has no higher number. Before store_start() only.
+ */
+bool store_log_is_lost(const struct store *store);
+
 /* A charge that the audit file has, and the database has lost. The texts are the caller's. */
 struct store_lost_charge {
         int64_t entry;

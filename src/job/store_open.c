@@ -7,12 +7,52 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LOCK_BYTES  21 /* a number of 64 bits, right-aligned, and a newline */
+#define SELECT_MARK "SELECT number FROM mark"
+
+/* ---- the log that a run was using ---- */
+
+void store_note_log(struct store *store)
+{
+        char text[LOCK_BYTES + 1];
+        int64_t number = 0;
+
+        if (store_number(&store->jobs, SELECT_MARK, &number) < 0)
+                return;
+        (void)snprintf(text, sizeof text, "%*" PRId64 "\n", LOCK_BYTES - 1, number);
+        ssize_t written = pwrite(store->lock_fd, text, LOCK_BYTES, 0);
+        (void)written;
+}
+
+/* Whether the log that the last run was using is not the one that is there, nor was written back:
+ * it was removed, or an older copy of the file was put in place. */
+static int look_for_log(struct store *store)
+{
+        char text[LOCK_BYTES + 1] = "";
+        int64_t number = 0;
+
+        ssize_t len = pread(store->lock_fd, text, LOCK_BYTES, 0);
+        int r = len < 0 ? -errno : store_number(&store->jobs, SELECT_MARK, &number);
+        if (r < 0)
+                return r;
+        store->log_lost = len == LOCK_BYTES && strtoll(text, NULL, 10) > number;
+        return 0;
+}
+
+bool store_log_is_lost(const struct store *store)
+{
+        return store->log_lost;
+}
+
+/* ---- opening ---- */
 
 /* The directory and its lock, which is held until the process ends or the store is closed. */
 static int lock_directory(struct store *store, struct strbuf *problem)
@@ -176,7 +216,9 @@ int store_open(const char *directory, struct store **ret_store, struct strbuf *p
         if (r == 0)
                 r = open_files(store, problem);
         if (r == 0) {
-                r = store_watch_begin(store);
+                r = look_for_log(store);
+                if (r == 0)
+                        r = store_watch_begin(store);
                 if (r < 0)
                         (void)strbuf_printf(problem, "%s cannot be examined: %s", store->directory,
                                             strerror(-r));

@@ -146,6 +146,7 @@ struct store {
         struct store_audit audit; /* without functions: no record may have an entry */
         struct store_entries entries;
         struct store_watch watch;
+        bool log_lost; /* the last run used another log than that which was found */
         bool has_told; /* there may be a charge whose entry is in the audit file before its end */
         bool audit_behind;    /* one was not taken: they are to be given again */
         int64_t forget_at_ms; /* monotonic: when to look which are in the file; valid with some */
@@ -227,6 +228,15 @@ int store_file_keep_log(struct store_file *file, bool keep);
 
 /* Takes one that is not open. */
 void store_file_close(struct store_file *file);
+
+/* ---- store_open.c ---- */
+
+/*
+ * Writes to the lock's file the number that the log in use begins with (see jobs_version_4). The
+ * next start compares it with the database: one with a lower number has lost its log. Not synced,
+ * and ignored where it fails: then a loss may not be noticed.
+ */
+void store_note_log(struct store *store);
 
 /* ---- store_watch.c ---- */
 

@@ -172,8 +172,10 @@ static int check_lock(struct store *store)
                         ? -errno
                         : remember_open(file, fd);
         (void)close(fd);
-        if (r == 0)
+        if (r == 0) {
                 atomic_store(&store->watch.lock_made, true);
+                store_note_log(store);
+        }
         return r;
 }
 

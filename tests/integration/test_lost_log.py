@@ -369,3 +369,56 @@ def test_a_state_of_the_version_before_is_taken_as_it_is(durable, state):
     remove(log_of(state))
     house.start_again()
     assert committed(house, CI) == 5
+
+
+@pytest.fixture
+def in_flight(durable):
+    """A gateway that is sending the first of two jobs, which waited over a stop, and the IDs of the
+    two. The audit file has no charge since the start."""
+    house = durable(upstream={"max_in_flight": 1}, limits={"drain_timeout": 0.2})
+    house.sim.fault("solve:hang*2")
+    tool = house.caller(CI)
+    tool.submit(small("hangs"))
+    wait_until(lambda: house.sim.counters()["solve_requests"] == 1)
+    ids = [tool.submit(small(number)) for number in range(2)]
+    house.stop_well()
+    house.start_again()
+    wait_until(lambda: house.sim.counters()["solve_requests"] == 2)
+    return house, ids
+
+
+@pytest.mark.parametrize("how", [remove, empty, damage_header])
+def test_a_job_that_was_in_flight_is_not_bought_again_if_its_log_is_lost(in_flight, state, how):
+    house, ids = in_flight
+    house.kill()
+    how(log_of(state))
+    house.start_again()
+    assert lost(house.log())["ended"] == "2"
+    for job_id in ids:
+        expect.failed(house.finish(job_id), "outcome_unknown")
+    assert house.sim.counters()["solve_requests"] == 2
+    house.kill_and_start_again()
+    assert "has lost" not in house.log()
+
+
+def test_a_lock_that_was_created_again_still_shows_that_the_log_is_lost(in_flight, state):
+    house, _ = in_flight
+    (state / "lock").unlink()
+    wait_until(lambda: "lock was removed" in house.log())
+    house.kill()
+    remove(log_of(state))
+    house.start_again()
+    assert lost(house.log())["ended"] == "2"
+
+
+def test_a_log_that_another_program_has_written_back_is_not_lost(in_flight, state):
+    """sqlite3(1) does that when it closes the file after a crash."""
+    house, ids = in_flight
+    house.kill()
+    with contextlib.closing(sqlite3.connect(database(state))) as connection:
+        connection.execute("SELECT count(*) FROM purchase").fetchall()
+    assert not log_of(state).exists()
+    house.start_again()
+    assert "has lost" not in house.log()
+    expect.failed(house.finish(ids[0]), "outcome_unknown")  # it was being sent
+    expect.solved(house.finish(ids[1]), small(1))
