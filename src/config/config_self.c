@@ -19,6 +19,7 @@
 
 #define HTTP_PORT      80
 #define HTTPS_PORT     443
+#define DISCARD_PORT   9
 #define ADDRESSES_MAX  2 /* of one host: those of localhost */
 #define LOCALHOST      "localhost"
 #define LOCALHOST_TAIL ".localhost" /* RFC 6761, 6.3 */
@@ -129,21 +130,39 @@ static bool is_at(const struct sockaddr *interface, const struct in6_addr *addre
         return IN6_ARE_ADDR_EQUAL(&own, address);
 }
 
-/* A socket can be bound to an address of this machine only. Sends nothing. */
-static bool can_bind(const struct in6_addr *address)
+static socklen_t fill_sockaddr(const struct in6_addr *address, struct sockaddr_storage *ret)
 {
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = *address};
-        struct sockaddr_in v4 = {.sin_family = AF_INET};
-        bool is_v4 = IN6_IS_ADDR_V4MAPPED(address);
-        int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in6 v6 = {
+                .sin6_family = AF_INET6, .sin6_port = htons(DISCARD_PORT), .sin6_addr = *address};
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(DISCARD_PORT)};
+
+        if (!IN6_IS_ADDR_V4MAPPED(address)) {
+                memcpy(ret, &v6, sizeof v6);
+                return sizeof v6;
+        }
+        memcpy(&v4.sin_addr, &address->s6_addr[12], sizeof v4.sin_addr);
+        memcpy(ret, &v4, sizeof v4);
+        return sizeof v4;
+}
+
+/*
+ * The source address of what this machine sends to one of its own addresses is that address.
+ * Connecting a UDP socket chooses it, and sends nothing. bind(2) would not tell, since
+ * net.ipv4.ip_nonlocal_bind allows it for any address.
+ */
+static bool is_own_source(const struct in6_addr *address)
+{
+        struct sockaddr_storage peer = {0}, source = {0};
+        socklen_t len = fill_sockaddr(address, &peer), source_len = sizeof source;
+        int fd = socket(peer.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
         if (fd < 0)
                 return false;
-        memcpy(&v4.sin_addr, &address->s6_addr[12], sizeof v4.sin_addr);
-        int r = is_v4 ? bind(fd, (const struct sockaddr *)&v4, sizeof v4)
-                      : bind(fd, (const struct sockaddr *)&v6, sizeof v6);
+        bool found = connect(fd, (const struct sockaddr *)&peer, len) == 0 &&
+                     getsockname(fd, (struct sockaddr *)&source, &source_len) == 0 &&
+                     is_at((const struct sockaddr *)&source, address);
         (void)close(fd);
-        return r == 0;
+        return found;
 }
 
 /* getifaddrs(3) takes a socket of AF_NETLINK, which the unit of the service does not allow. */
@@ -155,7 +174,7 @@ static bool is_of_this_machine(const struct in6_addr *address)
         if (found)
                 return true;
         if (getifaddrs(&interfaces) < 0)
-                return can_bind(address);
+                return is_own_source(address);
         for (const struct ifaddrs *i = interfaces; i && !found; i = i->ifa_next)
                 found = is_at(i->ifa_addr, address);
         freeifaddrs(interfaces);

@@ -8,11 +8,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -207,6 +210,41 @@ static void without_netlink_the_addresses_are_known_all_the_same(void **state)
         assert_int_equal(status, 0);
 }
 
+/* Makes a network of its own, in which a socket can be bound to an address of another machine, as
+ * failover with a shared address needs it. Returns whether that is allowed here. */
+static bool allow_foreign_bind(void)
+{
+        bool allowed = false;
+
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+                return false;
+        int fd = open("/proc/sys/net/ipv4/ip_nonlocal_bind", O_WRONLY | O_CLOEXEC);
+        if (fd >= 0) {
+                allowed = write(fd, "1", 1) == 1;
+                (void)close(fd);
+        }
+        return allowed;
+}
+
+static void an_address_that_can_be_bound_need_not_be_of_this_machine(void **state)
+{
+        int status = 0;
+
+        (void)state;
+        pid_t child = fork();
+        if (child == 0) {
+                if (!allow_foreign_bind())
+                        _exit(77);
+                forbid_netlink();
+                _exit(leads("https://192.0.2.254:8118", ANY_V4, 8118));
+        }
+        assert_true(child > 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+                skip();
+        assert_int_equal(status, 0);
+}
+
 static void the_check_refuses_an_upstream_that_is_a_listener(void **state)
 {
         struct fixture *fixture = *state;
@@ -247,6 +285,7 @@ int main(void)
                 cmocka_unit_test(the_host_name_is_this_machine),
                 cmocka_unit_test(each_interface_address_is_this_machine),
                 cmocka_unit_test(without_netlink_the_addresses_are_known_all_the_same),
+                cmocka_unit_test(an_address_that_can_be_bound_need_not_be_of_this_machine),
                 ON_DIRECTORY(the_check_refuses_an_upstream_that_is_a_listener),
         };
 
