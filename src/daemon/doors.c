@@ -95,7 +95,7 @@ static int check_upstream(const struct listener *listener, const struct config *
         if (!config_self_leads_to(upstream->url, &bound, &config->server_names))
                 return 0;
         problem_write(
-                problem, config->file, 1,
+                problem, config->file, 0,
                 "upstream %s: url \"%.200s\" is solvegate itself, which listens on %s, so each "
                 "job would come back and wait for itself; write the address of the upstream",
                 upstream->name, upstream->url, listener->name);

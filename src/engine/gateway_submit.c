@@ -129,14 +129,14 @@ static void explain_site(const struct gateway *gateway, const struct client *cli
         case POLICY_SITE_NOT_LISTED:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
                                "site \"%s\" is not on the allow-list; if it is yours, or you are "
-                               "authorised to test it, add it to the list: "
+                               "authorized to test it, add it to the list: "
                                "sites = { allow = [ …, \"%s\" ]; }; in %s, and reload (SIGHUP)",
                                host, host, file);
                 return;
         case POLICY_SITE_EXPIRED:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
                                "site \"%s\" was on the allow-list until its entry expired; if the "
-                               "authorisation was renewed, set a later expires in %s, and reload "
+                               "authorization was renewed, set a later expires in %s, and reload "
                                "(SIGHUP)",
                                host, file);
                 return;

@@ -151,7 +151,7 @@ static const char *judge_header(const struct store_kind *kind,
         if (read_be32(header + HEADER_OUR_ID) != (uint32_t)kind->application_id)
                 return "is a database of another program";
         if (read_be32(header + HEADER_VERSION) > (uint32_t)kind->version)
-                return "was written by a newer solvegate";
+                return "was written by a newer solvegate: start that version";
         return NULL;
 }
 

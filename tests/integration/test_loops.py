@@ -188,7 +188,7 @@ def test_a_reload_refuses_the_port_that_the_kernel_has_chosen(simulator, gateway
                                  capture_output=True)
         assert checked.returncode == 0, "the check knows no port that the kernel chooses"
         told = house.hang_up("not reloaded.*\n")
-        assert f'upstream main: url "{url}" is solvegate itself' in told, told
+        assert f'{house.config}: upstream main: url "{url}" is solvegate itself' in told, told
     task = job(seed="as before")
     expect.solved(house.solve(task), task)
 
