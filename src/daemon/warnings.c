@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define TEXT_BYTES_MAX        2048 /* of one warning; the log's ceiling too */
 #define WHERE_BYTES_MAX       160
@@ -367,16 +368,28 @@ static void warn_of_clients(struct warnings *found, const struct config *config)
                              "monthly_limit is forgotten at each stop");
 }
 
+/* Whether a directory belongs to the user of the service. A check by root (sudo solvegate -t) does
+ * not know that user, so it takes the owner for it. */
+static bool is_of_service_user(const char *directory)
+{
+        struct stat status;
+
+        return geteuid() == 0 && stat(directory, &status) == 0 && status.st_uid != 0;
+}
+
 /* What every user can write is refused; this may be intended. */
 static void warn_of_permissions(struct warnings *found, const struct config *config)
 {
         const char *slash = strrchr(config->file, '/');
         char directory[PATH_MAX], what[WHERE_BYTES_MAX + PATH_MAX];
         const char *const paths[] = {config->file, directory, config->state_directory};
+        size_t count = sizeof paths / sizeof paths[0];
 
         (void)snprintf(directory, sizeof directory, "%.*s",
                        slash ? (int)(slash - config->file + 1) : 1, slash ? config->file : ".");
-        for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        if (is_of_service_user(config->state_directory))
+                count--;
+        for (size_t i = 0; i < count; i++) {
                 if (permissions_find_odd(paths[i], what, sizeof what))
                         warnings_add(found, WARNING_NOTE, "%s %s", paths[i], what);
         }

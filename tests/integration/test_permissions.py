@@ -143,6 +143,15 @@ def test_another_owner_or_group_is_a_warning(home):
     assert result.stderr.count("warning") == 2, result.stderr
 
 
+@as_root
+def test_a_check_by_root_takes_the_owner_of_the_state_for_the_user_of_the_service(home):
+    os.chown(home.state, 12345, 12345)
+    home.state.chmod(0o770)
+    result = home.check()
+    assert result.returncode == 0
+    assert "warning" not in result.stderr
+
+
 def test_a_socket_for_every_user_is_a_warning(home):
     home.config.write_text(home.config.read_text().replace(
         "admin = {", 'admin = { socket_mode = "0666";'))
