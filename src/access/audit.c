@@ -79,6 +79,7 @@ struct audit {
         char problem[PROBLEM_BYTES_MAX];
 
         atomic_bool failing;
+        atomic_uint removals;
         _Atomic int64_t last_entry;
         atomic_bool stuck; /* as entry_lost */
 
@@ -299,6 +300,11 @@ void audit_flush(struct audit *audit)
         (void)pthread_mutex_unlock(&audit->mutex);
 }
 
+unsigned audit_removals(const struct audit *audit)
+{
+        return atomic_load(&audit->removals);
+}
+
 void audit_reopen(struct audit *audit)
 {
         (void)pthread_mutex_lock(&audit->mutex);
@@ -453,8 +459,11 @@ static void write_turn(struct audit *audit, bool sync, bool reopen, struct turn 
 {
         struct turn turn = {0};
 
-        if (audit_file_is_gone(&audit->file))
+        if (audit_file_is_gone(&audit->file)) {
                 turn.error = turn.reopen_error = audit_file_reopen(&audit->file);
+                if (turn.error == 0)
+                        (void)atomic_fetch_add(&audit->removals, 1);
+        }
         if (turn.error == 0)
                 turn.error = write_taken(audit, sync, turn.filled_of);
         if (turn.error == 0 && reopen)

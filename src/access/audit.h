@@ -120,6 +120,9 @@ void audit_reopen(struct audit *audit);
 /* Whether the last write succeeded. */
 bool audit_healthy(const struct audit *audit);
 
+/* How often the file was removed, and a new one begun in its place. */
+unsigned audit_removals(const struct audit *audit);
+
 /* Copies what is wrong now, without the file's name; or an empty text. */
 void audit_problem(struct audit *audit, char *ret_text, size_t size);
 

@@ -250,7 +250,9 @@ static void on_account_refused(struct flight *flight, const struct answer *answe
                 flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_REFUSED, 0);
         else
                 flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_REJECTED, STORE_CHARGE_NOT_CHARGED,
-                            "%s", answer->message);
+                            "the upstream refuses solvegate's account, not yours: %s; tell the "
+                            "operator of solvegate",
+                            answer->message);
 }
 
 /* It may have been taken and charged. */

@@ -328,9 +328,23 @@ static void watch_store(struct gateway *gateway)
 }
 
 /* The same of the audit; one that is well may still be unable to begin a new file. */
+/* Its charges stay in the ledger, but the chain of the new file begins in the middle. */
+static void log_audit_removals(struct gateway *gateway)
+{
+        unsigned removals = audit_removals(gateway->audit);
+
+        if (removals != gateway->audit_removals)
+                log_warning("audit %s was removed; a new file goes on with the next entry; if it "
+                            "was removed by mistake, restore it beside the new one",
+                            gateway_config(gateway)->audit.file);
+        gateway->audit_removals = removals;
+}
+
 static void watch_audit(struct gateway *gateway)
 {
         char problem[AUDIT_PROBLEM_BYTES_MAX];
+
+        log_audit_removals(gateway);
         bool healthy = audit_healthy(gateway->audit);
 
         audit_problem(gateway->audit, problem, sizeof problem);

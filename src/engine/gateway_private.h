@@ -37,6 +37,7 @@ struct gateway {
         _Atomic int64_t next_number;              /* of a purchase, without a store */
         enum gateway_store_state store_state;     /* as it was logged; main's */
         bool audit_sick;                          /* it was said so; main's */
+        unsigned audit_removals;                  /* that were logged; main's */
         char audit_told[AUDIT_PROBLEM_BYTES_MAX]; /* what was; main's */
         int64_t ticked_ms;                        /* when gateway_tick() last ran, or 0; main's */
         int64_t expire_from_ms; /* no job is ended for being late before that; main's */

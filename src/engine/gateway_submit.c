@@ -49,7 +49,9 @@ static enum gateway_verdict busy_verdict(const struct gateway *gateway, int erro
         case -EHOSTUNREACH:
                 return say(GATEWAY_NO_UPSTREAM,
                            "every upstream refuses its account (wrong key, no balance, or the plan "
-                           "is over); send the job again later, or tell who runs solvegate",
+                           "is over), or its url leads back to solvegate; send the job again "
+                           "later, or "
+                           "tell the operator of solvegate",
                            message);
         case -EIO:
                 return say(GATEWAY_STORE,

@@ -75,7 +75,9 @@ static const char *why_not_ready(const struct request *request, enum gateway_ver
         }
         if (verdict == GATEWAY_NO_UPSTREAM)
                 return "every upstream refuses its account (wrong key, no balance, or the plan is "
-                       "over), so no job is taken; solvegatectl upstreams shows them";
+                       "over), or its url leads back to solvegate, so no job is taken; "
+                       "solvegatectl "
+                       "upstreams shows them";
         if (verdict == GATEWAY_QUEUE_FULL)
                 return "as many jobs wait as may (limits.queue_jobs), so none is taken until some "
                        "have been sent";

@@ -374,3 +374,12 @@ def test_a_file_that_is_no_audit_is_left_as_it_is_and_named(simulator, gateway, 
     assert house.audit_file.read_text() == "my notes\n"
     house.audit_file.unlink()
     house.start_again()
+
+
+def test_a_file_that_was_removed_is_followed_by_a_new_one_and_reported(simulator, gateway):
+    house = gateway(simulator(mode="pro", latency=0))
+    house.run(job(images=1, size=20, seed=1))
+    house.audit_file.unlink()
+    house.run(job(images=1, size=20, seed=2))
+    wait_until(lambda: f"audit {house.audit_file} was removed" in house.log())
+    assert house.audit_file.exists()
