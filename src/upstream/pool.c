@@ -25,6 +25,7 @@
         5000                  /* a shared connection that owes a response for so long gets no      \
                                  further request */
 #define USER_TIMEOUT_MS 30000 /* bytes that the peer's host does not acknowledge */
+#define UNWATCHED_MS    50    /* between two looks at sockets that cannot be watched */
 #define READ_ROUNDS     3     /* HTTP/2 hands on in the second what was read in the first */
 
 struct pools {
@@ -40,6 +41,7 @@ struct pool {
         int64_t opened_ms;
         CURLM *multi;
         struct loop_timer *timer;
+        bool unwatched; /* a socket could not be watched: all transfers are run by the timer */
         struct upstream_socket *sockets;
         struct transfer *transfers;
         unsigned entered; /* pool_enter() without pool_leave() */
@@ -77,14 +79,33 @@ static void continue_paused(struct pool *pool)
                 transfer_continue(transfer);
 }
 
+/*
+ * Without memory, or without a free watch of the kernel's, a socket is not watched, and what is on
+ * it may have been charged already. So all transfers are run at intervals, until none is left.
+ */
+static void run_unwatched(struct pool *pool)
+{
+        int running;
+
+        (void)curl_multi_perform(pool->multi, &running);
+        collect_finished(pool);
+        pool->unwatched = pool->transfers != NULL;
+        if (pool->unwatched)
+                loop_timer_start(pool->timer, UNWATCHED_MS, 0);
+}
+
 static void run(struct pool *pool, curl_socket_t fd, int action)
 {
         int running;
 
         pool_enter(pool);
-        (void)curl_multi_socket_action(pool->multi, fd, action, &running);
+        /* An error is one of memory: libcurl has not told what it waits for. */
+        if (curl_multi_socket_action(pool->multi, fd, action, &running) != CURLM_OK)
+                pool->unwatched = true;
         collect_finished(pool);
         continue_paused(pool);
+        if (pool->unwatched)
+                run_unwatched(pool);
         pool_leave(pool);
 }
 
@@ -98,6 +119,8 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
         struct pool *pool = arg;
 
         (void)multi;
+        if (pool->unwatched && (timeout_ms < 0 || timeout_ms > UNWATCHED_MS))
+                timeout_ms = UNWATCHED_MS;
         if (timeout_ms < 0)
                 loop_timer_stop(pool->timer);
         else
@@ -191,6 +214,7 @@ static void watch_idle(struct upstream_socket *socket)
                 (void)upstream_socket_watch(socket, UV_READABLE, on_ready);
 }
 
+/* Never returns an error: libcurl 7.88 would end every transfer of the multi handle for it. */
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
         struct pool *pool = arg;
@@ -207,13 +231,14 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
         }
         if (!socket)
                 socket = add_socket(pool, fd);
-        if (!socket)
-                return -1;
-        socket->idle = false;
+        if (socket)
+                socket->idle = false;
         int events = what == CURL_POLL_IN    ? UV_READABLE
                      : what == CURL_POLL_OUT ? UV_WRITABLE
                                              : UV_READABLE | UV_WRITABLE;
-        return upstream_socket_watch(socket, events, on_ready) < 0 ? -1 : 0;
+        if (!socket || upstream_socket_watch(socket, events, on_ready) < 0)
+                pool->unwatched = true;
+        return 0;
 }
 
 /* ---- sockets ---- */

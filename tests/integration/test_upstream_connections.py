@@ -15,6 +15,7 @@ from lib import expect
 from lib.build import wait_until
 from lib.front import NGHTTPX, Front
 from lib.job import job
+from lib.memfault import ScarceMemory
 from lib.names import Names
 from lib.raw_upstream import RawUpstream, answer
 from lib.tls import make_certificate
@@ -247,6 +248,32 @@ def test_what_arrived_while_the_process_was_stopped_beyond_the_deadline_counts(o
         finally:
             house.signal(signal.SIGCONT)
         assert house.finish(job_id).object()["solution"] == [1]
+
+
+def test_a_socket_that_cannot_be_watched_costs_no_job(one, tmp_path):
+    """Neither the one on it, nor one whose request is on another connection already."""
+    arrived, resume = threading.Semaphore(0), threading.Event()
+
+    def serve(connection):
+        while connection.read():
+            arrived.release()
+            assert resume.wait(20)
+            connection.write(answer(solved(1)))
+
+    memory = ScarceMemory(tmp_path / "control")
+    with RawUpstream(serve) as upstream:
+        house = one(upstream, environment=memory.environment)
+        before = house.submit(small(1))
+        assert arrived.acquire(timeout=10)
+        with memory.watches_out():
+            after = house.submit(small(2))
+            assert arrived.acquire(timeout=10)
+            assert memory.refused > 0
+            resume.set()
+            for job_id in (before, after):
+                expect_solution(house.finish(job_id), [1])
+        expect_solution(house.solve(small(3)), [1])
+        assert [method for _, method in upstream.log] == ["POST"] * 3
 
 
 @pytest.mark.parametrize("packaging", ["gzip", "deflate"])

@@ -19,7 +19,8 @@ LIBRARY = BUILD / "tests" / "faults" / "memfault.so"
 class _Control(ctypes.Structure):
     """struct control in memfault.c."""
 
-    _fields_ = [("refused", ctypes.c_int64), ("out", ctypes.c_int32)]
+    _fields_ = [("refused", ctypes.c_int64), ("out", ctypes.c_int32),
+                ("watches_out", ctypes.c_int32)]
 
 
 class ScarceMemory:
@@ -38,6 +39,15 @@ class ScarceMemory:
     def refused(self):
         """How often memory was asked for in vain."""
         return self._control.refused
+
+    @contextlib.contextmanager
+    def watches_out(self):
+        """No descriptor can be watched that was not watched before."""
+        self._control.watches_out = 1
+        try:
+            yield
+        finally:
+            self._control.watches_out = 0
 
     @contextlib.contextmanager
     def out(self):
