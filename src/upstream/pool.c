@@ -133,7 +133,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
  * the end of the stream, the connection carries no further request: it is shut down, so that
  * libcurl finds it dead and the peer is rid of it.
  */
-static void on_idle_input(struct upstream_socket *socket)
+static void shut_down_idle(struct upstream_socket *socket)
 {
         upstream_socket_ignore(socket);
         (void)shutdown(socket->fd, SHUT_RDWR);
@@ -149,7 +149,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         if (status < 0)
                 socket->events = 0; /* libuv has stopped it */
         if (socket->idle) {
-                on_idle_input(socket);
+                shut_down_idle(socket);
                 return;
         }
         if (events & UV_READABLE)
@@ -351,9 +351,25 @@ struct transfer *pool_transfers(struct pool *pool)
         return pool->transfers;
 }
 
+/* What nobody will use again is not kept open at the peer's expense: idle connections are shut
+ * down, and libcurl closes the others as their transfers end. */
+static void give_up_connections(struct pool *pool)
+{
+        struct upstream_socket *socket, *next;
+        struct transfer *transfer;
+
+        DL_FOREACH (pool->transfers, transfer)
+                (void)curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
+        HASH_ITER (by_fd, pool->sockets, socket, next) {
+                if (socket->idle)
+                        shut_down_idle(socket);
+        }
+}
+
 void pool_retire(struct pool *pool)
 {
         pool->retired = true;
+        give_up_connections(pool);
         free_if_over(pool);
 }
 

@@ -57,7 +57,8 @@ struct transfer *pool_transfers(struct pool *pool);
 void pool_enter(struct pool *pool);
 void pool_leave(struct pool *pool);
 
-/* Begins nothing more here. Frees the pool unless it has transfers or is held. */
+/* Begins nothing more here, and closes what is idle. Frees the pool unless it has transfers or is
+ * held. Not to be called from within libcurl. */
 void pool_retire(struct pool *pool);
 
 /* The same for all pools of its upstream: what made one connection silent does so to others. */

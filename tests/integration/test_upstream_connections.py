@@ -311,6 +311,34 @@ def test_a_reload_leads_to_new_connections(one):
         assert len({number for number, _ in upstream.log}) == 2
 
 
+def test_a_reload_closes_connections_that_nothing_uses_though_others_are_in_use(raw, one):
+    arrived, resume = threading.Semaphore(0), threading.Event()
+    closed = {target: threading.Event() for target in ("held", "idle", "balance")}
+
+    def serve(connection):
+        target = "balance"
+        while request := connection.read():
+            target = json.loads(request.body)["target"]
+            arrived.release()
+            if target == "held":
+                assert resume.wait(20)
+            connection.write(answer(solved(1)))
+        closed[target].set()
+
+    upstream, more = raw(serve)
+    with upstream:
+        house = one(upstream, more)
+        held = house.submit(small(1).with_fields(target="held"))
+        assert arrived.acquire(timeout=10)
+        expect_solution(house.solve(small(2).with_fields(target="idle")), [1])
+        house.reload()
+        assert closed["idle"].wait(10)
+        assert not closed["held"].is_set()
+        resume.set()
+        expect_solution(house.finish(held), [1])
+        assert closed["held"].wait(10)
+
+
 def test_a_name_that_points_elsewhere_is_found_by_a_reload(one, certificate, authority, tmp_path):
     """The old address still answers on its connections."""
     def serve(connection):
