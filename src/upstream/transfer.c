@@ -388,29 +388,23 @@ static bool can_be_answered(const struct transfer *transfer, bool refusal)
                (refusal || tcp_all_acknowledged(fd));
 }
 
-/* The first digit of the code, if this line of a header is the first of a response by HTTP/1.1 (RFC
- * 9112, section 4); otherwise 0. */
-static char code_class(const char *line, size_t len)
-{
-        static const char name[] = "HTTP/1.";
-        const size_t code_at = sizeof name + 1;
-
-        return len > code_at && memcmp(line, name, sizeof name - 1) == 0 ? line[code_at] : 0;
-}
-
 /*
  * Each line of a header. A response that begins on a used connection before the request was sent
  * may be a surplus one that was on its way already: it is no answer. On a new connection it can
- * only be about this request: an early refusal.
+ * only be about this request: an early refusal. The code is read by libcurl, which accepts more
+ * first lines than RFC 9112, section 4 does ("HTTP/2 200", "http/1.1 200").
  */
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
         struct transfer *transfer = arg;
-        size_t len = size * count;
+        long code = 0;
 
-        char class = transfer->reused ? code_class(line, len) : 0;
-        if (class == 0 || class == '1' || can_be_answered(transfer, class != '2'))
-                return len;
+        (void)line;
+        if (!transfer->reused || (transfer->socket && transfer->socket->http2))
+                return size * count;
+        (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &code);
+        if (code / 100 == 1 || can_be_answered(transfer, code / 100 != 2))
+                return size * count;
         transfer->premature = true;
         transfer->stray = true;
         return 0; /* ends the transfer, and its connection */
