@@ -351,8 +351,8 @@ struct transfer *pool_transfers(struct pool *pool)
         return pool->transfers;
 }
 
-/* What nobody will use again is not kept open at the peer's expense: idle connections are shut
- * down, and libcurl closes the others as their transfers end. */
+/* Idle connections are shut down, since a retired pool may have transfers for a long time. libcurl
+ * closes the others as their transfers end. */
 static void give_up_connections(struct pool *pool)
 {
         struct upstream_socket *socket, *next;
