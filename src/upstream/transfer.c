@@ -346,6 +346,9 @@ static bool is_usable(struct transfer *transfer)
         transfer->socket->http2 = speaks_http2(tls);
         if (transfer->socket->http2 || (tls && !transfer->reused))
                 return true;
+        /* The kernel does not say, so no response could be told from a surplus one. */
+        if (transfer->reused && transfer->acknowledged == 0)
+                return false;
         input = tls && SSL_has_pending(tls) ? SOCKET_DATA : upstream_socket_input(transfer->socket);
         /* Within TLS, the notice that a connection is closed is data as well. */
         if (input == SOCKET_DATA && !tls)
@@ -365,11 +368,11 @@ static int on_connected(void *arg, char *remote_ip, char *local_ip, int remote_p
         if (!transfer->socket)
                 return CURL_PREREQFUNC_ABORT;
         transfer->reused = transfer->socket->requests > 0;
+        transfer->acknowledged = tcp_acknowledged(transfer->socket->fd);
         transfer->unusable = !is_usable(transfer);
         if (transfer->unusable)
                 return CURL_PREREQFUNC_ABORT;
         transfer->socket->requests++;
-        transfer->acknowledged = tcp_acknowledged(transfer->socket->fd);
         transfer->begun_ms = clock_monotonic_ms();
         return CURL_PREREQFUNC_OK;
 }

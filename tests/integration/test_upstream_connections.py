@@ -17,6 +17,7 @@ from lib.front import NGHTTPX, Front
 from lib.job import job
 from lib.memfault import ScarceMemory
 from lib.names import Names
+from lib.oldtcp import ENVIRONMENT as OLD_TCP
 from lib.raw_upstream import RawUpstream, answer
 from lib.tls import make_certificate
 
@@ -187,6 +188,20 @@ def test_a_response_before_the_request_was_written_is_not_taken_on_a_used_connec
         # By how much of it the kernel had taken.
         assert large.get("solution") == [2] or large["code"] == "outcome_unknown", large
     assert "a response that no request was waiting for" in house.log()
+
+
+def test_a_kernel_that_tells_no_acknowledgments_costs_connections_and_no_job(raw, one):
+    def serve(connection):
+        while connection.read():
+            connection.write(answer(solved(1)))
+
+    upstream, more = raw(serve)
+    with upstream:
+        house = one(upstream, more, environment=OLD_TCP)
+        for number in range(5):
+            expect_solution(house.solve(small(number)), [1])
+        posts = [connection for connection, method in upstream.log if method == "POST"]
+        assert len(posts) == len(set(posts)) == 5
 
 
 def test_an_early_refusal_on_a_new_connection_counts(one):
