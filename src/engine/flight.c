@@ -273,7 +273,7 @@ static void on_unclear(struct flight *flight, const struct answer *answer)
 
 /*
  * Judges the id that the upstream gives the job. If another job that is not final has it, the
- * answer may be that one's, so nobody knows what became of this one.
+ * answer may be that one's, so it is unknown what became of this one.
  */
 static void check_id(const struct flight *flight, struct answer *answer)
 {

@@ -21,7 +21,7 @@ enum breaker_result probe_result_of(const struct answer *answer);
 /* Sends the probes that are due. Returns when the next one is (monotonic), or INT64_MAX. */
 int64_t probes_send(struct forwarder *forwarder);
 
-/* Breaks off all that are under way. */
+/* Breaks off all that are in progress. */
 void probes_cancel(struct forwarder *forwarder);
 
 #endif

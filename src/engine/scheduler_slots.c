@@ -64,7 +64,7 @@ static void assign_locked(struct scheduler *scheduler, struct scheduler_upstream
         account->slots = ref(slots);
         if (before)
                 unref(scheduler, before);
-        /* A key that was replaced is forgotten, if nothing under way needs it. */
+        /* A key that was replaced is forgotten, if nothing in flight needs it. */
         account_terms_unref(slots->terms);
         slots->terms = account_terms_ref(account->terms);
 }

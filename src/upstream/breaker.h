@@ -43,7 +43,7 @@ enum breaker_result {
         BREAKER_NOTHING,     /* it was not asked after all */
 };
 
-/* Which probe is under way. */
+/* Which probe is in progress. */
 enum breaker_probing {
         BREAKER_NO_PROBE,
         BREAKER_FREE_PROBE, /* a balance request */

@@ -131,7 +131,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
 /*
  * On an idle connection nothing is expected. Whatever comes, a response that was not asked for or
  * the end of the stream, the connection carries no further request: it is shut down, so that
- * libcurl finds it dead and the peer is rid of it.
+ * libcurl finds it dead and the peer can drop it.
  */
 static void shut_down_idle(struct upstream_socket *socket)
 {

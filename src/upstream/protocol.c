@@ -244,7 +244,8 @@ static void describe(const struct protocol_fields *fields, long http_code, struc
         else
                 (void)snprintf(answer->message, sizeof answer->message,
                                "the upstream answered HTTP %ld with %s", http_code,
-                               fields->object ? "no message" : "something that is no JSON object");
+                               fields->object ? "no message"
+                                              : "something that is not a JSON object");
         if (fields->object && fields->not_utf8 > 0) {
                 answer->warn = true;
                 (void)snprintf(answer->detail, sizeof answer->detail,

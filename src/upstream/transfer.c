@@ -79,8 +79,8 @@ static void transfer_free(struct transfer *transfer)
 
 /*
  * Whether all of the body was written to the connection, as far as it says something. Of a body
- * that was not, the peer has no more than a part, which is no job. Over TLS, libcurl counts a piece
- * once its last record was written.
+ * that was not, the peer has no more than a part, which is not a job. Over TLS, libcurl counts a
+ * piece once its last record was written.
  */
 static bool is_written(const struct transfer *transfer)
 {
@@ -393,7 +393,7 @@ static bool can_be_answered(const struct transfer *transfer, bool refusal)
 
 /*
  * Each line of a header. A response that begins on a used connection before the request was sent
- * may be a surplus one that was on its way already: it is no answer. On a new connection it can
+ * may be a surplus one that was on its way already: it is not an answer. On a new connection it can
  * only be about this request: an early refusal. The code is read by libcurl, which accepts more
  * first lines than RFC 9112, section 4 does ("HTTP/2 200", "http/1.1 200").
  */
