@@ -184,6 +184,7 @@ static bool restart(struct transfer *transfer)
         transfer->unusable = false;
         transfer->premature = false;
         transfer->reused = false;
+        transfer->judged_code = 0;
         transfer->socket = NULL;
         (void)curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
         return pool_restart(transfer->pool, transfer) == 0;
@@ -406,8 +407,12 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
         if (!transfer->reused || (transfer->socket && transfer->socket->http2))
                 return size * count;
         (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &code);
-        if (code / 100 == 1 || can_be_answered(transfer, code / 100 != 2))
+        if (code == transfer->judged_code) /* a further line of the same header */
                 return size * count;
+        if (code / 100 == 1 || can_be_answered(transfer, code / 100 != 2)) {
+                transfer->judged_code = code;
+                return size * count;
+        }
         transfer->premature = true;
         transfer->stray = true;
         return 0; /* ends the transfer, and its connection */

@@ -39,6 +39,7 @@ struct transfer {
         bool paused;                    /* the body waits until what has arrived is read */
         bool unusable;                  /* it had something to read before the first byte */
         bool premature;                 /* a response began on it before the request was sent */
+        long judged_code;               /* of the response whose beginning was examined, or 0 */
         bool stray; /* bytes arrived that belong to no request; stays over a restart */
         bool restarted;
         struct transfer *prev, *next; /* in the pool */
