@@ -21,6 +21,7 @@
 
 #define CONNECT_TIMEOUT_MS  10000L
 #define IDLE_MAX_S          30L     /* many servers close after 60 s, and some after 5 */
+#define FIRST_PIECE_MS      50      /* see on_first_piece() */
 #define FRESH_BODY_BYTES    1048576 /* see needs_own_connection() */
 #define UPLOAD_BUFFER_MIN   16384L  /* libcurl's own bound, and a record of TLS */
 #define TLS_WHOLE_BYTES_MAX 131072
@@ -74,6 +75,7 @@ static void transfer_free(struct transfer *transfer)
         curl_slist_free_all(transfer->headers);
         strbuf_done(&transfer->answer);
         loop_timer_free(transfer->deadline);
+        loop_timer_free(transfer->first_piece);
         free(transfer);
 }
 
@@ -204,6 +206,14 @@ void transfer_continue(struct transfer *transfer)
         (void)curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
 }
 
+/* Time for a refusal by the header alone, before a large body is begun. */
+static void on_first_piece(void *arg)
+{
+        struct transfer *transfer = arg;
+
+        (void)curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+}
+
 /* Nothing came in time. A connection that was silent all the while is not used again. */
 static void time_out(struct transfer *transfer)
 {
@@ -286,6 +296,11 @@ static size_t on_body(char *buffer, size_t size, size_t count, void *arg)
         struct transfer *transfer = arg;
         size_t left = transfer->body_len - transfer->body_read, room = size * count;
 
+        if (transfer->first_piece && !transfer->waited) {
+                transfer->waited = true;
+                loop_timer_start(transfer->first_piece, FIRST_PIECE_MS, 0);
+                return CURL_READFUNC_PAUSE;
+        }
         /* An early refusal is read before more is written: the peer may reset the connection, after
          * which libcurl would not read any more. */
         if (transfer->socket && upstream_socket_input(transfer->socket) == SOCKET_DATA) {
@@ -575,6 +590,9 @@ static int start_in(struct pool *pool, const struct transfer_request *request,
         transfer->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 1;
         strbuf_init(&transfer->answer, request->answer_max_bytes);
         int r = loop_timer_new(pool_loop(pool), on_deadline, transfer, &transfer->deadline);
+        if (r == 0 && needs_own_connection(request))
+                r = loop_timer_new(pool_loop(pool), on_first_piece, transfer,
+                                   &transfer->first_piece);
         transfer->easy = r == 0 ? curl_easy_init() : NULL;
         r = transfer->easy ? set_options(transfer, request) : -ENOMEM;
         if (r == 0)

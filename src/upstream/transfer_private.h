@@ -25,6 +25,8 @@ struct transfer {
         size_t body_written; /* to the connection, by libcurl; the most of all its attempts */
         struct strbuf answer;
         struct loop_timer *deadline;
+        struct loop_timer *first_piece; /* when it is written; NULL: at once */
+        bool waited;                    /* for that */
         int64_t timeout_ms;
         bool overdue; /* the deadline has passed */
         transfer_done_fn *done;
