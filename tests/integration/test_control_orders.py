@@ -316,8 +316,8 @@ def test_a_body_that_is_no_order_is_refused(start):
 @needs_files
 def test_operators_are_heard_while_5000_idle_connections_and_a_full_queue_hold_the_port(start):
     house = start(latency=NEVER, upstream={"max_in_flight": 1}, durability="full",
-                  limits={"connections": IDLE, "queue_jobs": 20, "header_timeout": 600.0,
-                          "drain_timeout": DRAIN_TIMEOUT})
+                  limits={"connections": IDLE, "connections_per_address": IDLE, "queue_jobs": 20,
+                          "header_timeout": 600.0, "drain_timeout": DRAIN_TIMEOUT})
     for seed in range(21):
         house.submit(job(seed=seed))
     expect.error(house.solve(job(seed="beyond")), 503, "queue_full")
