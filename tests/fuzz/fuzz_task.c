@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define MAX_IMAGES       4
 #define REWRITE_FACTOR   8
@@ -129,7 +130,17 @@ static size_t read_members(const char *text, size_t len, struct member ret[stati
         return count;
 }
 
-/* Writes the fields in the opposite order, without the name softid, or with one more. */
+/* Whether there may be a field softid, in whatever case. */
+static bool may_have_softid(const char *text, size_t len)
+{
+        for (size_t i = 0; i + 3 <= len; i++) {
+                if (strncasecmp(text + i, "oft", 3) == 0)
+                        return true;
+        }
+        return memchr(text, '\\', len) || memmem(text, len, "\xc5\xbf", 2);
+}
+
+/* Writes the fields in the opposite order, and one more if it does not count. */
 static void reverse(const char *text, size_t len, struct strbuf *ret)
 {
         struct member members[FIELDS_MAX];
@@ -142,8 +153,7 @@ static void reverse(const char *text, size_t len, struct strbuf *ret)
                 (void)strbuf_append(ret, members[i].value.ptr, members[i].value.len);
                 (void)strbuf_puts(ret, i > 0 ? "," : "");
         }
-        if (count < FIELDS_MAX && !memmem(text, len, "oft", 3) && !memmem(text, len, "OFT", 3) &&
-            !memchr(text, '\\', len) && !memmem(text, len, "\xc5\xbf", 2))
+        if (count < FIELDS_MAX && !may_have_softid(text, len))
                 (void)strbuf_puts(ret, count > 0 ? ",\"softid\":[1]" : "\"softid\":[1]");
         (void)strbuf_puts(ret, "}");
 }
