@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "upstream/send.h"
 #include "upstream/socket.h"
 #include "upstream/tcp.h"
 #include "upstream/transfer_private.h"
@@ -87,7 +88,9 @@ static void run_unwatched(struct pool *pool)
 {
         int running;
 
+        send_begin();
         (void)curl_multi_perform(pool->multi, &running);
+        send_end();
         collect_finished(pool);
         pool->unwatched = pool->transfers != NULL;
         if (pool->unwatched)
@@ -99,9 +102,11 @@ static void run(struct pool *pool, curl_socket_t fd, int action)
         int running;
 
         pool_enter(pool);
+        send_begin();
         /* An error is one of memory: libcurl has not told what it waits for. */
         if (curl_multi_socket_action(pool->multi, fd, action, &running) != CURLM_OK)
                 pool->unwatched = true;
+        send_end();
         collect_finished(pool);
         continue_paused(pool);
         if (pool->unwatched)

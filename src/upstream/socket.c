@@ -124,10 +124,10 @@ bool upstream_socket_is(struct upstream_socket *socket, const char *remote_ip, i
         return same;
 }
 
-enum socket_input upstream_socket_input(const struct upstream_socket *socket)
+enum socket_input upstream_socket_peek(int fd)
 {
         char byte;
-        ssize_t n = recv(socket->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
         if (n > 0)
                 return SOCKET_DATA;

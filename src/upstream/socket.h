@@ -11,7 +11,7 @@
  * follows; otherwise its record stays until the descriptor is opened again or the pool is freed. So
  * nothing is done to the descriptor of a record that watches nothing, and carried no request.
  *
- * Only pool and transfer include this header. Thread: the loop's.
+ * Only pool, send and transfer include this header. Thread: the loop's.
  */
 #ifndef SOLVEGATE_UPSTREAM_SOCKET_H
 #define SOLVEGATE_UPSTREAM_SOCKET_H
@@ -67,6 +67,6 @@ bool upstream_socket_is(struct upstream_socket *socket, const char *remote_ip, i
                         const char *local_ip, int local_port);
 
 /* Looks without reading. */
-enum socket_input upstream_socket_input(const struct upstream_socket *socket);
+enum socket_input upstream_socket_peek(int fd);
 
 #endif

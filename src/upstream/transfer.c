@@ -13,20 +13,17 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#define CONNECT_TIMEOUT_MS  10000L
-#define IDLE_MAX_S          30L     /* many servers close after 60 s, and some after 5 */
-#define FIRST_PIECE_MS      50      /* see on_first_piece() */
-#define FRESH_BODY_BYTES    1048576 /* see needs_own_connection() */
-#define UPLOAD_BUFFER_MIN   16384L  /* libcurl's own bound, and a record of TLS */
-#define TLS_WHOLE_BYTES_MAX 131072
-#define HEADER_BYTES_MAX    1024
-#define JSON_WHITE_SPACE    " \t\r\n" /* RFC 8259, section 2 */
+#define CONNECT_TIMEOUT_MS 10000L
+#define IDLE_MAX_S         30L     /* many servers close after 60 s, and some after 5 */
+#define FRESH_BODY_BYTES   1048576 /* see needs_own_connection() */
+#define UPLOAD_BUFFER_MIN  16384L  /* libcurl's own bound, and a record of TLS */
+#define HEADER_BYTES_MAX   1024
+#define JSON_WHITE_SPACE   " \t\r\n" /* RFC 8259, section 2 */
 
 struct transfers {
         struct pools *pools;
@@ -75,23 +72,13 @@ static void transfer_free(struct transfer *transfer)
         curl_slist_free_all(transfer->headers);
         strbuf_done(&transfer->answer);
         loop_timer_free(transfer->deadline);
-        loop_timer_free(transfer->first_piece);
         free(transfer);
-}
-
-/*
- * Whether all of the body was written to the connection, as far as it says something. Of a body
- * that was not, the peer has no more than a part, which is not a job. Over TLS, libcurl counts a
- * piece once its last record was written.
- */
-static bool is_written(const struct transfer *transfer)
-{
-        return transfer->body_written >= transfer->text_len;
 }
 
 static enum transfer_end end_of_failure(const struct transfer *transfer)
 {
-        return transfer->body && is_written(transfer) ? TRANSFER_UNCLEAR : TRANSFER_NOT_SENT;
+        return transfer->body && transfer_is_written(transfer) ? TRANSFER_UNCLEAR
+                                                               : TRANSFER_NOT_SENT;
 }
 
 enum transfer_end transfer_cancel(struct transfer *transfer)
@@ -206,14 +193,6 @@ void transfer_continue(struct transfer *transfer)
         (void)curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
 }
 
-/* Time for a refusal by the header alone, before a large body is begun. */
-static void on_first_piece(void *arg)
-{
-        struct transfer *transfer = arg;
-
-        (void)curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
-}
-
 /* Nothing came in time. A connection that was silent all the while is not used again. */
 static void time_out(struct transfer *transfer)
 {
@@ -296,14 +275,8 @@ static size_t on_body(char *buffer, size_t size, size_t count, void *arg)
         struct transfer *transfer = arg;
         size_t left = transfer->body_len - transfer->body_read, room = size * count;
 
-        if (transfer->first_piece && !transfer->waited) {
-                transfer->waited = true;
-                loop_timer_start(transfer->first_piece, FIRST_PIECE_MS, 0);
-                return CURL_READFUNC_PAUSE;
-        }
-        /* An early refusal is read before more is written: the peer may reset the connection, after
-         * which libcurl would not read any more. */
-        if (transfer->socket && upstream_socket_input(transfer->socket) == SOCKET_DATA) {
+        /* An early refusal is read before more is written. */
+        if (transfer->socket && upstream_socket_peek(transfer->socket->fd) == SOCKET_DATA) {
                 transfer->paused = true;
                 return CURL_READFUNC_PAUSE;
         }
@@ -327,110 +300,6 @@ static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_o
         if ((size_t)up > transfer->body_written)
                 transfer->body_written = (size_t)up;
         return 0;
-}
-
-/* ---- the connection, as a request begins and a response does ---- */
-
-/* The session of a TLS connection, or NULL. */
-static SSL *tls_of(const struct transfer *transfer)
-{
-        const struct curl_tlssessioninfo *session = NULL;
-
-        (void)curl_easy_getinfo(transfer->easy, CURLINFO_TLS_SSL_PTR, &session);
-        return session && session->backend == CURLSSLBACKEND_OPENSSL ? session->internals : NULL;
-}
-
-static bool speaks_http2(const SSL *tls)
-{
-        const unsigned char *protocol = NULL;
-        unsigned len = 0;
-
-        if (tls)
-                SSL_get0_alpn_selected(tls, &protocol, &len);
-        return len == 2 && memcmp(protocol, "h2", 2) == 0;
-}
-
-/*
- * Whether a request may be written to this connection. Over HTTP/2 a response names its request,
- * and its frames may come at any time. Over TLS a new connection may have session tickets to read.
- */
-static bool is_usable(struct transfer *transfer)
-{
-        const SSL *tls = tls_of(transfer);
-        enum socket_input input;
-
-        transfer->socket->http2 = speaks_http2(tls);
-        if (transfer->socket->http2 || (tls && !transfer->reused))
-                return true;
-        /* The kernel does not say, so no response could be told from a surplus one. */
-        if (transfer->reused && transfer->acknowledged == 0)
-                return false;
-        input = tls && SSL_has_pending(tls) ? SOCKET_DATA : upstream_socket_input(transfer->socket);
-        /* Within TLS, the notice that a connection is closed is data as well. */
-        if (input == SOCKET_DATA && !tls)
-                transfer->stray = true;
-        return input == SOCKET_EMPTY;
-}
-
-/* Called with a connection made, immediately before the first byte of the request. */
-static int on_connected(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
-{
-        struct transfer *transfer = arg;
-
-        if (transfer->body_read > 0)
-                return CURL_PREREQFUNC_ABORT;
-        transfer->socket =
-                pool_socket(transfer->pool, remote_ip, remote_port, local_ip, local_port);
-        if (!transfer->socket)
-                return CURL_PREREQFUNC_ABORT;
-        transfer->reused = transfer->socket->requests > 0;
-        transfer->acknowledged = tcp_acknowledged(transfer->socket->fd);
-        transfer->unusable = !is_usable(transfer);
-        if (transfer->unusable)
-                return CURL_PREREQFUNC_ABORT;
-        transfer->socket->requests++;
-        transfer->begun_ms = clock_monotonic_ms();
-        return CURL_PREREQFUNC_OK;
-}
-
-/*
- * Whether a response can be one to this request: all of it was written, and its beginning has
- * reached the peer's host, which a surplus response that was on its way at the time does not
- * acknowledge. A refusal may come before the rest has arrived. An answer may not.
- */
-static bool can_be_answered(const struct transfer *transfer, bool refusal)
-{
-        if (!transfer->socket || !is_written(transfer))
-                return false;
-        int fd = transfer->socket->fd;
-        return tcp_acknowledged(fd) > transfer->acknowledged &&
-               (refusal || tcp_all_acknowledged(fd));
-}
-
-/*
- * Each line of a header. A response that begins on a used connection before the request was sent
- * may be a surplus one that was on its way already: it is not an answer. On a new connection it can
- * only be about this request: an early refusal. The code is read by libcurl, which accepts more
- * first lines than RFC 9112, section 4 does ("HTTP/2 200", "http/1.1 200").
- */
-static size_t on_header(char *line, size_t size, size_t count, void *arg)
-{
-        struct transfer *transfer = arg;
-        long code = 0;
-
-        (void)line;
-        if (!transfer->reused || (transfer->socket && transfer->socket->http2))
-                return size * count;
-        (void)curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &code);
-        if (code == transfer->judged_code) /* a further line of the same header */
-                return size * count;
-        if (code / 100 == 1 || can_be_answered(transfer, code / 100 != 2)) {
-                transfer->judged_code = code;
-                return size * count;
-        }
-        transfer->premature = true;
-        transfer->stray = true;
-        return 0; /* ends the transfer, and its connection */
 }
 
 static int add_header(struct transfer *transfer, const char *name, const char *value)
@@ -476,17 +345,11 @@ static bool needs_own_connection(const struct transfer_request *request)
         return request->body && request->body_len >= FRESH_BODY_BYTES;
 }
 
-/*
- * The whole body at once, which is fastest, unless an early refusal would be lost by it: small
- * pieces where one is likely, to look for it between them, and over TLS, where libcurl goes on to
- * write record after record into a connection that was reset.
- */
+/* The whole body at once, which is fastest, unless an early refusal is likely: small pieces then,
+ * to look for it between them. */
 static long upload_buffer_bytes(const struct transfer_request *request)
 {
-        bool tls = strncmp(request->url, "https:", strlen("https:")) == 0;
-
-        if (needs_own_connection(request) || request->body_len < UPLOAD_BUFFER_MIN ||
-            (tls && request->body_len > TLS_WHOLE_BYTES_MAX))
+        if (needs_own_connection(request) || request->body_len < UPLOAD_BUFFER_MIN)
                 return UPLOAD_BUFFER_MIN;
         return (long)request->body_len;
 }
@@ -538,9 +401,9 @@ static void set_connection(struct transfer *transfer, const struct transfer_requ
         (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
         (void)curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT,
                                needs_own_connection(request) ? 1L : 0L);
-        (void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+        (void)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, transfer_on_connected);
         (void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
-        (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+        (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, transfer_on_header);
         (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
         pool_set_socket_options(transfer->pool, easy);
 }
@@ -590,9 +453,6 @@ static int start_in(struct pool *pool, const struct transfer_request *request,
         transfer->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 1;
         strbuf_init(&transfer->answer, request->answer_max_bytes);
         int r = loop_timer_new(pool_loop(pool), on_deadline, transfer, &transfer->deadline);
-        if (r == 0 && needs_own_connection(request))
-                r = loop_timer_new(pool_loop(pool), on_first_piece, transfer,
-                                   &transfer->first_piece);
         transfer->easy = r == 0 ? curl_easy_init() : NULL;
         r = transfer->easy ? set_options(transfer, request) : -ENOMEM;
         if (r == 0)

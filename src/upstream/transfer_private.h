@@ -1,5 +1,6 @@
 /*
- * transfer_private: what transfer.c and pool.c share; no other file includes it.
+ * transfer_private: what transfer.c, transfer_connection.c and pool.c share; no other file includes
+ * it.
  */
 #ifndef SOLVEGATE_UPSTREAM_TRANSFER_PRIVATE_H
 #define SOLVEGATE_UPSTREAM_TRANSFER_PRIVATE_H
@@ -25,8 +26,6 @@ struct transfer {
         size_t body_written; /* to the connection, by libcurl; the most of all its attempts */
         struct strbuf answer;
         struct loop_timer *deadline;
-        struct loop_timer *first_piece; /* when it is written; NULL: at once */
-        bool waited;                    /* for that */
         int64_t timeout_ms;
         bool overdue; /* the deadline has passed */
         transfer_done_fn *done;
@@ -52,5 +51,19 @@ void transfer_continue(struct transfer *transfer);
 
 /* libcurl has ended it: restarts it, or calls done and frees it. Called within pool_enter(). */
 void transfer_finish(struct transfer *transfer, CURLcode code);
+
+/* ---- transfer_connection.c ---- */
+
+/*
+ * Whether all of the body was written to the connection, as far as it says something. Of a body
+ * that was not, the peer has no more than a part, which is not a job. Over TLS, libcurl counts a
+ * piece once its last record was written.
+ */
+bool transfer_is_written(const struct transfer *transfer);
+
+/* For CURLOPT_PREREQFUNCTION and CURLOPT_HEADERFUNCTION, with the transfer as arg. */
+int transfer_on_connected(void *arg, char *remote_ip, char *local_ip, int remote_port,
+                          int local_port);
+size_t transfer_on_header(char *line, size_t size, size_t count, void *arg);
 
 #endif

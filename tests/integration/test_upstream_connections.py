@@ -19,6 +19,7 @@ from lib.memfault import ScarceMemory
 from lib.names import Names
 from lib.oldtcp import ENVIRONMENT as OLD_TCP
 from lib.raw_upstream import RawUpstream, answer
+from lib.slowsend import ENVIRONMENT as SLOW_SEND
 from lib.tls import make_certificate
 
 ASYNC = {"Prefer": "respond-async"}
@@ -225,6 +226,31 @@ def test_an_early_refusal_on_a_new_connection_counts(one):
         expect.failed(refused, "upstream_rejected")
         assert "too big" in refused.object()["message"]
         assert house.solve(small(3)).object()["solution"] == [1], "the breaker is closed"
+
+
+@pytest.mark.parametrize("size", [25_000, 350_000], ids=["300 KB", "4 MB"])
+def test_an_early_refusal_is_read_though_a_write_fails_first(raw, one, size):
+    """It comes, with a reset behind it, while the next piece of the body is being written."""
+    def serve(connection):
+        while request := connection.read_header():
+            if request.method == "GET":
+                connection.write(answer({"status": "active"}))
+                continue
+            connection.wait_for_body()
+            upstream.note(connection, request)
+            connection.write(answer({"status": "error", "message": "too big"},
+                                    "413 Content Too Large"))
+            connection.reset()
+            return
+
+    upstream, more = raw(serve)
+    with upstream:
+        house = one(upstream, more, environment=SLOW_SEND)
+        for number in range(3):
+            refused = house.solve(job(images=9, size=size, seed=number))
+            expect.failed(refused, "upstream_rejected")
+            assert "too big" in refused.object()["message"]
+        assert len(upstream.log) == 3
 
 
 # ---- a complete response counts ----
