@@ -204,7 +204,10 @@ static void log_detached(const struct gateway *gateway)
         const char *directory = gateway_config(gateway)->state_directory;
         char problem[GATEWAY_STORE_PROBLEM_BYTES_MAX];
 
-        if (!gateway->store || !store_detached(gateway->store))
+        if (!gateway->store)
+                return;
+        store_look(gateway->store);
+        if (!store_detached(gateway->store))
                 return;
         gateway_store_problem(gateway, problem);
         problem[strcspn(problem, ":")] = '\0';
@@ -382,6 +385,8 @@ void gateway_tick(struct gateway *gateway, struct loop *loop)
 
 void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle)
 {
+        if (gateway->store)
+                store_look(gateway->store); /* what becomes of the jobs depends on it */
         /* They would be charged, and few would still be asked for. */
         if (!scheduler_drain(gateway->scheduler, loop, idle))
                 entry_cancel_waiting(gateway->scheduler, loop);
@@ -389,8 +394,10 @@ void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle
 
 void gateway_give_up(struct gateway *gateway)
 {
-        if (gateway->store)
-                store_give_up(gateway->store);
+        if (!gateway->store)
+                return;
+        store_look(gateway->store);
+        store_give_up(gateway->store);
 }
 
 struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct loop *loop)

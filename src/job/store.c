@@ -514,7 +514,6 @@ void store_give_up(struct store *store)
 {
         (void)pthread_mutex_lock(&store->mutex);
         store->giving_up = true;
-        store->watch.look_at_ms = 0; /* so that the end can say what is lost */
         (void)pthread_cond_signal(&store->wake);
         (void)pthread_mutex_unlock(&store->mutex);
 }

@@ -226,6 +226,13 @@ bool store_healthy(struct store *store);
 /* Whether it is detached; store_problem() says why. Thread: any. */
 bool store_detached(struct store *store);
 
+/*
+ * Compares the open files with their paths, which the writer does once a second, so that
+ * store_detached(), store_loss() and store_problem() are about this moment. A lock that is missing
+ * is created again. Thread: any.
+ */
+void store_look(struct store *store);
+
 /* Whether the lock was removed or replaced, and was created again; true once for each time. Thread:
  * any.
  */

@@ -130,7 +130,11 @@ struct store_watched {
 };
 
 struct store_watch {
+        pthread_mutex_t mutex; /* outside of the store's */
+        /* guarded by mutex once the writer runs */
         struct store_watched files[STORE_WATCH_FILES];
+        bool note_log; /* the lock was created again: the writer has to write the mark into it */
+
         _Atomic int64_t look_at_ms; /* monotonic: when to look again */
         _Atomic bool lock_made;     /* the lock was created again, which was not reported yet */
         _Atomic enum store_loss loss;
@@ -160,7 +164,7 @@ struct store {
 
         _Atomic int64_t next_number;
         _Atomic bool sick;     /* changed under mutex */
-        _Atomic bool detached; /* changed by the thread that looks */
+        _Atomic bool detached; /* changed under the watch's mutex */
         bool started;
         pthread_t thread;
 
@@ -245,8 +249,8 @@ void store_watch_init(struct store_watch *watch);
 /* Remembers which files were opened. Returns 0 or -errno. */
 int store_watch_begin(struct store *store);
 
-/* Compares them with their paths, and sets detached, with a problem. A lock that is missing is
- * created again. Thread: the one that opened the store, and the writer once it runs. */
+/* store_look(), and writes the mark into a lock that was created again. Thread: the one that opened
+ * the store, and the writer once it runs. */
 void store_watch_look(struct store *store);
 
 /* Takes one that store_watch_begin() was not called for. */

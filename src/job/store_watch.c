@@ -77,6 +77,7 @@ int store_watch_begin(struct store *store)
 
 void store_watch_init(struct store_watch *watch)
 {
+        (void)pthread_mutex_init(&watch->mutex, NULL);
         for (int i = 0; i < STORE_WATCH_FILES; i++)
                 watch->files[i].fd = -1;
 }
@@ -88,6 +89,7 @@ void store_watch_done(struct store_watch *watch)
                         (void)close(watch->files[i].fd);
                 free(watch->files[i].path);
         }
+        (void)pthread_mutex_destroy(&watch->mutex);
 }
 
 /* Returns 0 where the file is at its path, -ENOENT, -ESTALE where another one is, or -errno. */
@@ -174,7 +176,7 @@ static int check_lock(struct store *store)
         (void)close(fd);
         if (r == 0) {
                 atomic_store(&store->watch.lock_made, true);
-                store_note_log(store);
+                store->watch.note_log = true;
         }
         return r;
 }
@@ -208,13 +210,26 @@ static bool find_problem(struct store *store, char ret_problem[static STORE_PROB
         return r < 0;
 }
 
-void store_watch_look(struct store *store)
+void store_look(struct store *store)
 {
         char problem[STORE_PROBLEM_BYTES] = "";
-        bool detached = find_problem(store, problem);
 
+        (void)pthread_mutex_lock(&store->watch.mutex);
+        bool detached = find_problem(store, problem);
         store->watch.look_at_ms = clock_monotonic_ms() + LOOK_AGAIN_MS;
         if (detached || atomic_load(&store->detached))
                 store_set_problem(store, "%s", problem);
         atomic_store(&store->detached, detached);
+        (void)pthread_mutex_unlock(&store->watch.mutex);
+}
+
+void store_watch_look(struct store *store)
+{
+        store_look(store);
+        (void)pthread_mutex_lock(&store->watch.mutex);
+        bool note_log = store->watch.note_log;
+        store->watch.note_log = false;
+        (void)pthread_mutex_unlock(&store->watch.mutex);
+        if (note_log)
+                store_note_log(store);
 }
