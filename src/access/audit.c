@@ -453,19 +453,28 @@ struct turn {
         int reopen_error; /* there is no other file */
 };
 
-/* Writes what was taken, then goes to another file if that is asked for; or before, if this one is
- * gone. */
+/* Writes what was taken; into a new file, if this one is gone. */
+static void write_somewhere(struct audit *audit, bool sync, struct turn *turn)
+{
+        if (audit_file_is_gone(&audit->file)) {
+                turn->error = turn->reopen_error = audit_file_reopen(&audit->file);
+                if (turn->error == 0)
+                        (void)atomic_fetch_add(&audit->removals, 1);
+        }
+        if (turn->error == 0)
+                turn->error = write_taken(audit, sync, turn->filled_of);
+}
+
+/* Then goes to another file if that is asked for. */
 static void write_turn(struct audit *audit, bool sync, bool reopen, struct turn *ret_turn)
 {
         struct turn turn = {0};
 
-        if (audit_file_is_gone(&audit->file)) {
-                turn.error = turn.reopen_error = audit_file_reopen(&audit->file);
-                if (turn.error == 0)
-                        (void)atomic_fetch_add(&audit->removals, 1);
+        write_somewhere(audit, sync, &turn);
+        if (turn.error == -ESTALE) { /* it was removed meanwhile, which costs no entry */
+                turn.error = 0;
+                write_somewhere(audit, sync, &turn);
         }
-        if (turn.error == 0)
-                turn.error = write_taken(audit, sync, turn.filled_of);
         if (turn.error == 0 && reopen)
                 turn.reopen_error = audit_file_reopen(&audit->file);
         *ret_turn = turn;
