@@ -9,17 +9,17 @@ showed: for what becomes of jobs and credentials while the gateway is reloaded.
         vendor.finish()
 """
 
-import http.server
-import json
 import threading
 
 from .build import wait_until
+from .http_upstream import HttpUpstream
 
 SOLVED = {"status": "solved", "solution": []}
 
 
-class Vendor:
+class Vendor(HttpUpstream):
     def __init__(self):
+        super().__init__()
         self._changed = threading.Condition()
         self._requests = []  # guarded by _changed, like the rest: (endpoint, key)
         self._refused = set()
@@ -29,23 +29,12 @@ class Vendor:
         self._jobs = 0
         self._same_id = None
         self._silent = 0
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.vendor = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.entry = {"url": self.url, "api": 1}
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-        return self
 
     def __exit__(self, *_):
         self.answer()
         self.finish()
         self.speak()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     def refuse(self, *keys):
         """From now on these are no keys, and all others are."""
@@ -104,7 +93,14 @@ class Vendor:
                    f"{count} requests of {endpoint}", 0.005)
         return self.keys(endpoint)
 
-    def take(self, endpoint, key):
+    def respond(self, request):
+        response = self._judge(request.endpoint, request.key)
+        if response is None:
+            return None
+        status, value = response
+        return status, [("Content-Type", "application/json")], value
+
+    def _judge(self, endpoint, key):
         with self._changed:
             self._requests.append((endpoint, key))
             if endpoint == "solve" and self._dropping > 0:
@@ -127,36 +123,3 @@ class Vendor:
             self._jobs += 1
             job_id = self._same_id or f"h-vendor-{self._jobs}"
             return 200, {"status": "new", "id": job_id, "target": "", "createdat": 1}
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 100
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self._take("solve")
-
-    def do_GET(self):
-        self._take("balance" if "balance" in self.path else "status")
-
-    def _take(self, endpoint):
-        answer = self.server.vendor.take(endpoint, self.headers["apikey"])
-        if answer is None:
-            self.close_connection = True
-            return
-        status, value = answer
-        text = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
