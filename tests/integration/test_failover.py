@@ -31,6 +31,7 @@ class Pair:
     def __init__(self, simulator, gateway, port, kind, priorities, latency=0, **settings):
         self._simulator = simulator
         self._port = port
+        self._seen = 0
         self.first = None if kind == "refused" else simulator(name="first", mode="pro", latency=0)
         self.second = simulator(name="second", mode="pro", latency=latency)
         url = f"http://127.0.0.1:{port}" if kind == "refused" else self.first.url
@@ -51,12 +52,14 @@ class Pair:
                 else self.house.log().count(ASKED))
 
     def solve_quickly(self, task):
-        self._seen = self.probes()
+        seen, tries = self.probes(), len(self.tries())
         solve_quickly(self.house, task)
+        if not self.first or len(self.tries()) > tries:
+            self._seen = seen
 
     def wait_for_probe(self):
         """From now on the first upstream may be sent a job again, if it was reached. An upstream
-        that was probed since the last job is probed again only after the next one."""
+        whose probe succeeded is probed again only after its next job."""
         wait_until(lambda: self.probes() > self._seen, 10.0, "the first upstream is probed", 0.005)
 
     def come_back(self):
