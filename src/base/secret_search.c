@@ -137,7 +137,9 @@ static size_t unescape(const char *text, size_t len, char *ret_byte)
                 *ret_byte = (char)value;
                 return prefix + digits;
         }
-        bool pair = text[0] == '\\' && len > 1;
+        /* A backslash before %XX does not escape it: percent-encoding knows no backslashes. */
+        bool pair = text[0] == '\\' && len > 1 &&
+                    !(text[1] == '%' && hex_value(text + 2, len - 2, 2) >= 0);
         *ret_byte = pair ? text[1] : text[0];
         return pair ? 2 : 1;
 }
