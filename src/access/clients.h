@@ -12,6 +12,7 @@
 
 #include "access/quota.h"
 #include "base/client_name.h"
+#include "base/hash_table.h"
 #include "base/log_limit.h"
 #include "config/config.h"
 #include "job/body.h"
@@ -19,7 +20,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #define CLIENT_LOCAL CLIENT_NAME_LOCAL
 

@@ -7,6 +7,7 @@
 #include "access/clients.h"
 #include "access/sites.h"
 #include "base/digest.h"
+#include "base/hash_table.h"
 #include "config/config.h"
 
 #include <errno.h>
@@ -15,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include <uthash.h>
 
 /*
  * The table of tokens is keyed by the first bytes of their digests, and looks no key up in constant

@@ -4,6 +4,7 @@
  */
 #include "access/sites.h"
 
+#include "base/hash_table.h"
 #include "config/config.h"
 #include "config/site_pattern.h"
 
@@ -12,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#include <uthash.h>
 
 #define PORT_MAX 65535
 

@@ -4,6 +4,8 @@
  */
 #include "access/throttle.h"
 
+#include "base/hash_table.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
 #include <utlist.h>
 
 #define NETWORK_BYTES 8 /* of an IPv6 address: its /64 */

@@ -6,6 +6,7 @@
  * clients would get one result. Only identical tasks may have one id, since their results are the
  * same.
  */
+#include "base/hash_table.h"
 #include "engine/scheduler_private.h"
 
 #include "upstream/account.h"
@@ -14,7 +15,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 /* An id in use, by one purchase or by several identical ones. */
 struct upstream_id {

@@ -3,12 +3,13 @@
  */
 #include "http/peers.h"
 
+#include "base/hash_table.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 struct peer {
         struct in6_addr address; /* of IPv4: mapped (RFC 4291, 2.5.5.2) */

@@ -12,13 +12,13 @@
 #ifndef SOLVEGATE_JOB_JOB_H
 #define SOLVEGATE_JOB_JOB_H
 
+#include "base/hash_table.h"
 #include "job/state.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
 struct outcome;
 struct purchase;

@@ -10,6 +10,7 @@
 #ifndef SOLVEGATE_JOB_PURCHASE_H
 #define SOLVEGATE_JOB_PURCHASE_H
 
+#include "base/hash_table.h"
 #include "base/small_set.h"
 #include "job/state.h"
 #include "job/task.h"
@@ -18,7 +19,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
 struct body;
 struct client;

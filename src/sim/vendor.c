@@ -4,6 +4,7 @@
 #include "sim/vendor.h"
 
 #include "base/clock.h"
+#include "base/hash_table.h"
 #include "base/strbuf.h"
 #include "sim/counters.h"
 #include "sim/rng.h"
@@ -13,7 +14,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #define DAILY_LIMIT 20000

@@ -16,10 +16,11 @@
 #ifndef SOLVEGATE_UPSTREAM_SOCKET_H
 #define SOLVEGATE_UPSTREAM_SOCKET_H
 
+#include "base/hash_table.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 #include <uv.h>
 
 struct pool;
