@@ -221,20 +221,26 @@ static enum quota_verdict check_limits(const struct quota *quota, int64_t day)
         return QUOTA_OK;
 }
 
+enum quota_verdict quota_take(struct quota *quota, struct quota_time now)
+{
+        if (quota->limits.rate <= 0)
+                return QUOTA_OK;
+        double level = level_at(quota, now.monotonic_ms);
+        if (wait_ms(quota, level, 1) > 0)
+                return QUOTA_RATE;
+        set_level(quota, level - 1, now.monotonic_ms);
+        return QUOTA_OK;
+}
+
 enum quota_verdict quota_reserve(struct quota *quota, struct quota_time now)
 {
         enum quota_verdict verdict = check_limits(quota, clock_day_of(now.wall_ms));
 
-        if (verdict != QUOTA_OK)
-                return verdict;
-        if (quota->limits.rate > 0) {
-                double level = level_at(quota, now.monotonic_ms);
-                if (wait_ms(quota, level, 1) > 0)
-                        return QUOTA_RATE;
-                set_level(quota, level - 1, now.monotonic_ms);
-        }
-        quota_reserve_always(quota, clock_day_of(now.wall_ms));
-        return QUOTA_OK;
+        if (verdict == QUOTA_OK)
+                verdict = quota_take(quota, now);
+        if (verdict == QUOTA_OK)
+                quota_reserve_always(quota, clock_day_of(now.wall_ms));
+        return verdict;
 }
 
 enum quota_verdict quota_reserve_again(struct quota *quota, struct quota_time now)

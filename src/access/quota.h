@@ -4,7 +4,7 @@
  * A charge is reserved before its job is sent, and settled when it is known whether the upstream
  * took the job; what was not charged is given back. So the sum of what was used and what is
  * reserved never passes a limit, unless the limit was lowered meanwhile. The rate is a token
- * bucket, which each job that is taken takes one of, and nothing gives back.
+ * bucket. Each accepted job takes one token, those without a charge too, and nothing gives it back.
  *
  * A charge counts on the day on which it was reserved, by the wall clock of that moment, in the
  * ledger too. What was used is the sum of a day, or of the days of a month. So it depends on the
@@ -76,7 +76,10 @@ enum quota_verdict {
  */
 enum quota_verdict quota_reserve(struct quota *quota, struct quota_time now);
 
-/* The same for a job that was taken long ago: without the bucket. */
+/* For a job without a charge: takes one from the bucket. Returns QUOTA_OK or QUOTA_RATE. */
+enum quota_verdict quota_take(struct quota *quota, struct quota_time now);
+
+/* quota_reserve() for a job that was taken long ago: without the bucket. */
 enum quota_verdict quota_reserve_again(struct quota *quota, struct quota_time now);
 
 /* Reserves on a day whatever the limits are: what was reserved before a restart. */

@@ -188,7 +188,8 @@ static const struct config_key client_keys[] = {
         LIMIT(CONFIG_INT, "max_in_flight", offsetof(struct config_client, max_in_flight), "4", 1,
               10000, "How many of its jobs may be in work at once; more of them wait."),
         LIMIT(CONFIG_NUMBER, "rate", offsetof(struct config_client, rate), "5.0", 0.001, 10000,
-              "How many jobs it may hand in in a second, on average."),
+              "How many jobs it may submit in a second, on average, joins and cache hits "
+              "included."),
         NUMBER(CONFIG_INT, "burst", offsetof(struct config_client, burst), "10", 1, 100000,
                "How many of them may come at once; only with rate."),
         LIMIT(CONFIG_INT, "daily_limit", offsetof(struct config_client, daily_limit), "1000", 1,

@@ -83,7 +83,7 @@ void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase,
         job->attached = true;
         if (job->arrival == 0)
                 job->arrival = ++scheduler->arrivals;
-        client_of(job->flow)->unfinished++;
+        scheduler->busy_clients += client_of(job->flow)->unfinished++ == 0;
         if (purchase->place == PURCHASE_WAITS)
                 count_waiting_locked(scheduler, job, true);
         if (purchase->queued)
@@ -100,7 +100,7 @@ void entry_detach_locked(struct scheduler *scheduler, struct job *job)
 {
         DL_DELETE2(scheduler->due, job, due_prev, due_next);
         scheduler->due_count--;
-        client_of(job->flow)->unfinished--;
+        scheduler->busy_clients -= --client_of(job->flow)->unfinished == 0;
         if (job->purchase->place == PURCHASE_WAITS)
                 count_waiting_locked(scheduler, job, false);
         queue_leave(&scheduler->queue, job);
@@ -232,16 +232,19 @@ static struct job *settle_source_locked(struct scheduler *scheduler, struct job 
         return solved;
 }
 
-/* A job that makes a purchase is paid for; one that does not costs nothing. */
+/* A job that makes a purchase reserves a charge. Every job takes a token of the client's rate: one
+ * that is free has an ID and a result of its own all the same, which take memory. */
 static int admit_locked(struct scheduler *scheduler, const struct job *job, struct client *client,
                         struct purchase *candidate, struct entry_result *ret_result)
 {
-        if (job->source != JOB_FROM_UPSTREAM)
-                return scheduler_check_alive_locked(scheduler, client);
-        int r = scheduler_check_locked(scheduler, client);
+        bool buys = job->source == JOB_FROM_UPSTREAM;
+        int r = buys ? scheduler_check_locked(scheduler, client)
+                     : scheduler_check_alive_locked(scheduler, client);
+
         if (r < 0)
                 return r;
-        ret_result->refused = payment_reserve_locked(candidate, client);
+        ret_result->refused = buys ? payment_reserve_locked(candidate, client)
+                                   : quota_take(&client->quota, quota_now());
         return ret_result->refused == QUOTA_OK ? 0 : -EDQUOT;
 }
 
@@ -254,7 +257,8 @@ static void count_saved_locked(struct client *client, enum job_source source)
 static int submit_locked(struct scheduler *scheduler, struct job *job, struct client *client,
                          struct purchase *candidate, bool fresh, struct entry_result *ret_result)
 {
-        /* What costs nothing is not held up by what is full, used up, or refused upstream. */
+        /* A repeat makes nothing, so nothing that is full, used up or refused upstream refuses it.
+         */
         ret_result->other = results_find_keyed(scheduler->setup.results, job);
         if (ret_result->other)
                 return -EEXIST;

@@ -90,13 +90,24 @@ void scheduler_free(struct scheduler *scheduler)
 
 /* ---- room ---- */
 
-/* Room under a ceiling that all share; who has few jobs finds some when others have taken all. */
+/* How many of max a client may have when others have taken all: as many as each one of the clients
+ * that have jobs, the client itself included. */
+static size_t share_of(const struct scheduler *scheduler, const struct client *client, size_t max)
+{
+        size_t clients = scheduler->busy_clients + (client->unfinished == 0);
+        size_t share = max / (clients > 0 ? clients : 1);
+
+        return share > SCHEDULER_CLIENT_ROOM ? share : SCHEDULER_CLIENT_ROOM;
+}
+
+/* Room under a limit that all share. When it is reached, only a client below its share finds some,
+ * so the one that has filled it is refused first. */
 static bool has_room(const struct scheduler *scheduler, const struct client *client, size_t count,
                      size_t max)
 {
         if (count < max)
                 return true;
-        return client && client->unfinished < SCHEDULER_CLIENT_ROOM &&
+        return client && client->unfinished < share_of(scheduler, client, max) &&
                client->unfinished < scheduler->due_count;
 }
 

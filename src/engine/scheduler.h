@@ -59,7 +59,8 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
 /* Drops what is left in memory. Takes NULL. */
 void scheduler_free(struct scheduler *scheduler);
 
-/* A client may have so many jobs even if others have filled the queue. */
+/* A client may have so many jobs even if others have filled the queue; or its share of the limit,
+ * if that is more. */
 #define SCHEDULER_CLIENT_ROOM 16
 
 /*

@@ -31,6 +31,7 @@ struct scheduler {
         struct upstream_id *ids;      /* in use at the services */
         struct job *due;              /* jobs that are not final, by deadline */
         size_t due_count;
+        size_t busy_clients;   /* clients with jobs that are not final */
         int64_t arrivals;      /* of jobs, in order */
         struct policy *policy; /* a reference; NULL before scheduler_apply() */
         struct budget budget;

@@ -144,6 +144,26 @@ def test_in_a_full_queue_each_client_has_room_for_a_few_jobs(fleet, gate):
     assert house.caller(frugal).usage()["daily"]["reserved"] == ALWAYS
 
 
+def test_when_a_flood_of_joins_has_filled_all_room_each_other_client_has_its_share(fleet, gate):
+    """The flood joins one slow job, so it neither waits nor costs anything."""
+    third, slots, room = Client("third"), 1, 99 + 1  # the queue, and the slot
+    house = fleet([FLOODER, OTHER, third], slots, limits={"queue_jobs": room - slots})
+
+    async def join(client, count):
+        return await post_over(house, client, [task("flooder", 0)] * count)
+
+    asyncio.run(queue_up(house, FLOODER, 1))
+    gate.wait_for(1)
+    joined = asyncio.run(join(FLOODER, 2 * room))
+    assert sum(answer.status == 200 for answer in joined) == room - 1
+    expect.error(house.caller(FLOODER).solve(task("flooder", 0), ASYNC), 503, "queue_full")
+    for client, share in ((OTHER, room // 2), (third, room // 3)):
+        asyncio.run(queue_up(house, client, share))
+        refused = house.caller(client).solve(task(client.name, "more"), ASYNC)
+        expect.error(refused, 503, "queue_full")
+    expect.error(house.caller(FLOODER).solve(task("flooder", 0), ASYNC), 503, "queue_full")
+
+
 def test_in_memory_that_is_full_of_a_flood_there_is_room_for_anothers_job(fleet, gate):
     """The last eighth is for who holds no more than a body's worth."""
     house = fleet([FLOODER, OTHER], slots=1,

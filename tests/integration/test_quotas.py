@@ -422,15 +422,38 @@ def test_after_retry_after_a_job_is_taken_again_and_the_rate_is_kept(simulator, 
             taken += 1
 
 
-def test_the_rate_is_that_of_jobs_that_cost_something(simulator, gateway):
-    client = Client("ci", rate=SLOW, burst=2)
-    house = gateway(simulator(mode="pro", latency=0), clients=[client])
+def test_the_rate_is_that_of_accepted_jobs_also_of_those_that_cost_nothing(simulator, gateway):
+    client = Client("ci", rate=SLOW, burst=3, daily_limit=5)
+    house = gateway(simulator(mode="pro", latency=0), clients=[client, OTHER])
     tool = house.caller(client)
-    for _ in range(5):
+    for _ in range(3):
         expect.solved(tool.solve(job(), HELD), job())  # the cache has it from the second time on
         expect.error(tool.solve(job().with_body(b"{")), 400, "bad_json")
-    expect.solved(tool.solve(job(seed=1), HELD), job(seed=1))
-    expect.error(tool.solve(job(seed=2), HELD), 429, "rate_limited")
+    answer = tool.solve(job(), HELD)
+    expect.error(answer, 429, "rate_limited")
+    assert int(answer.header("Retry-After")) > 1
+    assert committed(house, client) == 1
+    expect.solved(house.caller(OTHER).solve(job(), HELD), job())
+
+
+def test_a_job_that_joins_takes_of_the_rate(gateway, gate):
+    client = Client("ci", rate=SLOW, burst=2)
+    house = gateway(upstream=gate.entry, clients=[client, OTHER])
+    tool = house.caller(client)
+    for _ in range(2):
+        tool.submit(task("ci", 0))
+    expect.error(tool.solve(task("ci", 0), ASYNC), 429, "rate_limited")
+    house.caller(OTHER).submit(task("ci", 0))
+
+
+def test_repeats_by_key_take_nothing_of_the_rate(simulator, gateway):
+    client = Client("ci", rate=SLOW, burst=1)
+    house = gateway(simulator(mode="pro", latency=0), clients=[client])
+    tool, keyed = house.caller(client), {**HELD, "Idempotency-Key": "key"}
+    first = expect.solved(tool.solve(job(), keyed), job())["id"]
+    for _ in range(3):
+        assert expect.solved(tool.solve(job(), keyed), job())["id"] == first
+    expect.error(tool.solve(job(), HELD), 429, "rate_limited")
 
 
 def test_who_is_over_the_rate_loses_nothing_of_the_day(simulator, gateway):

@@ -167,7 +167,39 @@ static void a_rate_refuses_what_comes_too_fast(void **state)
         open_scheduler(f, 1);
         (void)submit(f, "a");
         expect_refused(f, "ci", "b", QUOTA_RATE);
+}
+
+static void joins_and_the_cache_take_of_the_rate_and_repeats_do_not(void **state)
+{
+        struct fixture *f = *state;
+        const struct quota_limits limits = {.rate = 0.001, .burst = 3};
+        const struct order keyed = {.task = "a", .key = "key"};
+        struct job *job = NULL, *same = NULL;
+
+        quota_set_limits(&client_named(f, "ci")->quota, &limits, quota_now());
+        open_scheduler(f, 1);
+        assert_int_equal(submit_order(f, &keyed, &job), 0);
         (void)submit(f, "a"); /* joins */
+        struct scheduler_turn turn = take(f, job);
+        solve_turn(f, &turn);
+        (void)submit(f, "a"); /* the cache has it */
+        expect_refused(f, "ci", "a", QUOTA_RATE);
+        assert_int_equal(submit_order(f, &keyed, &same), -EEXIST);
+        assert_ptr_equal(same, job);
+        (void)order_of(f, "other", "a");
+}
+
+static void a_full_rate_holds_up_what_is_free_but_a_used_up_day_does_not(void **state)
+{
+        struct fixture *f = *state;
+        const struct quota_limits limits = {.rate = 0.001, .burst = 2, .daily = 1};
+
+        quota_set_limits(&client_named(f, "ci")->quota, &limits, quota_now());
+        open_scheduler(f, 1);
+        (void)submit(f, "a");
+        expect_refused(f, "ci", "b", QUOTA_DAILY);
+        (void)submit(f, "a");
+        expect_refused(f, "ci", "a", QUOTA_RATE);
 }
 
 /* ---- several ---- */
@@ -354,6 +386,51 @@ static void who_has_few_jobs_finds_room_when_another_one_has_filled_the_queue(vo
                          -ENOBUFS);
 }
 
+static int join(struct fixture *f, const char *client)
+{
+        struct job *job = NULL;
+
+        return submit_order(f, &(struct order){.task = "slow", .client = client}, &job);
+}
+
+static int join_often(struct fixture *f, const char *client)
+{
+        int joined = 0, r;
+
+        while ((r = join(f, client)) == 0)
+                joined++;
+        assert_int_equal(r, -ENOBUFS);
+        return joined;
+}
+
+static void each_client_has_its_share_when_one_has_joined_as_often_as_it_could(void **state)
+{
+        enum { MAX = 120 + 2 }; /* and 2 slots */
+        struct fixture *f = *state;
+
+        f->config.limits.queue_jobs = MAX - 2;
+        open_scheduler(f, 1);
+        assert_int_equal(join_often(f, "flooder"), MAX);
+        assert_int_equal(join_often(f, "second"), MAX / 2);
+        assert_int_equal(join_often(f, "third"), MAX / 3);
+        assert_int_equal(join(f, "flooder"), -ENOBUFS);
+}
+
+static void a_client_whose_jobs_have_ended_counts_no_more(void **state)
+{
+        enum { MAX = 60 + 2 };
+        struct fixture *f = *state;
+        struct job *third = NULL;
+
+        f->config.limits.queue_jobs = MAX - 2;
+        open_scheduler(f, 1);
+        assert_int_equal(join_often(f, "flooder"), MAX);
+        assert_int_equal(
+                submit_order(f, &(struct order){.task = "slow", .client = "third"}, &third), 0);
+        cancel(f, third);
+        assert_int_equal(join_often(f, "second"), MAX / 2);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -365,6 +442,8 @@ int main(void)
                 ON_ENGINE(what_may_have_been_charged_is_used),
                 ON_ENGINE(sending_again_in_doubt_takes_a_further_charge_or_is_not_done),
                 ON_ENGINE(a_rate_refuses_what_comes_too_fast),
+                ON_ENGINE(joins_and_the_cache_take_of_the_rate_and_repeats_do_not),
+                ON_ENGINE(a_full_rate_holds_up_what_is_free_but_a_used_up_day_does_not),
                 ON_ENGINE(who_made_the_purchase_pays_for_all_who_joined),
                 ON_ENGINE(when_the_payer_leaves_the_next_one_pays),
                 ON_ENGINE(another_job_of_the_payers_client_goes_on_paying),
@@ -376,6 +455,8 @@ int main(void)
                 ON_ENGINE(who_joined_what_may_have_been_charged_is_told_so),
                 ON_ENGINE(what_waited_before_the_start_is_reserved_whatever_the_limit_is),
                 ON_ENGINE(who_has_few_jobs_finds_room_when_another_one_has_filled_the_queue),
+                ON_ENGINE(each_client_has_its_share_when_one_has_joined_as_often_as_it_could),
+                ON_ENGINE(a_client_whose_jobs_have_ended_counts_no_more),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
