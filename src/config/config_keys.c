@@ -215,7 +215,9 @@ static const struct config_key results_keys[] = {
         NUMBER(CONFIG_SECONDS, "ttl", offsetof(struct config, results.ttl_ms), "3600", 1, 604800,
                "How long a final result can be asked for."),
         NUMBER(CONFIG_BYTES, "bytes", offsetof(struct config, results.bytes), "67108864L", 1048576,
-               68719476736.0, "The ceiling for the memory of final results."),
+               68719476736.0,
+               "How much memory final results may take; those that cost nothing go first, from the "
+               "client that holds the most."),
         TRUTH("share", offsetof(struct config, results.share), "true",
               "Whether identical jobs of different clients share one upstream request and its "
               "result."),

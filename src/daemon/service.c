@@ -48,6 +48,7 @@
 #define STORE_TICK_MS     5
 #define STATUS_TICK_MS    1000
 #define TICK_MS           200 /* how exactly a deadline in the queue is kept */
+#define SWEEP_AGAIN_MS    20  /* while there are more results to be dropped */
 #define PROBLEM_BYTES_MAX 4096
 
 /* Operators have connections of their own, so that tools cannot take all. */
@@ -75,6 +76,7 @@ struct service {
         int finished; /* how many workers have */
         struct reload *reload;
         struct loop_timer *tick;
+        struct loop_timer *sweep_timer;
         struct loop_timer *status_timer;
         struct loop_timer *drain_timer;
         struct loop_timer *store_timer;
@@ -136,6 +138,7 @@ static void on_idle(struct mail *mail)
 
         notify_ending(&service->notify);
         loop_timer_stop(service->drain_timer);
+        loop_timer_stop(service->sweep_timer);
         loop_timer_stop(service->tick); /* from here on it could only begin what nobody ends */
         gateway_give_up(service->gateway);
         admin_socket_finish(&service->control);
@@ -285,11 +288,20 @@ static void on_signal(void *arg, int number)
                 on_stop_signal(service, number);
 }
 
+static void on_sweep(void *arg)
+{
+        struct service *service = arg;
+
+        if (gateway_sweep(service->gateway))
+                loop_timer_start(service->sweep_timer, SWEEP_AGAIN_MS, 0);
+}
+
 static void on_tick(void *arg)
 {
         struct service *service = arg;
 
         gateway_tick(service->gateway, service->loop);
+        on_sweep(service);
         log_limits_tell(clock_monotonic_us());
         attend(service, false);
         admin_socket_tick(&service->control);
@@ -426,6 +438,8 @@ static int service_open(struct service *service, struct strbuf *problem)
         if (r == 0)
                 r = loop_timer_new(service->loop, on_tick, service, &service->tick);
         if (r == 0)
+                r = loop_timer_new(service->loop, on_sweep, service, &service->sweep_timer);
+        if (r == 0)
                 r = loop_timer_new(service->loop, on_status_tick, service, &service->status_timer);
         if (r == 0)
                 r = loop_timer_new(service->loop, on_drain_timeout, service, &service->drain_timer);
@@ -465,6 +479,7 @@ static void service_close(struct service *service)
         loop_timer_free(service->drain_timer);
         loop_timer_free(service->store_timer);
         loop_timer_free(service->tick);
+        loop_timer_free(service->sweep_timer);
         loop_timer_free(service->status_timer);
         loop_free(service->loop);
         gateway_free(service->gateway);

@@ -380,7 +380,6 @@ void gateway_tick(struct gateway *gateway, struct loop *loop)
         if (now_ms >= gateway->expire_from_ms)
                 entry_expire(gateway->scheduler, loop, now_ms);
         scheduler_forget_retired(gateway->scheduler);
-        results_sweep(gateway->results, now_ms);
 }
 
 void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle)

@@ -174,10 +174,17 @@ void gateway_audit_refusal(struct gateway *gateway, const struct client *client,
 struct throttle *gateway_throttle(struct gateway *gateway);
 
 /*
- * Fails queued jobs whose deadline has passed and forgets expired results. Thread: main, whose loop
- * is told by scheduler_drain() when all is done, and so not before these jobs are final.
+ * Fails queued jobs whose deadline has passed. Thread: main, whose loop is told by
+ * scheduler_drain() when all is done, and so not before these jobs are final.
  */
 void gateway_tick(struct gateway *gateway, struct loop *loop);
+
+/*
+ * Drops some of the results that have expired or exceed results.bytes, and returns their memory to
+ * the kernel. Returns whether there are more of them. To be called at each tick, and again soon
+ * while there are. Thread: main.
+ */
+bool gateway_sweep(struct gateway *gateway);
 
 /*
  * Stops taking and sending: what waits is left for the next start where it is kept, else it is

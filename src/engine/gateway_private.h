@@ -1,5 +1,5 @@
 /*
- * gateway_private: what gateway.c and gateway_submit.c share; nobody else includes it.
+ * gateway_private: what the parts of the gateway share; nobody else includes it.
  */
 #ifndef SOLVEGATE_ENGINE_GATEWAY_PRIVATE_H
 #define SOLVEGATE_ENGINE_GATEWAY_PRIVATE_H
@@ -41,6 +41,12 @@ struct gateway {
         char audit_told[AUDIT_PROBLEM_BYTES_MAX]; /* what was; main's */
         int64_t ticked_ms;                        /* when gateway_tick() last ran, or 0; main's */
         int64_t expire_from_ms; /* no job is ended for being late before that; main's */
+
+        /* of gateway_sweep(); main's */
+        int64_t freed_bytes, freed_ms; /* how much final jobs had freed, and when that last rose */
+        int64_t returned_bytes;        /* how much of it was returned to the kernel */
+        int64_t paid_early_told;       /* see struct results_figures; that were logged */
+        int64_t tell_paid_early_ms;    /* not again before this */
 };
 
 #endif

@@ -59,8 +59,17 @@ static void drop_reservation(struct purchase *purchase)
                 purchase->reserved_by = NULL;
 }
 
+void payment_mark_paid_locked(struct purchase *purchase)
+{
+        struct job *payer = purchase->payer ? purchase->payer : purchase->jobs;
+
+        if (payer)
+                payer->paid = true;
+}
+
 void payment_settle_locked(struct purchase *purchase)
 {
+        payment_mark_paid_locked(purchase);
         if (!purchase->reserved_by)
                 return; /* it was counted before the start */
         quota_settle(&purchase->reserved_by->quota, purchase->charge_day);

@@ -30,8 +30,11 @@ void payment_restore_locked(struct purchase *purchase);
  */
 bool payment_reserve_again_locked(struct purchase *purchase);
 
-/* It was charged, or may have been: uses a reservation. */
+/* It was charged, or may have been: uses a reservation, and marks the job that pays as paid. */
 void payment_settle_locked(struct purchase *purchase);
+
+/* The same mark for a purchase that was charged before the start, or may have been. */
+void payment_mark_paid_locked(struct purchase *purchase);
 
 /* Gives back what is reserved, if anything is. */
 void payment_release_locked(struct purchase *purchase);

@@ -23,6 +23,8 @@
 struct outcome;
 struct purchase;
 struct queue_flow;
+struct retention_client;
+struct retention_share;
 struct waiter;
 
 #define JOB_ID_CHARS      26  /* "h-" and 24 characters of 6 random bits */
@@ -79,14 +81,14 @@ struct job {
         bool ended_alone;                        /* it has an outcome of its own */
         enum job_kept kept;
         struct waiter *keep_waiters; /* who wait until it is kept */
+        bool paid; /* its client was charged for it, or may have been; fixed once it is final */
 
         /* guarded by the results' shard */
         enum job_state state;
         struct outcome *outcome; /* a reference; valid when the state is final */
         struct waiter *waiters;
-        int64_t finished_ms;  /* valid when final; monotonic */
-        size_t counted_bytes; /* valid when final: what it takes in the results */
-        bool listed;          /* it can be found by its id */
+        int64_t finished_ms; /* valid when final; monotonic */
+        bool listed;         /* it can be found by its id */
         UT_hash_handle by_id;
 
         /* guarded by the results' key mutex */
@@ -97,8 +99,13 @@ struct job {
         bool cached; /* it answers for its identity */
         UT_hash_handle by_identity;
 
-        /* guarded by the results' expiry mutex; valid when final, until it expires */
+        /* guarded by the results' expiry mutex: see job/retention.h */
+        struct retention_client *holder; /* valid in the results */
+        struct retention_share *share; /* NULL: not final, or it has gone; else these are valid: */
         struct job *expiry_prev, *expiry_next;
+        struct job *holder_prev, *holder_next;
+        struct job *sharer_prev, *sharer_next;
+        size_t own_bytes; /* what it takes, without what it shares */
 };
 
 /* What a job is made of. */

@@ -15,6 +15,7 @@ static struct outcome *without_memory(enum job_state state, enum job_error error
         /* Written by whoever comes, with the same values. */
         __atomic_store_n(&outcome->state, state, __ATOMIC_RELAXED);
         __atomic_store_n(&outcome->error, error, __ATOMIC_RELAXED);
+        __atomic_store_n(&outcome->spare, true, __ATOMIC_RELAXED);
         atomic_store(&outcome->references, 1U << 30);
         return outcome;
 }
@@ -22,7 +23,7 @@ static struct outcome *without_memory(enum job_state state, enum job_error error
 static struct outcome *outcome_new(enum job_state state, enum job_error error, char *text,
                                    size_t len)
 {
-        struct outcome *outcome = malloc(sizeof *outcome);
+        struct outcome *outcome = calloc(1, sizeof *outcome);
 
         if (!outcome)
                 return NULL;

@@ -1,6 +1,6 @@
 /*
- * outcome: how a job ended. Immutable; shared by all jobs of a purchase and by those that are
- * answered from the cache, and freed by the last reference.
+ * outcome: how a job ended. Shared by all jobs of a purchase and by those that are answered from
+ * the cache, and freed by the last reference. Immutable, but for how the results count its memory.
  *
  * Thread: any who holds a reference.
  */
@@ -10,7 +10,10 @@
 #include "job/state.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+
+struct job;
 
 struct outcome {
         _Atomic unsigned references;
@@ -19,6 +22,12 @@ struct outcome {
         char *text;           /* solved: the upstream's members without braces, id and url; else a
                                  message for the client; NULL where there was no memory for it */
         size_t len;
+        bool spare; /* static: there was no memory for one */
+
+        /* guarded by the results' expiry mutex */
+        struct job
+                *sharers; /* final jobs, by sharer_next; the first one's client bears the bytes */
+        size_t shared_bytes; /* valid with sharers: what they share */
 };
 
 /*

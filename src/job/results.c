@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
+#include "job/retention.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +17,8 @@
 
 #define SHARDS 16 /* a power of two */
 
-#define EVICTED_AT_ONCE 1000 /* so that no lock is held long when a ceiling is lowered */
+/* So many go at most when one has become final: a sweep does the rest. */
+#define EVICTED_PER_FINISH 32
 
 struct shard {
         pthread_mutex_t mutex;
@@ -36,9 +38,9 @@ struct results {
         struct job *by_identity; /* guarded by cache_mutex */
 
         pthread_mutex_t expiry_mutex;
-        struct job *expiry; /* guarded by it: final jobs, the first to expire at the head */
-        int64_t bytes;      /* guarded by it: what they take */
-        int64_t max_bytes;  /* guarded by it: and may take */
+        struct retention retention; /* guarded by expiry_mutex */
+        int64_t freed_bytes;        /* likewise, see struct results_figures */
+        int64_t paid_early;         /* likewise */
 };
 
 int results_new(const struct results_setup *setup, struct results **ret_results)
@@ -49,7 +51,7 @@ int results_new(const struct results_setup *setup, struct results **ret_results)
                 return -ENOMEM;
         results->setup = *setup;
         results->ttl_ms = setup->ttl_ms;
-        results->max_bytes = setup->max_bytes;
+        retention_init(&results->retention, setup->max_bytes);
         (void)pthread_mutex_init(&results->keys_mutex, NULL);
         (void)pthread_mutex_init(&results->cache_mutex, NULL);
         (void)pthread_mutex_init(&results->expiry_mutex, NULL);
@@ -63,7 +65,7 @@ void results_limit(struct results *results, int64_t ttl_ms, int64_t max_bytes)
 {
         results->ttl_ms = ttl_ms;
         (void)pthread_mutex_lock(&results->expiry_mutex);
-        results->max_bytes = max_bytes;
+        results->retention.max_bytes = max_bytes;
         (void)pthread_mutex_unlock(&results->expiry_mutex);
 }
 
@@ -166,16 +168,38 @@ static void unlist(struct results *results, struct job *job)
         job_unref(job);
 }
 
+/* Prepares to count it; and ends that, before unlist(), which may free it. */
+static int join(struct results *results, struct job *job)
+{
+        (void)pthread_mutex_lock(&results->expiry_mutex);
+        int r = retention_join(&results->retention, job);
+        (void)pthread_mutex_unlock(&results->expiry_mutex);
+        return r;
+}
+
+static void leave(struct results *results, struct job *job)
+{
+        (void)pthread_mutex_lock(&results->expiry_mutex);
+        if (job->share)
+                retention_remove(&results->retention, job);
+        else
+                retention_leave(&results->retention, job);
+        (void)pthread_mutex_unlock(&results->expiry_mutex);
+}
+
 void results_free(struct results *results)
 {
         if (!results)
                 return;
         for (size_t i = 0; i < SHARDS; i++) {
                 struct job *job, *next;
-                HASH_ITER (by_id, results->shards[i].by_id, job, next)
+                HASH_ITER (by_id, results->shards[i].by_id, job, next) {
+                        leave(results, job);
                         unlist(results, job);
+                }
                 (void)pthread_mutex_destroy(&results->shards[i].mutex);
         }
+        retention_done(&results->retention);
         (void)pthread_mutex_destroy(&results->keys_mutex);
         (void)pthread_mutex_destroy(&results->cache_mutex);
         (void)pthread_mutex_destroy(&results->expiry_mutex);
@@ -184,18 +208,24 @@ void results_free(struct results *results)
 
 int results_add(struct results *results, struct job *job, struct job **ret_other)
 {
-        int r = add_key(results, job, ret_other);
+        int r = join(results, job);
 
         if (r < 0)
                 return r;
-        r = add_id(results, job);
+        r = add_key(results, job, ret_other);
+        if (r == 0) {
+                r = add_id(results, job);
+                if (r < 0)
+                        drop_key(results, job);
+        }
         if (r < 0)
-                drop_key(results, job);
+                leave(results, job);
         return r;
 }
 
 void results_remove(struct results *results, struct job *job)
 {
+        leave(results, job);
         unlist(results, job);
 }
 
@@ -266,31 +296,23 @@ static void answer_for_identity(struct results *results, struct job *job)
 
 /* ---- final jobs ---- */
 
-static size_t job_bytes(const struct job *job)
+/* Takes jobs that have to go off the lists, and puts them onto *ret_gone. Returns how many. */
+static size_t evict_locked(struct results *results, int64_t now_ms, size_t max,
+                           struct job **ret_gone)
 {
-        size_t bytes = sizeof *job + strlen(job->target_json) + strlen(job->client) + 2;
-
-        if (job->key)
-                bytes += strlen(job->key) + 1;
-        if (job->purchase)
-                bytes += sizeof *job->purchase + strlen(job->purchase->host) + 1;
-        return bytes + sizeof *job->outcome + job->outcome->len;
-}
-
-/* Takes the oldest final jobs off the list while they are too old or too big, onto *ret_gone.
- * Returns whether there may be more of them. */
-static bool evict_locked(struct results *results, int64_t now_ms, struct job **ret_gone)
-{
+        struct retention *retention = &results->retention;
+        int64_t before = retention_bytes(retention), over_ms = now_ms - results->ttl_ms;
+        struct job *job;
         size_t count = 0;
 
-        while (results->expiry && count++ < EVICTED_AT_ONCE &&
-               (is_over(results, results->expiry, now_ms) || results->bytes > results->max_bytes)) {
-                struct job *job = results->expiry;
-                DL_DELETE2(results->expiry, job, expiry_prev, expiry_next);
-                results->bytes -= (int64_t)job->counted_bytes;
+        while (count < max && (job = retention_next(retention, over_ms))) {
+                results->paid_early += retention_is_paid(job) && job->finished_ms > over_ms;
+                retention_remove(retention, job);
                 DL_APPEND2(*ret_gone, job, expiry_prev, expiry_next);
+                count++;
         }
-        return count > EVICTED_AT_ONCE;
+        results->freed_bytes += before - retention_bytes(retention);
+        return count;
 }
 
 static void forget_all(struct results *results, struct job *gone)
@@ -303,15 +325,14 @@ static void forget_all(struct results *results, struct job *gone)
                 unlist(results, job);
 }
 
-/* Puts a job that has become final at the end of the list, which makes room for it. */
+/* Counts a job that has become final, and makes room for it. */
 static void retire(struct results *results, struct job *job)
 {
         struct job *gone = NULL;
 
         (void)pthread_mutex_lock(&results->expiry_mutex);
-        DL_APPEND2(results->expiry, job, expiry_prev, expiry_next);
-        results->bytes += (int64_t)job->counted_bytes;
-        (void)evict_locked(results, clock_monotonic_ms(), &gone);
+        retention_add(&results->retention, job);
+        (void)evict_locked(results, clock_monotonic_ms(), EVICTED_PER_FINISH, &gone);
         (void)pthread_mutex_unlock(&results->expiry_mutex);
         forget_all(results, gone);
 }
@@ -337,7 +358,6 @@ void results_finish(struct results *results, struct job *job, struct outcome *ou
         assert(job->listed && job_state_may_become(job->state, outcome->state));
         job->outcome = outcome_ref(outcome);
         job->finished_ms = finished_ms;
-        job->counted_bytes = job_bytes(job);
         job->state = outcome->state;
         waiters_wake_locked(&job->waiters, WAITER_FINAL);
         (void)pthread_mutex_unlock(&shard->mutex);
@@ -394,15 +414,27 @@ bool results_unwait(struct results *results, struct job *job, struct waiter *wai
         return removed;
 }
 
-void results_sweep(struct results *results, int64_t now_ms)
+bool results_sweep(struct results *results, int64_t now_ms)
 {
-        bool more = true;
-
-        while (more) {
+        for (int batch = 0; batch < RESULTS_SWEEP / RESULTS_BATCH; batch++) {
                 struct job *gone = NULL;
                 (void)pthread_mutex_lock(&results->expiry_mutex);
-                more = evict_locked(results, now_ms, &gone);
+                size_t count = evict_locked(results, now_ms, RESULTS_BATCH, &gone);
                 (void)pthread_mutex_unlock(&results->expiry_mutex);
                 forget_all(results, gone);
+                if (count < RESULTS_BATCH)
+                        return false;
         }
+        return true;
+}
+
+void results_read(struct results *results, struct results_figures *ret_figures)
+{
+        (void)pthread_mutex_lock(&results->expiry_mutex);
+        *ret_figures = (struct results_figures){
+                .bytes = retention_bytes(&results->retention),
+                .freed_bytes = results->freed_bytes,
+                .paid_early = results->paid_early,
+        };
+        (void)pthread_mutex_unlock(&results->expiry_mutex);
 }

@@ -4,9 +4,9 @@
  *
  * The ids are sharded, each shard under its own mutex; keys, the cache of identities and the list
  * of final jobs have one each. None of the four is held together with another, and nothing else is
- * locked while one is held, but a mailbox. Final jobs stay for a time and under a memory ceiling,
- * the oldest leaving first; jobs that are not final stay whatever happens (the scheduler bounds
- * their number).
+ * locked while one is held, but a mailbox. Final jobs stay for a time and under a limit of memory
+ * (see job/retention.h); jobs that are not final stay whatever happens (the scheduler limits their
+ * number).
  *
  * Thread: any.
  */
@@ -19,12 +19,15 @@
 
 struct results;
 
+#define RESULTS_BATCH 100 /* jobs that go at once */
+
 struct results_setup {
         int64_t ttl_ms;    /* final jobs are kept so long */
         int64_t max_bytes; /* and in no more memory than this */
         /*
-         * Is told of final jobs that nobody can ask for any more, as a list by expiry_next that is
-         * valid during the call. May be NULL. Called by whichever thread makes room.
+         * Is told of final jobs that nobody can ask for any more, RESULTS_BATCH of them at most, as
+         * a list by expiry_next that is valid during the call. May be NULL. Called by whichever
+         * thread makes room.
          */
         void (*forget)(void *arg, const struct job *gone);
         void *arg;
@@ -33,8 +36,8 @@ struct results_setup {
 /* Returns 0 or -ENOMEM. */
 int results_new(const struct results_setup *setup, struct results **ret_results);
 
-/* Other ceilings than in the setup, for what is there already too: what is over them goes at the
- * next sweep. */
+/* Other limits than in the setup, for what is there already too: what is over them goes at the next
+ * sweeps. */
 void results_limit(struct results *results, int64_t ttl_ms, int64_t max_bytes);
 
 /* Drops every job. Requires that no other thread uses the results any more. Takes NULL. */
@@ -63,7 +66,7 @@ struct job *results_find_solved(struct results *results, const struct task_ident
  * wake those who waited for it. results_move() is for states that are not final. results_finish()
  * takes another reference to outcome, whose state it is; the job then expires by the time at which
  * it finished (monotonic, now or before). With answers, a solved job answers for its identity from
- * now on.
+ * now on. job->paid is final from then on.
  */
 void results_move(struct results *results, struct job *job, enum job_state to);
 void results_finish(struct results *results, struct job *job, struct outcome *outcome,
@@ -84,7 +87,19 @@ bool results_wait(struct results *results, struct job *job, struct waiter *waite
 /* Disarms a waiter. Returns false when its mail is on the way. */
 bool results_unwait(struct results *results, struct job *job, struct waiter *waiter);
 
-/* Drops what has expired by now_ms (monotonic). */
-void results_sweep(struct results *results, int64_t now_ms);
+/*
+ * Drops what has expired by now_ms (monotonic), and what is over the limit of memory. Returns
+ * whether there is more: one call drops RESULTS_SWEEP jobs at most, so that it is short.
+ */
+#define RESULTS_SWEEP 5000
+bool results_sweep(struct results *results, int64_t now_ms);
+
+struct results_figures {
+        int64_t bytes;       /* of memory that final jobs take */
+        int64_t freed_bytes; /* of those that have gone since the start */
+        int64_t paid_early;  /* paid jobs that have gone before their time, since the start */
+};
+
+void results_read(struct results *results, struct results_figures *ret_figures);
 
 #endif

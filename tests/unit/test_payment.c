@@ -366,6 +366,59 @@ static void what_waited_before_the_start_is_reserved_whatever_the_limit_is(void 
         expect_refused(f, "ci", "c", QUOTA_DAILY);
 }
 
+/* ---- what counts as paid in the results ---- */
+
+static void only_the_job_that_was_charged_counts_as_paid(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *payer = order_of(f, "first", "a"), *joined = order_of(f, "second", "a");
+        struct scheduler_turn turn = take(f, payer);
+        assert_false(payer->paid);
+        solve_turn(f, &turn);
+        struct job *hit = submit(f, "a");
+        assert_true(payer->paid);
+        assert_false(joined->paid);
+        assert_false(hit->paid);
+}
+
+static void a_job_that_was_not_charged_does_not_count_as_paid(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *refused = submit(f, "a"), *cancelled = submit(f, "b");
+        struct scheduler_turn turn = take(f, refused);
+        end_turn_as(f, &turn, failure(), STORE_CHARGE_NOT_CHARGED);
+        cancel(f, cancelled);
+        assert_false(refused->paid);
+        assert_false(cancelled->paid);
+}
+
+static void a_job_that_may_have_been_charged_counts_as_paid(void **state)
+{
+        const struct order short_of_time = {.task = "b", .deadline_ms = DEADLINE_MS / 2};
+        struct fixture *f = *state;
+        struct job *late = NULL;
+
+        open_scheduler(f, 1);
+        struct job *unknown = submit(f, "a");
+        struct scheduler_turn turn = take(f, unknown);
+        end_turn_as(f, &turn, failure(), STORE_CHARGE_UNKNOWN);
+        assert_true(unknown->paid);
+        assert_int_equal(submit_order(f, &short_of_time, &late), 0);
+        struct job *joined = submit(f, "b");
+        turn = take(f, late);
+        accept_turn(f, &turn);
+        entry_expire(f->scheduler, f->loop, clock_monotonic_ms() + DEADLINE_MS * 3 / 4);
+        assert_int_equal(outcome_of(f, late)->error, JOB_DEADLINE);
+        assert_true(late->paid);
+        solve_turn(f, &turn);
+        assert_int_equal(outcome_of(f, joined)->state, JOB_SOLVED);
+        assert_false(joined->paid);
+}
+
 /* ---- room ---- */
 
 static void who_has_few_jobs_finds_room_when_another_one_has_filled_the_queue(void **state)
@@ -454,6 +507,9 @@ int main(void)
                 ON_ENGINE(if_nobody_can_follow_him_the_flight_comes_back_to_nothing),
                 ON_ENGINE(who_joined_what_may_have_been_charged_is_told_so),
                 ON_ENGINE(what_waited_before_the_start_is_reserved_whatever_the_limit_is),
+                ON_ENGINE(only_the_job_that_was_charged_counts_as_paid),
+                ON_ENGINE(a_job_that_was_not_charged_does_not_count_as_paid),
+                ON_ENGINE(a_job_that_may_have_been_charged_counts_as_paid),
                 ON_ENGINE(who_has_few_jobs_finds_room_when_another_one_has_filled_the_queue),
                 ON_ENGINE(each_client_has_its_share_when_one_has_joined_as_often_as_it_could),
                 ON_ENGINE(a_client_whose_jobs_have_ended_counts_no_more),

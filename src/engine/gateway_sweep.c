@@ -1,0 +1,58 @@
+/*
+ * gateway_sweep: final jobs that go, and the memory that they leave; see gateway.h.
+ */
+#include "engine/gateway_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "job/results.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+
+/* Memory goes back to the kernel when so much was freed, and nothing since so long: malloc_trim(3)
+ * takes a millisecond for some MB, and what is freed a moment later is in reach too. */
+#define RETURN_BYTES    (16 << 20)
+#define RETURN_QUIET_MS 2000
+
+#define TELL_AGAIN_MS 60000
+
+/* A job that was paid for goes early only where all that were paid for exceed results.bytes. */
+static void tell_paid_early(struct gateway *gateway, int64_t count, int64_t now_ms)
+{
+        if (count == gateway->paid_early_told || now_ms < gateway->tell_paid_early_ms)
+                return;
+        log_warning("%" PRId64 " charged results were dropped before results.ttl, because all of "
+                    "them together exceed results.bytes; a repeat with the Idempotency-Key of one "
+                    "is charged again: raise results.bytes, or lower results.ttl",
+                    count - gateway->paid_early_told);
+        gateway->paid_early_told = count;
+        gateway->tell_paid_early_ms = now_ms + TELL_AGAIN_MS;
+}
+
+/* The allocator keeps what is free between blocks that are in use, unless it is asked. */
+static void return_memory(struct gateway *gateway, int64_t freed_bytes, int64_t now_ms)
+{
+        if (freed_bytes != gateway->freed_bytes) {
+                gateway->freed_bytes = freed_bytes;
+                gateway->freed_ms = now_ms;
+        } else if (freed_bytes - gateway->returned_bytes >= RETURN_BYTES &&
+                   now_ms - gateway->freed_ms >= RETURN_QUIET_MS) {
+                gateway->returned_bytes = freed_bytes;
+                (void)malloc_trim(0);
+                log_debug("memory of final jobs was returned in %" PRId64 " ms",
+                          clock_monotonic_ms() - now_ms);
+        }
+}
+
+bool gateway_sweep(struct gateway *gateway)
+{
+        int64_t now_ms = clock_monotonic_ms();
+        bool more = results_sweep(gateway->results, now_ms);
+        struct results_figures figures;
+
+        results_read(gateway->results, &figures);
+        tell_paid_early(gateway, figures.paid_early, now_ms);
+        return_memory(gateway, figures.freed_bytes, now_ms);
+        return more;
+}
