@@ -10,10 +10,13 @@
 #include <inttypes.h>
 #include <malloc.h>
 
-/* Memory goes back to the kernel when so much was freed, and nothing since so long: malloc_trim(3)
- * takes a millisecond for some MB, and what is freed a moment later is in reach too. */
-#define RETURN_BYTES    (16 << 20)
-#define RETURN_QUIET_MS 2000
+/* Memory goes back to the kernel in pieces of this size, since malloc_trim(3) takes some
+ * milliseconds for each; then what is left; and a few times later, since the store deletes the rows
+ * of these jobs meanwhile. */
+#define RETURN_BYTES       (16 << 20)
+#define RETURN_QUIET_MS    2000
+#define RETURN_AGAIN_MS    3000
+#define RETURNS_AFTER_FREE 4
 
 #define TELL_AGAIN_MS 60000
 
@@ -31,17 +34,27 @@ static void tell_paid_early(struct gateway *gateway, int64_t count, int64_t now_
 }
 
 /* The allocator keeps what is free between blocks that are in use, unless it is asked. */
+static void return_now(struct gateway *gateway, int64_t now_ms)
+{
+        gateway->returned_bytes = gateway->freed_bytes;
+        (void)malloc_trim(0);
+        log_debug("memory of final jobs was returned in %" PRId64 " ms",
+                  clock_monotonic_ms() - now_ms);
+}
+
 static void return_memory(struct gateway *gateway, int64_t freed_bytes, int64_t now_ms)
 {
         if (freed_bytes != gateway->freed_bytes) {
                 gateway->freed_bytes = freed_bytes;
-                gateway->freed_ms = now_ms;
-        } else if (freed_bytes - gateway->returned_bytes >= RETURN_BYTES &&
-                   now_ms - gateway->freed_ms >= RETURN_QUIET_MS) {
-                gateway->returned_bytes = freed_bytes;
-                (void)malloc_trim(0);
-                log_debug("memory of final jobs was returned in %" PRId64 " ms",
-                          clock_monotonic_ms() - now_ms);
+                gateway->return_at_ms = now_ms + RETURN_QUIET_MS;
+                if (freed_bytes - gateway->returned_bytes >= RETURN_BYTES) {
+                        gateway->returns_left = RETURNS_AFTER_FREE;
+                        return_now(gateway, now_ms);
+                }
+        } else if (gateway->returns_left > 0 && now_ms >= gateway->return_at_ms) {
+                gateway->returns_left--;
+                gateway->return_at_ms = now_ms + RETURN_AGAIN_MS;
+                return_now(gateway, now_ms);
         }
 }
 
@@ -53,6 +66,6 @@ bool gateway_sweep(struct gateway *gateway)
 
         results_read(gateway->results, &figures);
         tell_paid_early(gateway, figures.paid_early, now_ms);
-        return_memory(gateway, figures.freed_bytes, now_ms);
+        return_memory(gateway, figures.freed_bytes, clock_monotonic_ms());
         return more;
 }
