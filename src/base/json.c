@@ -17,13 +17,32 @@ _Static_assert(JSON_DEPTH_MAX == 64, "json_reader_skip() keeps a bit for each; e
 
 void json_reader_init(struct json_reader *reader, const char *text, size_t len)
 {
-        *reader = (struct json_reader){.start = text, .next = text, .end = text + len};
+        *reader = (struct json_reader){
+                .start = text,
+                .next = text,
+                .end = text + len,
+                .text_end = text + len,
+                .values_left = SIZE_MAX,
+        };
 }
 
 void json_reader_init_lenient(struct json_reader *reader, const char *text, size_t len)
 {
         json_reader_init(reader, text, len);
         reader->lenient = true;
+}
+
+void json_reader_set_budget(struct json_reader *reader, struct json_budget budget)
+{
+        size_t bytes = (size_t)(reader->text_end - reader->next);
+
+        reader->end = reader->next + (bytes < budget.bytes ? bytes : budget.bytes);
+        reader->values_left = budget.values;
+}
+
+struct json_budget json_reader_budget(const struct json_reader *reader)
+{
+        return (struct json_budget){reader->values_left, (size_t)(reader->end - reader->next)};
 }
 
 size_t json_reader_offset(const struct json_reader *reader)
@@ -35,6 +54,22 @@ static int fail(struct json_reader *reader, const char *where, const char *error
 {
         reader->next = where;
         reader->error = error;
+        if (reader->end < reader->text_end && reader->end - where <= JSON_CUT_BYTES) {
+                reader->error = "more bytes than are taken";
+                reader->excess = JSON_TOO_MANY_BYTES;
+        }
+        return -EBADMSG;
+}
+
+/* Takes values out of the budget. */
+static int spend(struct json_reader *reader, size_t values)
+{
+        if (reader->values_left >= values) {
+                reader->values_left -= values;
+                return 0;
+        }
+        reader->error = "more values than are taken";
+        reader->excess = JSON_TOO_MANY_VALUES;
         return -EBADMSG;
 }
 
@@ -344,6 +379,8 @@ int json_reader_next_member(struct json_reader *reader, struct json_span *ret_na
                 return r;
         if (*reader->next != '"')
                 return fail(reader, reader->next, "a name in double quotes is missing");
+        if (spend(reader, 2) < 0)
+                return -EBADMSG;
         r = read_string(reader, &name);
         if (r < 0)
                 return r;
@@ -359,8 +396,10 @@ int json_reader_next_member(struct json_reader *reader, struct json_span *ret_na
 
 int json_reader_next_element(struct json_reader *reader)
 {
-        return step(reader, ']', "the text ends inside an array",
-                    "a comma or a closing bracket is missing");
+        int r = step(reader, ']', "the text ends inside an array",
+                     "a comma or a closing bracket is missing");
+
+        return r > 0 && spend(reader, 1) < 0 ? -EBADMSG : r;
 }
 
 /* Reads a value without members, or enters a container and notes its kind in *objects. */
@@ -427,7 +466,7 @@ int json_reader_end(struct json_reader *reader)
         if (reader->error)
                 return -EBADMSG;
         if (pass_space(reader, NULL) < 0) /* at the end, where nothing is wrong */
-                return 0;
+                return reader->excess ? -EBADMSG : 0;
         return fail(reader, reader->next, "something follows the value");
 }
 

@@ -14,6 +14,9 @@
  * values, and control characters that are not escaped, in strings. It counts both, so that its
  * caller can tell where they are, and write them otherwise.
  *
+ * A budget limits how much may be read from a place on: its caller bounds the work that a hostile
+ * text makes. The error at its end is no verdict on the text, see json_reader.excess.
+ *
  * The first error stays: every later call returns -EBADMSG and reads nothing. Outputs are
  * untouched on failure.
  *
@@ -24,6 +27,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define JSON_DEPTH_MAX 64
 
@@ -44,13 +48,30 @@ enum json_type {
         JSON_NULL,
 };
 
+/* How much may be read: elements, members (a name and a value: two), and bytes with white space. */
+struct json_budget {
+        size_t values;
+        size_t bytes;
+};
+
+#define JSON_BUDGET_NONE ((struct json_budget){SIZE_MAX, SIZE_MAX}) /* no limit */
+
+enum json_excess {
+        JSON_NO_EXCESS,
+        JSON_TOO_MANY_VALUES,
+        JSON_TOO_MANY_BYTES,
+};
+
 struct json_reader {
         const char *start;
-        const char *next; /* the first byte not read */
-        const char *end;
-        const char *error; /* what is wrong at next, or NULL; static text */
-        unsigned depth;    /* how many containers the reader is inside of */
-        bool first;        /* the container just entered has given no member yet */
+        const char *next;        /* the first byte not read */
+        const char *end;         /* of what may be read */
+        const char *text_end;    /* of the text */
+        size_t values_left;      /* of the budget */
+        const char *error;       /* what is wrong at next, or NULL; static text */
+        enum json_excess excess; /* of which part of the budget the error is the end */
+        unsigned depth;          /* how many containers the reader is inside of */
+        bool first;              /* the container just entered has given no member yet */
         bool lenient;
         size_t not_utf8; /* lenient: how many bytes were passed that are not UTF-8 */
         size_t controls; /* lenient: how many control characters were passed in strings */
@@ -61,6 +82,17 @@ void json_reader_init(struct json_reader *reader, const char *text, size_t len);
 
 /* The same, with a lenient reader. */
 void json_reader_init_lenient(struct json_reader *reader, const char *text, size_t len);
+
+/*
+ * Limits what is read from here on; replaces the budget before, of which json_reader_budget() tells
+ * what is left. A reader starts without a limit. The budget's bytes may end anywhere, also inside
+ * a string. Any error within the last JSON_CUT_BYTES bytes before such an end counts as the end: a
+ * sequence that looks wrong there may be cut off.
+ */
+#define JSON_CUT_BYTES 5 /* the longest part of an escape, a literal or a UTF-8 sequence */
+
+void json_reader_set_budget(struct json_reader *reader, struct json_budget budget);
+struct json_budget json_reader_budget(const struct json_reader *reader);
 
 /* Tells the type of the value that comes next, without reading it. Returns 0 or -EBADMSG. */
 int json_reader_peek(struct json_reader *reader, enum json_type *ret_type);

@@ -19,6 +19,14 @@
 #define TASK_NAME_BYTES_MAX    256  /* of the JSON text of a field's name, or a name in images */
 #define TASK_MESSAGE_BYTES_MAX 256
 
+/*
+ * Of everything but the images and their names: each scalar, array, object and member name is a
+ * value; white space outside `images` counts. An image is cheap for its bytes, other values are
+ * not: 8 MB of them take as long as 1 GB of images.
+ */
+#define TASK_OTHER_VALUES_MAX 10000
+#define TASK_OTHER_BYTES_MAX  (256 * 1024)
+
 #define TASK_IDENTITY_BYTES 32
 
 /*
@@ -52,7 +60,9 @@ enum task_verdict {
  * leaves it untouched and writes one sentence for the client, naming the field or the byte (the
  * first is 1), to message. The sentence quotes no image data. max_images is at least 1.
  *
- * The whole body is read before a verdict, so TASK_BAD_JSON outranks all others. Among the faults
+ * A body beyond TASK_OTHER_VALUES_MAX or TASK_OTHER_BYTES_MAX is TASK_BAD_JOB at once: the rest is
+ * not read. What is not an image, or is beyond max_images, counts against both in `images` as well.
+ * Any other body is read to its end, so TASK_BAD_JSON outranks the rest. Among the faults
  * of a job a wrong shape (a field given twice) outranks another kind of job, since nobody can say
  * which of two values counts; and another kind outranks a faulty value, since a job with page
  * addresses in `images` is better told that its `data_type` is not relayed. The first of its rank

@@ -501,6 +501,75 @@ static void a_lenient_reader_passes_and_counts_what_leaves_the_structure_clear(v
         }
 }
 
+/* Reads a whole text with a budget. Returns what the budget lacked. */
+static enum json_excess read_within(const char *text, size_t values, size_t bytes)
+{
+        struct json_reader reader;
+
+        json_reader_init(&reader, text, strlen(text));
+        json_reader_set_budget(&reader, (struct json_budget){values, bytes});
+        if (json_reader_skip(&reader, NULL) < 0 || json_reader_end(&reader) < 0) {
+                assert_int_not_equal(reader.excess, JSON_NO_EXCESS);
+                assert_non_null(reader.error);
+                assert_int_equal(json_reader_skip(&reader, NULL), -EBADMSG);
+                return reader.excess;
+        }
+        assert_int_equal(json_reader_budget(&reader).bytes, bytes - strlen(text));
+        assert_int_equal(reader.excess, JSON_NO_EXCESS);
+        return JSON_NO_EXCESS;
+}
+
+static void a_budget_ends_the_reading_wherever_it_cuts_the_text(void **state)
+{
+        static const char text[] =
+                " { \"a\\n\\u0041\xf0\x9f\x98\x80\" : [ true , -12.5e+3, null ] } ";
+        const size_t values = 5; /* a name, an array, and its three elements */
+
+        (void)state;
+        for (size_t bytes = 0; bytes < strlen(text); bytes++)
+                assert_int_equal(read_within(text, values, bytes), JSON_TOO_MANY_BYTES);
+        for (size_t fewer = 0; fewer < values; fewer++)
+                assert_int_equal(read_within(text, fewer, strlen(text)), JSON_TOO_MANY_VALUES);
+        assert_int_equal(read_within(text, values, strlen(text)), JSON_NO_EXCESS);
+}
+
+static void a_budget_is_no_excuse_for_an_error_well_before_its_end(void **state)
+{
+        struct json_reader reader;
+        static const char text[] = "[01,2,3,4,5,6]";
+
+        (void)state;
+        json_reader_init(&reader, text, strlen(text));
+        json_reader_set_budget(&reader, (struct json_budget){10, strlen(text) - 1});
+        assert_int_equal(json_reader_skip(&reader, NULL), -EBADMSG);
+        assert_int_equal(reader.excess, JSON_NO_EXCESS);
+        assert_int_equal(json_reader_offset(&reader), 1);
+}
+
+static void a_budget_can_be_set_aside_for_a_part_of_the_text(void **state)
+{
+        struct json_reader reader;
+        struct json_span raw;
+        static const char text[] = "[[1,2,3],4]";
+
+        (void)state;
+        json_reader_init(&reader, text, strlen(text));
+        json_reader_set_budget(&reader, (struct json_budget){2, 4});
+        assert_int_equal(json_reader_enter_array(&reader), 0);
+        assert_int_equal(json_reader_next_element(&reader), 1);
+        struct json_budget left = json_reader_budget(&reader);
+        assert_int_equal(left.values, 1);
+        assert_int_equal(left.bytes, 3);
+        json_reader_set_budget(&reader, JSON_BUDGET_NONE);
+        assert_int_equal(json_reader_skip(&reader, &raw), 0);
+        json_reader_set_budget(&reader, left);
+        assert_int_equal(json_reader_next_element(&reader), 1);
+        assert_int_equal(json_reader_skip(&reader, &raw), 0);
+        assert_int_equal(json_reader_next_element(&reader), 0);
+        assert_int_equal(json_reader_end(&reader), 0);
+        assert_int_equal(json_reader_budget(&reader).bytes, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -517,6 +586,9 @@ int main(void)
                 cmocka_unit_test(decoding_past_the_ceiling_fails),
                 cmocka_unit_test(
                         a_lenient_reader_passes_and_counts_what_leaves_the_structure_clear),
+                cmocka_unit_test(a_budget_ends_the_reading_wherever_it_cuts_the_text),
+                cmocka_unit_test(a_budget_is_no_excuse_for_an_error_well_before_its_end),
+                cmocka_unit_test(a_budget_can_be_set_aside_for_a_part_of_the_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -450,6 +450,118 @@ static void a_large_image_is_checked_to_its_last_character(void **state)
         }
 }
 
+/* Makes before, count times what, and after. */
+static struct strbuf repeat(const char *before, const char *what, size_t count, const char *after)
+{
+        struct strbuf body;
+
+        strbuf_init(&body, 10000000);
+        (void)strbuf_puts(&body, before);
+        for (size_t i = 0; i < count; i++)
+                (void)strbuf_puts(&body, what);
+        assert_int_equal(strbuf_puts(&body, after), 0);
+        return body;
+}
+
+static void check_repeated(const char *before, const char *what, size_t count, const char *after,
+                           const char *refusal)
+{
+        struct strbuf body = repeat(before, what, count, after);
+
+        if (refusal)
+                assert_refused(body.data, TASK_BAD_JOB, refusal);
+        else
+                assert_taken(body.data, 1);
+        strbuf_done(&body);
+}
+
+static void values_outside_images_are_taken_up_to_their_ceiling(void **state)
+{
+        static const char too_many[] = "too many values: a job has at most 10000 ";
+        /* Besides: the body, four fields of two values each, and the first element. */
+        const size_t max = TASK_OTHER_VALUES_MAX - 1 - 8 - 1;
+
+        (void)state;
+        for (size_t more = 0; more <= 1; more++) {
+                const char *refusal = more ? too_many : NULL;
+                check_repeated("{" I ",\"x\":[0", ",0", max + more, "]" TM, refusal);
+                check_repeated("{" I ",\"x\":[0", ",[]", max + more, "]" TM, refusal);
+                check_repeated("{\"x\":[\"\"", ",\"\"", max + more, "]," I TM, refusal);
+                check_repeated("{" I ",\"softid\":[0", ",0", max + more, "]" TM, refusal);
+        }
+        /* A member is two values. */
+        check_repeated("{" I ",\"x\":{\"\":0", ",\"\":0", (max - 1) / 2, "}" TM, NULL);
+        check_repeated("{" I ",\"x\":{\"\":0", ",\"\":0", (max - 1) / 2 + 1, "}" TM, too_many);
+}
+
+static void text_outside_images_is_taken_up_to_its_ceiling(void **state)
+{
+        static const char too_long[] = "too much text: a job has at most 262144 bytes ";
+        const size_t others = strlen("{\"images\":" TM), max = TASK_OTHER_BYTES_MAX - others;
+        const size_t field = strlen(",\"x\":\"\"");
+
+        (void)state;
+        for (size_t more = 0; more <= 1; more++) {
+                const char *refusal = more ? too_long : NULL;
+                check_repeated("{" I, " ", max + more, TM, refusal);
+                check_repeated("", "\n", max + more, "{" I TM, refusal);
+                check_repeated("{" I TM, "\n", max + more, "", refusal);
+                check_repeated("{\"images\":", "\t", max + more, "{\"0\":\"QUJD\"}" TM, refusal);
+                check_repeated("{" I ",\"x\":\"", "x", max - field + more, "\"" TM, refusal);
+        }
+}
+
+/* The ceiling may cut the text anywhere. */
+static void a_cut_sequence_is_not_taken_for_bad_json(void **state)
+{
+        static const char *const tails[] = {
+                "\"\\u0041\\u0041\"", "\"\xf0\x9f\x98\x80\xf0\x9f\x98\x80\"",
+                "[true,false,null]",  "-1.5e+10000000",
+                "{\"\":{\"a\":[]}}",
+        };
+        const size_t max = TASK_OTHER_BYTES_MAX;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
+                for (size_t cut = 1; cut < strlen(tails[i]); cut++)
+                        check_repeated("{\"x\":", " ", max - strlen("{\"x\":") - cut, tails[i],
+                                       "too much text");
+        }
+}
+
+static void nothing_is_read_beyond_a_ceiling(void **state)
+{
+        static const struct {
+                const char *before, *what;
+                const char *message;
+        } cases[] = {
+                {"[0", ",0", "not a JSON object"},
+                {"\"", "x", "not a JSON object"},
+                {"{\"x\":[0", ",0", "too many values"},
+                {"{\"x\":{\"\":0", ",\"\":0", "too many values"},
+                {"{\"images\":\"", "x", "too much text"},
+                {"{\"images\":[[0", ",0", "too many values"},
+                {"{\"images\":{\"0\":{\"\":0", ",\"\":0", "too many values"},
+                {"{\"images\":[\"QUJD\"", ",0", "too many values"},
+                {"{\"images\":{\"0\":\"QUJD\"", ",\"1\":0", "given twice"},
+                {"{\"images\":[\"QUJD\",\"QUJD\",\"QUJD\",\"", "x", "too much text"},
+                {"{\"uid\":\"", "x", "too much text"},
+                {"{\"target\":\"", "x", "too much text"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+                check_repeated(cases[i].before, cases[i].what, 300000, "!", cases[i].message);
+}
+
+static void images_and_their_names_have_no_other_ceiling(void **state)
+{
+        (void)state;
+        check_repeated("{\"images\":[\"", "QUJD", 1000000, "\"]" TM, NULL);
+        check_repeated("{\"images\":[\"", "\\/", 400000, "\"]" TM, NULL);
+        check_repeated("{\"images\":[", " ", 1000000, "\"QUJD\"]" TM, NULL);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -469,6 +581,11 @@ int main(void)
                 cmocka_unit_test(lengths_are_taken_up_to_their_ceiling),
                 cmocka_unit_test(a_body_has_as_many_fields_as_the_ceiling_lets_it),
                 cmocka_unit_test(a_large_image_is_checked_to_its_last_character),
+                cmocka_unit_test(values_outside_images_are_taken_up_to_their_ceiling),
+                cmocka_unit_test(text_outside_images_is_taken_up_to_its_ceiling),
+                cmocka_unit_test(a_cut_sequence_is_not_taken_for_bad_json),
+                cmocka_unit_test(nothing_is_read_beyond_a_ceiling),
+                cmocka_unit_test(images_and_their_names_have_no_other_ceiling),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
