@@ -16,6 +16,7 @@
 #include "base/log_limit.h"
 #include "config/config.h"
 #include "job/body.h"
+#include "job/parser.h"
 #include "job/queue.h"
 
 #include <stddef.h>
@@ -33,6 +34,7 @@ struct client {
         char *name;                /* immutable */
         struct body_share bodies;  /* counts by itself */
         struct client_lines lines; /* likewise */
+        struct parse_line parses;  /* guarded by the parser's mutex */
 
         /* guarded by the scheduler's mutex */
         struct queue_flow flow;

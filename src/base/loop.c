@@ -35,6 +35,13 @@ struct loop_watch {
         void *arg;
 };
 
+struct loop_work {
+        uv_work_t uv;
+        void (*run)(void *arg);
+        void (*done)(void *arg);
+        void *arg;
+};
+
 /* Of the handles that are part of a structure which ends with them. */
 static void free_closed(uv_handle_t *handle)
 {
@@ -213,4 +220,45 @@ void loop_watch_free(struct loop_watch *watch)
                 return;
         (void)uv_poll_stop(&watch->uv);
         uv_close((uv_handle_t *)&watch->uv, free_closed);
+}
+
+int loop_work_new(void (*run)(void *arg), void (*done)(void *arg), void *arg,
+                  struct loop_work **ret_work)
+{
+        struct loop_work *work = calloc(1, sizeof *work);
+
+        if (!work)
+                return -ENOMEM;
+        *work = (struct loop_work){.run = run, .done = done, .arg = arg};
+        work->uv.data = work;
+        *ret_work = work;
+        return 0;
+}
+
+static void on_work(uv_work_t *uv)
+{
+        struct loop_work *work = uv->data;
+
+        work->run(work->arg);
+}
+
+static void on_worked(uv_work_t *uv, int status)
+{
+        struct loop_work *work = uv->data;
+
+        (void)status; /* nothing is cancelled */
+        work->done(work->arg);
+}
+
+void loop_work_start(struct loop_work *work, struct loop *loop)
+{
+        int r = uv_queue_work(&loop->uv, &work->uv, on_work, on_worked);
+
+        assert(r == 0); /* it fails only without a function */
+        (void)r;
+}
+
+void loop_work_free(struct loop_work *work)
+{
+        free(work);
 }

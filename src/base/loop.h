@@ -12,6 +12,7 @@
 struct loop;
 struct loop_timer;
 struct loop_watch;
+struct loop_work;
 struct uv_loop_s;
 
 /*
@@ -69,5 +70,17 @@ void loop_timer_stop(struct loop_timer *timer);
 int loop_watch_new(struct loop *loop, int fd, void (*gone)(void *arg), void *arg,
                    struct loop_watch **ret_watch);
 void loop_watch_free(struct loop_watch *watch);
+
+/*
+ * Work for a thread of libuv's pool, which all loops share: loop_work_start() makes such a thread
+ * call run(arg), and then the loop's thread done(arg), which may start the work again. Until then
+ * the work is neither started again nor freed. loop_free() waits for it. The first start in the
+ * process makes the pool's threads; libuv aborts the process where it cannot. loop_work_new()
+ * returns 0 or -ENOMEM; loop_work_free() takes NULL. Thread: the loop's; new and free: any.
+ */
+int loop_work_new(void (*run)(void *arg), void (*done)(void *arg), void *arg,
+                  struct loop_work **ret_work);
+void loop_work_start(struct loop_work *work, struct loop *loop);
+void loop_work_free(struct loop_work *work);
 
 #endif

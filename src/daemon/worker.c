@@ -8,6 +8,7 @@
 #include "engine/forward.h"
 #include "engine/gateway.h"
 #include "http/server.h"
+#include "job/parser.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -75,8 +76,10 @@ static void on_begin(struct mail *mail)
 {
         struct worker *worker = ((struct told *)mail)->worker;
         set_balance_timer(worker);
-        if (worker->setup.index == 0)
+        if (worker->setup.index == 0) {
                 on_balance_tick(worker); /* a wrong key is to be known before the first job */
+                parser_start(gateway_parser(worker->setup.gateway), worker->loop);
+        }
         forwarder_kick(worker->forwarder);
 }
 

@@ -17,6 +17,7 @@
 #include "engine/recover.h"
 #include "engine/scheduler.h"
 #include "job/job.h"
+#include "job/parser.h"
 #include "job/results.h"
 #include "job/store.h"
 
@@ -131,6 +132,8 @@ static int make_access(struct gateway *gateway)
 
         if (r == 0)
                 r = throttle_new(&gateway->throttle);
+        if (r == 0)
+                r = parser_new(&gateway->parser);
         return r;
 }
 
@@ -250,6 +253,7 @@ void gateway_free(struct gateway *gateway)
         charges_free(gateway->charges);
         policy_unref(gateway->policy);
         throttle_free(gateway->throttle);
+        parser_free(gateway->parser);
         clients_free(gateway->clients);
         accounts_done(&gateway->accounts);
         free(gateway);
@@ -286,6 +290,11 @@ void gateway_audit_refusal(struct gateway *gateway, const struct client *client,
 struct throttle *gateway_throttle(struct gateway *gateway)
 {
         return gateway->throttle;
+}
+
+struct parser *gateway_parser(struct gateway *gateway)
+{
+        return gateway->parser;
 }
 
 /* ---- the tick ---- */

@@ -27,6 +27,8 @@ struct gateway;
 struct job;
 struct loop;
 struct mail;
+struct parse;
+struct parser;
 struct policy;
 struct results;
 struct scheduler;
@@ -105,13 +107,13 @@ struct gateway_order {
 };
 
 /*
- * Takes a job. On GATEWAY_OK *ret_job is a reference for the caller, and the job may be sent, or
- * even final, already; its id may leave once gateway_keep() has said so. It may be an older job of
- * the client, with the same key and body. The caller keeps his reference to the body.
- * Thread: the forwarder's loop.
+ * Takes a job whose body has been parsed (job/parser.h). On GATEWAY_OK *ret_job is a reference for
+ * the caller, and the job may be sent, or even final, already; its id may leave once gateway_keep()
+ * has said so. It may be an older job of the client, with the same key and body. The parse has a
+ * digest if the order has a key. The caller keeps it. Thread: the forwarder's loop.
  */
 enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
-                                    const struct gateway_order *order, struct body *body,
+                                    const struct gateway_order *order, const struct parse *parse,
                                     struct job **ret_job, struct gateway_told *ret_told);
 
 /* A job could not be kept: withdraws it, if it was not sent yet. */
@@ -169,6 +171,9 @@ void gateway_reopen_audit(struct gateway *gateway);
  */
 void gateway_audit_refusal(struct gateway *gateway, const struct client *client,
                            const char *address, const char *site, const char *code);
+
+/* What parses large bodies off the loops. */
+struct parser *gateway_parser(struct gateway *gateway);
 
 /* What slows failed tokens down. */
 struct throttle *gateway_throttle(struct gateway *gateway);

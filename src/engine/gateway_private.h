@@ -13,6 +13,7 @@
 #define AUDIT_PROBLEM_BYTES_MAX 256
 
 struct audit;
+struct parser;
 struct store;
 
 enum gateway_store_state {
@@ -33,6 +34,7 @@ struct gateway {
         struct charges *charges;
         struct scheduler *scheduler;
         struct body_pool bodies;
+        struct parser *parser;
         struct balances *balances;
         _Atomic int64_t next_number;              /* of a purchase, without a store */
         enum gateway_store_state store_state;     /* as it was logged; main's */

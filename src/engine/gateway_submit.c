@@ -12,6 +12,7 @@
 #include "engine/forward.h"
 #include "engine/scheduler.h"
 #include "job/job.h"
+#include "job/parser.h"
 #include "job/purchase.h"
 #include "job/store.h"
 #include "job/task.h"
@@ -189,9 +190,12 @@ static enum gateway_verdict check_site(const struct gateway *gateway,
         return verdict == POLICY_SITE_ALLOWED ? GATEWAY_OK : GATEWAY_SITE;
 }
 
-static enum gateway_verdict task_verdict(enum task_verdict verdict, char *message)
+/* What has come of the body. */
+static enum gateway_verdict parse_verdict(const struct parse *parse, char *message)
 {
-        switch (verdict) {
+        if (parse->verdict != TASK_OK)
+                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX, "%s", parse->message);
+        switch (parse->verdict) {
         case TASK_OK:
                 return GATEWAY_OK;
         case TASK_BAD_JSON:
@@ -232,33 +236,31 @@ static int64_t next_number(struct gateway *gateway)
 
 /* Makes the job, and the purchase that it makes if it must. */
 static int make_job(struct gateway *gateway, const struct gateway_order *order,
-                    const struct task *task, const char *host, struct body *body,
-                    struct job **ret_job, struct purchase **ret_purchase)
+                    const struct parse *parse, const char *host, struct job **ret_job,
+                    struct purchase **ret_purchase)
 {
         int64_t now_ms = clock_wall_ms();
-        unsigned char key_digest[JOB_DIGEST_BYTES];
         struct job_parts parts = {
                 .client = order->client->name,
                 .address = order->address,
-                .target_json = task->target_json,
+                .target_json = parse->task.target_json,
                 .key = order->key,
-                .key_digest = key_digest,
+                .key_digest = parse->digest,
                 .created_wall_ms = now_ms,
                 .deadline_wall_ms = now_ms + gateway_config(gateway)->limits.job_deadline_ms,
         };
-        struct task_identity identity = task->identity;
+        struct task_identity identity = parse->task.identity;
         char *host_copy = strdup(host);
         int r = host_copy ? identity_for(gateway, order->client->name, &identity) : -ENOMEM;
 
-        if (r == 0 && order->key)
-                r = digest_of(body->data, body->len, key_digest);
         if (r == 0)
-                r = purchase_new(next_number(gateway), &identity, host_copy, body, ret_purchase);
+                r = purchase_new(next_number(gateway), &identity, host_copy, parse->body,
+                                 ret_purchase);
         if (r < 0) {
                 free(host_copy);
                 return r;
         }
-        (void)body_ref(body);
+        (void)body_ref(parse->body);
         r = job_new(&parts, ret_job);
         if (r < 0)
                 purchase_unref(*ret_purchase);
@@ -311,31 +313,25 @@ static enum gateway_verdict enter(struct gateway *gateway, struct forwarder *for
 }
 
 enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
-                                    const struct gateway_order *order, struct body *body,
+                                    const struct gateway_order *order, const struct parse *parse,
                                     struct job **ret_job, struct gateway_told *ret_told)
 {
-        struct task task = {0};
         struct job *job = NULL;
         struct purchase *purchase = NULL;
 
         ret_told->host[0] = '\0';
         ret_told->retry_after_s = 0;
-        enum gateway_verdict verdict =
-                task_verdict(task_parse(body->data ? body->data : "", body->len,
-                                        (unsigned)gateway_config(gateway)->limits.images, &task,
-                                        ret_told->message),
-                             ret_told->message);
+        enum gateway_verdict verdict = parse_verdict(parse, ret_told->message);
         if (verdict == GATEWAY_OK)
-                verdict = check_site(gateway, order, task.site, ret_told);
+                verdict = check_site(gateway, order, parse->task.site, ret_told);
         if (verdict == GATEWAY_OK &&
-            make_job(gateway, order, &task, ret_told->host, body, &job, &purchase) < 0)
+            make_job(gateway, order, parse, ret_told->host, &job, &purchase) < 0)
                 verdict = say(GATEWAY_NO_MEMORY, no_memory, ret_told->message);
         if (verdict == GATEWAY_OK) {
                 verdict = enter(gateway, forwarder, order, job, purchase, ret_job, ret_told);
                 job_unref(job);
                 purchase_unref(purchase);
         }
-        task_done(&task);
         return verdict;
 }
 

@@ -10,6 +10,7 @@
 #include "http/framing.h"
 #include "http/guard.h"
 #include "http/origin.h"
+#include "http/parse.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
@@ -136,6 +137,7 @@ static bool may_hold(struct request *request, const struct hold *hold)
         case HOLD_FOR_STORE: /* it answers soon */
                 return !request->server->closed;
         case HOLD_FOR_PENALTY: /* it could be had for less by closing one side */
+        case HOLD_FOR_PARSE:   /* whoever is gone may have sent a job all the same */
         case HOLD_FOR_RELOAD:  /* whoever has said all he has to say waits for the end as well */
                 return !request->server->finishing;
         case HOLD_FOR_ANSWER:
@@ -348,6 +350,7 @@ static void request_free(struct request *request)
         assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
         loop_timer_free(request->hold_timer);
         caller_end_penalty(request);
+        parse_end(request);
         body_unref(request->body);
         job_unref(request->job);
         free(request->authority);

@@ -59,6 +59,7 @@ static void turn(struct server *server)
         uint64_t began_ns = uv_hrtime();
 
         server->again = false;
+        server->parsed_bytes = 0;
         handles->idle_turns++;
         receive_begin(server->connections);
         (void)MHD_run(server->daemon);

@@ -25,6 +25,7 @@ struct client;
 struct client_connection;
 struct framing_fault;
 struct loop_timer;
+struct parse;
 struct request;
 struct route;
 struct tally;
@@ -58,6 +59,7 @@ struct server {
         unsigned inactivity_s;       /* libmicrohttpd's own time-out; the deadlines come first */
         unsigned inactivity_first_s; /* the one its daemon was started with */
         int64_t warn_again_ms;       /* no warning about connections before this moment */
+        size_t parsed_bytes;         /* of bodies, on the loop in this turn */
         bool again;                  /* MHD_run() is needed, though its descriptor may not say so */
 };
 
@@ -82,6 +84,7 @@ struct refusal {
 /* What a request is held for, in this order. */
 enum hold_for {
         HOLD_FOR_PENALTY, /* a wrong token is answered late */
+        HOLD_FOR_PARSE,   /* the body is parsed off the loop */
         HOLD_FOR_ANSWER,  /* the job, or the balance, has come so far */
         HOLD_FOR_STORE,   /* the job is stored, so that its id may leave */
         HOLD_FOR_RELOAD,  /* the configuration is in force, or was refused */
@@ -95,7 +98,7 @@ struct request {
         bool cancels;              /* the method is DELETE */
         enum request_phase phase;
         struct refusal refusal;
-        struct body *body;       /* of a POST; the job's once it was taken */
+        struct body *body;       /* of a POST; the parse's once it is whole */
         int64_t discarded_bytes; /* of the body of a refused request */
         const char *host;        /* the Host field, or authority; valid as long as the request */
         char *authority;         /* of a target in absolute-form; or NULL */
@@ -115,6 +118,7 @@ struct request {
         char site[SITE_HOST_BYTES_MAX]; /* of its job, for the audit; "" if not known */
 
         /* while held, and when it goes on after that */
+        struct parse *parse;     /* of its body, off the loop; or NULL */
         struct job *job;         /* a reference */
         struct balance *balance; /* whose answer it waits for; valid while it does */
         struct waiter waiter;

@@ -8,13 +8,14 @@
 #include "engine/keep.h"
 #include "http/directive.h"
 #include "http/idempotency.h"
+#include "http/parse.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/verdict.h"
 #include "http/wait.h"
-#include "job/body.h"
 #include "job/job.h"
+#include "job/parser.h"
 
 #include <string.h>
 #include <strings.h>
@@ -57,13 +58,17 @@ static void submit(struct request *request)
         char key[JOB_KEY_BYTES_MAX + 1];
         struct gateway_told told = {0};
         struct gateway_order order = read_order(request, key);
+        struct parse here = {0};
 
         if (request->refusal.status != 0)
                 return;
-        enum gateway_verdict verdict = gateway_submit(server->gateway, server->forwarder, &order,
-                                                      request->body, &request->job, &told);
-        body_unref(request->body);
-        request->body = NULL;
+        if (!request->parse)
+                parse_here(request, &here);
+        enum gateway_verdict verdict =
+                gateway_submit(server->gateway, server->forwarder, &order,
+                               request->parse ? request->parse : &here, &request->job, &told);
+        parse_done(&here);
+        parse_end(request);
         memcpy(request->site, told.host, sizeof request->site);
         verdict_refuse(request, verdict, told.message);
         if (told.retry_after_s > 0)
@@ -112,6 +117,8 @@ enum MHD_Result solve_handle(struct request *request)
 {
         const struct config *config = gateway_config(request->server->gateway);
 
+        if (!request->job && parse_hold(request))
+                return MHD_YES;
         if (!request->job)
                 submit(request);
         if (request->refusal.status != 0)
