@@ -18,6 +18,7 @@
 #include "http/server_private.h"
 #include "http/tally.h"
 #include "http/tls.h"
+#include "job/parser.h"
 #include "upstream/request_counts.h"
 
 #define METRICS_BYTES_MAX (16 * 1024 * 1024)
@@ -179,7 +180,7 @@ static void write_charges(struct strbuf *text, struct charges *charges)
 /* ---- jobs ---- */
 
 static void write_queue(struct strbuf *text, const struct scheduler_figures *figures,
-                        int64_t body_bytes)
+                        struct gateway *gateway)
 {
         static const struct metric jobs = {
                 "solvegate_queue_jobs", METRIC_GAUGE, "Jobs that wait to be sent.", {NULL}};
@@ -195,10 +196,17 @@ static void write_queue(struct strbuf *text, const struct scheduler_figures *fig
                 "Memory of all request bodies, while received, queued or sent.",
                 {NULL},
         };
+        static const struct metric parsed = {
+                "solvegate_bodies_parsed_off_loop_total",
+                METRIC_COUNTER,
+                "Request bodies that threads have parsed, since they are large or came with many.",
+                {NULL},
+        };
 
         write_number(text, &jobs, (int64_t)figures->queued_jobs);
         write_number(text, &purchases, (int64_t)figures->queued_purchases);
-        write_number(text, &bytes, body_bytes);
+        write_number(text, &bytes, gateway_body_bytes(gateway));
+        write_number(text, &parsed, parser_count(gateway_parser(gateway)));
 }
 
 static void write_jobs(struct strbuf *text, const struct scheduler_figures *figures)
@@ -322,7 +330,7 @@ enum MHD_Result metrics_handle(struct request *request)
         write_certificates(&text, &view);
         write_disk(&text, gateway);
         write_charges(&text, gateway_charges(gateway));
-        write_queue(&text, &figures, gateway_body_bytes(gateway));
+        write_queue(&text, &figures, gateway);
         write_jobs(&text, &figures);
         write_accounts(&text, scheduler);
         write_requests(&text, scheduler);

@@ -67,6 +67,10 @@ def solves(house, client, task):
     expect.solved(house.caller(client).solve(task, HELD), task)
 
 
+def parsed_off_loop(house):
+    return house.metrics()["solvegate_bodies_parsed_off_loop_total"]
+
+
 def no_body_is_left(house):
     wait_until(lambda: house.metrics()["solvegate_queue_bytes"] == 0, what="no body in memory")
 
@@ -83,6 +87,7 @@ async def test_a_body_above_the_limit_waits_for_a_thread_and_nobody_waits_for_it
         assert house.sim.counters()["accepted"] == 2
         work.go()
         expect.solved(await waiting.answer("POST"), large)
+    assert parsed_off_loop(house) == 1
     no_body_is_left(house)
 
 
@@ -111,6 +116,7 @@ async def test_what_comes_together_is_parsed_on_the_loop_only_as_far_as_one_turn
     for connection, task in zip(connections, tasks):
         expect.solved(await connection.answer("POST"), task)
         await connection.close()
+    assert parsed_off_loop(house) == count - on_loop
 
 
 def test_a_large_body_is_judged_as_a_small_one(house, work):

@@ -44,6 +44,7 @@ NAMES = {
     "solvegate_queue_jobs": "gauge",
     "solvegate_queue_purchases": "gauge",
     "solvegate_queue_bytes": "gauge",
+    "solvegate_bodies_parsed_off_loop_total": "counter",
     "solvegate_jobs_total": "counter",
     "solvegate_results_total": "counter",
     "solvegate_solve_seconds": "histogram",
