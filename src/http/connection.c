@@ -153,6 +153,11 @@ void connection_answered(struct client_connection *connection)
                                                                               : CONNECTION_UNREAD);
 }
 
+bool connection_message_comes(const struct client_connection *connection)
+{
+        return connection->framing.ended == connection->answered;
+}
+
 void connection_linger(struct client_connection *connection)
 {
         connection->lingers = true;

@@ -59,6 +59,12 @@ static void write_process(struct strbuf *text, const struct operator_view *view)
                 "Lines of the log that were lost: not taken at once, or not written.",
                 {NULL},
         };
+        static const struct metric pauses = {
+                "solvegate_body_pauses_total",
+                METRIC_COUNTER,
+                "How often a connection was paused while its body came, since many came at once.",
+                {NULL},
+        };
         static const char *const version = SOLVEGATE_VERSION;
 
         metrics_begin(text, &build);
@@ -67,6 +73,7 @@ static void write_process(struct strbuf *text, const struct operator_view *view)
         metrics_sample_real(text, &started, NULL, (double)view->started_wall_ms / 1e3);
         write_number(text, &connections, atomic_load(&view->connections->connections));
         write_number(text, &handshakes, atomic_load(&view->connections->handshakes_failed));
+        write_number(text, &pauses, atomic_load(&view->connections->pauses));
         write_number(text, &lost, log_lost());
 }
 

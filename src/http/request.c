@@ -11,6 +11,7 @@
 #include "http/guard.h"
 #include "http/origin.h"
 #include "http/parse.h"
+#include "http/pause.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
@@ -339,7 +340,10 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
         if (*upload_bytes > 0) {
                 size_t bytes = *upload_bytes;
                 *upload_bytes = 0;
-                return on_body(request, upload, bytes);
+                enum MHD_Result result = on_body(request, upload, bytes);
+                if (result == MHD_YES)
+                        pause_count(request, bytes);
+                return result;
         }
         /* libmicrohttpd may call once more after a reply was queued. */
         return request->phase == REQUEST_DONE ? MHD_YES : on_ready(request);
@@ -347,7 +351,8 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
 
 static void request_free(struct request *request)
 {
-        assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
+        assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed &&
+               !request->is_paused);
         loop_timer_free(request->hold_timer);
         caller_end_penalty(request);
         parse_end(request);

@@ -19,6 +19,7 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "engine/gateway.h"
+#include "http/pause.h"
 #include "http/receive.h"
 #include "http/server_private.h"
 #include "http/tally.h"
@@ -60,6 +61,7 @@ static void turn(struct server *server)
 
         server->again = false;
         server->parsed_bytes = 0;
+        pause_turn(server);
         handles->idle_turns++;
         receive_begin(server->connections);
         (void)MHD_run(server->daemon);
@@ -327,6 +329,7 @@ void server_free(struct server *server)
                 return;
         if (server->turn) {
                 /* What was resumed must get its turn before the end. */
+                pause_end(server);
                 turn(server);
                 turn_stop(server->turn);
         }

@@ -56,6 +56,7 @@ struct server_shared {
         _Atomic int connections_per_address_max; /* likewise; 0: there is no such limit */
         struct peers peers;                      /* how many each address has */
         _Atomic int64_t handshakes_failed;
+        _Atomic int64_t pauses; /* of connections whose bodies come, see pause.h */
 };
 
 /* Whom a server is for: which routes it has. */

@@ -100,14 +100,14 @@ async def test_what_comes_together_is_parsed_on_the_loop_only_as_far_as_one_turn
     for connection, body in zip(connections, bodies):
         await connection.send(body[:-1])
     all_was_read(house, count)
-    house.signal(signal.SIGSTOP)
+    house.freeze()
     try:
         for connection, body in zip(connections, bodies):
             await connection.send(body[-1:])
         port = int(house.host.rsplit(":", 1)[1])
         wait_until(lambda: proc.connections(port).count(1) == count, what="all have come")
     finally:
-        house.signal(signal.SIGCONT)
+        house.thaw()
     on_loop = TURN // size
     wait_until(lambda: house.sim.counters()["accepted"] == on_loop, what=f"{on_loop} are sent")
     solves(house, OTHER, job(seed="another turn"))

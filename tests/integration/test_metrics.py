@@ -33,6 +33,7 @@ NAMES = {
     "solvegate_start_time_seconds": "gauge",
     "solvegate_connections": "gauge",
     "solvegate_tls_handshakes_failed_total": "counter",
+    "solvegate_body_pauses_total": "counter",
     "solvegate_log_lines_lost_total": "counter",
     "solvegate_config_last_reload_successful": "gauge",
     "solvegate_config_last_reload_timestamp_seconds": "gauge",
