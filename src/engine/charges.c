@@ -1,25 +1,33 @@
 /*
- * charges: see charges.h. There are few pairs, as many as the configuration names.
+ * charges: see charges.h. Pairs are found in a table; they are sorted when they are listed.
  */
 #include "engine/charges.h"
+
+#include "base/hash_table.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
+/* Stays once it is there. */
 struct pair {
-        char *client;
-        char *upstream;
-        int64_t charged;
+        UT_hash_handle hh;
+        int64_t charged; /* this and the next: guarded by the mutex */
         int64_t unknown;
-        struct pair *next;
+        struct pair *next;    /* in the list of new ones, or in the sorted list */
+        const char *upstream; /* in key, behind the client's NUL */
+        char key[];           /* client and upstream, with a NUL each */
 };
 
 struct charges {
         pthread_mutex_t mutex;
-        struct pair *pairs; /* guarded by mutex; by client and upstream. Each stays once it is
-                               there, so one may be kept without the mutex */
+        struct pair *pairs; /* guarded by the mutex: the table */
+        struct pair *fresh; /* likewise: those that are not in the sorted list yet */
+
+        pthread_mutex_t list_mutex; /* taken before the mutex */
+        struct pair *sorted;        /* guarded by it: by client and upstream */
 };
 
 int charges_new(struct charges **ret_charges)
@@ -29,77 +37,113 @@ int charges_new(struct charges **ret_charges)
         if (!charges)
                 return -ENOMEM;
         (void)pthread_mutex_init(&charges->mutex, NULL);
+        (void)pthread_mutex_init(&charges->list_mutex, NULL);
         *ret_charges = charges;
         return 0;
 }
 
-static void pair_free(struct pair *pair)
-{
-        free(pair->client);
-        free(pair->upstream);
-        free(pair);
-}
-
 void charges_free(struct charges *charges)
 {
+        struct pair *pair, *next;
+
         if (!charges)
                 return;
-        while (charges->pairs) {
-                struct pair *pair = charges->pairs;
-                charges->pairs = pair->next;
-                pair_free(pair);
+        HASH_ITER (hh, charges->pairs, pair, next) {
+                HASH_DEL(charges->pairs, pair);
+                free(pair);
         }
+        (void)pthread_mutex_destroy(&charges->list_mutex);
         (void)pthread_mutex_destroy(&charges->mutex);
         free(charges);
 }
 
-static int compare(const struct pair *pair, const char *client, const char *upstream)
-{
-        int order = strcmp(pair->client, client);
-
-        return order != 0 ? order : strcmp(pair->upstream, upstream);
-}
-
-/* Returns where the pair is, or belongs. */
-static struct pair **find_locked(struct charges *charges, const char *client, const char *upstream)
-{
-        struct pair **place = &charges->pairs;
-
-        while (*place && compare(*place, client, upstream) < 0)
-                place = &(*place)->next;
-        return place;
-}
-
 /* Returns NULL without memory. */
-static struct pair *add_locked(struct pair **place, const char *client, const char *upstream)
+static struct pair *pair_new(const char *client, const char *upstream, size_t *ret_key_bytes)
 {
-        struct pair *pair = calloc(1, sizeof *pair);
+        size_t client_bytes = strlen(client) + 1, upstream_bytes = strlen(upstream) + 1;
+        struct pair *pair = calloc(1, sizeof *pair + client_bytes + upstream_bytes);
 
         if (!pair)
                 return NULL;
-        pair->client = strdup(client);
-        pair->upstream = strdup(upstream);
-        if (!pair->client || !pair->upstream) {
-                pair_free(pair);
+        memcpy(pair->key, client, client_bytes);
+        memcpy(pair->key + client_bytes, upstream, upstream_bytes);
+        pair->upstream = pair->key + client_bytes;
+        *ret_key_bytes = client_bytes + upstream_bytes;
+        return pair;
+}
+
+/* Finds the pair that is there, or adds the new one. Returns NULL without memory. */
+static struct pair *find_or_add_locked(struct charges *charges, struct pair *pair, size_t key_bytes)
+{
+        struct pair *found = NULL;
+
+        HASH_FIND(hh, charges->pairs, pair->key, key_bytes, found);
+        if (found)
+                return found;
+        HASH_ADD_KEYPTR(hh, charges->pairs, pair->key, key_bytes, pair);
+        if (!pair->hh.tbl) /* HASH_NONFATAL_OOM */
                 return NULL;
-        }
-        pair->next = *place;
-        *place = pair;
+        LL_PREPEND(charges->fresh, pair);
         return pair;
 }
 
 void charges_add(struct charges *charges, const char *client, const char *upstream, int64_t charged,
                  int64_t unknown)
 {
+        size_t key_bytes;
+        struct pair *fresh = pair_new(client, upstream, &key_bytes);
+
+        if (!fresh)
+                return;
         (void)pthread_mutex_lock(&charges->mutex);
-        struct pair **place = find_locked(charges, client, upstream);
-        struct pair *pair = *place;
-        if (!pair || compare(pair, client, upstream) != 0)
-                pair = add_locked(place, client, upstream);
+        struct pair *pair = find_or_add_locked(charges, fresh, key_bytes);
         if (pair) {
                 pair->charged += charged;
                 pair->unknown += unknown;
         }
+        (void)pthread_mutex_unlock(&charges->mutex);
+        if (pair != fresh)
+                free(fresh);
+}
+
+/* ---- listing ---- */
+
+static int compare(const struct pair *a, const struct pair *b)
+{
+        int order = strcmp(a->key, b->key); /* the clients */
+
+        return order != 0 ? order : strcmp(a->upstream, b->upstream);
+}
+
+/* Merges a sorted list into another one. */
+static struct pair *merge(struct pair *one, struct pair *other)
+{
+        struct pair *merged = NULL, **end = &merged;
+
+        while (one && other) {
+                struct pair **least = compare(one, other) <= 0 ? &one : &other;
+                *end = *least;
+                end = &(*least)->next;
+                *least = (*least)->next;
+        }
+        *end = one ? one : other;
+        return merged;
+}
+
+static void sort_fresh_list_locked(struct charges *charges)
+{
+        (void)pthread_mutex_lock(&charges->mutex);
+        struct pair *fresh = charges->fresh;
+        charges->fresh = NULL;
+        (void)pthread_mutex_unlock(&charges->mutex);
+        LL_SORT(fresh, compare);
+        charges->sorted = merge(charges->sorted, fresh);
+}
+
+static void read_pair(struct charges *charges, const struct pair *pair, struct charges_row *ret_row)
+{
+        (void)pthread_mutex_lock(&charges->mutex);
+        *ret_row = (struct charges_row){pair->key, pair->upstream, pair->charged, pair->unknown};
         (void)pthread_mutex_unlock(&charges->mutex);
 }
 
@@ -107,14 +151,13 @@ void charges_each(struct charges *charges, void (*row)(void *arg, const struct c
                   void *arg)
 {
         struct charges_row values;
+        struct pair *pair;
 
-        (void)pthread_mutex_lock(&charges->mutex);
-        for (const struct pair *pair = charges->pairs; pair; pair = pair->next) {
-                values = (struct charges_row){pair->client, pair->upstream, pair->charged,
-                                              pair->unknown};
-                (void)pthread_mutex_unlock(&charges->mutex);
+        (void)pthread_mutex_lock(&charges->list_mutex);
+        sort_fresh_list_locked(charges);
+        LL_FOREACH (charges->sorted, pair) {
+                read_pair(charges, pair, &values);
                 row(arg, &values);
-                (void)pthread_mutex_lock(&charges->mutex);
         }
-        (void)pthread_mutex_unlock(&charges->mutex);
+        (void)pthread_mutex_unlock(&charges->list_mutex);
 }

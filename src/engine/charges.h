@@ -2,7 +2,7 @@
  * charges: how many charges there were in all, for each client and upstream. The store keeps the
  * same in its ledger, from where this starts.
  *
- * Has its own mutex, a leaf. Thread: any.
+ * Has its own mutex, a leaf, and one for listing, taken before it. Thread: any.
  */
 #ifndef SOLVEGATE_ENGINE_CHARGES_H
 #define SOLVEGATE_ENGINE_CHARGES_H
@@ -27,8 +27,11 @@ void charges_free(struct charges *charges);
 void charges_add(struct charges *charges, const char *client, const char *upstream, int64_t charged,
                  int64_t unknown);
 
-/* Calls row(…) for each pair, by client and upstream in alphabetical order, without the mutex: the
- * numbers of one row belong together. */
+/*
+ * Calls row(…) for each pair, by client and upstream in alphabetical order. The numbers of one row
+ * belong together. row() may call charges_add(), whose new pairs are in the next list, but not
+ * charges_each().
+ */
 void charges_each(struct charges *charges, void (*row)(void *arg, const struct charges_row *row),
                   void *arg);
 

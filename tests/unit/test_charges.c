@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -64,11 +66,56 @@ static void a_pair_that_comes_while_rows_are_told_is_in_its_place(void **state)
         charges_free(charges);
 }
 
+#define CLIENTS   1000
+#define UPSTREAMS 64
+
+struct walk {
+        int rows;
+        int64_t sum;
+        char last[64];
+};
+
+static void look(void *arg, const struct charges_row *row)
+{
+        struct walk *walk = arg;
+        char name[64];
+
+        (void)snprintf(name, sizeof name, "%s/%s", row->client, row->upstream);
+        assert_true(strcmp(walk->last, name) < 0);
+        memcpy(walk->last, name, sizeof name);
+        walk->rows++;
+        walk->sum += row->charged;
+}
+
+/* The numbers are not in order: a step that has no divisor in common with the count. */
+static void as_many_pairs_as_a_configuration_can_have_are_in_order(void **state)
+{
+        char client[16], upstream[16];
+        struct charges *charges;
+        struct walk walk = {0};
+
+        (void)state;
+        assert_int_equal(charges_new(&charges), 0);
+        for (int i = 0; i < 2 * CLIENTS * UPSTREAMS; i++) {
+                int pair = i * 7919 % (CLIENTS * UPSTREAMS);
+                (void)snprintf(client, sizeof client, "c%04d", pair / UPSTREAMS);
+                (void)snprintf(upstream, sizeof upstream, "u%02d", pair % UPSTREAMS);
+                charges_add(charges, client, upstream, pair, 0);
+                if (i == CLIENTS) /* what was listed before is merged */
+                        charges_each(charges, look, &(struct walk){0});
+        }
+        charges_each(charges, look, &walk);
+        assert_int_equal(walk.rows, CLIENTS * UPSTREAMS);
+        assert_int_equal(walk.sum, INT64_C(64000) * 63999);
+        charges_free(charges);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(rows_stand_by_client_and_upstream_whenever_they_came),
                 cmocka_unit_test(a_pair_that_comes_while_rows_are_told_is_in_its_place),
+                cmocka_unit_test(as_many_pairs_as_a_configuration_can_have_are_in_order),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
