@@ -44,10 +44,9 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
 /* The next start finds what the store has. */
 static void forget_waiting(struct scheduler *scheduler)
 {
-        while (scheduler->queue.count > 0) {
-                struct purchase *purchase = scheduler->queue.delayed
-                                                    ? scheduler->queue.delayed
-                                                    : scheduler->queue.flows->jobs->purchase;
+        struct purchase *purchase;
+
+        while ((purchase = queue_any(&scheduler->queue))) {
                 queue_remove(&scheduler->queue, purchase);
                 payment_release_locked(purchase);
                 payment_fix_locked(purchase, NULL);

@@ -20,6 +20,7 @@ void scheduler_apply(struct scheduler *scheduler, struct policy *policy)
         struct policy *before = scheduler->policy;
         scheduler->policy = policy_ref(policy);
         policy_apply_locked(policy);
+        queue_unpark(&scheduler->queue);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         policy_unref(before);
 }

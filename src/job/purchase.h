@@ -11,6 +11,7 @@
 #define SOLVEGATE_JOB_PURCHASE_H
 
 #include "base/hash_table.h"
+#include "base/heap.h"
 #include "base/small_set.h"
 #include "job/state.h"
 #include "job/task.h"
@@ -61,8 +62,15 @@ struct purchase {
         UT_hash_handle by_identity;
         bool queued;  /* it is in the queue */
         bool delayed; /* there it waits for not_before_ms first */
-        struct purchase *queue_prev,
-                *queue_next;             /* valid while delayed, or accepted at the start */
+        bool aside;   /* there it is not to be taken any more */
+        union {
+                struct heap_node by_moment; /* valid while delayed */
+                struct {
+                        struct purchase *queue_prev, *queue_next; /* valid while aside; and at the
+                                                                     start: accepted, or not decided
+                                                                     about yet */
+                };
+        };
         int64_t not_before_ms;           /* monotonic; valid while delayed */
         bool retried;                    /* it waits for a retry, which may cost budget */
         struct small_set turned_away_by; /* the indexes of accounts that have not taken it */

@@ -7,6 +7,7 @@
 #include "job/purchase.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <utlist.h>
 
 /* A turn of a flow of weight 1, in virtual time: enough turns for centuries, fine enough for every
@@ -28,6 +29,61 @@ static void catch_up(const struct queue *queue, struct queue_flow *flow)
 {
         if (flow->tag < queue->tag)
                 flow->tag = queue->tag;
+}
+
+/* ---- flows in the heap ---- */
+
+static struct queue_flow *flow_of(const struct heap_node *node)
+{
+        return (struct queue_flow *)((char *)(uintptr_t)node - offsetof(struct queue_flow, by_tag));
+}
+
+/* Of equals the one that was served longest ago is first. */
+static bool flow_before(const struct heap_node *a, const struct heap_node *b)
+{
+        const struct queue_flow *one = flow_of(a), *other = flow_of(b);
+
+        return one->tag != other->tag ? one->tag < other->tag : one->turn < other->turn;
+}
+
+static void put_in_heap(struct queue *queue, struct queue_flow *flow)
+{
+        heap_insert(&queue->flows, &flow->by_tag, flow_before);
+}
+
+/* From the heap or from among the parked, if it is there. */
+static void take_out(struct queue *queue, struct queue_flow *flow)
+{
+        if (flow->by_tag.in_heap)
+                heap_remove(&queue->flows, &flow->by_tag, flow_before);
+        if (flow->parked)
+                DL_DELETE(queue->parked, flow);
+        flow->parked = false;
+}
+
+static void park(struct queue *queue, struct queue_flow *flow)
+{
+        take_out(queue, flow);
+        flow->parked = true;
+        DL_APPEND(queue->parked, flow);
+}
+
+/* It lent its turns meanwhile, as an empty flow does. */
+static void unpark(struct queue *queue, struct queue_flow *flow)
+{
+        if (!flow->parked || !may_take_turns(flow))
+                return;
+        take_out(queue, flow);
+        catch_up(queue, flow);
+        put_in_heap(queue, flow);
+}
+
+void queue_unpark(struct queue *queue)
+{
+        struct queue_flow *flow, *next;
+
+        DL_FOREACH_SAFE (queue->parked, flow, next)
+                unpark(queue, flow);
 }
 
 /* ---- jobs in flows ---- */
@@ -55,7 +111,9 @@ static void enter_flow(struct queue *queue, struct job *job)
         assert(!job->in_flow);
         if (!flow->jobs) {
                 catch_up(queue, flow);
-                DL_APPEND(queue->flows, flow);
+                flow->queue = queue;
+                flow->turn = ++queue->turns;
+                put_in_heap(queue, flow);
         }
         insert(flow, job);
         flow->count++;
@@ -72,7 +130,7 @@ static void leave_flow(struct queue *queue, struct job *job)
         flow->count--;
         job->in_flow = false;
         if (!flow->jobs)
-                DL_DELETE(queue->flows, flow);
+                take_out(queue, flow);
 }
 
 static void enter_flows(struct queue *queue, struct purchase *purchase)
@@ -93,30 +151,60 @@ void queue_add(struct queue *queue, struct purchase *purchase)
         enter_flows(queue, purchase);
 }
 
+static struct purchase *purchase_of(const struct heap_node *node)
+{
+        return (struct purchase *)((char *)(uintptr_t)node - offsetof(struct purchase, by_moment));
+}
+
+/* Of equals the one that came first is first. */
+static bool purchase_before(const struct heap_node *a, const struct heap_node *b)
+{
+        const struct purchase *one = purchase_of(a), *other = purchase_of(b);
+
+        if (one->not_before_ms != other->not_before_ms)
+                return one->not_before_ms < other->not_before_ms;
+        return one->number < other->number;
+}
+
 void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_before_ms)
 {
-        struct purchase *later;
-
         assert(!purchase->queued);
         purchase->queued = true;
         purchase->delayed = true;
         purchase->not_before_ms = not_before_ms;
-        DL_FOREACH2 (queue->delayed, later, queue_next) {
-                if (later->not_before_ms > not_before_ms)
-                        break;
-        }
-        DL_PREPEND_ELEM2(queue->delayed, later, purchase, queue_prev, queue_next);
+        heap_insert(&queue->delayed, &purchase->by_moment, purchase_before);
+        queue->count++;
+}
+
+void queue_set_aside(struct queue *queue, struct purchase *purchase)
+{
+        assert(!purchase->queued);
+        purchase->queued = true;
+        purchase->aside = true;
+        DL_APPEND2(queue->aside, purchase, queue_prev, queue_next);
         queue->count++;
 }
 
 static void end_delay(struct queue *queue, struct purchase *purchase)
 {
-        DL_DELETE2(queue->delayed, purchase, queue_prev, queue_next);
+        heap_remove(&queue->delayed, &purchase->by_moment, purchase_before);
         purchase->delayed = false;
+}
+
+struct purchase *queue_any(const struct queue *queue)
+{
+        if (queue->aside)
+                return queue->aside;
+        if (queue->delayed.first)
+                return purchase_of(queue->delayed.first);
+        if (queue->flows.first)
+                return flow_of(queue->flows.first)->jobs->purchase;
+        return queue->parked ? queue->parked->jobs->purchase : NULL;
 }
 
 void queue_join(struct queue *queue, struct job *job)
 {
+        assert(!job->purchase->aside);
         if (!job->purchase->delayed)
                 enter_flow(queue, job);
 }
@@ -133,6 +221,9 @@ void queue_remove(struct queue *queue, struct purchase *purchase)
         assert(purchase->queued);
         if (purchase->delayed)
                 end_delay(queue, purchase);
+        if (purchase->aside)
+                DL_DELETE2(queue->aside, purchase, queue_prev, queue_next);
+        purchase->aside = false;
         DL_FOREACH2 (purchase->jobs, job, sibling_next)
                 leave_flow(queue, job);
         purchase->queued = false;
@@ -154,24 +245,30 @@ static struct job *first_that_may(struct queue_flow *flow, const struct queue_fi
 }
 
 /*
- * Whose turn it is; of equals the one that was served longest ago. A flow that has nothing that may
- * go, or as many in flight as it may, lends its turns, as an empty one does.
+ * Whose turn it is. A flow before it has nothing that may go, or as many in flight as it may: it
+ * lends its turns, as an empty one does.
  */
 static struct job *next_job(struct queue *queue, const struct queue_filter *filter)
 {
-        struct queue_flow *flow;
-        struct job *next = NULL;
+        struct queue_flow *blocked = NULL, *flow, *next;
+        struct job *job = NULL;
 
-        DL_FOREACH (queue->flows, flow) {
-                if (next && flow->tag >= next->flow->tag)
+        while (queue->flows.first) {
+                flow = flow_of(queue->flows.first);
+                if (!may_take_turns(flow)) {
+                        park(queue, flow);
                         continue;
-                struct job *job = may_take_turns(flow) ? first_that_may(flow, filter) : NULL;
+                }
+                job = first_that_may(flow, filter);
                 if (job)
-                        next = job;
-                else
-                        catch_up(queue, flow);
+                        break;
+                take_out(queue, flow);
+                catch_up(queue, flow);
+                LL_PREPEND(blocked, flow);
         }
-        return next;
+        LL_FOREACH_SAFE (blocked, flow, next)
+                put_in_heap(queue, flow);
+        return job;
 }
 
 /* Takes a purchase out for the turn of one of its jobs. */
@@ -181,14 +278,15 @@ static struct purchase *take_turn(struct queue *queue, struct job *job,
         struct purchase *purchase = job->purchase;
         struct queue_flow *flow = job->flow;
 
+        take_out(queue, flow); /* its place changes */
         if (queue->tag < flow->tag)
                 queue->tag = flow->tag;
         flow->tag += cost_of(flow);
         flow->in_flight++;
         queue_remove(queue, purchase);
         if (flow->jobs) {
-                DL_DELETE(queue->flows, flow);
-                DL_APPEND(queue->flows, flow);
+                flow->turn = ++queue->turns;
+                put_in_heap(queue, flow);
         }
         *ret_flow = flow;
         return purchase;
@@ -196,8 +294,8 @@ static struct purchase *take_turn(struct queue *queue, struct job *job,
 
 static void end_delays(struct queue *queue, int64_t now_ms)
 {
-        while (queue->delayed && queue->delayed->not_before_ms <= now_ms) {
-                struct purchase *purchase = queue->delayed;
+        while (queue_delayed_until(queue) <= now_ms) {
+                struct purchase *purchase = purchase_of(queue->delayed.first);
                 end_delay(queue, purchase);
                 enter_flows(queue, purchase);
         }
@@ -212,24 +310,42 @@ struct purchase *queue_pop(struct queue *queue, int64_t now_ms, const struct que
         return job ? take_turn(queue, job, ret_flow) : NULL;
 }
 
+/* What is asked of delayed purchases for a probe. */
+struct probe_search {
+        int64_t now_ms;
+        const struct queue_filter *filter;
+};
+
+static struct job *job_with_a_turn(const struct purchase *purchase)
+{
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                if (may_take_turns(job->flow))
+                        return job;
+        }
+        return NULL;
+}
+
+static bool may_probe(const struct heap_node *node, void *arg)
+{
+        const struct probe_search *search = arg;
+        const struct purchase *purchase = purchase_of(node);
+
+        if (purchase->not_before_ms > search->now_ms && !purchase->retried)
+                return false;
+        return search->filter->may(search->filter->arg, purchase) && job_with_a_turn(purchase);
+}
+
 /* A job of one that is due, or is a retry, and whose flow may take a turn. */
 static struct job *first_delayed(struct queue *queue, int64_t now_ms,
                                  const struct queue_filter *filter)
 {
-        struct purchase *purchase;
-        struct job *job;
+        struct probe_search search = {now_ms, filter};
+        const struct heap_node *node =
+                heap_find(&queue->delayed, purchase_before, may_probe, &search);
 
-        DL_FOREACH2 (queue->delayed, purchase, queue_next) {
-                if (purchase->not_before_ms > now_ms && !purchase->retried)
-                        continue;
-                if (!filter->may(filter->arg, purchase))
-                        continue;
-                DL_FOREACH2 (purchase->jobs, job, sibling_next) {
-                        if (may_take_turns(job->flow))
-                                return job;
-                }
-        }
-        return NULL;
+        return node ? job_with_a_turn(purchase_of(node)) : NULL;
 }
 
 /* What has failed as a probe is delayed: it would probe again and again, were it not the last. */
@@ -243,6 +359,7 @@ struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms,
         job = first_delayed(queue, now_ms, filter);
         if (!job)
                 return NULL;
+        take_out(queue, job->flow);
         catch_up(queue, job->flow);
         return take_turn(queue, job, ret_flow);
 }
@@ -251,15 +368,23 @@ void queue_turn_over(struct queue_flow *flow)
 {
         assert(flow->in_flight > 0);
         flow->in_flight--;
+        unpark(flow->queue, flow);
 }
 
 void queue_give_back(struct queue_flow *flow)
 {
-        if (flow->tag >= cost_of(flow))
-                flow->tag -= cost_of(flow);
+        bool in_heap = flow->by_tag.in_heap;
+
+        if (flow->tag < cost_of(flow))
+                return;
+        if (in_heap)
+                take_out(flow->queue, flow);
+        flow->tag -= cost_of(flow);
+        if (in_heap)
+                put_in_heap(flow->queue, flow);
 }
 
 int64_t queue_delayed_until(const struct queue *queue)
 {
-        return queue->delayed ? queue->delayed->not_before_ms : INT64_MAX;
+        return queue->delayed.first ? purchase_of(queue->delayed.first)->not_before_ms : INT64_MAX;
 }

@@ -8,7 +8,11 @@
  * the tag that was served last: what it did not use was lent to the others, and is not given back;
  * so does one that could not take its turn.
  *
- * A purchase may have to wait for a moment before its next try; then its jobs are in no flow.
+ * Flows with jobs are in a heap by tag, so a turn takes the logarithm of their number. One that has
+ * its maximum in flight is parked beside the heap once it would be next.
+ *
+ * A purchase may have to wait for a moment before its next try; then its jobs are in no flow. Nor
+ * are those of one that is not to be sent any more.
  *
  * Those that come for the first time are bounded in number by the caller; those that come back have
  * been taken already. Not locked: the scheduler's mutex guards queue and flows.
@@ -16,32 +20,42 @@
 #ifndef SOLVEGATE_JOB_QUEUE_H
 #define SOLVEGATE_JOB_QUEUE_H
 
+#include "base/heap.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct job;
 struct purchase;
+struct queue;
 
 #define QUEUE_WEIGHT_MAX 1000
 
 /* A client's part. Zeroed, with a weight, it is empty. */
 struct queue_flow {
         int weight;        /* 1 to QUEUE_WEIGHT_MAX; may be changed at any time */
-        int max_in_flight; /* of its turns; 0: no limit. Likewise */
+        int max_in_flight; /* of its turns; 0: no limit. Likewise; see queue_unpark() */
         int in_flight;     /* turns that it was given, and that are not over */
 
         struct job *jobs; /* the earliest at the head */
         size_t count;
         uint64_t tag;                   /* virtual time */
-        struct queue_flow *prev, *next; /* valid with jobs */
+        uint64_t turn;                  /* of equal tags the lower one is next */
+        struct queue *queue;            /* valid with jobs */
+        struct heap_node by_tag;        /* in the heap, unless it is empty or parked */
+        bool parked;                    /* with jobs: it had its maximum in flight */
+        struct queue_flow *prev, *next; /* valid while parked */
 };
 
 struct queue {
-        struct queue_flow *flows; /* those with jobs */
-        struct purchase *delayed; /* the earliest at the head */
-        size_t count;             /* purchases */
-        uint64_t tag;             /* of the flow that was served last */
+        struct heap flows;         /* those with jobs that are not parked */
+        struct queue_flow *parked; /* the others */
+        struct heap delayed;       /* purchases by their moment */
+        struct purchase *aside;    /* those that are not to be taken */
+        size_t count;              /* purchases */
+        uint64_t tag;              /* of the flow that was served last */
+        uint64_t turns;            /* turns given, and flows that were empty before */
 };
 
 /* Adds a purchase, its reference goes over; all its jobs enter their flows. */
@@ -49,6 +63,12 @@ void queue_add(struct queue *queue, struct purchase *purchase);
 
 /* Adds one that must wait until then (monotonic), likewise. */
 void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_before_ms);
+
+/* Adds one that is not to be taken any more, likewise. No job may join it. */
+void queue_set_aside(struct queue *queue, struct purchase *purchase);
+
+/* Any purchase; NULL: there is none. */
+struct purchase *queue_any(const struct queue *queue);
 
 /* A job has joined a purchase that is in the queue, or leaves it. */
 void queue_join(struct queue *queue, struct job *job);
@@ -81,10 +101,13 @@ struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms,
 /* A turn of a flow is over. */
 void queue_turn_over(struct queue_flow *flow);
 
+/* The maximum in flight of some flows may be higher than before. */
+void queue_unpark(struct queue *queue);
+
 /* A turn was not used: what it cost is given back. */
 void queue_give_back(struct queue_flow *flow);
 
-/* When the earliest of the delayed ones may be taken; INT64_MAX without any. */
+/* When the earliest of the delayed ones may be taken; INT64_MAX: never. */
 int64_t queue_delayed_until(const struct queue *queue);
 
 #endif
