@@ -60,6 +60,14 @@ void store_record_free(struct store_record *record)
         for (size_t i = 0; i < record->job_count; i++)
                 job_unref(record->jobs[i]);
         free(record->jobs);
+        for (size_t i = 0; i < record->ending_count; i++) {
+                job_unref(record->endings[i].job);
+                outcome_unref(record->endings[i].outcome);
+        }
+        free(record->endings);
+        for (size_t i = 0; i < record->dropped_count; i++)
+                purchase_unref(record->dropped[i]);
+        free(record->dropped);
         free(record->forget);
         free(record->audit);
         free(record->asked_at);
@@ -166,20 +174,28 @@ void store_problem(struct store *store, char *ret_text, size_t size)
         (void)pthread_mutex_unlock(&store->mutex);
 }
 
+/* How much of a transaction a record is. No more bodies go with it. */
+static size_t steps_of(const struct store_record *record)
+{
+        return 1 + (record->ending_count > record->dropped_count ? record->ending_count
+                                                                 : record->dropped_count);
+}
+
 /* Takes what goes into one transaction: records up to the next fetch, within the bounds. */
 static struct store_item *take_batch_locked(struct store *store)
 {
         struct store_item *batch = NULL, *item;
-        size_t records = 0, bytes = 0;
+        size_t steps = 0, bytes = 0;
 
-        while ((item = store->queue) && !item->is_fetch && records < STORE_BATCH_RECORDS) {
+        while ((item = store->queue) && !item->is_fetch) {
+                size_t more_steps = steps_of(store_record_of(item));
                 const struct body *body = store_record_of(item)->body;
                 size_t more = body ? body->len : 0;
-                if (records > 0 && more > BATCH_BYTES - bytes)
+                if (batch && (more > BATCH_BYTES - bytes || steps + more_steps > STORE_BATCH_STEPS))
                         break;
                 DL_DELETE(store->queue, item);
                 DL_APPEND(batch, item);
-                records++;
+                steps += more_steps;
                 bytes = more > BATCH_BYTES - bytes ? BATCH_BYTES : bytes + more;
         }
         return batch;

@@ -59,6 +59,12 @@ struct store_item {
         struct store_item *prev, *next;
 };
 
+/* A job that ended by itself, with its outcome: references. */
+struct store_ending {
+        struct job *job;
+        struct outcome *outcome;
+};
+
 /*
  * Something to be written in one transaction, its parts in the order below. Made by
  * store_record_new(), filled in, given to store_write(), and freed by the store: after done() was
@@ -89,8 +95,13 @@ struct store_record {
         int64_t charge_day;       /* CHARGE_OPEN: the day on which it counts, since 1970, UTC */
         char payer[40];           /* who pays for purchase from now on, a job's id; "": as before */
         char *audit;              /* an entry for the audit file, allocated; or NULL */
-        struct job *ended;  /* a reference: a job that ended by itself, not with its purchase: its
-                               row is added or becomes final with outcome */
+        struct job *ended; /* a reference: a job that ended by itself, not with its purchase: its
+                              row is added or becomes final with outcome */
+        struct store_ending *endings; /* the same for several, each with an outcome of its own */
+        size_t ending_count;
+        struct purchase *
+                *dropped; /* references: each becomes cancelled, as by STORE_PURCHASE_MOVE */
+        size_t dropped_count;
         char (*forget)[40]; /* ids of jobs whose rows are deleted, with purchases nobody needs */
         size_t forget_count;
 

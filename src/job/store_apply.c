@@ -170,20 +170,47 @@ static int drop_unneeded(struct store *store, int64_t number)
         return r;
 }
 
-static int apply_ended(struct store *store, const struct store_record *record)
+static int end_job(struct store *store, const struct job *job, const struct outcome *outcome)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_JOB_END];
 
-        if (!record->ended)
-                return 0;
-        if (!record->outcome)
+        if (!outcome)
                 return -EPROTO;
-        bind_job(statement, record->ended);
-        (void)sqlite3_bind_int(statement, 10, (int)record->outcome->state);
-        bind_outcome(statement, 11, record->outcome);
+        bind_job(statement, job);
+        (void)sqlite3_bind_int(statement, 10, (int)outcome->state);
+        bind_outcome(statement, 11, outcome);
         int r = store_run(store, STORE_SQL_JOB_END);
-        if (r == 0 && record->ended->purchase)
-                r = drop_unneeded(store, record->ended->purchase->number);
+        if (r == 0 && job->purchase)
+                r = drop_unneeded(store, job->purchase->number);
+        return r;
+}
+
+static int apply_ended(struct store *store, const struct store_record *record)
+{
+        int r = record->ended ? end_job(store, record->ended, record->outcome) : 0;
+
+        for (size_t i = 0; r == 0 && i < record->ending_count; i++)
+                r = end_job(store, record->endings[i].job, record->endings[i].outcome);
+        return r;
+}
+
+/* As if each were the only one in its record. */
+static int apply_dropped(struct store *store, const struct store_record *record)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < record->dropped_count; i++) {
+                const struct store_record drop = {
+                        .move = STORE_PURCHASE_MOVE,
+                        .purchase = record->dropped[i],
+                        .state = JOB_CANCELLED,
+                };
+                r = apply_move(store, &drop);
+                if (r == 0)
+                        r = apply_body(store, &drop);
+                if (r == 0)
+                        r = drop_unneeded(store, drop.purchase->number);
+        }
         return r;
 }
 
@@ -237,8 +264,8 @@ static int find_told(struct store *store, struct store_record *record)
 int store_apply(struct store *store, struct store_record *record)
 {
         static int (*const parts[])(struct store *, const struct store_record *) = {
-                apply_move,   apply_payer, apply_body,   apply_jobs,
-                apply_charge, apply_ended, apply_forget,
+                apply_move,   apply_payer, apply_body,    apply_jobs,
+                apply_charge, apply_ended, apply_dropped, apply_forget,
         };
         bool needs_purchase = record->move != STORE_PURCHASE_NONE || record->body ||
                               record->job_count > 0 || record->charge != STORE_CHARGE_NONE ||

@@ -30,14 +30,14 @@
 
 #define STORE_LOCK_FILE "lock"
 
-#define STORE_BATCH_RECORDS 512 /* of one transaction */
+#define STORE_BATCH_STEPS 512 /* of one transaction: records, and jobs that end by themselves */
 
 /*
  * Bodies that go are deleted so many in a transaction. Before a batch there are fewer than that; it
- * adds one for each of its records, and one more for each that fails.
+ * adds one for each of its steps, and one more for each record that fails.
  */
 #define STORE_DROPS     128
-#define STORE_DROPS_MAX (STORE_DROPS + 2 * STORE_BATCH_RECORDS)
+#define STORE_DROPS_MAX (STORE_DROPS + 2 * STORE_BATCH_STEPS)
 
 /* Prepared once, in store_schema.c. */
 enum store_sql {

@@ -271,6 +271,45 @@ static void a_job_that_ended_by_itself_comes_back_alone(void **state)
         assert_int_equal(close_and_count_bodies(f), 0);
 }
 
+/* The second purchase has another job, and stays. */
+static void several_jobs_end_by_one_record_each_with_its_outcome(void **state)
+{
+        struct fixture *f = *state;
+        struct store_record *record;
+        struct purchase *purchases[3];
+
+        for (int i = 0; i < 3; i++) {
+                purchases[i] = new_purchase(f);
+                (void)add_job(purchases[i], i == 2 ? "qa" : "ci", NULL);
+        }
+        (void)add_job(purchases[1], "stays", NULL);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(write_queued(f, purchases[i]), 0);
+        record = new_record(f);
+        record->endings = calloc(3, sizeof *record->endings);
+        record->dropped = calloc(2, sizeof(struct purchase *));
+        for (int i = 0; i < 3; i++) {
+                struct outcome *outcome =
+                        outcome_failed(JOB_FAILED, JOB_DEADLINE, i == 2 ? "late" : "too late");
+                record->endings[record->ending_count++] =
+                        (struct store_ending){job_ref(purchases[i]->jobs), outcome};
+                if (i != 1)
+                        record->dropped[record->dropped_count++] = purchase_ref(purchases[i]);
+        }
+        assert_int_equal(write_record(f, record), 0);
+        for (int i = 0; i < 3; i++)
+                purchase_drop(purchases[i]);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM purchase"), 1);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM job WHERE purchase IS NULL AND"
+                                           " client = 'ci' AND text = 'too late'"),
+                         2);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM job WHERE purchase IS NULL AND"
+                                           " client = 'qa' AND text = 'late'"),
+                         1);
+        assert_int_equal(ask_file(f->file, "SELECT count(*) FROM job"), 4);
+        assert_int_equal(close_and_count_bodies(f), 1);
+}
+
 static void a_purchase_goes_with_the_last_of_its_jobs_and_its_charges_stay(void **state)
 {
         struct fixture *f = *state;
@@ -491,6 +530,7 @@ int main(void)
                 ON_STORE(a_purchase_that_goes_back_to_the_queue_gets_its_body_if_it_has_none),
                 ON_STORE(an_addition_leaves_a_purchase_that_has_moved_on_as_it_is),
                 ON_STORE(a_job_that_ended_by_itself_comes_back_alone),
+                ON_STORE(several_jobs_end_by_one_record_each_with_its_outcome),
                 ON_STORE(a_purchase_goes_with_the_last_of_its_jobs_and_its_charges_stay),
                 ON_STORE(a_purchase_that_is_not_final_stays_without_jobs),
                 ON_STORE(a_charge_that_a_crash_left_open_is_unknown),
