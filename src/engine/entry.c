@@ -45,20 +45,6 @@ void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase)
         purchase->listed = false;
 }
 
-/* Deadlines come nearly in order, so its place is near the end. */
-static void add_due_locked(struct scheduler *scheduler, struct job *job)
-{
-        struct job *before = scheduler->due ? scheduler->due->due_prev : NULL;
-
-        while (before && before->deadline_ms > job->deadline_ms)
-                before = before == scheduler->due ? NULL : before->due_prev;
-        if (before)
-                DL_APPEND_ELEM2(scheduler->due, before, job, due_prev, due_next);
-        else
-                DL_PREPEND2(scheduler->due, job, due_prev, due_next);
-        scheduler->due_count++;
-}
-
 /* A job of a purchase that waits begins or ends to do so. */
 static void count_waiting_locked(struct scheduler *scheduler, struct job *job, bool waits)
 {
@@ -92,14 +78,15 @@ void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase,
                 purchase->deadline_ms = job->deadline_ms;
                 purchase->time_ms = job->deadline_ms - job->created_ms;
         }
-        add_due_locked(scheduler, job);
+        unfinished_add(&scheduler->unfinished, job);
+        if (!first) /* it was the last one of an accepted purchase, and is not any more */
+                unfinished_expect(&scheduler->unfinished, purchase->jobs);
 }
 
 /* The purchase's reference to the job goes over to the caller. */
 void entry_detach_locked(struct scheduler *scheduler, struct job *job)
 {
-        DL_DELETE2(scheduler->due, job, due_prev, due_next);
-        scheduler->due_count--;
+        unfinished_remove(&scheduler->unfinished, job);
         scheduler->busy_clients -= --client_of(job->flow)->unfinished == 0;
         if (job->purchase->place == PURCHASE_WAITS)
                 count_waiting_locked(scheduler, job, false);
@@ -116,8 +103,10 @@ void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                 if (purchase->place == PURCHASE_WAITS)
                         count_waiting_locked(scheduler, job, false);
-                if (place == PURCHASE_WAITS)
+                if (place == PURCHASE_WAITS) {
                         count_waiting_locked(scheduler, job, true);
+                        unfinished_expect(&scheduler->unfinished, job);
+                }
         }
         purchase->place = place;
         if (place == PURCHASE_IS_DONE)
@@ -130,8 +119,11 @@ void entry_move_locked(struct scheduler *scheduler, struct purchase *purchase, e
 {
         struct job *job;
 
-        DL_FOREACH2 (purchase->jobs, job, sibling_next)
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                 results_move(scheduler->setup.results, job, state);
+                if (state == JOB_ACCEPTED)
+                        unfinished_expect(&scheduler->unfinished, job);
+        }
 }
 
 /* Before anybody can see it: who has the result finds it counted. A job of before the start was

@@ -58,8 +58,8 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
 bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job);
 
 /*
- * The same for jobs that wait and whose ids have not left, some at a time: requests that are held
- * for them are refused at once. Called again and again as long as the store is detached.
+ * The same for all jobs that wait and whose ids have not left: requests that are held for them are
+ * refused at once. Called again and again as long as the store is detached.
  */
 void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop);
 
@@ -83,7 +83,10 @@ struct entry_unwanted_counts {
 void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
                            struct entry_unwanted_counts *ret_counts);
 
-/* Ends all jobs that are too late, but those that are being sent. Thread: the loop's. */
+/*
+ * Begins to end all jobs that are too late, but those that are being sent; goes on in the next
+ * turns of the loop, which is always the same one and outlives the scheduler. Thread: the loop's.
+ */
 void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);
 
 /* Ends every job that waits: solvegate is being stopped, and keeps nothing. Thread: the loop's. */

@@ -127,8 +127,12 @@ static void on_final_stored(void *arg, int error)
         struct purchase *purchase = flight->turn.purchase;
 
         (void)error; /* never, but when solvegate is being stopped and has told so */
+        bool kick = flight->refused && forwarder->refused == FLIGHTS_REFUSED_MAX;
+        forwarder->refused -= flight->refused;
         flight_free(flight);
         scheduler_land(forwarder->setup.scheduler, purchase);
+        if (kick)
+                forwarder_kick(forwarder);
 }
 
 /* The upstream has nothing more to do with it: gives back the slot, and makes it final. */
@@ -349,6 +353,8 @@ static void flight_refuse(struct flight *flight, enum job_error error, const cha
 {
         scheduler_note(scheduler_of(flight), &flight->turn, BREAKER_NOTHING, 0);
         scheduler_unuse(scheduler_of(flight), &flight->turn);
+        flight->refused = true;
+        flight->forwarder->refused++;
         flight_fail(flight, JOB_FAILED, error, STORE_CHARGE_NOT_CHARGED,
                     "%s, so it was not sent; %s", why, purchase_charge_note(flight->turn.purchase));
 }
@@ -448,14 +454,14 @@ static void give_back(struct forwarder *forwarder, const struct scheduler_turn *
                 entry_cancel_waiting(scheduler, forwarder->setup.loop);
 }
 
-void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn)
+bool flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn)
 {
         struct flight *flight = flight_new(forwarder, turn);
 
         if (!flight) {
                 give_back(forwarder, turn);
         } else if (flight_refused(flight)) {
-                return;
+                return false;
         } else if (!turn->purchase->body) {
                 flight->phase = FLIGHT_FETCHING;
                 flight->fetch = (struct store_fetch){
@@ -468,6 +474,7 @@ void flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn
         } else {
                 flight_record(flight);
         }
+        return true;
 }
 
 void flight_resume(struct forwarder *forwarder, const struct scheduler_turn *turn)

@@ -74,13 +74,18 @@ void forwarder_resume(struct forwarder *forwarder)
 void forwarder_kick(struct forwarder *forwarder)
 {
         struct scheduler_turn turn;
-        int64_t again_ms, probe_ms;
+        int64_t again_ms = INT64_MAX, probe_ms;
+        int refused = 0;
 
         if (forwarder->aborted)
                 return;
         probe_ms = probes_send(forwarder);
-        while (scheduler_take(forwarder->setup.scheduler, &turn, &again_ms))
-                flight_start(forwarder, &turn);
+        /* Beyond the maximum the next end that is stored kicks. */
+        while (forwarder->refused < FLIGHTS_REFUSED_MAX && refused < FLIGHTS_REFUSED_MAX &&
+               scheduler_take(forwarder->setup.scheduler, &turn, &again_ms))
+                refused += !flight_start(forwarder, &turn);
+        if (refused == FLIGHTS_REFUSED_MAX && forwarder->refused < FLIGHTS_REFUSED_MAX)
+                again_ms = 0; /* the rest in another turn of the loop */
         if (probe_ms < again_ms)
                 again_ms = probe_ms;
         if (again_ms == INT64_MAX)

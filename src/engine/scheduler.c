@@ -27,6 +27,8 @@
 #include <utlist.h>
 
 #define SICK_STORE_PAUSE_MS 250 /* until it is looked at again whether the store is well */
+#define SET_ASIDE_BATCH     512 /* overdue purchases, while the mutex is held */
+#define NUDGE_BATCH         512 /* jobs, likewise */
 
 int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_scheduler)
 {
@@ -56,7 +58,7 @@ static void forget_waiting(struct scheduler *scheduler)
 
 static void forget_job(struct scheduler *scheduler, struct job *job)
 {
-        DL_DELETE2(scheduler->due, job, due_prev, due_next);
+        unfinished_remove(&scheduler->unfinished, job);
         DL_DELETE2(job->purchase->jobs, job, sibling_prev, sibling_next);
         job->attached = false;
         job_unref(job);
@@ -73,8 +75,8 @@ void scheduler_free(struct scheduler *scheduler)
                 purchase->listed = false;
         }
         forget_waiting(scheduler);
-        while (scheduler->due)
-                forget_job(scheduler, scheduler->due);
+        while (scheduler->unfinished.jobs)
+                forget_job(scheduler, scheduler->unfinished.jobs);
         DL_FOREACH_SAFE2 (scheduler->accepted, purchase, next, queue_next) {
                 payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
@@ -107,7 +109,7 @@ static bool has_room(const struct scheduler *scheduler, const struct client *cli
         if (count < max)
                 return true;
         return client && client->unfinished < share_of(scheduler, client, max) &&
-               client->unfinished < scheduler->due_count;
+               client->unfinished < scheduler->unfinished.count;
 }
 
 int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct client *client)
@@ -118,7 +120,7 @@ int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct
                 return -ESHUTDOWN;
         if (scheduler->drained)
                 return -EBUSY;
-        if (!has_room(scheduler, client, scheduler->due_count, scheduler->unfinished_max))
+        if (!has_room(scheduler, client, scheduler->unfinished.count, scheduler->unfinished_max))
                 return -ENOBUFS;
         if (setup->store && !store_healthy(setup->store))
                 return -EIO;
@@ -224,6 +226,30 @@ static void begin_turn_locked(struct scheduler *scheduler, const struct schedule
         entry_move_locked(scheduler, purchase, JOB_SENDING);
 }
 
+/* It is overdue: its jobs are ended by the next ticks, and nobody may join it. */
+static void set_aside_locked(struct scheduler *scheduler, const struct scheduler_match *match)
+{
+        queue_turn_over(match->flow);
+        queue_give_back(match->flow);
+        queue_set_aside(&scheduler->queue, match->purchase);
+        entry_unlist_locked(scheduler, match->purchase);
+}
+
+/* Finds what may be sent now. Sets aside so many at once, and then comes back soon. */
+static bool find_turn_locked(struct scheduler *scheduler, int64_t now_ms,
+                             struct scheduler_match *ret_match, int64_t *ret_again_ms)
+{
+        for (int i = 0; i < SET_ASIDE_BATCH; i++) {
+                if (!scheduler_match_locked(scheduler, now_ms, ret_match, ret_again_ms))
+                        return false;
+                if (ret_match->purchase->deadline_ms > now_ms)
+                        return true;
+                set_aside_locked(scheduler, ret_match);
+        }
+        *ret_again_ms = now_ms;
+        return false;
+}
+
 bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
                     int64_t *ret_again_ms)
 {
@@ -236,7 +262,7 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn
         if (!can_write(&scheduler->setup))
                 *ret_again_ms = now_ms + SICK_STORE_PAUSE_MS;
         else if (!scheduler->draining && scheduler->queue.count > 0)
-                found = scheduler_match_locked(scheduler, now_ms, &match, ret_again_ms);
+                found = find_turn_locked(scheduler, now_ms, &match, ret_again_ms);
         if (found)
                 begin_turn_locked(scheduler, &match, now_ms, ret_turn);
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -486,10 +512,29 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler)
         loop_post(scheduler->idle_loop, idle);
 }
 
+/* Tells those who wait for jobs that are queued. */
+static void nudge_waiting(struct scheduler *scheduler)
+{
+        struct unfinished_cursor cursor;
+        struct job *job;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        unfinished_cursor_open(&scheduler->unfinished, &cursor);
+        for (int i = 1; (job = unfinished_cursor_next(&cursor)); i++) {
+                if (job->purchase->place == PURCHASE_WAITS)
+                        results_nudge(scheduler->setup.results, job);
+                if (i % NUDGE_BATCH == 0) {
+                        (void)pthread_mutex_unlock(&scheduler->mutex);
+                        (void)pthread_mutex_lock(&scheduler->mutex);
+                }
+        }
+        unfinished_cursor_close(&scheduler->unfinished, &cursor);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
 bool scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail *idle)
 {
         struct store *store = scheduler->setup.store;
-        struct job *job;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(!scheduler->draining);
@@ -498,10 +543,10 @@ bool scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail
         scheduler->queue_stays = queue_stays;
         scheduler->idle_loop = loop;
         scheduler->idle = idle;
-        DL_FOREACH2 (scheduler->due, job, due_next) {
-                if (job->purchase->place == PURCHASE_WAITS && queue_stays)
-                        results_nudge(scheduler->setup.results, job);
-        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        if (queue_stays)
+                nudge_waiting(scheduler);
+        (void)pthread_mutex_lock(&scheduler->mutex);
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return queue_stays;

@@ -342,8 +342,8 @@ struct scheduler_list {
 };
 
 /*
- * Lists jobs that are not final: those that are due first, where there are more than the limit. The
- * caller frees with scheduler_list_done(). Returns 0 or -ENOMEM.
+ * Lists jobs that are not final: the oldest, where there are more than the limit. The caller frees
+ * with scheduler_list_done(). Returns 0 or -ENOMEM.
  */
 int scheduler_jobs(struct scheduler *scheduler, const struct scheduler_choice *choice,
                    struct scheduler_list *ret_list);

@@ -56,54 +56,22 @@ static bool fits(const struct job *job, const struct scheduler_choice *choice)
         return !choice->any_state ? job->purchase->state == choice->state : true;
 }
 
-/* Jobs are listed by deadline, and those of one deadline as they came. */
-static bool stands_behind(const struct job *job, const struct job *last)
-{
-        if (job->deadline_ms != last->deadline_ms)
-                return job->deadline_ms > last->deadline_ms;
-        return job->arrival > last->arrival;
-}
-
-/* How far the list was looked at. Both are references. */
-struct look {
-        struct job *last;   /* the last one that was counted; NULL: none yet */
-        struct job *passed; /* where to go on. Where it has ended it is all gone through again, past
-                               those that were counted */
-};
-
-static void take_place(struct job **place, struct job *job)
-{
-        (void)job_ref(job);
-        job_unref(*place);
-        *place = job;
-}
-
 /* Looks at a batch. Returns whether there is more. */
 static bool look_locked(struct scheduler *scheduler, const struct scheduler_choice *choice,
-                        struct scheduler_list *list, struct look *look)
+                        struct scheduler_list *list, struct unfinished_cursor *cursor)
 {
-        bool goes_on = look->passed && look->passed->attached;
-        struct job *job = goes_on ? look->passed->due_next : scheduler->due;
-        struct job *passed = NULL, *last = NULL;
+        struct job *job = NULL;
 
-        for (int i = 0; job && i < LOOK_BATCH; i++, job = job->due_next) {
-                passed = job;
-                if (look->last && !stands_behind(job, look->last))
-                        continue;
-                last = job;
+        for (int i = 0; i < LOOK_BATCH && (job = unfinished_cursor_next(cursor)); i++) {
                 if (!fits(job, choice))
                         continue;
                 if (list->count < choice->limit)
                         describe_locked(scheduler, job, &list->jobs[list->count++]);
                 list->total++;
         }
-        if (passed)
-                take_place(&look->passed, passed);
-        if (last)
-                take_place(&look->last, last);
         if (choice->client || !choice->any_state || list->count < choice->limit)
                 return job != NULL;
-        list->total = scheduler->due_count; /* all of them, without looking */
+        list->total = scheduler->unfinished.count; /* all of them, without looking */
         return false;
 }
 
@@ -124,18 +92,18 @@ int scheduler_jobs(struct scheduler *scheduler, const struct scheduler_choice *c
                    struct scheduler_list *ret_list)
 {
         struct scheduler_list list = {.jobs = calloc(choice->limit, sizeof *list.jobs)};
-        struct look look = {0};
-        bool more = true;
+        struct unfinished_cursor cursor;
 
         if (!list.jobs)
                 return -ENOMEM;
-        while (more) {
-                (void)pthread_mutex_lock(&scheduler->mutex);
-                more = look_locked(scheduler, choice, &list, &look);
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        unfinished_cursor_open(&scheduler->unfinished, &cursor);
+        while (look_locked(scheduler, choice, &list, &cursor)) {
                 (void)pthread_mutex_unlock(&scheduler->mutex);
+                (void)pthread_mutex_lock(&scheduler->mutex);
         }
-        job_unref(look.last);
-        job_unref(look.passed);
+        unfinished_cursor_close(&scheduler->unfinished, &cursor);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
         qsort(list.jobs, list.count, sizeof *list.jobs, by_age);
         *ret_list = list;
         return 0;

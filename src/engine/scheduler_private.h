@@ -4,6 +4,8 @@
 #ifndef SOLVEGATE_ENGINE_SCHEDULER_PRIVATE_H
 #define SOLVEGATE_ENGINE_SCHEDULER_PRIVATE_H
 
+#include "base/heap.h"
+#include "base/loop.h"
 #include "engine/budget.h"
 #include "engine/scheduler.h"
 #include "job/purchase.h"
@@ -15,6 +17,28 @@ struct client;
 struct job;
 struct outcome;
 struct policy;
+
+/* A place in the list of unfinished jobs, which stays valid while jobs come and end. */
+struct unfinished_cursor {
+        struct job *next;                /* NULL: the end */
+        struct unfinished_cursor *other; /* of the same list */
+};
+
+/* The jobs that are not final. */
+struct unfinished {
+        struct job *jobs; /* in the order in which they were added */
+        size_t count;
+        struct heap by_deadline; /* but for those that are parked */
+        struct unfinished_cursor *cursors;
+};
+
+/* Ends overdue jobs, some in each turn of a loop; see entry_expire(). */
+struct expiry {
+        struct loop *loop;
+        int64_t now_ms; /* what is overdue then is ended */
+        bool posted;    /* there is more: the mail is on its way */
+        struct mail mail;
+};
 
 struct scheduler {
         struct scheduler_setup setup; /* immutable */
@@ -29,15 +53,16 @@ struct scheduler {
         struct account_slots *slots;  /* all that have a reference */
         int64_t slots_number;         /* of the last of them */
         struct upstream_id *ids;      /* in use at the services */
-        struct job *due;              /* jobs that are not final, by deadline */
-        size_t due_count;
-        size_t busy_clients;   /* clients with jobs that are not final */
-        int64_t arrivals;      /* of jobs, in order */
-        struct policy *policy; /* a reference; NULL before scheduler_apply() */
+        struct unfinished unfinished; /* jobs that are attached to a purchase */
+        size_t busy_clients;          /* clients with jobs that are not final */
+        int64_t arrivals;             /* of jobs, in order */
+        struct policy *policy;        /* a reference; NULL before scheduler_apply() */
         struct budget budget;
-        size_t waiting_jobs;               /* of the purchases that wait */
-        size_t flying;                     /* purchases that were taken */
-        size_t records;                    /* whose callback is still to come */
+        size_t waiting_jobs; /* of the purchases that wait */
+        size_t flying;       /* purchases that were taken */
+        size_t records;      /* whose callback is still to come */
+        size_t endings;      /* jobs that ended by themselves, in these records */
+        struct expiry expiry;
         int64_t solved[SCHEDULER_SOURCES]; /* see struct scheduler_figures */
         int64_t ended[SCHEDULER_ENDS];
         struct metric_histogram solve_s;
@@ -57,6 +82,30 @@ int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct
 
 /* Posts idle when the time has come. */
 void scheduler_tell_idle_locked(struct scheduler *scheduler);
+
+/* ---- scheduler_unfinished.c ---- */
+
+/* Adds a job at the end, and by its deadline; and removes it from both. */
+void unfinished_add(struct unfinished *unfinished, struct job *job);
+void unfinished_remove(struct unfinished *unfinished, struct job *job);
+
+/* The job with the earliest deadline that is not parked, or NULL. */
+struct job *unfinished_first_due(const struct unfinished *unfinished);
+
+/* A job that its deadline cannot end is parked, until it is expected again. Both have no effect if
+ * it is already. */
+void unfinished_park(struct unfinished *unfinished, struct job *job);
+void unfinished_expect(struct unfinished *unfinished, struct job *job);
+
+/*
+ * Begins a walk through the list, in which each job that stays is visited once. The mutex may be
+ * released during the walk: a job that ends is skipped. To be closed in the end.
+ */
+void unfinished_cursor_open(struct unfinished *unfinished, struct unfinished_cursor *cursor);
+void unfinished_cursor_close(struct unfinished *unfinished, struct unfinished_cursor *cursor);
+
+/* Returns the next job, or NULL at the end, and moves on. */
+struct job *unfinished_cursor_next(struct unfinished_cursor *cursor);
 
 /* ---- scheduler_accounts.c ---- */
 
@@ -149,6 +198,12 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
 
 /* Drops a purchase that was not sent and whose jobs have all gone, with one reference to it. */
 void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* ---- entry_expire.c ---- */
+
+/* Some overdue jobs have ended: goes on in another turn of the loop, if there are more and the
+ * store has few of them. */
+void entry_expire_more_locked(struct scheduler *scheduler);
 
 /* ---- entry_leave.c ---- */
 

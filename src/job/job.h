@@ -13,6 +13,7 @@
 #define SOLVEGATE_JOB_JOB_H
 
 #include "base/hash_table.h"
+#include "base/heap.h"
 #include "job/state.h"
 
 #include <stdatomic.h>
@@ -71,14 +72,15 @@ struct job {
         struct queue_flow *flow; /* its client's; NULL as purchase */
 
         /* guarded by the scheduler's mutex */
-        bool attached;                           /* it is among its purchase's jobs */
-        struct job *sibling_prev, *sibling_next; /* valid while attached */
-        struct job *due_prev, *due_next;         /* valid while attached: by deadline */
-        int64_t arrival;                         /* in order of coming; < 0: before the start */
-        bool in_flow;                            /* it waits in its flow for its turn */
-        struct job *flow_prev, *flow_next;       /* valid in the flow */
-        bool cancelled;                          /* its end is that it was cancelled */
-        bool ended_alone;                        /* it has an outcome of its own */
+        bool attached;                                 /* it is among its purchase's jobs */
+        struct job *sibling_prev, *sibling_next;       /* valid while attached */
+        struct job *unfinished_prev, *unfinished_next; /* valid while attached */
+        struct heap_node by_deadline;      /* in the heap while its deadline may end it */
+        int64_t arrival;                   /* in order of coming; < 0: before the start */
+        bool in_flow;                      /* it waits in its flow for its turn */
+        struct job *flow_prev, *flow_next; /* valid in the flow */
+        bool cancelled;                    /* its end is that it was cancelled */
+        bool ended_alone;                  /* it has an outcome of its own */
         enum job_kept kept;
         struct waiter *keep_waiters; /* who wait until it is kept */
         bool paid; /* its client was charged for it, or may have been; fixed once it is final */

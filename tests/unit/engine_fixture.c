@@ -24,6 +24,7 @@ int make_engine(void **state)
                 return -1;
         log_init(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
         f->config.limits.queue_jobs = JOBS_MAX;
+        f->config.limits.job_deadline_ms = DEADLINE_MS;
         f->config.retry.attempts = 100;
         f->config.retry.on_unknown = ON_UNKNOWN_RETRY;
         f->config.retry.probe_ms = LONG_MS;

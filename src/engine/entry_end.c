@@ -1,0 +1,229 @@
+/*
+ * entry_end: see entry_end.h.
+ */
+#include "engine/entry_end.h"
+
+#include "engine/entry.h"
+#include "engine/job_log.h"
+#include "engine/payment.h"
+#include "engine/scheduler_private.h"
+#include "job/job.h"
+#include "job/outcome.h"
+#include "job/purchase.h"
+#include "job/results.h"
+#include "job/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MESSAGE_BYTES_MAX 1024
+
+/* ---- records ---- */
+
+static void on_endings_stored(struct store_record *record, int error, void *arg)
+{
+        struct scheduler *scheduler = arg;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        for (size_t i = 0; i < record->ending_count; i++) {
+                const struct store_ending *ending = &record->endings[i];
+                if (error < 0 && error != -EPROTO) /* solvegate is being stopped */
+                        results_nudge(scheduler->setup.results, ending->job);
+                else
+                        entry_finish_now_locked(scheduler, ending->job, ending->outcome);
+        }
+        scheduler->endings -= record->ending_count;
+        scheduler->records--;
+        entry_expire_more_locked(scheduler);
+        scheduler_tell_idle_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+void endings_write_locked(struct endings *endings)
+{
+        struct scheduler *scheduler = endings->scheduler;
+        struct store_record *record = endings->record;
+
+        if (!record)
+                return;
+        endings->record = NULL;
+        record->must = true;
+        if (record->ending_count > 0) {
+                record->done = on_endings_stored;
+                record->arg = scheduler;
+                record->loop = endings->loop;
+                scheduler->endings += record->ending_count;
+                scheduler->records++;
+        }
+        store_write(scheduler->setup.store, record);
+}
+
+/* Makes a record, or room in it. Returns NULL without memory. */
+static struct store_record *record_with_room_locked(struct endings *endings)
+{
+        struct store_record *record = endings->record;
+
+        if (record &&
+            (record->ending_count == ENDINGS_BATCH || record->dropped_count == ENDINGS_BATCH))
+                endings_write_locked(endings);
+        if (endings->record)
+                return endings->record;
+        record = store_record_new();
+        if (!record)
+                return NULL;
+        record->endings = calloc(ENDINGS_BATCH, sizeof *record->endings);
+        record->dropped = calloc(ENDINGS_BATCH, sizeof(struct purchase *));
+        if (!record->endings || !record->dropped) {
+                store_record_free(record);
+                return NULL;
+        }
+        endings->record = record;
+        return record;
+}
+
+/* Adds the end of a stored job. Returns -ENOMEM where it cannot. */
+static int add_ending_locked(struct endings *endings, struct job *job, struct outcome *outcome)
+{
+        struct store_record *record = record_with_room_locked(endings);
+
+        if (!record)
+                return -ENOMEM;
+        record->endings[record->ending_count++] =
+                (struct store_ending){job_ref(job), outcome_ref(outcome)};
+        return 0;
+}
+
+/* Adds a purchase that was dropped, if the store has it. One that is final may be needed by other
+ * jobs. Without memory, the next start finds it. */
+static void add_dropped_locked(struct endings *endings, struct purchase *purchase)
+{
+        if (purchase->state != JOB_CANCELLED || !purchase->recorded ||
+            !endings->scheduler->setup.store)
+                return;
+        struct store_record *record = record_with_room_locked(endings);
+        if (record)
+                record->dropped[record->dropped_count++] = purchase_ref(purchase);
+}
+
+/* ---- ends ---- */
+
+static struct outcome *describe(const struct job *job, enum job_state state, enum job_error error,
+                                const char *why)
+{
+        const struct purchase *purchase = job->purchase;
+        char message[MESSAGE_BYTES_MAX];
+
+        (void)snprintf(message, sizeof message, "%s; %s%s%s", why,
+                       purchase->state == JOB_ACCEPTED
+                               ? "the upstream has the job and may have charged it"
+                               : purchase_charge_note(purchase),
+                       purchase->trouble ? "; the last try: " : "",
+                       purchase->trouble ? purchase->trouble : "");
+
+        /* What may have cost money is for an operator to look into. */
+        enum log_level level = state == JOB_UNKNOWN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+
+        if (job_log_take(level, job))
+                job_log_end(level, &(struct job_end){
+                                           .job = job->id,
+                                           .outcome = job_error_code(error),
+                                           .client = job->client,
+                                           .site = purchase->host,
+                                           .detail = message,
+                                           .duration_ms = JOB_NOT_SENT,
+                                   });
+        return outcome_failed(state, error, message);
+}
+
+void endings_end_one_locked(struct endings *endings, struct job *job, enum job_state state,
+                            enum job_error error, const char *why)
+{
+        struct scheduler *scheduler = endings->scheduler;
+        struct purchase *purchase = purchase_ref(job->purchase);
+        struct outcome *outcome = describe(job, state, error, why);
+
+        entry_detach_locked(scheduler, job);
+        job->ended_alone = true;
+        job->cancelled = state == JOB_CANCELLED;
+        if (!purchase->jobs && purchase->place == PURCHASE_WAITS)
+                entry_drop_locked(scheduler, purchase);
+        bool stored =
+                scheduler->setup.store && (job->kept == JOB_KEPT || job->kept == JOB_BEING_KEPT);
+        if (!stored || add_ending_locked(endings, job, outcome) < 0)
+                entry_finish_now_locked(scheduler, job, outcome);
+        add_dropped_locked(endings, purchase);
+        outcome_unref(outcome);
+        job_unref(job);
+        purchase_unref(purchase);
+}
+
+void endings_end_one_unsent_locked(struct endings *endings, struct job *job, const char *why)
+{
+        bool doubtful = job->purchase->doubtful;
+        char message[MESSAGE_BYTES_MAX];
+
+        (void)snprintf(message, sizeof message, "%s, so the job was not sent%s", why,
+                       doubtful ? " again" : "");
+        endings_end_one_locked(endings, job, doubtful ? JOB_UNKNOWN : JOB_CANCELLED,
+                               doubtful ? JOB_OUTCOME_UNKNOWN : JOB_CANCELLED_ERROR, message);
+}
+
+/* ---- who pays then ---- */
+
+/* After a crash the same one is to pay. */
+static void write_payer_locked(struct scheduler *scheduler, struct purchase *purchase)
+{
+        struct store_record *record =
+                scheduler->setup.store && purchase->recorded ? store_record_new() : NULL;
+
+        if (!record)
+                return; /* without memory the next start finds one who can */
+        record->must = true;
+        record->purchase = purchase_ref(purchase);
+        (void)snprintf(record->payer, sizeof record->payer, "%s", purchase->jobs->id);
+        store_write(scheduler->setup.store, record);
+}
+
+void endings_pass_payment_on_locked(struct endings *endings, struct purchase *purchase)
+{
+        if (!purchase->jobs)
+                return;
+        if (payment_pass_on_locked(purchase)) {
+                write_payer_locked(endings->scheduler, purchase);
+                return;
+        }
+        (void)purchase_ref(purchase);
+        while (purchase->jobs)
+                endings_end_one_unsent_locked(endings, purchase->jobs, ENTRY_PAYER_GONE);
+        purchase_unref(purchase);
+}
+
+bool endings_pays_locked(const struct job *job)
+{
+        return job->purchase->place == PURCHASE_WAITS && job->purchase->jobs == job;
+}
+
+void endings_end_locked(struct endings *endings, struct job *job, enum job_state state,
+                        enum job_error error, const char *why)
+{
+        struct purchase *purchase = purchase_ref(job->purchase);
+        bool paid = endings_pays_locked(job);
+
+        endings_end_one_locked(endings, job, state, error, why);
+        if (paid)
+                endings_pass_payment_on_locked(endings, purchase);
+        purchase_unref(purchase);
+}
+
+void endings_end_unsent_locked(struct endings *endings, struct job *job, const char *why)
+{
+        struct purchase *purchase = purchase_ref(job->purchase);
+        bool paid = endings_pays_locked(job);
+
+        endings_end_one_unsent_locked(endings, job, why);
+        if (paid)
+                endings_pass_payment_on_locked(endings, purchase);
+        purchase_unref(purchase);
+}

@@ -1,0 +1,87 @@
+/*
+ * entry_expire: jobs whose deadline passes, see entry.h.
+ *
+ * However many are overdue at once, the mutex is held for ENDINGS_BATCH of them, and so is the
+ * loop: the rest follows in its next turns. Of those with an end to be stored, so many are on their
+ * way to the store that other records wait for one short transaction only.
+ */
+#include "engine/entry.h"
+
+#include "engine/entry_end.h"
+#include "engine/scheduler_private.h"
+#include "job/job.h"
+#include "job/purchase.h"
+
+#define STORED_MAX 256 /* jobs on their way to the store */
+
+_Static_assert(STORED_MAX % ENDINGS_BATCH == 0, "records are full");
+
+/* Ends one that may be ended now. What is being sent is not, and the flight of an accepted purchase
+ * sees to its last job: both are looked at again when that changes. */
+static void expire_locked(struct endings *endings, struct job *job)
+{
+        const struct purchase *purchase = job->purchase;
+
+        if (purchase->place == PURCHASE_WAITS)
+                endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE,
+                                   "limits.job_deadline passed while the job was queued");
+        else if (purchase->state == JOB_ACCEPTED && purchase->jobs->sibling_next)
+                endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE,
+                                   "no result within limits.job_deadline");
+        else
+                unfinished_park(&endings->scheduler->unfinished, job);
+}
+
+static struct job *first_overdue_locked(const struct scheduler *scheduler)
+{
+        struct job *job = unfinished_first_due(&scheduler->unfinished);
+
+        return job && job->deadline_ms <= scheduler->expiry.now_ms ? job : NULL;
+}
+
+static void expire_batch_locked(struct scheduler *scheduler)
+{
+        struct endings endings = {scheduler, scheduler->expiry.loop, NULL};
+        struct job *job;
+
+        for (int i = 0; i < ENDINGS_BATCH && (job = first_overdue_locked(scheduler)); i++)
+                expire_locked(&endings, job);
+        endings_write_locked(&endings);
+}
+
+static void on_expire_mail(struct mail *mail)
+{
+        struct expiry *expiry = (struct expiry *)((char *)mail - offsetof(struct expiry, mail));
+        struct scheduler *scheduler =
+                (struct scheduler *)((char *)expiry - offsetof(struct scheduler, expiry));
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        expiry->posted = false;
+        expire_batch_locked(scheduler);
+        entry_expire_more_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+/* At the stop nothing is begun but by a tick. */
+void entry_expire_more_locked(struct scheduler *scheduler)
+{
+        struct expiry *expiry = &scheduler->expiry;
+
+        if (expiry->posted || scheduler->draining || scheduler->endings >= STORED_MAX ||
+            !expiry->loop || !first_overdue_locked(scheduler))
+                return;
+        expiry->posted = true;
+        expiry->mail.deliver = on_expire_mail;
+        loop_post(expiry->loop, &expiry->mail);
+}
+
+void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        scheduler->expiry.loop = loop;
+        scheduler->expiry.now_ms = now_ms;
+        if (scheduler->endings < STORED_MAX)
+                expire_batch_locked(scheduler);
+        entry_expire_more_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
