@@ -39,9 +39,14 @@ int64_t job_wall_of(int64_t monotonic_ms)
         return clock_wall_ms() + (monotonic_ms - clock_monotonic_ms());
 }
 
+int64_t job_clock_offset(void)
+{
+        return clock_monotonic_ms() - clock_wall_ms();
+}
+
 int64_t job_monotonic_of(int64_t wall_ms)
 {
-        return clamp(clock_monotonic_ms() + (clamp(wall_ms) - clock_wall_ms()));
+        return clamp(clamp(wall_ms) + job_clock_offset());
 }
 
 static int set_id(struct job *job, const char *id)
@@ -95,8 +100,9 @@ int job_new(const struct job_parts *parts, struct job **ret_job)
         (void)snprintf(job->address, sizeof job->address, "%s",
                        parts->address ? parts->address : "");
         job->created_wall_ms = parts->created_wall_ms;
-        job->created_ms = job_monotonic_of(parts->created_wall_ms);
-        job->deadline_ms = job_monotonic_of(parts->deadline_wall_ms);
+        int64_t offset_ms = parts->offset_ms ? *parts->offset_ms : job_clock_offset();
+        job->created_ms = clamp(clamp(parts->created_wall_ms) + offset_ms);
+        job->deadline_ms = clamp(clamp(parts->deadline_wall_ms) + offset_ms);
         job->state = JOB_QUEUED;
         *ret_job = job;
         return 0;

@@ -120,6 +120,8 @@ struct job_parts {
         const unsigned char *key_digest; /* JOB_DIGEST_BYTES; valid with key */
         int64_t created_wall_ms;
         int64_t deadline_wall_ms;
+        const int64_t *offset_ms; /* as job_clock_offset() returned it, for jobs of equal times to
+                                     have equal monotonic ones; NULL: as it is now */
 };
 
 /*
@@ -133,6 +135,9 @@ struct job *job_ref(struct job *job);
 
 /* Drops one; the last frees the job. Takes NULL. Thread: any. */
 void job_unref(struct job *job);
+
+/* What is to be added to a time of the wall clock to make it a monotonic one. */
+int64_t job_clock_offset(void);
 
 /* The wall clock's time of a monotonic one, by what both say now, and the other way round. Requires
  * a time that clock_wall_clamp() does not change, or its monotonic one. */

@@ -127,7 +127,7 @@ static int read_outcome(sqlite3_stmt *row, int at, struct outcome **ret_outcome)
 
 #define JOB_COLUMNS "id, client, target, created, deadline, key, key_digest, address"
 
-static int read_job(sqlite3_stmt *row, struct job **ret_job)
+static int read_job(const struct store *store, sqlite3_stmt *row, struct job **ret_job)
 {
         const struct job_parts parts = {
                 .id = (const char *)sqlite3_column_text(row, 0),
@@ -138,6 +138,7 @@ static int read_job(sqlite3_stmt *row, struct job **ret_job)
                 .key = (const char *)sqlite3_column_text(row, 5),
                 .key_digest = sqlite3_column_blob(row, 6),
                 .address = (const char *)sqlite3_column_text(row, 7),
+                .offset_ms = &store->load_offset_ms,
         };
 
         if (!parts.id || !parts.client || !parts.target_json || !parts.address)
@@ -157,7 +158,7 @@ static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *pu
         (void)sqlite3_bind_int64(row, 1, purchase->number);
         while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
                 struct job *job = NULL;
-                r = read_job(row, &job);
+                r = read_job(store, row, &job);
                 if (r < 0)
                         break;
                 job->purchase = purchase_ref(purchase);
@@ -357,7 +358,7 @@ static int visit_ended(struct store *store, const struct store_visitor *visitor)
                 struct outcome *outcome = NULL;
                 r = read_outcome(row, 8, &outcome);
                 if (r == 0)
-                        r = read_job(row, &job);
+                        r = read_job(store, row, &job);
                 if (r < 0) {
                         outcome_unref(outcome);
                         r = refuse_row(store, "job", sqlite3_column_int64(row, 12), r);
@@ -395,6 +396,7 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
 {
         char reason[STORE_PROBLEM_BYTES];
 
+        store->load_offset_ms = job_clock_offset();
         int r = store_bodies_list(store);
         if (r == 0)
                 r = read_next_number(store);

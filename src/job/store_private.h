@@ -150,7 +150,8 @@ struct store {
         struct store_audit audit; /* without functions: no record may have an entry */
         struct store_entries entries;
         struct store_watch watch;
-        bool log_lost; /* the last run used another log than that which was found */
+        int64_t load_offset_ms; /* valid in store_load(): between the clocks, for all jobs */
+        bool log_lost;          /* the last run used another log than that which was found */
         bool has_told; /* there may be a charge whose entry is in the audit file before its end */
         bool audit_behind;    /* one was not taken: they are to be given again */
         int64_t forget_at_ms; /* monotonic: when to look which are in the file; valid with some */
