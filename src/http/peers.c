@@ -12,10 +12,20 @@
 #include <string.h>
 
 struct peer {
-        struct in6_addr address; /* of IPv4: mapped (RFC 4291, 2.5.5.2) */
+        struct in6_addr address; /* of IPv4: mapped (RFC 4291, 2.5.5.2); of IPv6: its /64 */
         _Atomic int connections; /* written under peers->mutex */
         UT_hash_handle hh;       /* guarded by peers->mutex */
 };
+
+#define NETWORK_BYTES 8 /* of an IPv6 address: its /64 */
+
+/* ::1 is in the same /64 as what is mapped, and neither can be chosen by a host. */
+static void widen(struct in6_addr *address)
+{
+        if (!IN6_IS_ADDR_V4MAPPED(address) && !IN6_IS_ADDR_LOOPBACK(address))
+                memset(&address->s6_addr[NETWORK_BYTES], 0,
+                       sizeof address->s6_addr - NETWORK_BYTES);
+}
 
 /* Returns 0, or -EAFNOSUPPORT for other families. */
 static int read_address(const struct sockaddr *address, struct in6_addr *ret)
@@ -27,6 +37,7 @@ static int read_address(const struct sockaddr *address, struct in6_addr *ret)
         if (address && address->sa_family == AF_INET6) {
                 memcpy(&v6, address, sizeof v6);
                 *ret = v6.sin6_addr;
+                widen(ret);
                 return 0;
         }
         if (!address || address->sa_family != AF_INET)
@@ -84,4 +95,12 @@ void peers_leave(struct peers *peers, struct peer *peer)
 int peer_connections(const struct peer *peer)
 {
         return peer ? atomic_load(&peer->connections) : 0;
+}
+
+bool peer_is_loopback(const struct peer *peer)
+{
+        const struct in6_addr *address = &peer->address;
+
+        return IN6_IS_ADDR_LOOPBACK(address) ||
+               (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET);
 }

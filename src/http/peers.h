@@ -7,6 +7,7 @@
 #define SOLVEGATE_HTTP_PEERS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 
 struct peer;
 struct sockaddr;
@@ -23,9 +24,10 @@ struct peers {
         }
 
 /*
- * Counts one more connection of an address of IPv4 or IPv6; an IPv4 address that is mapped into
- * IPv6 is the same as the plain one. Returns NULL for other addresses, which are not counted, and
- * without memory.
+ * Counts one more connection of an address of IPv4 or IPv6. An IPv4 address that is mapped into
+ * IPv6 is the same as the plain one. All IPv6 addresses of a /64 count as one, since a host can
+ * choose any of them (RFC 4291, 2.5.4); but ::1 counts by itself. Returns NULL for other addresses,
+ * which are not counted, and without memory.
  */
 struct peer *peers_join(struct peers *peers, const struct sockaddr *address);
 
@@ -34,5 +36,8 @@ void peers_leave(struct peers *peers, struct peer *peer);
 
 /* How many connections a peer has; 0 for NULL. */
 int peer_connections(const struct peer *peer);
+
+/* Whether its address is a loopback one: 127.0.0.0/8 or ::1. */
+bool peer_is_loopback(const struct peer *peer);
 
 #endif

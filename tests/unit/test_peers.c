@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <netinet/in.h>
+#include <string.h>
 
 union address {
         struct sockaddr any;
@@ -58,6 +59,50 @@ static void connections_are_counted_by_address(void **state)
         assert_null(peers.table);
 }
 
+static void addresses_of_one_ipv6_network_are_one(void **state)
+{
+        struct peers peers = PEERS_INIT;
+        const union address a = v6("2001:db8:0:1::1"), same = v6("2001:db8:0:1:ffff:ffff::2"),
+                            other = v6("2001:db8:0:2::1"), loopback = v6("::1"),
+                            mapped = v6("::ffff:192.0.2.1"), low = v6("::2");
+        struct peer *first = peers_join(&peers, &a.any),
+                    *peer[] = {peers_join(&peers, &other.any), peers_join(&peers, &loopback.any),
+                               peers_join(&peers, &mapped.any), peers_join(&peers, &low.any)};
+
+        (void)state;
+        assert_ptr_equal(peers_join(&peers, &same.any), first);
+        assert_int_equal(peer_connections(first), 2);
+        peers_leave(&peers, first);
+        peers_leave(&peers, first);
+        for (size_t i = 0; i < sizeof peer / sizeof *peer; i++) {
+                assert_int_equal(peer_connections(peer[i]), 1);
+                peers_leave(&peers, peer[i]);
+        }
+        assert_null(peers.table);
+}
+
+static void loopback_addresses_are_told_from_others(void **state)
+{
+        static const struct {
+                const char *text;
+                bool loopback;
+        } rows[] = {
+                {"127.0.0.1", true},        {"127.255.1.2", true}, {"128.0.0.1", false},
+                {"192.0.2.1", false},       {"::1", true},         {"::ffff:127.0.0.1", true},
+                {"::ffff:10.0.0.1", false}, {"fe80::1", false},    {"::2", false},
+        };
+        struct peers peers = PEERS_INIT;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                union address address =
+                        strchr(rows[i].text, ':') ? v6(rows[i].text) : v4(rows[i].text, 1);
+                struct peer *peer = peers_join(&peers, &address.any);
+                assert_int_equal(peer_is_loopback(peer), rows[i].loopback);
+                peers_leave(&peers, peer);
+        }
+}
+
 static void other_addresses_are_not_counted(void **state)
 {
         struct peers peers = PEERS_INIT;
@@ -74,6 +119,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(connections_are_counted_by_address),
+                cmocka_unit_test(addresses_of_one_ipv6_network_are_one),
+                cmocka_unit_test(loopback_addresses_are_told_from_others),
                 cmocka_unit_test(other_addresses_are_not_counted),
         };
 
