@@ -31,6 +31,7 @@
 #define LEAST_TIME_MAX_MS    5000
 #define TIMEOUT_MAX_MS       INT32_MAX /* what every library takes */
 #define STORE_RETRY_PAUSE_MS 250       /* before a job that could not be recorded is tried again */
+#define LOCAL_RETRY_PAUSE_MS 250       /* the same without a descriptor or memory to send it */
 #define MESSAGE_BYTES_MAX    1024
 
 _Static_assert(UPSTREAM_ID_BYTES_MAX == STORE_UPSTREAM_ID_BYTES_MAX, "an id can be stored");
@@ -247,6 +248,15 @@ static void on_turned_away(struct flight *flight, const struct answer *answer)
                             purchase_charge_note(flight->turn.purchase), answer->message);
 }
 
+/* There was no descriptor or memory for a connection: the upstream is not at fault, and the job was
+ * not tried. */
+static void on_unconnected(struct flight *flight, const struct answer *answer)
+{
+        scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
+        job_log_step("not sent", flight->payer->id, flight->turn.account->name, answer->message);
+        flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, LOCAL_RETRY_PAUSE_MS);
+}
+
 /* The account is refused, not the job, which goes to another account if there is one. */
 static void on_account_refused(struct flight *flight, const struct answer *answer)
 {
@@ -328,8 +338,13 @@ static void on_solve_answer(struct answer *answer, void *arg)
                         flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_REJECTED,
                                     STORE_CHARGE_NOT_CHARGED, "%s", answer->message);
                 break;
-        case ANSWER_TRY_LATER:
         case ANSWER_NOT_SENT:
+                if (answer->local) {
+                        on_unconnected(flight, answer);
+                        break;
+                }
+                /* fall through */
+        case ANSWER_TRY_LATER:
                 on_turned_away(flight, answer);
                 break;
         case ANSWER_UNCLEAR:

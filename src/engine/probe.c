@@ -25,6 +25,8 @@ enum breaker_result probe_result_of(const struct answer *answer)
 {
         if (answer->about_account)
                 return BREAKER_REFUSED;
+        if (answer->local)
+                return BREAKER_NOTHING;
         switch (answer->kind) {
         case ANSWER_FINAL:
         case ANSWER_PENDING:

@@ -59,7 +59,7 @@ static void copy_detail(const struct exchange *exchange, const struct transfer_r
 static void read_result(const struct exchange *exchange, const struct transfer_result *result,
                         struct answer *ret_answer)
 {
-        *ret_answer = (struct answer){.stray = result->stray};
+        *ret_answer = (struct answer){.stray = result->stray, .local = result->local};
         switch (result->end) {
         case TRANSFER_ANSWERED:
                 read_answered(exchange, result, ret_answer);

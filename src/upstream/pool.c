@@ -13,8 +13,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -248,22 +250,51 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
 
 /* ---- sockets ---- */
 
-static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-        struct pool *pool = arg;
-        unsigned timeout_ms = USER_TIMEOUT_MS;
+static atomic_int files_max = INT_MAX;
 
-        (void)purpose;
+void transfer_limit_files(int fd_max)
+{
+        atomic_store(&files_max, fd_max);
+}
+
+/* Returns a descriptor, or -errno. The kernel gives the lowest that is free, so a high one says how
+ * many are in use. */
+static int open_socket(const struct curl_sockaddr *address)
+{
+        unsigned timeout_ms = USER_TIMEOUT_MS;
         int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
                         address->protocol);
+
         if (fd < 0)
-                return CURL_SOCKET_BAD;
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
-        if (!add_socket(pool, fd)) {
+                return -errno;
+        if (fd >= atomic_load(&files_max)) {
                 (void)close(fd);
-                return CURL_SOCKET_BAD;
+                return -EMFILE;
         }
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
         return fd;
+}
+
+static bool is_local(int error)
+{
+        return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+        struct transfer *transfer = arg;
+        int fd = open_socket(address);
+
+        (void)purpose;
+        if (fd >= 0 && !add_socket(transfer->pool, fd)) {
+                (void)close(fd);
+                fd = -ENOMEM;
+        }
+        if (fd >= 0)
+                return fd;
+        if (is_local(-fd))
+                transfer->local_error = -fd;
+        return CURL_SOCKET_BAD;
 }
 
 static int on_close_socket(void *arg, curl_socket_t fd)
@@ -276,10 +307,12 @@ static int on_close_socket(void *arg, curl_socket_t fd)
         return close(fd);
 }
 
-void pool_set_socket_options(struct pool *pool, void *easy)
+void pool_set_socket_options(struct pool *pool, struct transfer *transfer)
 {
+        CURL *easy = transfer->easy;
+
         (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-        (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, pool);
+        (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
         (void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
         (void)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, pool);
 }

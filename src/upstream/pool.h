@@ -75,6 +75,6 @@ struct upstream_socket *pool_socket(struct pool *pool, const char *remote_ip, in
                                     const char *local_ip, int local_port);
 
 /* For transfer_set_options(): the functions by which libcurl opens and closes sockets. */
-void pool_set_socket_options(struct pool *pool, void *easy);
+void pool_set_socket_options(struct pool *pool, struct transfer *transfer);
 
 #endif

@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #define CONNECT_TIMEOUT_MS 10000L
@@ -122,6 +124,37 @@ static void read_answer(struct transfer *transfer, struct transfer_result *resul
         result->body_len = transfer->answer.len;
 }
 
+/* Where libcurl does not say why, as of a name look-up: whether there is a descriptor. */
+static int find_shortage(void)
+{
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+                return errno == EMFILE || errno == ENFILE ? errno : 0;
+        (void)close(fd);
+        return 0;
+}
+
+/* What is this process's or this system's fault. */
+static void describe_local(struct transfer *transfer, CURLcode code, struct transfer_result *result)
+{
+        bool connecting = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+                          code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT;
+        int error = transfer->local_error ? transfer->local_error : find_shortage();
+
+        if (!connecting || error == 0)
+                return;
+        const char *name = strerrorname_np(error);
+        result->local = true;
+        result->problem = "solvegate cannot open a connection, for want of file descriptors or "
+                          "memory";
+        (void)snprintf(transfer->problem, sizeof transfer->problem,
+                       "cannot open a connection: %s (%s); raise the limit of open files "
+                       "(LimitNOFILE= in the unit, or ulimit -n)",
+                       strerror(error), name ? name : "unknown");
+        result->detail = transfer->problem;
+}
+
 /* Not libcurl's words for what is done on purpose, and its timeout was not libcurl's. */
 static void describe_end(struct transfer *transfer, CURLcode code, struct transfer_result *result)
 {
@@ -134,6 +167,8 @@ static void describe_end(struct transfer *transfer, CURLcode code, struct transf
                                   "request was sent";
         if (transfer->premature || transfer->unusable)
                 result->detail = result->problem;
+        else if (result->end == TRANSFER_NOT_SENT)
+                describe_local(transfer, code, result);
 }
 
 /* Ends it: the transfer is gone afterwards. */
@@ -405,7 +440,7 @@ static void set_connection(struct transfer *transfer, const struct transfer_requ
         (void)curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
         (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, transfer_on_header);
         (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-        pool_set_socket_options(transfer->pool, easy);
+        pool_set_socket_options(transfer->pool, transfer);
 }
 
 static int set_options(struct transfer *transfer, const struct transfer_request *request)

@@ -37,6 +37,10 @@ struct transfers;
 
 /* Once in the life of the process, before any thread is started. Returns 0 or -EIO. */
 int transfer_global_init(void);
+
+/* Connections of all sets get descriptors below fd_max only, at first INT_MAX: the others are for
+ * other uses. Thread: any. */
+void transfer_limit_files(int fd_max);
 void transfer_global_done(void);
 
 int transfers_new(struct loop *loop, struct transfers **ret_transfers);
@@ -83,9 +87,11 @@ struct transfer_result {
         int64_t retry_after_ms; /* ANSWERED; the Retry-After field (RFC 9110, 10.2.3), or 0 */
         const char *problem;    /* otherwise: in a word, for clients; static text */
         const char *detail;     /* otherwise: with addresses, for the log; valid in the callback */
-        bool stray;             /* data that belonged to no request was ignored on the way */
-        bool distrust;          /* set by the callback: it was not an answer to this request, so
-                                   that the connection is not to be used again */
+        bool local;    /* NOT_SENT: for want of a file descriptor or memory of this system; it
+                          says nothing about the upstream */
+        bool stray;    /* data that belonged to no request was ignored on the way */
+        bool distrust; /* set by the callback: it was not an answer to this request, so
+                          that the connection is not to be used again */
 };
 
 typedef void transfer_done_fn(struct transfer_result *result, void *arg);

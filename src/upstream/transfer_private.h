@@ -31,6 +31,7 @@ struct transfer {
         transfer_done_fn *done;
         void *arg;
         char problem[CURL_ERROR_SIZE];
+        int local_error; /* a positive errno: why no socket could be opened, or 0 */
 
         /* ---- of the connection that carries it ---- */
         struct upstream_socket *socket; /* NULL before it has one, and once that is closed */
