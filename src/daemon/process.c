@@ -26,15 +26,6 @@ bool process_clean_environment(void)
         return set;
 }
 
-size_t process_file_limit(void)
-{
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return 0;
-        return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
-}
-
 size_t process_raise_file_limit(void)
 {
         struct rlimit limit;
@@ -43,5 +34,7 @@ size_t process_raise_file_limit(void)
                 limit.rlim_cur = limit.rlim_max;
                 (void)setrlimit(RLIMIT_NOFILE, &limit);
         }
-        return process_file_limit();
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return 0;
+        return limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
 }

@@ -23,7 +23,4 @@ bool process_clean_environment(void);
 /* Raises the limit of open files to what it may be. Returns the limit. */
 size_t process_raise_file_limit(void);
 
-/* The limit of open files as it is. */
-size_t process_file_limit(void);
-
 #endif

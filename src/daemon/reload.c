@@ -14,9 +14,9 @@
 #include "daemon/authorities.h"
 #include "daemon/credentials.h"
 #include "daemon/doors.h"
+#include "daemon/files.h"
 #include "daemon/identities.h"
 #include "daemon/places.h"
-#include "daemon/process.h"
 #include "daemon/reload_words.h"
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
@@ -347,6 +347,17 @@ static void tell(struct reload *reload)
                 worker_reload(setup->workers[i], &reload->news);
 }
 
+/* What may be open at the start may be open now. */
+static void set_connections(const struct reload_setup *setup, const struct config *config)
+{
+        struct files_plan plan;
+
+        if (files_share(setup->files, config, &plan, NULL) == 0)
+                files_apply(&plan, setup->shared);
+        atomic_store(&setup->shared->connections_per_address_max,
+                     config->limits.connections_per_address);
+}
+
 /* Puts what was read in force. The configuration that was is still being used by workers. */
 static void apply(struct reload *reload)
 {
@@ -363,9 +374,7 @@ static void apply(struct reload *reload)
         credentials_free(reading->credentials, config->upstreams_count);
         reading->credentials = NULL;
         reading->merged = NULL;
-        atomic_store(&setup->shared->connections_max, config->limits.connections);
-        atomic_store(&setup->shared->connections_per_address_max,
-                     config->limits.connections_per_address);
+        set_connections(setup, config);
         log_init((enum log_level)config->log.level, (enum log_format)config->log.format);
 }
 
@@ -456,7 +465,7 @@ static void finish_reload(struct reload *reload)
                              "without a token");
         warnings_find(&found, loaded, reload->reading.identities);
         warnings_add_notes(&found, &reload->reading.accounts);
-        warnings_find_files(&found, running(reload), process_file_limit());
+        warnings_find_files(&found, running(reload), setup->files);
         const struct log_field fields[] = {
                 LOG_TEXT("file", loaded->file),
                 LOG_INTEGER("clients", (int64_t)loaded->clients_count),

@@ -16,6 +16,7 @@
 
 struct doors;
 struct admin_socket;
+struct files;
 struct gateway;
 struct loop;
 struct reload;
@@ -42,7 +43,8 @@ struct reload_setup {
         const struct doors *doors; /* what is listened on */
         struct worker **workers;
         int worker_count;
-        struct server_shared *shared;     /* of the workers' servers */
+        struct server_shared *shared; /* of the workers' servers */
+        const struct files *files;
         struct server *admin;             /* on the main loop, or NULL */
         struct admin_socket *control;     /* likewise on the main loop */
         struct tls_identity **identities; /* of the listeners, in force, in order: a reload replaces

@@ -21,11 +21,11 @@
 #include "config/credential.h"
 #include "daemon/admin_socket.h"
 #include "daemon/doors.h"
+#include "daemon/files.h"
 #include "daemon/heartbeat.h"
 #include "daemon/notify.h"
 #include "daemon/notify_status.h"
 #include "daemon/operator.h"
-#include "daemon/process.h"
 #include "daemon/reload.h"
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
@@ -51,9 +51,6 @@
 #define SWEEP_AGAIN_MS    20  /* while there are more results to be dropped */
 #define PROBLEM_BYTES_MAX 4096
 
-/* Operators have connections of their own, so that tools cannot take all. */
-#define ADMIN_CONNECTIONS_MAX 32
-
 struct service {
         const struct config *config;      /* of the start; gateway_config() has the one in force */
         struct tls_identity **identities; /* of the listeners, in force */
@@ -62,11 +59,12 @@ struct service {
         struct heartbeat *heartbeat; /* NULL: there is nobody to tell */
         struct gateway *gateway;
         struct loop *loop;
+        struct files files;
         struct server_shared shared;
         struct tally *tally; /* of all servers */
         struct doors doors;
-        struct server_shared admin_shared;
-        struct server *admin; /* for operators, on the main loop; NULL: none */
+        struct server_shared admin_shared; /* operators have connections of their own */
+        struct server *admin;              /* for operators, on the main loop; NULL: none */
         struct server_shared control_shared;
         struct admin_socket control;     /* likewise on the main loop */
         struct operator_state operators; /* what both are served with */
@@ -390,6 +388,7 @@ static int make_reload(struct service *service)
                 .workers = service->workers,
                 .worker_count = service->worker_count,
                 .shared = &service->shared,
+                .files = &service->files,
                 .admin = service->admin,
                 .control = &service->control,
                 .identities = service->identities,
@@ -488,7 +487,7 @@ static void service_close(struct service *service)
 
 /* What an operator should know at each start. */
 static void tell_start(const struct config *config, struct tls_identity *const *identities,
-                       struct credential *const *credentials, size_t file_limit)
+                       struct credential *const *credentials, const struct files *files)
 {
         const struct log_field fields[] = {
                 LOG_TEXT("file", config->file),
@@ -503,8 +502,22 @@ static void tell_start(const struct config *config, struct tls_identity *const *
                   sizeof fields / sizeof *fields);
         warnings_find(&found, config, identities);
         warnings_find_accounts(&found, config, credentials);
-        warnings_find_files(&found, config, file_limit);
+        warnings_find_files(&found, config, files);
         warnings_done(&found);
+}
+
+static int share_files(struct service *service, struct strbuf *problem)
+{
+        struct files_plan plan;
+        int r = files_share(&service->files, service->config, &plan, problem);
+
+        if (r < 0)
+                return r;
+        transfer_limit_files(plan.fd_max);
+        files_apply(&plan, &service->shared);
+        files_apply_operators(&plan, &service->admin_shared);
+        files_apply_operators(&plan, &service->control_shared);
+        return 0;
 }
 
 static void tell_ready(struct service *service)
@@ -523,11 +536,9 @@ int service_run(const struct config *config, struct credential **credentials,
                 .config = config,
                 .identities = identities,
                 .activation = activation,
-                .shared.connections_max = config->limits.connections,
                 .shared.connections_per_address_max = config->limits.connections_per_address,
+                .shared.by_address = true,
                 .shared.peers = PEERS_INIT,
-                .admin_shared.connections_max = ADMIN_CONNECTIONS_MAX,
-                .control_shared.connections_max = ADMIN_CONNECTIONS_MAX,
                 .idle.deliver = on_idle,
         };
         struct strbuf problem;
@@ -536,8 +547,11 @@ int service_run(const struct config *config, struct credential **credentials,
         strbuf_init(&problem, PROBLEM_BYTES_MAX);
         notify_init(&service.notify);
         notify_starting(&service.notify);
-        tell_start(config, identities, credentials, process_raise_file_limit());
-        int r = gateway_new(config, credentials, &problem, &service.gateway);
+        files_init(&service.files);
+        tell_start(config, identities, credentials, &service.files);
+        int r = share_files(&service, &problem);
+        if (r == 0)
+                r = gateway_new(config, credentials, &problem, &service.gateway);
         if (r == 0)
                 r = transfer_global_init();
         if (r == 0)

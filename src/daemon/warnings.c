@@ -13,6 +13,7 @@
 #include "config/config_date.h"
 #include "config/config_url.h"
 #include "config/permissions.h"
+#include "daemon/files.h"
 #include "http/server.h"
 #include "http/tls.h"
 #include "upstream/account.h"
@@ -37,8 +38,6 @@
 #define DAY_MS                  INT64_C(86400000)
 #define CERTIFICATE_DAYS_WARNED 21 /* enough to have a new one made */
 #define END_DAYS_WARNED         7  /* of a client or a site */
-
-#define FILES_BESIDE 512 /* descriptors for anything but tools' connections and transfers */
 
 /* ---- what was found ---- */
 
@@ -400,18 +399,18 @@ static void warn_of_permissions(struct warnings *found, const struct config *con
                              config->admin.socket_mode, config->admin.socket);
 }
 
-void warnings_find_files(struct warnings *found, const struct config *config, size_t file_limit)
+void warnings_find_files(struct warnings *found, const struct config *config,
+                         const struct files *files)
 {
-        size_t wanted =
-                FILES_BESIDE + (size_t)config->limits.connections + SERVER_CONNECTIONS_BEYOND_LIMIT;
+        struct files_plan plan;
 
-        for (size_t i = 0; i < config->upstreams_count; i++)
-                wanted += (size_t)config->upstreams[i].max_in_flight;
-        if (wanted > file_limit)
+        if (files_share(files, config, &plan, NULL) == 0 && plan.scarce)
                 warnings_add(found, WARNING_NOTE,
-                             "%zu open files are allowed, limits.connections and max_in_flight may "
-                             "need %zu; raise the limit (LimitNOFILE=)",
-                             file_limit, wanted);
+                             "%zu open files are allowed, so tools have %d connections, not %d "
+                             "(limits.connections); raise the limit to %zu (LimitNOFILE= in the "
+                             "unit, or ulimit -n)",
+                             files->limit, plan.connections, config->limits.connections,
+                             plan.wanted);
 }
 
 static struct account_key key_of(const struct config_upstream *upstream,

@@ -10,6 +10,7 @@
 
 struct config;
 struct credential;
+struct files;
 struct tls_identity;
 
 #define WARNINGS_KEPT_MAX 8
@@ -37,8 +38,9 @@ void warnings_add(struct warnings *found, enum warning_grade grade, const char *
 void warnings_find(struct warnings *found, const struct config *config,
                    struct tls_identity *const *identities);
 
-/* Adds that the limit of open files is lower than what the configuration may need. */
-void warnings_find_files(struct warnings *found, const struct config *config, size_t file_limit);
+/* Adds that the limit of open files leaves tools fewer connections than limits.connections. */
+void warnings_find_files(struct warnings *found, const struct config *config,
+                         const struct files *files);
 
 /*
  * Adds which upstreams are one account at the service. credentials are those of all upstreams, in

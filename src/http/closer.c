@@ -1,5 +1,5 @@
 /*
- * closer: see linger.h.
+ * closer: see closer.h.
  */
 #include "http/closer.h"
 
@@ -8,7 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -27,6 +27,7 @@ struct lingering {
 
 struct closer {
         struct loop_timer *timer;
+        _Atomic int *files;
         struct lingering *list; /* the oldest, which is due first, at the head */
         size_t count;
 };
@@ -36,6 +37,7 @@ static void end(struct closer *closer, struct lingering *one)
         DL_DELETE(closer->list, one);
         closer->count--;
         (void)close(one->fd);
+        (void)atomic_fetch_sub(closer->files, 1);
         free(one);
 }
 
@@ -68,12 +70,13 @@ static void on_tick(void *arg)
                 loop_timer_stop(closer->timer);
 }
 
-int closer_new(struct loop *loop, struct closer **ret_closer)
+int closer_new(struct loop *loop, _Atomic int *files, struct closer **ret_closer)
 {
         struct closer *closer = calloc(1, sizeof *closer);
 
         if (!closer)
                 return -ENOMEM;
+        closer->files = files;
         int r = loop_timer_new(loop, on_tick, closer, &closer->timer);
         if (r < 0) {
                 free(closer);
@@ -91,6 +94,14 @@ void closer_free(struct closer *closer)
                 end(closer, closer->list);
         loop_timer_free(closer->timer);
         free(closer);
+}
+
+bool closer_end_oldest(struct closer *closer)
+{
+        if (!closer->list)
+                return false;
+        end(closer, closer->list);
+        return true;
 }
 
 void closer_add(struct closer *closer, int fd)
@@ -112,4 +123,5 @@ void closer_add(struct closer *closer, int fd)
                 loop_timer_start(closer->timer, TICK_MS, TICK_MS);
         DL_APPEND(closer->list, one);
         closer->count++;
+        (void)atomic_fetch_add(closer->files, 1);
 }

@@ -13,11 +13,17 @@
 #define CLOSER_MS  2000
 #define CLOSER_MAX 256 /* connections at once; beyond that the oldest one is closed */
 
+#include <stdbool.h>
+
 struct closer;
 struct loop;
 
-/* Returns 0 or -errno. */
-int closer_new(struct loop *loop, struct closer **ret_closer);
+/* Adds to *files each socket that it keeps open, and subtracts it when it is closed. Returns 0 or
+ * -errno. */
+int closer_new(struct loop *loop, _Atomic int *files, struct closer **ret_closer);
+
+/* Closes the socket that is kept open longest. Returns false if there is none. */
+bool closer_end_oldest(struct closer *closer);
 
 /* Closes what is still open. Takes NULL. */
 void closer_free(struct closer *closer);

@@ -2,6 +2,7 @@
  * connection: the connections of a server: how they are opened and closed, and what is received on
  * them. Their deadlines are in connection_deadline.c.
  */
+#include "http/acceptor.h"
 #include "http/caller.h"
 #include "http/closer.h"
 #include "http/connection_private.h"
@@ -32,7 +33,7 @@ int connection_table_new(struct server *server, struct connection_table **ret_ta
         table->server = server;
         int r = connection_deadlines_init(table);
         if (r == 0)
-                r = closer_new(server->loop, &table->closer);
+                r = closer_new(server->loop, &server->shared->files, &table->closer);
         if (r < 0) {
                 connection_table_free(table);
                 return r;
@@ -211,27 +212,9 @@ static bool answered_just_now(const struct client_connection *first)
 
 bool connection_any_expected(const struct connection_table *table)
 {
-        return table->awaited[CONNECTION_HEADER] ||
+        return table->awaited[CONNECTION_HEADER] || table->awaited[CONNECTION_BEYOND] ||
                answered_just_now(table->awaited[CONNECTION_UNREAD]) ||
                answered_just_now(table->awaited[CONNECTION_IDLE]);
-}
-
-/*
- * There may be too many, of all or, once more than half of them are in use, of its address; unless
- * another one makes room for it.
- */
-static enum connection_room find_room(const struct client_connection *connection, int before)
-{
-        const struct server_shared *shared = connection->table->server->shared;
-        int share = atomic_load(&shared->connections_per_address_max);
-        int max = atomic_load(&shared->connections_max);
-
-        if (before >= max / 2 && connection->peer && peer_connections(connection->peer) > share &&
-            !connection_evict(connection, true))
-                return CONNECTION_OVER_ADDRESS_LIMIT;
-        if (before >= max && !connection_evict(connection, false))
-                return CONNECTION_OVER_LIMIT;
-        return CONNECTION_ROOM;
 }
 
 static struct peer *join_peers(const struct server *server, struct MHD_Connection *mhd)
@@ -239,7 +222,7 @@ static struct peer *join_peers(const struct server *server, struct MHD_Connectio
         const union MHD_ConnectionInfo *info =
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
-        if (atomic_load(&server->shared->connections_per_address_max) == 0)
+        if (!server->shared->by_address)
                 return NULL;
         return peers_join(&server->shared->peers, info ? info->client_addr : NULL);
 }
@@ -257,11 +240,10 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         const union MHD_ConnectionInfo *info =
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         struct client_connection *connection = calloc(1, sizeof *connection);
-        int max = atomic_load(&server->shared->connections_max);
-        int before = atomic_fetch_add(&server->shared->connections, 1);
         int fd = info ? info->connect_fd : -1;
-        bool too_many = before >= max + SERVER_CONNECTIONS_BEYOND_LIMIT;
 
+        (void)atomic_fetch_add(&server->shared->connections, 1);
+        (void)atomic_fetch_add(&server->shared->files, 1);
         *ret_context = connection;
         if (!connection) {
                 (void)shutdown(fd, SHUT_RDWR);
@@ -274,10 +256,10 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         connection->began_us = clock_monotonic_us();
         framing_init(&connection->framing);
         connection->peer = join_peers(server, mhd);
-        if (too_many || add_by_fd(connection) < 0)
+        if (!connection_has_file(connection) || add_by_fd(connection) < 0)
                 turn_away(connection);
         else
-                connection->room = find_room(connection, before);
+                connection_find_room(connection);
         if (server->inactivity_s != server->inactivity_first_s)
                 (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT,
                                                 server->inactivity_s);
@@ -285,7 +267,8 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
                 begin_handshake(connection, server->identity);
         /* Without a watch, for want of memory, its deadlines remain. */
         (void)loop_watch_new(server->loop, fd, on_gone, connection, &connection->watch);
-        connection_enter(connection, CONNECTION_HEADER);
+        connection_enter(connection, connection->room == CONNECTION_ROOM ? CONNECTION_HEADER
+                                                                         : CONNECTION_BEYOND);
 }
 
 /*
@@ -305,7 +288,8 @@ static bool has_sent(const struct client_connection *connection)
 static bool is_failed_handshake(const struct client_connection *connection)
 {
         return connection->identity && connection->progress != TLS_FINISHED &&
-               !connection->turned_away && connection->phase == CONNECTION_HEADER &&
+               !connection->turned_away &&
+               (connection->phase == CONNECTION_HEADER || connection->phase == CONNECTION_BEYOND) &&
                !connection->table->server->closed && has_sent(connection);
 }
 
@@ -337,8 +321,9 @@ static void tell_of_handshake(struct server *server, const struct client_connect
 static void connection_closed(struct server *server, struct client_connection *connection)
 {
         (void)atomic_fetch_sub(&server->shared->connections, 1);
-        /* A daemon that stopped accepting for want of room looks for it only when it is run. */
-        server->again = true;
+        (void)atomic_fetch_sub(&server->shared->files, 1);
+        if (server->acceptor)
+                acceptor_resume(server->acceptor);
         if (!connection)
                 return;
         if (is_failed_handshake(connection))
@@ -346,6 +331,7 @@ static void connection_closed(struct server *server, struct client_connection *c
         connection_leave_phase(connection);
         end_handshake(connection);
         remove_by_fd(connection);
+        connection_leave_room(connection);
         peers_leave(&server->shared->peers, connection->peer);
         if (connection->lingers && !server->closed)
                 closer_add(connection->table->closer, connection->fd);
@@ -425,9 +411,4 @@ struct client_connection *connection_of(struct MHD_Connection *mhd)
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
         return info ? info->socket_context : NULL;
-}
-
-enum connection_room connection_room(const struct client_connection *connection)
-{
-        return connection->room;
 }

@@ -1,6 +1,5 @@
 /*
- * connection_deadline: how long each connection may take, how it is cut, and which one is cut to
- * make room for another.
+ * connection_deadline: how long each connection may take, and how it is cut.
  *
  * libmicrohttpd's own time-out measures inactivity, so a client that drips a byte a second is
  * never cut. Here each phase has an absolute deadline. There is a list for each phase, sorted by
@@ -8,7 +7,6 @@
  * for a while after a reload has shortened them, so each new one belongs at the end, or near it.
  */
 #include "http/connection_private.h"
-#include "http/peers.h"
 #include "http/reply.h"
 
 #include "base/clock.h"
@@ -25,7 +23,6 @@
 #define TICK_MS         100
 #define STALL_MS        1000 /* a tick that is so late: the process was stopped */
 #define CUT_REPLY_BYTES (REFUSAL_BYTES_MAX * 6 + 256) /* every byte of a message escaped */
-#define EVICT_LOOK_MAX  64 /* connections of a phase, so that a flood costs little */
 
 /* ---- phases ---- */
 
@@ -34,6 +31,10 @@ static int64_t phase_limit_ms(const struct connection_table *table, enum connect
         const struct config *config = gateway_config(table->server->gateway);
 
         switch (phase) {
+        case CONNECTION_BEYOND:
+                return config->limits.header_timeout_ms < CONNECTION_BEYOND_TIMEOUT_MS
+                               ? config->limits.header_timeout_ms
+                               : CONNECTION_BEYOND_TIMEOUT_MS;
         case CONNECTION_HEADER:
                 return config->limits.header_timeout_ms;
         case CONNECTION_BODY:
@@ -144,8 +145,7 @@ void connection_cut(struct client_connection *connection, enum connection_end en
                 (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* Sends nothing. What the client has not read yet is dropped, so that the kernel keeps nothing. */
-static void connection_abort(struct client_connection *connection)
+void connection_abort(struct client_connection *connection)
 {
         const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
@@ -156,8 +156,7 @@ static void connection_abort(struct client_connection *connection)
         (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* No request is in progress. */
-static void close_idle(struct client_connection *connection)
+void connection_close_idle(struct client_connection *connection)
 {
         connection_leave_phase(connection);
         connection->ended = true;
@@ -181,6 +180,9 @@ static void become_idle(struct client_connection *connection)
 static void connection_expire(struct client_connection *connection)
 {
         switch (connection->phase) {
+        case CONNECTION_BEYOND:
+                connection_evict(connection);
+                break;
         case CONNECTION_HEADER:
                 request_header_late(connection->table->server, connection->mhd, connection);
                 break;
@@ -198,7 +200,7 @@ static void connection_expire(struct client_connection *connection)
                 break;
         case CONNECTION_IDLE:
         case CONNECTION_BUSY:
-                close_idle(connection);
+                connection_close_idle(connection);
                 break;
         }
 }
@@ -227,106 +229,4 @@ static void on_tick(void *arg)
 int connection_deadlines_init(struct connection_table *table)
 {
         return loop_timer_new(table->server->loop, on_tick, table, &table->timer);
-}
-
-/* ---- room ---- */
-
-/* In this order, and after how long in the phase a connection makes room for another one of the
- * same address; it does so at once for one of an address with fewer connections. */
-static const struct {
-        enum connection_phase phase;
-        int64_t slow_ms;
-} evictable[] = {
-        {CONNECTION_HEADER, 1000}, {CONNECTION_BODY, 1000},  {CONNECTION_REPLY, 1000},
-        {CONNECTION_UNREAD, 5000}, {CONNECTION_IDLE, 10000},
-};
-
-static bool may_evict(const struct client_connection *victim,
-                      const struct client_connection *newcomer, bool of_peer, int64_t slow_since_ms)
-{
-        if (victim == newcomer || (of_peer && victim->peer != newcomer->peer))
-                return false;
-        return victim->entered_ms <= slow_since_ms ||
-               peer_connections(victim->peer) > peer_connections(newcomer->peer);
-}
-
-/* Among the oldest of a phase: one of the address with the most connections. */
-static struct client_connection *find_victim(const struct client_connection *newcomer, bool of_peer,
-                                             size_t rank, int64_t now_ms)
-{
-        struct client_connection *list = newcomer->table->awaited[evictable[rank].phase];
-        struct client_connection *one, *victim = NULL;
-        int looked = 0;
-
-        DL_FOREACH (list, one) {
-                if (looked++ == EVICT_LOOK_MAX)
-                        break;
-                if (may_evict(one, newcomer, of_peer, now_ms - evictable[rank].slow_ms) &&
-                    (!victim || peer_connections(one->peer) > peer_connections(victim->peer)))
-                        victim = one;
-        }
-        return victim;
-}
-
-static void evict(struct client_connection *victim)
-{
-        static const char message[] =
-                "this connection was slow, and was closed to make room for another one; try again "
-                "with fewer connections";
-
-        switch (victim->phase) {
-        case CONNECTION_HEADER:
-                request_header_refuse(victim->table->server, victim->mhd, victim, CONNECTION_SHUT,
-                                      503, "too_many_connections", message);
-                break;
-        case CONNECTION_BODY:
-                request_cut(victim->request, CONNECTION_SHUT, 503, "too_many_connections", message);
-                break;
-        case CONNECTION_REPLY:
-                connection_abort(victim);
-                break;
-        case CONNECTION_UNREAD:
-        case CONNECTION_IDLE:
-        case CONNECTION_BUSY:
-                close_idle(victim);
-                break;
-        }
-}
-
-/* A request that is held, of an address with more connections than the newcomer's. */
-static struct client_connection *find_held(const struct client_connection *newcomer)
-{
-        struct client_connection *victim = NULL;
-        struct request *request;
-        int most = peer_connections(newcomer->peer), looked = 0;
-
-        DL_FOREACH2 (newcomer->table->server->held, request, held_next) {
-                struct client_connection *one = request->connection;
-                if (looked++ == EVICT_LOOK_MAX)
-                        break;
-                if (one->held && peer_connections(one->peer) > most) {
-                        most = peer_connections(one->peer);
-                        victim = one;
-                }
-        }
-        return victim;
-}
-
-bool connection_evict(const struct client_connection *newcomer, bool of_peer)
-{
-        int64_t now_ms = clock_monotonic_ms();
-        struct client_connection *victim = NULL;
-
-        for (size_t i = 0; !victim && i < sizeof evictable / sizeof *evictable; i++)
-                victim = find_victim(newcomer, of_peer, i, now_ms);
-        if (victim) {
-                evict(victim);
-                return true;
-        }
-        victim = of_peer ? NULL : find_held(newcomer);
-        if (!victim)
-                return false;
-        victim->room = CONNECTION_OVER_LIMIT; /* its response is the last one */
-        request_client_gone(victim->held);
-        return true;
 }

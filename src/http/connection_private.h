@@ -34,6 +34,8 @@ struct client_connection {
         bool ended;                    /* its last response is sent: nothing more is read */
         bool lingers;                  /* its client may be sending when it is closed */
         enum connection_room room;
+        bool seated;             /* it counts in server_shared.seats */
+        bool claiming;           /* its request has come, and wants room */
         bool turned_away;        /* it was ended as soon as it was opened */
         struct request *request; /* the one that is under way, or NULL */
         int64_t began_us;     /* monotonic: when its first line had come; before: the connection */
@@ -68,13 +70,33 @@ int connection_deadlines_init(struct connection_table *table);
 /* The connection has no deadline any more. */
 void connection_leave_phase(struct client_connection *connection);
 
+/* Sends nothing. What the client has not read yet is dropped, so that the kernel keeps nothing. */
+void connection_abort(struct client_connection *connection);
+
+/* The same for one without a request in progress, whose last response may still be read. */
+void connection_close_idle(struct client_connection *connection);
+
+/* ---- connection_room.c ---- */
+
 /*
- * Makes room for a new connection, which is counted already. With of_peer it cuts one of the same
- * address that is slow or idle. Else it takes one that is slow or idle, or of an address that has
- * more connections: then a request that is held for its answer is answered early. Among those it
- * takes one of the address with the most. Looks only at the oldest ones of this server. Returns
- * whether there was one; it is closed soon.
+ * Looks for a seat for a new connection, and sets room. If all are taken, another connection of
+ * this server makes room: one that is slow or idle, or of an address that has more connections;
+ * then also a request that is held for its answer, which is answered early. Once more than half are
+ * taken, an address beyond its share gets only a seat of its own slow and idle connections. Among
+ * those it takes one of the address with the most. Looks only at the oldest ones.
  */
-bool connection_evict(const struct client_connection *newcomer, bool of_peer);
+void connection_find_room(struct client_connection *connection);
+
+/*
+ * Returns whether a new connection may keep its descriptor, as one beyond a limit at least; another
+ * one that is beyond a limit and of an address with more connections may be ended for it.
+ */
+bool connection_has_file(const struct client_connection *connection);
+
+/* Gives its seat back. */
+void connection_leave_room(struct client_connection *connection);
+
+/* Ends a connection to make room, and tells it so where it waits for a response. */
+void connection_evict(struct client_connection *victim);
 
 #endif

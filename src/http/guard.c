@@ -261,26 +261,33 @@ static void check_body(struct request *request)
         verdict_refuse(request, verdict, message);
 }
 
+/* What bounds the connections; operators cannot change it. */
+static const char *room_limit(const struct server *server)
+{
+        if (server->kind != SERVER_FOR_TOOLS)
+                return "";
+        return atomic_load(&server->shared->waits) ? " (the limit of open files)"
+                                                   : " (limits.connections)";
+}
+
 static void check_room(struct request *request)
 {
         const struct server_shared *shared = request->server->shared;
 
-        switch (connection_room(request->connection)) {
+        switch (connection_claim_room(request->connection)) {
         case CONNECTION_ROOM:
                 break;
         case CONNECTION_OVER_LIMIT:
                 request_refuse(request, 503, "too_many_connections",
                                "%d connections are open already, as many as may be%s; try again "
                                "later",
-                               atomic_load(&shared->connections_max),
-                               request->server->kind == SERVER_FOR_TOOLS ? " (limits.connections)"
-                                                                         : "");
+                               atomic_load(&shared->connections_max), room_limit(request->server));
                 break;
         case CONNECTION_OVER_ADDRESS_LIMIT:
                 request_refuse(request, 503, "too_many_connections",
                                "this address has %d connections open already, as many as one may "
                                "have (limits.connections_per_address); try again later",
-                               atomic_load(&shared->connections_per_address_max));
+                               connection_share(request->connection));
                 break;
         }
 }

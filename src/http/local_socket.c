@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG           64
+#define BACKLOG           1024 /* net.core.somaxconn bounds it further */
 #define GROUP_BYTES       1024
 #define GROUP_BYTES_MAX   (1024 * 1024)
 #define MODE_BEFORE_CHECK 0600 /* until owner and mode are as they are to be */

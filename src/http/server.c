@@ -19,6 +19,7 @@
 #include "base/loop.h"
 #include "config/config.h"
 #include "engine/gateway.h"
+#include "http/acceptor.h"
 #include "http/pause.h"
 #include "http/receive.h"
 #include "http/server_private.h"
@@ -31,7 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <uv.h>
 
 #define CONNECTION_MEMORY_BYTES 16384 /* header and reading buffer; cleared for each request */
@@ -179,19 +179,13 @@ static void on_mhd_log(void *arg, const char *format, va_list args)
 
 static void on_mhd_log(void *arg, const char *format, va_list args)
 {
-        struct server *server = arg;
         char text[512];
-        int64_t now_ms = clock_monotonic_ms();
 
+        (void)arg;
         (void)vsnprintf(text, sizeof text, format, args);
         text[strcspn(text, "\n")] = '\0';
         if (log_enabled(LOG_LEVEL_DEBUG) && log_limit_take(&details, clock_monotonic_us()))
                 log_debug("libmicrohttpd: %s", text);
-        /* What keeps connections out is for the operator, but not for each of them. */
-        if (strstr(text, "accepting connection") && now_ms >= server->warn_again_ms) {
-                server->warn_again_ms = now_ms + WARN_AGAIN_MS;
-                log_warning("connections have to wait: %s", text);
-        }
 }
 
 static unsigned inactivity_s(const struct config *config)
@@ -205,14 +199,13 @@ static unsigned inactivity_s(const struct config *config)
         return (unsigned)(longest_ms / 1000) + INACTIVITY_BEYOND_S;
 }
 
-static struct MHD_Daemon *start_daemon(struct server *server, int socket)
+static struct MHD_Daemon *start_daemon(struct server *server)
 {
         /* Ours counts, which a reload may change; libmicrohttpd's cannot. */
         const intptr_t connections = CONFIG_CONNECTIONS_MAX + SERVER_CONNECTIONS_BEYOND_LIMIT;
         struct MHD_OptionItem options[] = {
                 /* First, so that it is heard of in what follows. */
                 {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, server},
-                {MHD_OPTION_LISTEN_SOCKET, socket, NULL},
                 /* Strictness is framing.c's: libmicrohttpd would answer in HTML. */
                 {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
                 {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
@@ -223,7 +216,8 @@ static struct MHD_Daemon *start_daemon(struct server *server, int socket)
                 {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_on_notify, server},
                 {MHD_OPTION_END, 0, NULL},
         };
-        const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+        const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                               MHD_USE_NO_LISTEN_SOCKET;
 
         if (!server->identity)
                 return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY,
@@ -232,6 +226,61 @@ static struct MHD_Daemon *start_daemon(struct server *server, int socket)
                                 MHD_OPTION_ARRAY, options, MHD_OPTION_ARRAY, tls_options(),
                                 MHD_OPTION_END);
 }
+
+/* ---- accepting ---- */
+
+static bool on_admit(void *arg)
+{
+        return connection_admit(arg);
+}
+
+/* libmicrohttpd closes the socket where it cannot take it. */
+static void on_accepted(void *arg, int fd, const struct sockaddr *address, socklen_t len)
+{
+        const struct server *server = arg;
+
+        (void)MHD_add_connection(server->daemon, fd, address, len);
+}
+
+/* Not for each connection that has to wait. */
+static void on_accept_failed(void *arg, int error)
+{
+        struct server *server = arg;
+        int64_t now_ms = clock_monotonic_ms();
+        const char *name = strerrorname_np(error);
+
+        if (now_ms < server->warn_again_ms)
+                return;
+        server->warn_again_ms = now_ms + WARN_AGAIN_MS;
+        log_warning("connections have to wait: accept failed: %s (%s)%s", strerror(error),
+                    name ? name : "unknown",
+                    error == EMFILE ? "; raise the limit of open files (LimitNOFILE= in the unit, "
+                                      "or ulimit -n)"
+                    : error == ENFILE ? "; raise the system's limit of open files (fs.file-max)"
+                                      : "");
+}
+
+static int start_accepting(struct server *server, int socket)
+{
+        const struct acceptor_setup setup = {
+                .loop = server->loop,
+                .socket = socket,
+                .admit = on_admit,
+                .accepted = on_accepted,
+                .failed = on_accept_failed,
+                .arg = server,
+        };
+
+        return acceptor_new(&setup, &server->acceptor);
+}
+
+static void stop_accepting(struct server *server)
+{
+        acceptor_free(server->acceptor);
+        server->acceptor = NULL;
+}
+
+/* ---- the life of a server ---- */
 
 int server_new(const struct server_setup *setup, struct server **ret_server)
 {
@@ -254,11 +303,14 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         server->tally_part = tally_join(setup->tally);
         int r = server->tally_part ? connection_table_new(server, &server->connections) : -ENOMEM;
         if (r == 0) {
-                int *socket = &setup->listener->sockets[setup->socket_index];
-                server->daemon = start_daemon(server, *socket);
-                if (server->daemon)
-                        *socket = -1;
+                server->daemon = start_daemon(server);
                 r = server->daemon ? turn_start(server) : -EIO;
+        }
+        if (r == 0) {
+                int *socket = &setup->listener->sockets[setup->socket_index];
+                r = start_accepting(server, *socket);
+                if (r == 0)
+                        *socket = -1;
         }
         if (r < 0) {
                 server_free(server);
@@ -280,16 +332,6 @@ void server_reload(struct server *server, struct policy *policy, struct tls_iden
         policy_unref(old_policy);
         tls_identity_unref(old_identity);
         request_revoke_all(server);
-}
-
-/* The socket of a listener that was passed is to live on: libmicrohttpd must not end it, which it
- * may do by shutdown(2). */
-static void stop_accepting(struct server *server)
-{
-        MHD_socket socket = MHD_quiesce_daemon(server->daemon);
-
-        if (socket != MHD_INVALID_SOCKET)
-                (void)close(socket);
 }
 
 void server_drain(struct server *server)
@@ -327,14 +369,13 @@ void server_free(struct server *server)
 {
         if (!server)
                 return;
+        stop_accepting(server);
         if (server->turn) {
                 /* What was resumed must get its turn before the end. */
                 pause_end(server);
                 turn(server);
                 turn_stop(server->turn);
         }
-        if (server->daemon && server->listener->passed && !server->draining)
-                stop_accepting(server);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon);
         connection_table_free(server->connections);

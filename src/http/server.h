@@ -46,15 +46,22 @@ struct listener {
         bool dual_stack; /* "::", for IPv4 as well: only a passed socket may be */
 };
 
-/* So many more are accepted, to be told that there are too many; the rest are closed at once. */
+/* So many more at most are accepted, to be refused. */
 #define SERVER_CONNECTIONS_BEYOND_LIMIT 256
 
-/* What servers of one kind share. */
+/* What servers of one kind share. The limits may be changed by a reload. */
 struct server_shared {
-        _Atomic int connections;                 /* open now, on all of them */
-        _Atomic int connections_max;             /* a reload may change it */
-        _Atomic int connections_per_address_max; /* likewise; 0: there is no such limit */
-        struct peers peers;                      /* how many each address has */
+        _Atomic int connections;     /* open now, on all of them */
+        _Atomic int seats;           /* how many of those are within connections_max */
+        _Atomic int files;           /* descriptors: connections, and sockets that linger */
+        _Atomic int connections_max; /* > 0 */
+        _Atomic int beyond_max;      /* > 0: files may be so many more than connections_max */
+        _Atomic bool waits; /* beyond that a connection waits in the kernel; otherwise it is
+                               closed at once */
+        _Atomic int fd_max; /* with waits: it waits also if its descriptor would be higher */
+        _Atomic int connections_per_address_max; /* 0: the default, see peers.h */
+        bool by_address;                         /* connections of each address are counted */
+        struct peers peers;                      /* how many each address has; with by_address */
         _Atomic int64_t handshakes_failed;
         _Atomic int64_t pauses; /* of connections whose bodies come, see pause.h */
 };

@@ -19,6 +19,7 @@
 
 #include <microhttpd.h>
 
+struct acceptor;
 struct balance;
 struct body;
 struct client;
@@ -49,7 +50,8 @@ struct server {
         struct tls_identity *identity;      /* a reference, or NULL: plain HTTP */
         const struct operator_hooks *hooks; /* NULL for tools */
         struct MHD_Daemon *daemon;
-        struct server_turn *turn; /* the handles that drive the daemon */
+        struct acceptor *acceptor; /* NULL: no connection is accepted any more */
+        struct server_turn *turn;  /* the handles that drive the daemon */
         struct connection_table *connections;
         size_t requests;
         struct request *held;        /* requests whose connection is suspended */
@@ -62,7 +64,7 @@ struct server {
         bool closed;                 /* every request is refused */
         unsigned inactivity_s;       /* libmicrohttpd's own time-out; the deadlines come first */
         unsigned inactivity_first_s; /* the one its daemon was started with */
-        int64_t warn_again_ms;       /* no warning about connections before this moment */
+        int64_t warn_again_ms;       /* no warning about accept(2) before this moment */
         size_t parsed_bytes;         /* of bodies, on the loop in this turn */
         bool again;                  /* MHD_run() is needed, though its descriptor may not say so */
 };
@@ -215,7 +217,12 @@ const char *request_field(const struct request *request, const char *name);
 /* How long a kept connection may pause between requests. */
 #define CONNECTION_IDLE_TIMEOUT_MS 75000
 
+/* How long a connection beyond a limit may take to send the header of its one request. */
+#define CONNECTION_BEYOND_TIMEOUT_MS 2000
+
 enum connection_phase {
+        CONNECTION_BEYOND, /* new, and beyond a limit: the same, but CONNECTION_BEYOND_TIMEOUT_MS at
+                              most */
         CONNECTION_HEADER, /* new, or a request has begun: limits.header_timeout */
         CONNECTION_BODY,   /* a body is awaited: limits.body_timeout */
         CONNECTION_REPLY,  /* the response is being written: limits.body_timeout */
@@ -238,6 +245,13 @@ int connection_table_new(struct server *server, struct connection_table **ret_ta
 void connection_table_free(struct connection_table *table);
 void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode code);
+
+/*
+ * Returns whether one more connection may be accepted. Without room for its descriptor it ends one
+ * that is beyond a limit and has sent nothing that is not read yet, or that lingers; the first is
+ * closed soon, and then acceptor_resume() is called.
+ */
+bool connection_admit(struct server *server);
 
 /*
  * While a request is held, its connection calls request_client_gone() when the client closes its
@@ -291,7 +305,11 @@ void connection_linger(struct client_connection *connection);
 /* Whether the message of the request under way is not complete. */
 bool connection_message_comes(const struct client_connection *connection);
 
-enum connection_room connection_room(const struct client_connection *connection);
+/* Whether there is room for the connection whose first request has come; looks for it once more. */
+enum connection_room connection_claim_room(struct client_connection *connection);
+
+/* How many connections its address may have: its share. */
+int connection_share(const struct client_connection *connection);
 
 /* Whether the response to the request in progress is the last one: there is no room for the
  * connection, or what follows the request is malformed. */

@@ -8,13 +8,16 @@ import pytest
 
 from lib import expect
 from lib.build import patience, wait_until
+from lib.clients import Client
 from lib.gateway import LOOPBACK
 from lib.http import Connection, request_bytes
 from lib.job import job
+from lib.network import own_address
 
 LIMIT = 20
 NEVER = 60
 
+OWN = own_address()
 GREEDY, MODEST = "127.0.0.2", "127.0.0.1"
 
 
@@ -130,6 +133,42 @@ async def test_an_address_beyond_its_share_is_told_so_when_half_of_the_room_is_t
         assert "limits.connections_per_address" in body["message"]
         assert answer.header("Connection").lower() == "close"
         expect.error(await is_served(house), 404, "unknown_id")
+
+
+async def test_loopback_addresses_have_no_share_unless_one_is_set(start):
+    """So that a reverse proxy on the same machine works."""
+    house = start()
+    async with contextlib.AsyncExitStack() as stack:
+        await crowd(stack, house, LIMIT, ask_and_stay)
+        house.reload(limits={"connections": 2 * LIMIT})
+        await crowd(stack, house, LIMIT, ask_and_stay)
+        house.reload(limits={"connections": 4 * LIMIT, "connections_per_address": 2 * LIMIT})
+        body = expect.error(await is_served(house, GREEDY), 503, "too_many_connections")
+        assert f"this address has {2 * LIMIT} connections" in body["message"]
+        expect.error(await is_served(house), 404, "unknown_id")
+        house.reload(limits={"connections": 4 * LIMIT})
+        expect.error(await is_served(house, GREEDY), 404, "unknown_id")
+
+
+@pytest.mark.skipif(OWN is None, reason="this machine has loopback alone")
+async def test_a_remote_address_has_a_tenth_by_default(simulator, gateway):
+    house = gateway(simulator(), workers=1, limits={"connections": LIMIT}, clients=[Client("ci")],
+                    listen=[{"address": "0.0.0.0", "port": 0}])
+
+    async def come(stack, address):
+        connection = Connection(*await asyncio.open_connection(
+            address, int(house.url.rpartition(":")[2]), local_addr=(address, 0)), "127.0.0.1", 0)
+        stack.push_async_callback(connection.close)
+        return await connection.request("GET", "/status?id=h-none")
+
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(LIMIT // 2):
+            expect.error(await come(stack, "127.0.0.1"), 404, "unknown_id")
+        for _ in range(LIMIT // 10):
+            expect.error(await come(stack, OWN), 404, "unknown_id")
+        body = expect.error(await come(stack, OWN), 503, "too_many_connections")
+        assert f"this address has {LIMIT // 10} connections" in body["message"]
+        expect.error(await come(stack, "127.0.0.1"), 404, "unknown_id")
 
 
 async def test_a_reload_changes_the_share(start):
