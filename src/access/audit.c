@@ -11,6 +11,7 @@
 #include "access/audit.h"
 
 #include "access/audit_file.h"
+#include "access/audit_refusals.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
 
@@ -29,31 +30,18 @@
 #define SUM_MS            1000
 #define PROBLEM_BYTES_MAX 128
 #define NEVER             INT64_MAX
-#define REFUSAL_LEVEL     1000 /* what one costs of a bucket, whose level rises by the millisecond */
 
 enum kind {
         CHARGE,
-        REFUSAL,  /* of a client */
-        STRANGER, /* a refusal that names none, or many */
+        REFUSAL,
+        SUM, /* of refusals that have no line */
         KINDS,
-};
-
-/* What may be written of refusals, in a token bucket of their kind. */
-static const struct allowance {
-        int64_t per_s, burst, waiting_max;
-} allowances[KINDS] = {
-        [REFUSAL] = {AUDIT_REFUSALS_PER_S, AUDIT_REFUSALS_BURST, AUDIT_REFUSALS_WAITING_MAX},
-        [STRANGER] = {AUDIT_STRANGERS_PER_S, AUDIT_STRANGERS_BURST, AUDIT_STRANGERS_WAITING_MAX},
-};
-
-struct bucket {
-        int64_t level;
-        int64_t level_ms; /* when it was so high */
 };
 
 /* A line that waits. */
 struct note {
         enum kind kind;
+        struct audit_source *source; /* REFUSAL: whose it is */
         int64_t entry;
         struct note *prev, *next;
         char members[];
@@ -66,10 +54,9 @@ struct audit {
 
         /* guarded by mutex */
         struct note *waiting;
-        int64_t waiting_of[KINDS];    /* how many; those the thread has taken as well */
-        struct bucket buckets[KINDS]; /* of refusals */
-        int64_t summed;               /* refusals that are only counted, not told of yet */
-        int64_t given, on_disk;       /* how many notes since the start */
+        int64_t waiting_of[KINDS]; /* how many; those the thread has taken as well */
+        struct audit_refusals refusals;
+        int64_t given, on_disk; /* how many notes since the start */
         int64_t last_taken;
         bool entry_lost;    /* one was not taken: */
         int64_t lost_entry; /* its number; 0: it has none, and cannot be given again */
@@ -91,7 +78,7 @@ struct audit {
         int64_t retry_ms;   /* failing: when to try again */
         int64_t reopen_ms;  /* not before */
         int64_t sync_ms;    /* when what was written has to be on disk; NEVER: all is */
-        int64_t sum_ms;     /* when the next line may sum up */
+        int64_t sum_ms;     /* when the next lines may sum up */
 
         pthread_t thread;
         bool started;
@@ -137,17 +124,15 @@ int audit_open(const char *path, struct audit **ret_audit, struct strbuf *proble
                 free(audit);
                 return r;
         }
-        r = audit_file_open(path, &audit->file, problem);
+        r = audit_refusals_init(&audit->refusals, clock_monotonic_ms());
+        if (r == 0)
+                r = audit_file_open(path, &audit->file, problem);
         if (r < 0) {
+                audit_refusals_done(&audit->refusals);
                 done_locks(audit);
                 free(audit);
                 return r;
         }
-        for (int kind = REFUSAL; kind < KINDS; kind++)
-                audit->buckets[kind] = (struct bucket){
-                        .level = allowances[kind].burst * REFUSAL_LEVEL,
-                        .level_ms = clock_monotonic_ms(),
-                };
         audit->sync_ms = audit->file.lines.len > 0 ? 0 : NEVER;
         audit->last_taken = audit->file.chain.entry;
         atomic_init(&audit->last_entry, audit->file.chain.entry);
@@ -166,27 +151,6 @@ static struct note *note_new(const char *members, size_t len)
         return note;
 }
 
-/* Whether one more refusal gets a line of its own. */
-static bool admit_refusal_locked(struct audit *audit, enum kind kind)
-{
-        const struct allowance *allowance = &allowances[kind];
-        const int64_t top = allowance->burst * REFUSAL_LEVEL;
-        struct bucket *bucket = &audit->buckets[kind];
-        int64_t now_ms = clock_monotonic_ms(), passed_ms = now_ms - bucket->level_ms;
-
-        if (passed_ms > top / allowance->per_s)
-                passed_ms = top / allowance->per_s;
-        bucket->level_ms = now_ms;
-        bucket->level += passed_ms * allowance->per_s;
-        if (bucket->level > top)
-                bucket->level = top;
-        if (bucket->level < REFUSAL_LEVEL || audit->waiting_of[kind] >= allowance->waiting_max)
-                return false;
-        bucket->level -= REFUSAL_LEVEL;
-        audit->waiting_of[kind]++;
-        return true;
-}
-
 /* It is counted in waiting_of already. */
 static void append_note_locked(struct audit *audit, struct note *note)
 {
@@ -197,12 +161,12 @@ static void append_note_locked(struct audit *audit, struct note *note)
 
 void audit_refused(struct audit *audit, const struct audit_event *event)
 {
-        bool named = event->client && event->client[0] != '\0';
-        enum kind kind = named ? REFUSAL : STRANGER;
+        int64_t now_ms = clock_monotonic_ms();
         struct note *note = NULL;
 
         (void)pthread_mutex_lock(&audit->mutex);
-        bool admitted = admit_refusal_locked(audit, kind);
+        struct audit_source *source = audit_refusals_find(&audit->refusals, event->client, now_ms);
+        bool admitted = audit_refusals_admit(&audit->refusals, source, now_ms);
         (void)pthread_mutex_unlock(&audit->mutex);
         if (admitted) {
                 char *members = audit_describe(event);
@@ -211,11 +175,14 @@ void audit_refused(struct audit *audit, const struct audit_event *event)
         }
         (void)pthread_mutex_lock(&audit->mutex);
         if (note) {
-                note->kind = kind;
+                note->kind = REFUSAL;
+                note->source = source;
+                audit->waiting_of[REFUSAL]++;
                 append_note_locked(audit, note);
         } else {
-                audit->waiting_of[kind] -= admitted;
-                audit->summed++;
+                if (admitted)
+                        audit_refusals_leave(&audit->refusals, source);
+                audit_refusals_sum(&audit->refusals, source);
                 (void)pthread_cond_signal(&audit->wake);
         }
         (void)pthread_mutex_unlock(&audit->mutex);
@@ -330,28 +297,44 @@ void audit_problem(struct audit *audit, char *ret_text, size_t size)
         (void)pthread_mutex_unlock(&audit->mutex);
 }
 
-/* A line that says how many refusals have none, at most one each second. */
-static void sum_up_locked(struct audit *audit, int64_t now_ms)
+/* A line that says how many refusals of a client have none. NULL: no memory. */
+static struct note *sum_note(const char *client, int64_t count)
 {
         const struct audit_event event = {
                 .wall_ms = clock_wall_ms(),
                 .event = "refused",
+                .client = client,
                 .outcome = "summed",
         };
         char *members = audit_describe(&event), *counted = NULL;
 
-        if (members && asprintf(&counted, "%s,\"count\":%" PRId64, members, audit->summed) < 0)
+        if (members && asprintf(&counted, "%s,\"count\":%" PRId64, members, count) < 0)
                 counted = NULL;
         struct note *note = counted ? note_new(counted, strlen(counted)) : NULL;
-        if (note) {
-                note->kind = STRANGER;
-                audit->waiting_of[STRANGER]++;
-                audit->summed = 0;
-                append_note_locked(audit, note);
-        }
-        audit->sum_ms = now_ms + SUM_MS;
         free(members);
         free(counted);
+        return note;
+}
+
+/* A line for each client, at most one each second. What finds no room is in the next one. */
+static void sum_up_locked(struct audit *audit, int64_t now_ms)
+{
+        struct audit_source *source;
+        const char *client;
+        int64_t count;
+
+        audit->sum_ms = now_ms + SUM_MS;
+        while (audit->waiting_of[SUM] < AUDIT_SUMS_WAITING_MAX &&
+               audit_refusals_take_sum(&audit->refusals, &source, &client, &count)) {
+                struct note *note = sum_note(client, count);
+                if (!note) {
+                        audit_refusals_sum_back(&audit->refusals, source, count);
+                        return;
+                }
+                note->kind = SUM;
+                audit->waiting_of[SUM]++;
+                append_note_locked(audit, note);
+        }
 }
 
 /* When there is something to do: a time of the monotonic clock, 0 for at once, or NEVER. */
@@ -365,7 +348,7 @@ static int64_t next_turn_ms_locked(const struct audit *audit)
                 return audit->retry_ms;
         if (audit->waiting || audit->flush)
                 return 0;
-        if (audit->summed > 0 && audit->sum_ms < turn_ms)
+        if (audit_refusals_any_summed(&audit->refusals) && audit->sum_ms < turn_ms)
                 turn_ms = audit->sum_ms;
         if (audit->reopen && audit->reopen_ms < turn_ms)
                 turn_ms = audit->reopen_ms;
@@ -388,22 +371,33 @@ static void wait_locked(struct audit *audit)
         }
 }
 
+/* What a turn has come to. */
+struct turn {
+        int64_t filled_of[KINDS];
+        struct note *refusals; /* those that are in the file's lines now */
+        int error;             /* nothing can be written */
+        int reopen_error;      /* there is no other file */
+};
+
 /* Puts what was taken into the file's lines, as far as there is room. */
-static int fill_file(struct audit *audit, int64_t filled_of[static KINDS])
+static int fill_file(struct audit *audit, struct turn *turn)
 {
         while (audit->taken) {
                 struct note *note = audit->taken;
                 int r = audit_file_append(&audit->file, note->members, note->entry);
                 if (r < 0)
                         return r == -ENOBUFS ? 0 : r;
-                filled_of[note->kind]++;
+                turn->filled_of[note->kind]++;
                 audit->filled++;
                 if (note->kind == CHARGE)
                         audit->sync_ms = 0;
                 else if (audit->sync_ms == NEVER)
                         audit->sync_ms = clock_monotonic_ms() + SYNC_MS;
                 DL_DELETE(audit->taken, note);
-                free(note);
+                if (note->kind == REFUSAL)
+                        DL_APPEND(turn->refusals, note);
+                else
+                        free(note);
         }
         return 0;
 }
@@ -421,10 +415,10 @@ static int sync_file(struct audit *audit)
 }
 
 /* Writes all that was taken. sync: it is not to wait for its time. */
-static int write_taken(struct audit *audit, bool sync, int64_t filled_of[static KINDS])
+static int write_taken(struct audit *audit, bool sync, struct turn *turn)
 {
         do {
-                int r = fill_file(audit, filled_of);
+                int r = fill_file(audit, turn);
                 if (r == 0)
                         r = audit_file_write(&audit->file);
                 if (r == 0 && audit->file.lines.len > 0 &&
@@ -446,13 +440,6 @@ static void set_problem_locked(struct audit *audit, const char *what, int error)
                                                 : strerror(-error));
 }
 
-/* What a turn has come to. */
-struct turn {
-        int64_t filled_of[KINDS];
-        int error;        /* nothing can be written */
-        int reopen_error; /* there is no other file */
-};
-
 /* Writes what was taken; into a new file, if this one is gone. */
 static void write_somewhere(struct audit *audit, bool sync, struct turn *turn)
 {
@@ -462,7 +449,7 @@ static void write_somewhere(struct audit *audit, bool sync, struct turn *turn)
                         (void)atomic_fetch_add(&audit->removals, 1);
         }
         if (turn->error == 0)
-                turn->error = write_taken(audit, sync, turn->filled_of);
+                turn->error = write_taken(audit, sync, turn);
 }
 
 /* Then goes to another file if that is asked for. */
@@ -483,8 +470,12 @@ static void write_turn(struct audit *audit, bool sync, bool reopen, struct turn 
 static void finish_turn_locked(struct audit *audit, const struct turn *turn, int64_t now_ms,
                                bool reopen)
 {
+        const struct note *note;
+
         for (int kind = 0; kind < KINDS; kind++)
                 audit->waiting_of[kind] -= turn->filled_of[kind];
+        DL_FOREACH (turn->refusals, note)
+                audit_refusals_leave(&audit->refusals, note->source);
         audit->on_disk = audit->synced;
         if (turn->error < 0 || turn->reopen_error < 0)
                 audit->reopen |= reopen;
@@ -498,6 +489,14 @@ static void finish_turn_locked(struct audit *audit, const struct turn *turn, int
         (void)pthread_cond_broadcast(&audit->turned);
 }
 
+static void free_notes(struct note *notes)
+{
+        struct note *note, *next;
+
+        DL_FOREACH_SAFE (notes, note, next)
+                free(note);
+}
+
 /* Takes what waits, and writes it. */
 static void do_turn_locked(struct audit *audit)
 {
@@ -508,7 +507,8 @@ static void do_turn_locked(struct audit *audit)
         struct turn turn;
 
         /* While nothing can be written there is no end of sums. */
-        if (audit->summed > 0 && ((now_ms >= audit->sum_ms && !failing) || audit->closing))
+        if (audit_refusals_any_summed(&audit->refusals) &&
+            ((now_ms >= audit->sum_ms && !failing) || audit->closing))
                 sum_up_locked(audit, now_ms);
         DL_CONCAT(audit->taken, audit->waiting);
         audit->waiting = NULL;
@@ -521,6 +521,9 @@ static void do_turn_locked(struct audit *audit)
 
         (void)pthread_mutex_lock(&audit->mutex);
         finish_turn_locked(audit, &turn, now_ms, reopen);
+        (void)pthread_mutex_unlock(&audit->mutex);
+        free_notes(turn.refusals);
+        (void)pthread_mutex_lock(&audit->mutex);
 }
 
 static void *writer_main(void *arg)
@@ -549,14 +552,6 @@ int audit_start(struct audit *audit)
         return r;
 }
 
-static void free_notes(struct note *notes)
-{
-        struct note *note, *next;
-
-        DL_FOREACH_SAFE (notes, note, next)
-                free(note);
-}
-
 void audit_close(struct audit *audit)
 {
         if (!audit)
@@ -571,6 +566,7 @@ void audit_close(struct audit *audit)
         free_notes(audit->waiting);
         free_notes(audit->taken);
         audit_file_close(&audit->file);
+        audit_refusals_done(&audit->refusals);
         done_locks(audit);
         free(audit);
 }

@@ -30,18 +30,20 @@ struct audit;
 struct strbuf;
 
 /*
- * Refusals have a line each up to these rates, after a burst; those beyond are summed up.
- * Strangers, whose refusals name no client, have a rate of their own, so that they cannot use up
- * the clients'.
+ * Refusals of each client have a line each up to this rate, after a burst; those beyond are summed
+ * up, in a line for each client and second. So a client cannot use up what another one has. Neither
+ * can strangers, whose refusals name no client and share a rate of their own.
  */
 #define AUDIT_REFUSALS_PER_S  20
 #define AUDIT_REFUSALS_BURST  10000
 #define AUDIT_STRANGERS_PER_S 5
 #define AUDIT_STRANGERS_BURST 1000
 
-/* What waits in memory while the disk is slow, or full; more refusals are only counted. */
+/* What waits in memory while the disk is slow, or full; more refusals are only counted. Once half
+ * of all clients' lines wait, each client may have a sixteenth. */
 #define AUDIT_REFUSALS_WAITING_MAX  20000
 #define AUDIT_STRANGERS_WAITING_MAX 2000
+#define AUDIT_SUMS_WAITING_MAX      5000
 #define AUDIT_ENTRIES_WAITING_MAX   200000
 
 enum audit_charge {
@@ -81,7 +83,7 @@ int audit_start(struct audit *audit);
  */
 void audit_close(struct audit *audit);
 
-/* Notes a refusal. Never waits; without memory, or beyond the rate, it is only counted. */
+/* Notes a refusal. Never waits; without memory, or beyond its client's rate, it is only counted. */
 void audit_refused(struct audit *audit, const struct audit_event *event);
 
 /*

@@ -202,6 +202,41 @@ async def test_more_refusals_than_can_be_written_are_counted(simulator, gateway)
     assert_whole(house.audit_file)
 
 
+async def refuse_often(house, client, count):
+    """So many refusals of one client."""
+    whole = request_bytes("POST", "/solve", house.host, client.headers, OUTSIDE.body)
+    async with await Connection.open(house.url) as connection:
+        for _ in range(count // 100):
+            await connection.send(whole * 100)
+            for _ in range(100):
+                expect.error(await connection.answer("POST"), 403, "site_not_allowed")
+
+
+async def test_a_client_that_is_refused_too_often_leaves_the_others_their_lines(simulator, gateway):
+    """Its further refusals are summed up in lines with its name, those of others are not."""
+    house = gateway(simulator(), clients=[CI, OTHER], log={"level": "warning"})
+    count, others = 16_000 if SANITIZE is None else 2_400, 200
+
+    def told(name):
+        return [record for record in audit.records(house.audit_file)
+                if record["event"] == "refused" and record["client"] == name]
+
+    def told_all():
+        return sum(record.get("count", 1) for record in told("ci")) == count
+
+    await asyncio.gather(*(refuse_often(house, CI, count // 8) for _ in range(8)))
+    await refuse_often(house, OTHER, others)
+    await asyncio.to_thread(wait_until, told_all, 30.0, "all refusals are told")
+    house.stop_well()
+    sums = [record for record in told("ci") if record["outcome"] == "summed"]
+    if SANITIZE is None:
+        assert sums and len(told("ci")) < count
+    assert told_all() and [record["outcome"] for record in told("other")] == [
+        "site_not_allowed"] * others
+    assert told(None) == []
+    assert_whole(house.audit_file)
+
+
 # ---- charges ----
 
 

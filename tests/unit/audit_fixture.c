@@ -184,7 +184,7 @@ size_t occurrences(const char *text, const char *what)
         return count;
 }
 
-static void refuse_client(struct fixture *f, const char *client)
+void refuse_client(struct fixture *f, const char *client)
 {
         const struct audit_event event = {
                 .wall_ms = 1795363545123,

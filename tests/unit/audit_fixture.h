@@ -58,6 +58,7 @@ size_t verify_alone(struct fixture *f);
 size_t occurrences(const char *text, const char *what);
 
 /* Notes a refusal, of a client or of nobody known, or a charge. */
+void refuse_client(struct fixture *f, const char *client);
 void refuse(struct fixture *f);
 void refuse_stranger(struct fixture *f);
 int charge(struct fixture *f, int64_t entry);

@@ -3,6 +3,8 @@
  */
 #include "audit_fixture.h"
 
+#include "access/audit_refusals.h"
+
 #include "base/json.h"
 
 #include <errno.h>
@@ -208,7 +210,7 @@ static void refusals_beyond_the_burst_are_summed_up(void **state)
                 refuse(f);
         int64_t passed_s = (clock_monotonic_ms() - begin_ms) / 1000 + 1;
         summed = write_with_sum(f);
-        lines = (int64_t)occurrences(f->content.data, "\"client\":\"ci\"");
+        lines = (int64_t)occurrences(f->content.data, "\"client\":\"ci\"") - 1; /* the sum */
         assert_int_equal(lines + summed, total);
         assert_true(lines >= AUDIT_REFUSALS_BURST);
         assert_true(lines <= AUDIT_REFUSALS_BURST + AUDIT_REFUSALS_PER_S * passed_s);
@@ -233,6 +235,129 @@ static void strangers_do_not_use_up_what_clients_have(void **state)
         assert_int_equal(lines + summed, strangers);
         assert_true(lines >= AUDIT_STRANGERS_BURST);
         assert_true(lines <= AUDIT_STRANGERS_BURST + AUDIT_STRANGERS_PER_S * passed_s);
+}
+
+/* Writes what waits. Returns how many of a client's refusals have a line of their own, and sets how
+ * many have none. */
+static int64_t lines_of(struct fixture *f, const char *client, int64_t *ret_summed)
+{
+        int64_t lines = 0, count;
+        char name[100];
+
+        *ret_summed = 0;
+        (void)snprintf(name, sizeof name, "\"client\":\"%s\"", client);
+        if (strcmp(client, "") == 0)
+                (void)snprintf(name, sizeof name, "\"event\":\"refused\",\"client\":null");
+        for (const char *line = f->content.data; (line = strstr(line, name)); line++) {
+                const char *end = strchr(line, '\n');
+                const char *sum = memmem(line, (size_t)(end - line), "\"count\":", 8);
+                if (!sum) {
+                        lines++;
+                        continue;
+                }
+                assert_int_equal(sscanf(sum, "\"count\":%" SCNd64, &count), 1);
+                assert_int_equal(*ret_summed, 0); /* one such line */
+                *ret_summed = count;
+        }
+        return lines;
+}
+
+static void write_all(struct fixture *f)
+{
+        assert_int_equal(audit_start(f->audit), 0);
+        stop(f);
+        (void)verify_alone(f);
+}
+
+static void refuse_often(struct fixture *f, const char *client, int64_t count)
+{
+        for (int64_t i = 0; i < count; i++)
+                refuse_client(f, client);
+}
+
+static void a_clients_flood_leaves_the_others_their_lines(void **state)
+{
+        struct fixture *f = *state;
+        const int64_t flood = AUDIT_REFUSALS_BURST + 2000;
+        int64_t summed;
+
+        open_audit(f);
+        refuse_often(f, "ci", flood);
+        refuse_often(f, "quiet", 500);
+        refuse_often(f, NULL, 500);
+        write_all(f);
+        int64_t lines = lines_of(f, "ci", &summed);
+        assert_true(summed > 0);
+        assert_int_equal(lines + summed, flood);
+        assert_int_equal(lines_of(f, "quiet", &summed), 500);
+        assert_int_equal(summed, 0);
+        assert_int_equal(lines_of(f, "", &summed), 500);
+        assert_int_equal(summed, 0);
+}
+
+static void each_client_and_strangers_have_a_sum(void **state)
+{
+        static const char *const clients[] = {"a", "b", ""};
+        struct fixture *f = *state;
+        const int64_t flood = AUDIT_REFUSALS_BURST + 1000;
+        int64_t summed;
+
+        open_audit(f);
+        for (size_t i = 0; i < 3; i++)
+                refuse_often(f, clients[i], flood + (int64_t)i);
+        write_all(f);
+        for (size_t i = 0; i < 3; i++) {
+                int64_t lines = lines_of(f, clients[i], &summed);
+                assert_true(summed > 0);
+                assert_int_equal(lines + summed, flood + (int64_t)i);
+        }
+        assert_int_equal(occurrences(f->content.data, "\"summed\""), 3);
+}
+
+/* The thread is not started: as with a disk that stands still. */
+static void what_waits_is_bounded_and_shared(void **state)
+{
+        static const char *const floods[] = {"a", "b", "c", "d", "e", "f", "g",
+                                             "h", "i", "j", "k", "l", "m", "n"};
+        struct fixture *f = *state;
+        const int64_t flood = AUDIT_REFUSALS_WAITING_MAX / 10;
+        int64_t all = 0, summed;
+
+        open_audit(f);
+        for (size_t i = 0; i < 6; i++)
+                refuse_often(f, floods[i], i == 0 ? AUDIT_REFUSALS_BURST : flood);
+        refuse_often(f, "quiet", 500);
+        for (size_t i = 6; i < 14; i++)
+                refuse_often(f, floods[i], i == 0 ? AUDIT_REFUSALS_BURST : flood);
+        write_all(f);
+        assert_int_equal(lines_of(f, "quiet", &summed), 500);
+        assert_int_equal(summed, 0);
+        for (size_t i = 0; i < 14; i++) {
+                int64_t lines = lines_of(f, floods[i], &summed);
+                assert_int_equal(lines + summed, i == 0 ? AUDIT_REFUSALS_BURST : flood);
+                all += lines;
+        }
+        assert_int_equal(all + 500, AUDIT_REFUSALS_WAITING_MAX);
+}
+
+/* As many as reloads have ever named. */
+static void clients_beyond_what_is_counted_are_as_strangers(void **state)
+{
+        struct fixture *f = *state;
+        const int64_t count = AUDIT_CLIENTS_MAX + AUDIT_STRANGERS_BURST + 2000;
+        char name[32];
+
+        open_audit(f);
+        for (int64_t i = 0; i < count; i++) {
+                (void)snprintf(name, sizeof name, "c%" PRId64, i);
+                refuse_client(f, name);
+        }
+        write_all(f);
+        int64_t summed, lines = (int64_t)occurrences(f->content.data, "\"site_not_allowed\"");
+        assert_int_equal(lines_of(f, "", &summed), 0);
+        assert_true(summed > 0);
+        assert_int_equal(lines + summed, count);
+        assert_true(lines >= AUDIT_CLIENTS_MAX + AUDIT_STRANGERS_BURST);
 }
 
 static void a_flush_returns_when_all_that_was_given_is_on_disk(void **state)
@@ -393,6 +518,10 @@ int main(void)
                 CASE(refusals_beyond_the_burst_are_summed_up),
                 CASE(no_entry_is_taken_before_one_that_was_not),
                 CASE(strangers_do_not_use_up_what_clients_have),
+                CASE(a_clients_flood_leaves_the_others_their_lines),
+                CASE(each_client_and_strangers_have_a_sum),
+                CASE(what_waits_is_bounded_and_shared),
+                CASE(clients_beyond_what_is_counted_are_as_strangers),
                 CASE(a_flush_returns_when_all_that_was_given_is_on_disk),
                 CASE(a_flush_does_not_wait_for_the_time_of_refusals),
                 CASE(a_flush_returns_while_nothing_can_be_written),
