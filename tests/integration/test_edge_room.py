@@ -15,6 +15,7 @@ from lib.job import job
 from lib.network import own_address
 
 LIMIT = 20
+BEYOND = 256  # so many more are refused
 NEVER = 60
 
 OWN = own_address()
@@ -86,6 +87,25 @@ async def test_an_address_that_has_taken_all_connections_makes_room_for_another(
             await asyncio.to_thread(wait_until, lambda: "solve" in str(house.sim.counters()))
         for _ in range(3):
             expect.error(await is_served(house), 404, "unknown_id")
+
+
+async def test_silent_connections_beyond_every_limit_make_room_for_another_address(start):
+    """Of those that are only kept to be refused as well."""
+    house = start(header_timeout=60.0)
+    async with contextlib.AsyncExitStack() as stack:
+        await crowd(stack, house, LIMIT + BEYOND + 50, send_nothing)
+        for _ in range(3):
+            expect.error(await is_served(house), 404, "unknown_id")
+
+
+async def test_a_silent_connection_beyond_the_limit_is_told_so_soon(start):
+    house = start(header_timeout=60.0)
+    async with contextlib.AsyncExitStack() as stack:
+        await crowd(stack, house, LIMIT, ask_and_stay)
+        connection = await connect(house, GREEDY)
+        async with connection:
+            expect.error(await connection.answer(timeout=10), 503, "too_many_connections")
+            assert await connection.at_end()
 
 
 async def test_a_held_request_that_makes_room_is_answered_with_its_id(start):
