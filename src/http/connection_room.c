@@ -87,13 +87,20 @@ static bool is_silent_operator(const struct client_connection *victim,
                victim->phase == CONNECTION_HEADER && !has_input(victim);
 }
 
+/* Whether the address of one has more connections than that of another. The counts change all the
+ * time, so an address is not compared with itself. */
+static bool has_more(const struct client_connection *one, const struct client_connection *other)
+{
+        return one->peer != other->peer &&
+               peer_connections(one->peer) > peer_connections(other->peer);
+}
+
 static bool may_evict(const struct client_connection *victim,
                       const struct client_connection *newcomer, bool of_peer, int64_t slow_since_ms)
 {
         if (victim == newcomer || (of_peer && victim->peer != newcomer->peer))
                 return false;
-        return victim->entered_ms <= slow_since_ms ||
-               peer_connections(victim->peer) > peer_connections(newcomer->peer) ||
+        return victim->entered_ms <= slow_since_ms || has_more(victim, newcomer) ||
                is_silent_operator(victim, newcomer);
 }
 
@@ -154,16 +161,15 @@ static struct client_connection *find_held(const struct client_connection *newco
 {
         struct client_connection *victim = NULL;
         struct request *request;
-        int most = peer_connections(newcomer->peer), looked = 0;
+        int looked = 0;
 
         DL_FOREACH2 (newcomer->table->server->held, request, held_next) {
                 struct client_connection *one = request->connection;
                 if (looked++ == EVICT_LOOK_MAX)
                         break;
-                if (one->held && peer_connections(one->peer) > most) {
-                        most = peer_connections(one->peer);
+                if (one->held && has_more(one, victim ? victim : newcomer) &&
+                    has_more(one, newcomer))
                         victim = one;
-                }
         }
         return victim;
 }
@@ -231,7 +237,7 @@ static bool may_end_beyond(const struct client_connection *one,
         if (has_input(one))
                 return false;
         if (newcomer)
-                return peer_connections(one->peer) > peer_connections(newcomer->peer);
+                return has_more(one, newcomer);
         return server->kind != SERVER_FOR_TOOLS ||
                clock_monotonic_ms() - one->entered_ms >= grace_ms;
 }
