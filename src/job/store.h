@@ -298,7 +298,8 @@ int store_ledger(struct store *store, void (*row)(void *arg, const struct store_
 
 /*
  * How many jobs were charged, or may have been, for each client and each day (since 1970, UTC);
- * what is open counts. Before store_start() only; calls row(…, arg), the latest day first.
+ * what is open counts. Before store_start() only; calls row(…, arg), the latest day first. Needs
+ * memory for the clients and days of stored jobs, however many older days there are.
  */
 struct store_usage_row {
         const char *client;

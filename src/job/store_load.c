@@ -1,5 +1,5 @@
 /*
- * store_load: what is left of an earlier run, read once at start, and the sums of charges.
+ * store_load: what is left of an earlier run, read once at start.
  */
 #include "job/store_private.h"
 
@@ -416,50 +416,5 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
                 (void)strbuf_printf(problem, "the store in %s could not be read: %s",
                                     store->directory, reason[0] != '\0' ? reason : strerror(-r));
         }
-        return r;
-}
-
-int store_ledger(struct store *store, void (*row)(void *arg, const struct store_ledger_row *row),
-                 void *arg)
-{
-        sqlite3_stmt *statement = NULL;
-
-        int r = store_prepare(&store->jobs,
-                              "SELECT client, upstream, outcome, sum(count) FROM"
-                              " (SELECT client, upstream, outcome, count FROM charge_day"
-                              "  UNION ALL SELECT client, upstream, outcome, 1 FROM charge)"
-                              " GROUP BY client, upstream, outcome",
-                              &statement);
-        while (r >= 0 && (r = store_step(&store->jobs, statement)) > 0) {
-                row(arg, &(struct store_ledger_row){
-                                 .client = (const char *)sqlite3_column_text(statement, 0),
-                                 .upstream = (const char *)sqlite3_column_text(statement, 1),
-                                 .charge = (enum store_charge)sqlite3_column_int(statement, 2),
-                                 .count = sqlite3_column_int64(statement, 3),
-                         });
-        }
-        (void)sqlite3_finalize(statement);
-        return r;
-}
-
-int store_usage(struct store *store, void (*row)(void *arg, const struct store_usage_row *row),
-                void *arg)
-{
-        sqlite3_stmt *statement = NULL;
-
-        int r = store_prepare(&store->jobs,
-                              "SELECT client, day, sum(count) FROM"
-                              " (SELECT client, day, outcome, count FROM charge_day"
-                              "  UNION ALL SELECT client, day, outcome, 1 FROM charge)"
-                              " WHERE outcome <> 3 GROUP BY client, day ORDER BY day DESC, client",
-                              &statement);
-        while (r >= 0 && (r = store_step(&store->jobs, statement)) > 0) {
-                row(arg, &(struct store_usage_row){
-                                 .client = (const char *)sqlite3_column_text(statement, 0),
-                                 .day = sqlite3_column_int64(statement, 1),
-                                 .count = sqlite3_column_int64(statement, 2),
-                         });
-        }
-        (void)sqlite3_finalize(statement);
         return r;
 }

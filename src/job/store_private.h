@@ -6,6 +6,7 @@
  *   store_apply.c   what a record does to the tables of jobs.db
  *   store_audit.c   entries on their way to the audit file
  *   store_load.c    reading everything at start
+ *   store_ledger.c  the sums of charges
  *   store_restore.c charges that the database has lost, from the audit file
  *   store_open.c    the directory, its lock, and which files must be there
  *   store_watch.c   whether the files are still at their paths
