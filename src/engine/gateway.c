@@ -37,24 +37,9 @@
 static void on_forgotten(void *arg, const struct job *gone)
 {
         const struct gateway *gateway = arg;
-        const struct job *job;
-        size_t count = 0;
 
-        if (!gateway->store)
-                return;
-        DL_FOREACH2 (gone, job, expiry_next)
-                count++;
-        struct store_record *record = store_record_new();
-        if (record)
-                record->forget = calloc(count, sizeof *record->forget);
-        if (!record || !record->forget) {
-                store_record_free(record); /* the next start forgets them */
-                return;
-        }
-        DL_FOREACH2 (gone, job, expiry_next)
-                memcpy(record->forget[record->forget_count++], job->id, sizeof job->id);
-        record->must = true;
-        store_write(gateway->store, record);
+        if (gateway->store)
+                (void)store_forget(gateway->store, gone); /* or the next start does */
 }
 
 static int make_scheduler(struct gateway *gateway, const struct config *config)

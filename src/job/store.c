@@ -23,6 +23,8 @@
 #define BATCH_BYTES (16 << 20) /* of bodies, as the cache holds them; a larger one goes alone */
 #define RETRY_MS    250
 
+#define FORGET_STEPS 16 /* transactions of deletions that a stop waits for */
+
 /*
  * Pages in the write-ahead log. It is written back when it has grown to the first. A reader who
  * keeps an old state open prevents that; up to the last it grows on, and then the store is sick.
@@ -30,13 +32,6 @@
 #define WAL_PAGES_CHECKPOINT 16384
 #define WAL_PAGES_AGAIN      4096
 #define WAL_PAGES_MAX        262144
-
-/*
- * Free pages are given back where they are more than half of a file, and more than these bytes. A
- * step, which a record may have to wait for, takes 30 ms at most.
- */
-#define SLACK_BYTES_MIN  (64 << 20)
-#define SLACK_BYTES_STEP (8 << 20)
 
 struct store_record *store_record_of(struct store_item *item)
 {
@@ -120,6 +115,7 @@ void store_write(struct store *store, struct store_record *record)
         record->error = 0;
         record->item.is_fetch = false;
         (void)pthread_mutex_lock(&store->mutex);
+        record->item.order = store->order++;
         if (!record->must && atomic_load(&store->sick))
                 error = store->sick_error;
         else if (!record->must && atomic_load(&store->detached))
@@ -137,6 +133,7 @@ void store_fetch_body(struct store *store, struct store_fetch *fetch)
         fetch->body = NULL;
         fetch->item.is_fetch = true;
         (void)pthread_mutex_lock(&store->mutex);
+        fetch->item.order = store->order++;
         DL_APPEND(store->queue, &fetch->item);
         (void)pthread_cond_signal(&store->wake);
         (void)pthread_mutex_unlock(&store->mutex);
@@ -181,23 +178,33 @@ static size_t steps_of(const struct store_record *record)
                                                                  : record->dropped_count);
 }
 
-/* Takes what goes into one transaction: records up to the next fetch, within the bounds. */
+/* How many rows of jobs.db a record may add or change, about. */
+static size_t rows_of(const struct store_record *record)
+{
+        return steps_of(record) + record->job_count + record->forget_count;
+}
+
+/* Takes what goes into one transaction: records up to the next fetch, within the bounds, and a few
+ * of the deletions that wait. */
 static struct store_item *take_batch_locked(struct store *store)
 {
         struct store_item *batch = NULL, *item;
-        size_t steps = 0, bytes = 0;
+        size_t steps = 0, bytes = 0, rows = 0;
 
         while ((item = store->queue) && !item->is_fetch) {
-                size_t more_steps = steps_of(store_record_of(item));
-                const struct body *body = store_record_of(item)->body;
-                size_t more = body ? body->len : 0;
-                if (batch && (more > BATCH_BYTES - bytes || steps + more_steps > STORE_BATCH_STEPS))
+                const struct store_record *record = store_record_of(item);
+                size_t more = record->body ? record->body->len : 0;
+                if (batch &&
+                    (more > BATCH_BYTES - bytes || steps + steps_of(record) > STORE_BATCH_STEPS ||
+                     rows + rows_of(record) > STORE_BATCH_ROWS))
                         break;
                 DL_DELETE(store->queue, item);
                 DL_APPEND(batch, item);
-                steps += more_steps;
+                steps += steps_of(record);
+                rows += rows_of(record);
                 bytes = more > BATCH_BYTES - bytes ? BATCH_BYTES : bytes + more;
         }
+        store_forget_take_locked(store, atomic_load(&store->sick) ? 0 : rows);
         return batch;
 }
 
@@ -254,9 +261,7 @@ static int apply_batch(struct store *store, struct store_item *batch,
         return r;
 }
 
-/* Writes the rows of those of a batch that have no error, as store_bodies_write() does bodies. */
-static int write_rows(struct store *store, struct store_item *batch,
-                      struct store_record **ret_faulty)
+static int try_rows(struct store *store, struct store_item *batch, struct store_record **ret_faulty)
 {
         const struct store_entries entries = store->entries;
         size_t drop_count = store->drop_count;
@@ -268,8 +273,8 @@ static int write_rows(struct store *store, struct store_item *batch,
                 r = store_audit_note(store);
         if (r == 0)
                 r = store_audit_forget(store);
-        if (r == 0)
-                r = store_prune_days(store);
+        if (r == 0 && !atomic_load(&store->sick))
+                r = store_forget_apply(store, !batch);
         /* While sick something has to be written: it shows whether there is a way again, and it
          * takes the place in the log of what a failed commit has left there, which a crash could
          * bring back otherwise. */
@@ -282,6 +287,19 @@ static int write_rows(struct store *store, struct store_item *batch,
                 store->drop_count = drop_count;
                 store->entries = entries;
         }
+        return r;
+}
+
+/* Writes the rows of those of a batch that have no error, as store_bodies_write() does bodies, and
+ * does the deletions that were taken. */
+static int write_rows(struct store *store, struct store_item *batch,
+                      struct store_record **ret_faulty)
+{
+        int r;
+
+        do
+                r = try_rows(store, batch, ret_faulty);
+        while (r == -EAGAIN); /* without a deletion that can never be done */
         return r;
 }
 
@@ -331,7 +349,8 @@ static void finish_batch(struct store *store, struct store_item *batch)
 {
         struct store_item *item, *next;
 
-        atomic_store(&store->sick, false);
+        if (!atomic_exchange(&store->sick, false))
+                store_forget_committed(store);
         store->jobs.slack = true;
         store_audit_tell(store, batch);
         DL_FOREACH_SAFE (batch, item, next)
@@ -385,19 +404,30 @@ static void fail_while_detached(struct store *store, struct store_item **batch)
                 finish_record(store, store_record_of(item), -ESTALE);
 }
 
-/* Gives some free pages back to the file system, if there are too many. */
-static void give_back_slack(struct store_file *file)
+/* Writes a batch, with the deletions that were taken. */
+static void write_next(struct store *store, struct store_item *batch)
 {
-        const int64_t page_bytes = file->kind->page_bytes;
-        int64_t free_pages = 0, pages = 0;
-        char step[64];
+        store_watch_look(store);
+        if (atomic_load(&store->detached))
+                fail_while_detached(store, &batch);
+        int r = write_batch(store, batch);
+        if (r < 0)
+                return_batch(store, batch, r);
+        else
+                finish_batch(store, batch);
+        if (r == 0 && store->wal_pages >= store->checkpoint_at_pages)
+                (void)checkpoint(store);
+}
 
-        (void)snprintf(step, sizeof step, "PRAGMA incremental_vacuum(%d)",
-                       (int)(SLACK_BYTES_STEP / page_bytes));
-        file->slack = store_number(file, "PRAGMA freelist_count", &free_pages) == 0 &&
-                      store_number(file, "PRAGMA page_count", &pages) == 0 &&
-                      free_pages > SLACK_BYTES_MIN / page_bytes && free_pages > pages / 2 &&
-                      store_execute(file, step) == 0;
+/* Takes some deletions for a transaction of their own. Returns whether there was something to do.
+ */
+static bool take_deletions(struct store *store)
+{
+        (void)pthread_mutex_lock(&store->mutex);
+        bool waits = !atomic_load(&store->sick) && store_forget_waits_locked(store);
+        store_forget_take_locked(store, waits ? STORE_FORGET_ROWS : 0);
+        (void)pthread_mutex_unlock(&store->mutex);
+        return waits;
 }
 
 /* What can be put off until there is nothing else to do. */
@@ -405,10 +435,12 @@ static void tidy(struct store *store)
 {
         if (clock_monotonic_ms() >= store->watch.look_at_ms) {
                 store_watch_look(store);
+        } else if (take_deletions(store)) {
+                write_next(store, NULL);
         } else if (store->bodies.slack) {
-                give_back_slack(&store->bodies);
+                store_file_give_back(&store->bodies);
         } else if (store->jobs.slack) {
-                give_back_slack(&store->jobs);
+                store_file_give_back(&store->jobs);
                 if (store->jobs.slack)
                         store->jobs.slack = checkpoint(store);
         } else if (store->drop_count > 0 && clock_monotonic_ms() >= store->drop_at_ms) {
@@ -429,11 +461,11 @@ static void wait_until_locked(struct store *store, int64_t then_ms)
 }
 
 /* When there is something to do without a record: a time, or 0 for at once. */
-static int64_t next_turn_ms(const struct store *store)
+static int64_t next_turn_ms_locked(const struct store *store)
 {
         if (atomic_load(&store->sick))
                 return store->retry_at_ms;
-        if (store->jobs.slack || store->bodies.slack)
+        if (store->jobs.slack || store->bodies.slack || store_forget_waits_locked(store))
                 return 0;
         int64_t next_ms = store->watch.look_at_ms;
         if (store->drop_count > 0 && store->drop_at_ms < next_ms)
@@ -448,7 +480,7 @@ static bool wait_locked(struct store *store)
 {
         for (;;) {
                 bool sick = atomic_load(&store->sick);
-                int64_t turn_ms = next_turn_ms(store);
+                int64_t turn_ms = next_turn_ms_locked(store);
                 if (!store->queue && atomic_load(&store->closing))
                         return false;
                 if (store->queue && (!sick || store->giving_up || store->queue->is_fetch))
@@ -458,22 +490,6 @@ static bool wait_locked(struct store *store)
                 else
                         wait_until_locked(store, turn_ms);
         }
-}
-
-static void write_next(struct store *store, struct store_item *batch)
-{
-        store_watch_look(store);
-        if (atomic_load(&store->detached))
-                fail_while_detached(store, &batch);
-        if (!batch && !atomic_load(&store->sick))
-                return;
-        int r = write_batch(store, batch);
-        if (r < 0)
-                return_batch(store, batch, r);
-        else
-                finish_batch(store, batch);
-        if (r == 0 && store->wal_pages >= store->checkpoint_at_pages)
-                (void)checkpoint(store);
 }
 
 static void *writer_main(void *arg)
@@ -535,9 +551,10 @@ void store_give_up(struct store *store)
 }
 
 /*
- * A clean stop leaves two files, with nothing beside them, no body that nobody needs, and no entry
- * that the audit file has. Where one is not at its path any more, what is beside it is emptied and
- * not removed: that would be by its path, where another's file may be.
+ * A clean stop leaves two files, with nothing beside them, no body that nobody needs, no entry that
+ * the audit file has, and no row that is to be deleted, unless there are very many. Where one is
+ * not at its path any more, what is beside it is emptied and not removed: that would be by its
+ * path, where another's file may be.
  */
 static void leave_tidy(struct store *store)
 {
@@ -545,6 +562,8 @@ static void leave_tidy(struct store *store)
                 if (store->audit.flush)
                         store->audit.flush(store->audit.arg);
                 store_audit_tidy(store);
+                for (int i = 0; i < FORGET_STEPS && take_deletions(store); i++)
+                        write_next(store, NULL);
         }
         while (store->drop_count > 0 && store_bodies_drop(store) == 0)
                 ;

@@ -56,6 +56,7 @@ enum store_charge {
 /* A record's or a fetch's place in the writer's queue. The store's own. */
 struct store_item {
         bool is_fetch;
+        uint64_t order; /* in which they were given */
         struct store_item *prev, *next;
 };
 
@@ -102,7 +103,7 @@ struct store_record {
         struct purchase *
                 *dropped; /* references: each becomes cancelled, as by STORE_PURCHASE_MOVE */
         size_t dropped_count;
-        char (*forget)[40]; /* ids of jobs whose rows are deleted, with purchases nobody needs */
+        char (*forget)[40]; /* ids of jobs whose rows are deleted at once, as store_forget() does */
         size_t forget_count;
 
         /* the store's */
@@ -230,6 +231,15 @@ int store_start(struct store *store);
 
 /* Gives a record to the writer; never blocks on the disk. Thread: any. */
 void store_write(struct store *store, struct store_record *record);
+
+/*
+ * Deletes the rows of final jobs that nobody can ask for any more, a list by expiry_next whose IDs
+ * are copied, with purchases that nobody needs. This has time: records that are given later may be
+ * written before, those given earlier are. What is left when the store is closed may stay: the next
+ * start reads it again, unless it has expired by then. Returns 0, or -ENOMEM: then all of it stays.
+ * Thread: any.
+ */
+int store_forget(struct store *store, const struct job *gone);
 
 /* Whether the last commit succeeded, and the store is not detached. Thread: any. */
 bool store_healthy(struct store *store);

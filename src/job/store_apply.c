@@ -154,8 +154,7 @@ static int apply_charge(struct store *store, const struct store_record *record)
         return -EPROTO;
 }
 
-/* Deletes a purchase that is final and that no job needs; what it cost stays, counted by day. */
-static int drop_unneeded(struct store *store, int64_t number)
+int store_drop_unneeded(struct store *store, int64_t number)
 {
         static const enum store_sql then[] = {
                 STORE_SQL_CHARGE_FOLD,
@@ -181,7 +180,7 @@ static int end_job(struct store *store, const struct job *job, const struct outc
         bind_outcome(statement, 11, outcome);
         int r = store_run(store, STORE_SQL_JOB_END);
         if (r == 0 && job->purchase)
-                r = drop_unneeded(store, job->purchase->number);
+                r = store_drop_unneeded(store, job->purchase->number);
         return r;
 }
 
@@ -209,7 +208,7 @@ static int apply_dropped(struct store *store, const struct store_record *record)
                 if (r == 0)
                         r = apply_body(store, &drop);
                 if (r == 0)
-                        r = drop_unneeded(store, drop.purchase->number);
+                        r = store_drop_unneeded(store, drop.purchase->number);
         }
         return r;
 }
@@ -233,16 +232,22 @@ static int forget_job(struct store *store, const char *id, int64_t *ret_number)
         return r;
 }
 
-static int apply_forget(struct store *store, const struct store_record *record)
+int store_forget_id(struct store *store, const char *id)
 {
         int64_t number = 0;
+        int r = forget_job(store, id, &number);
+
+        if (r == 0 && number > 0)
+                r = store_drop_unneeded(store, number);
+        return r;
+}
+
+static int apply_forget(struct store *store, const struct store_record *record)
+{
         int r = 0;
 
-        for (size_t i = 0; r == 0 && i < record->forget_count; i++) {
-                r = forget_job(store, record->forget[i], &number);
-                if (r == 0 && number > 0)
-                        r = drop_unneeded(store, number);
-        }
+        for (size_t i = 0; r == 0 && i < record->forget_count; i++)
+                r = store_forget_id(store, record->forget[i]);
         return r;
 }
 
@@ -278,20 +283,8 @@ int store_apply(struct store *store, struct store_record *record)
                 r = parts[i](store, record);
         /* Its last job may have ended by itself before. */
         if (r == 0 && record->move != STORE_PURCHASE_NONE && job_state_final(record->state))
-                r = drop_unneeded(store, record->purchase->number);
+                r = store_drop_unneeded(store, record->purchase->number);
         if (r == 0)
                 r = store_audit_add(store, record);
-        return r;
-}
-
-int store_prune_days(struct store *store)
-{
-        int64_t today = clock_day_of(clock_wall_ms());
-
-        if (today == store->pruned_day)
-                return 0;
-        int r = store_run_for(store, STORE_SQL_DAY_PRUNE, STORE_DAYS_KEPT);
-        if (r == 0)
-                store->pruned_day = today;
         return r;
 }

@@ -22,6 +22,13 @@
 #define HEADER_OUR_ID   68
 #define URI_BYTES_MAX   16384 /* of a path, at three for each byte */
 
+/*
+ * Free pages are given back where they are more than half of a file, and more than these bytes. A
+ * step, which a record may have to wait for, takes 30 ms at most.
+ */
+#define SLACK_BYTES_MIN  (64 << 20)
+#define SLACK_BYTES_STEP (8 << 20)
+
 /* 0 or -errno for what SQLite returns. */
 static int errno_of(int code)
 {
@@ -414,4 +421,18 @@ int store_file_open(struct store_file *file)
         if (r < 0)
                 store_file_close(file);
         return r;
+}
+
+void store_file_give_back(struct store_file *file)
+{
+        const int64_t page_bytes = file->kind->page_bytes;
+        int64_t free_pages = 0, pages = 0;
+        char step[64];
+
+        (void)snprintf(step, sizeof step, "PRAGMA incremental_vacuum(%d)",
+                       (int)(SLACK_BYTES_STEP / page_bytes));
+        file->slack = store_number(file, "PRAGMA freelist_count", &free_pages) == 0 &&
+                      store_number(file, "PRAGMA page_count", &pages) == 0 &&
+                      free_pages > SLACK_BYTES_MIN / page_bytes && free_pages > pages / 2 &&
+                      store_execute(file, step) == 0;
 }

@@ -84,8 +84,6 @@ static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
         for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
                 r = store_execute(&store->jobs, steps[i]);
         if (r == 0)
-                r = store_prune_days(store);
-        if (r == 0)
                 r = store_run(store, STORE_SQL_COMMIT);
         if (r < 0)
                 store_rollback(&store->jobs);

@@ -196,6 +196,7 @@ void store_done(struct store *store)
         }
         if (store->lock_fd >= 0)
                 (void)close(store->lock_fd);
+        store_forget_done(store);
         store_watch_done(&store->watch);
         (void)pthread_cond_destroy(&store->wake);
         (void)pthread_mutex_destroy(&store->mutex);

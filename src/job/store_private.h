@@ -10,6 +10,7 @@
  *   store_restore.c charges that the database has lost, from the audit file
  *   store_open.c    the directory, its lock, and which files must be there
  *   store_watch.c   whether the files are still at their paths
+ *   store_forget.c  deletions, which have time
  *   store_file.c    one file: looked at, made, opened; SQLite's calls
  *   store_schema.c  the tables, the settings, the statements of each file
  */
@@ -31,7 +32,9 @@
 
 #define STORE_LOCK_FILE "lock"
 
-#define STORE_BATCH_STEPS 512 /* of one transaction: records, and jobs that end by themselves */
+#define STORE_BATCH_STEPS 512  /* of one transaction: records, and jobs that end by themselves */
+#define STORE_BATCH_ROWS  1024 /* likewise: that it changes; a record with more goes alone */
+#define STORE_FORGET_ROWS 256  /* likewise: deletions */
 
 /*
  * Bodies that go are deleted so many in a transaction. Before a batch there are fewer than that; it
@@ -63,7 +66,12 @@ enum store_sql {
         STORE_SQL_AUDIT_FORGET,
         STORE_SQL_AUDIT_LAST,  /* the highest number of an entry */
         STORE_SQL_CHARGE_TOLD, /* whether the audit file has the last attempt's entry already */
+        STORE_SQL_DAY_OLD,     /* the latest of the days that are too old */
         STORE_SQL_DAY_PRUNE,
+        STORE_SQL_UNREAD_PURCHASES,
+        STORE_SQL_UNREAD_JOBS,
+        STORE_SQL_JOBS_DELETE, /* of a purchase */
+        STORE_SQL_JOB_DELETE,
         /* from here on of bodies.db */
         STORE_SQL_BODIES_BEGIN,
         STORE_SQL_BODIES_COMMIT,
@@ -141,6 +149,28 @@ struct store_watch {
         _Atomic enum store_loss loss;
 };
 
+struct store_deletion; /* IDs whose rows are to be deleted */
+
+/* What an earlier run has left, and was not read since it finished up to a time. Above the first
+ * numbers and up to the last ones. */
+struct store_sweep {
+        int64_t finished_ms;        /* wall clock */
+        int64_t number, number_end; /* of purchases */
+        int64_t seq, seq_end;       /* of jobs that ended by themselves */
+};
+
+struct store_forget {
+        /* guarded by the store's mutex; only the writer takes something off */
+        struct store_deletion *list;
+        size_t done; /* IDs of the first one */
+
+        /* the writer's */
+        const char *ids[STORE_FORGET_ROWS]; /* those that the transaction deletes */
+        size_t count;
+        struct store_sweep sweep, next; /* as it is, and when the transaction succeeds */
+        int64_t pruned_day;             /* likewise */
+};
+
 struct store {
         char *directory;
         int lock_fd;
@@ -157,8 +187,9 @@ struct store {
         bool audit_behind;    /* one was not taken: they are to be given again */
         int64_t forget_at_ms; /* monotonic: when to look which are in the file; valid with some */
         int wal_pages;        /* in the write-ahead log after the last commit */
-        int checkpoint_at_pages;        /* when to write them back */
-        int64_t pruned_day;             /* when charge_day was last pruned */
+        int checkpoint_at_pages; /* when to write them back */
+        int64_t pruned_day;      /* when charge_day was last pruned */
+        struct store_forget forget;
         size_t lost;                    /* records given up */
         int64_t drops[STORE_DROPS_MAX]; /* purchases whose bodies may go */
         size_t drop_count;
@@ -174,6 +205,7 @@ struct store {
         pthread_cond_t wake;   /* monotonic */
         /* guarded by mutex */
         struct store_item *queue; /* while sick it has no record that may fail */
+        uint64_t order;           /* of the next item or deletion */
         bool giving_up;
         _Atomic bool closing;
         int64_t retry_at_ms; /* monotonic; valid while sick */
@@ -232,6 +264,10 @@ int store_file_open(struct store_file *file);
  * 0 or -errno. */
 int store_file_keep_log(struct store_file *file, bool keep);
 
+/* Gives some free pages back to the file system, if there are too many; notes whether there may be
+ * more of them. */
+void store_file_give_back(struct store_file *file);
+
 /* Takes one that is not open. */
 void store_file_close(struct store_file *file);
 
@@ -275,8 +311,34 @@ int store_apply(struct store *store, struct store_record *record);
 /* Whether a purchase may still need its body. Returns 0 or -errno. */
 int store_purchase_waits(struct store *store, int64_t number, bool *ret_waits);
 
-/* Deletes days of charge_day that are too old, once a day. Returns 0 or -errno. */
-int store_prune_days(struct store *store);
+/* Deletes a job by its ID, and its purchase if no other job needs it. Returns 0 or -errno. */
+int store_forget_id(struct store *store, const char *id);
+
+/* Deletes a purchase that is final and that no job needs; what it cost stays, counted by day.
+ * Returns 0 or -errno. */
+int store_drop_unneeded(struct store *store, int64_t number);
+
+/* ---- store_forget.c ---- */
+
+/* Notes which rows were not read. Before the writer runs. */
+void store_forget_unread(struct store *store, const struct store_sweep *sweep);
+
+/* Whether there is something to delete. */
+bool store_forget_waits_locked(const struct store *store);
+
+/* Takes some deletions for the next transaction: beside so many rows of records, or none with 0. */
+void store_forget_take_locked(struct store *store, size_t rows);
+
+/* Does those that were taken inside a transaction; or, where there are none and it is alone, a step
+ * of the others. Returns 0, -errno, or -EAGAIN: to be tried again, without one that is impossible.
+ */
+int store_forget_apply(struct store *store, bool alone);
+
+/* The transaction has succeeded. */
+void store_forget_committed(struct store *store);
+
+/* Frees what is left. */
+void store_forget_done(struct store *store);
 
 /* ---- store_audit.c ---- */
 

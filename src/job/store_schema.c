@@ -240,9 +240,23 @@ static const char *const statements[STORE_SQL_COUNT] = {
         [STORE_SQL_CHARGE_TOLD] = "SELECT 1 FROM charge WHERE purchase = ?1 AND entry IS NOT NULL"
                                   " AND attempt = (SELECT max(attempt) FROM charge"
                                   " WHERE purchase = ?1)",
-        /* By the days that there are, not by today's: the clock may be wrong. */
-        [STORE_SQL_DAY_PRUNE] = "DELETE FROM charge_day WHERE day NOT IN"
-                                " (SELECT DISTINCT day FROM charge_day ORDER BY day DESC LIMIT ?1)",
+        /* By the days that there are, not by today's: the clock may be wrong. It goes from day to
+         * day by the key; DISTINCT would read all rows. */
+        [STORE_SQL_DAY_OLD] =
+                "WITH RECURSIVE latest(day, n) AS (SELECT max(day), 0 FROM charge_day UNION ALL"
+                " SELECT (SELECT max(earlier.day) FROM charge_day AS earlier"
+                " WHERE earlier.day < latest.day), n + 1 FROM latest"
+                " WHERE n < ?1 AND day IS NOT NULL) SELECT day FROM latest WHERE n = ?1",
+        [STORE_SQL_DAY_PRUNE] =
+                "DELETE FROM charge_day WHERE (day, client, upstream, outcome) IN"
+                " (SELECT day, client, upstream, outcome FROM charge_day WHERE day <= ?1 LIMIT ?2)",
+        [STORE_SQL_UNREAD_PURCHASES] = "SELECT number, finished FROM purchase"
+                                       " WHERE number > ?1 AND number <= ?2 ORDER BY number",
+        [STORE_SQL_UNREAD_JOBS] = "SELECT seq, finished FROM job WHERE seq > ?1 AND seq <= ?2"
+                                  " ORDER BY seq",
+        [STORE_SQL_JOBS_DELETE] = "DELETE FROM job WHERE seq IN"
+                                  " (SELECT seq FROM job WHERE purchase = ?1 LIMIT ?2)",
+        [STORE_SQL_JOB_DELETE] = "DELETE FROM job WHERE seq = ?1",
         [STORE_SQL_BODIES_BEGIN] = "BEGIN IMMEDIATE",
         [STORE_SQL_BODIES_COMMIT] = "COMMIT",
         [STORE_SQL_BODY_ADD] = "INSERT INTO body(purchase, bytes) VALUES (?1, ?2)"

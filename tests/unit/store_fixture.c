@@ -23,6 +23,7 @@ static struct {
         _Atomic int after; /* negative: never */
         _Atomic int code;
         _Atomic bool on[2]; /* bodies.db, by whether */
+        _Atomic int syncs;  /* of jobs.db */
 } fault = {.after = -1};
 
 struct faulty_methods {
@@ -59,6 +60,8 @@ static int faulty_write(sqlite3_file *file, const void *bytes, int len, sqlite3_
 
 static int faulty_sync(sqlite3_file *file, int flags)
 {
+        if (!methods_of(file)->of_bodies)
+                (void)atomic_fetch_add(&fault.syncs, 1);
         return fails_now(file, true) ? fault.code : methods_of(file)->real->xSync(file, flags);
 }
 
@@ -119,6 +122,11 @@ void fail_never(void)
         atomic_store(&fault.after, -1);
 }
 
+int count_syncs(void)
+{
+        return atomic_load(&fault.syncs);
+}
+
 static void forget_loaded(struct fixture *f)
 {
         for (size_t i = 0; i < f->purchase_count; i++) {
@@ -163,6 +171,8 @@ static int add_to_trail(void *arg, int64_t number, const char *text)
                 return -ENOMEM;
         (void)snprintf(f->trail + len, sizeof f->trail - len, "%lld:%s ", (long long)number, text);
         atomic_fetch_add(&f->entries, 1);
+        if (f->at_entry)
+                f->at_entry(f);
         return 0;
 }
 

@@ -49,6 +49,9 @@ struct fixture {
         _Atomic int64_t not_taken;  /* the entry that it does not take, once; 0: none */
         _Atomic int64_t last_entry; /* what it says to have on disk */
         int64_t flushed_entry;      /* the same once it is flushed; 0: as before */
+        /* Called on the writer's thread with each entry that is given, after its commit; or NULL.
+         */
+        void (*at_entry)(struct fixture *f);
 };
 
 /* A setup of the group: every store opened later is on a disk that can fail. */
@@ -61,6 +64,9 @@ int register_faults(void **state);
 void fail_after(int calls, int code);
 void fail_on(const char *name, int code);
 void fail_never(void);
+
+/* How often jobs.db or its log was synced, with register_faults(). */
+int count_syncs(void);
 
 /* Setups and the teardown of a test. make_directory() opens no store. */
 int make_directory(void **state);
