@@ -27,6 +27,10 @@
 
 #define MESSAGE_BYTES_MAX 256
 
+/* Which results go first depends on their clients, too (job/retention.h). So more of them are read
+ * than fit, and the rest is left to it. */
+#define READ_TIMES 2
+
 struct progress {
         const struct recovery *from;
         bool no_memory;
@@ -483,7 +487,12 @@ static void tell(const struct progress *progress)
 int recover(const struct recovery *recovery, struct strbuf *problem)
 {
         struct progress progress = {.from = recovery};
-        struct store_visitor visitor = {on_purchase, on_ended, &progress};
+        const struct store_visitor visitor = {
+                .purchase = on_purchase,
+                .ended = on_ended,
+                .arg = &progress,
+                .bytes_max = READ_TIMES * recovery->config->results.bytes,
+        };
         int64_t kept_since_ms = clock_wall_ms() - recovery->config->results.ttl_ms;
         int r = recover_lost(recovery->store, recovery->audit, recovery->config, problem);
 

@@ -55,7 +55,7 @@ struct purchase {
         int reservations;           /* valid with reserved_by; 2 before it is sent again in doubt */
         int64_t reserved_day; /* valid with reserved_by: of the last reservation, since 1970 */
         int64_t charge_day;   /* on which its last attempt counts; valid as the next */
-        int64_t sent_wall_ms; /* when it was last sent; valid while sending and later */
+        int64_t sent_wall_ms; /* when it was last sent; valid while sending and accepted */
         int64_t deadline_ms;  /* monotonic: the latest of its jobs' */
         int64_t time_ms;      /* how long the job with that deadline has in all */
         bool listed;          /* it can be joined: it is in the table of identities */

@@ -172,8 +172,8 @@ struct store_restored {
 int store_restore(struct store *store, const struct store_losses *losses,
                   struct store_restored *ret_restored);
 
-/* What store_load() finds, in the order of numbers and, within a purchase, of arrival; but the job
- * that pays is the first, if it is still there. */
+/* What store_load() finds: first what is final, then the rest in the order of numbers and, within a
+ * purchase, of arrival; but the job that pays is the first, if it is still there. */
 struct store_visitor {
         /*
          * A purchase with its jobs attached. outcome is that of a final one (a reference that is
@@ -188,13 +188,21 @@ struct store_visitor {
         /* A job that ended by itself. Takes over both references. */
         int (*ended)(void *arg, struct job *job, struct outcome *outcome, int64_t finished_wall_ms);
         void *arg;
+        /* What is final is read up to about as much memory, the newest first, and as much again of
+         * answers from the cache; it is given in order all the same, beginning with the oldest. 0:
+         * all of it. */
+        int64_t bytes_max;
+        /* Called again and again while rows are read, if it is not NULL. all is 0 as long as they
+         * are counted. */
+        void (*progress)(void *arg, int64_t done, int64_t all);
 };
 
 /*
- * Reads everything that did not finish before finished_after_wall_ms; deletes what did, and
- * purchases that wait without a body, whose ids never left. Bodies stay on disk. To be called once,
- * before store_start(). Entries for the audit file come last. Returns 0 or -errno, with a sentence
- * in problem.
+ * Reads everything that did not finish before finished_after_wall_ms and fits. Purchases that wait
+ * without a body, whose ids never left, are deleted; the rest of what is not read is left to the
+ * writer, which deletes it when it has time. Bodies stay on disk. To be called once, before
+ * store_start(). Entries for the audit file come last. Returns 0 or -errno, with a sentence in
+ * problem.
  */
 int store_load(struct store *store, int64_t finished_after_wall_ms,
                const struct store_visitor *visitor, struct strbuf *problem);

@@ -145,9 +145,10 @@ static int list_number(struct store *store, sqlite3_stmt *add, int64_t number)
         return r;
 }
 
-int store_bodies_list(struct store *store)
+int store_bodies_list(struct store *store, const struct store_visitor *visitor)
 {
         sqlite3_stmt *row = NULL, *add = NULL;
+        int64_t listed = 0;
 
         int r = store_execute(&store->jobs,
                               "CREATE TEMP TABLE stored (number INTEGER PRIMARY KEY); BEGIN");
@@ -156,8 +157,11 @@ int store_bodies_list(struct store *store)
         if (r == 0)
                 r = store_prepare(&store->bodies, "SELECT purchase FROM body ORDER BY purchase",
                                   &row);
-        while (r >= 0 && (r = store_step(&store->bodies, row)) > 0)
+        while (r >= 0 && (r = store_step(&store->bodies, row)) > 0) {
                 r = list_number(store, add, sqlite3_column_int64(row, 0));
+                if (visitor && visitor->progress && listed++ % STORE_PROGRESS_ROWS == 0)
+                        visitor->progress(visitor->arg, 0, 0);
+        }
         (void)sqlite3_finalize(row);
         (void)sqlite3_finalize(add);
         (void)sqlite3_db_release_memory(store->bodies.db); /* leaves that nobody reads soon */

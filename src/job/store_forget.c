@@ -126,29 +126,49 @@ static void advance_locked(struct store_forget *forget)
 
 /* ---- what an earlier run has left ---- */
 
-/* Finds rows that finished early enough. Returns how many, or -errno; *ret_at is the last one that
- * was looked at, or the end. */
+struct unread {
+        int64_t key;
+        bool ahead; /* by a clock that was ahead: it was read, and its time is corrected */
+};
+
+/* Finds rows that finished early enough, or later than now. Returns how many, or -errno; *ret_at is
+ * the last one that was looked at, or the end. */
 static int find_unread(struct store *store, enum store_sql which, int64_t at, int64_t end,
-                       int64_t found[static STORE_FORGET_ROWS], int64_t *ret_at)
+                       struct unread found[static STORE_FORGET_ROWS], int64_t *ret_at)
 {
+        const struct store_sweep *sweep = &store->forget.sweep;
+        const int64_t now_ms = clock_wall_ms();
         sqlite3_stmt *row = store->sql[which];
         int count = 0, looked = 0, r = 0;
 
+        if (now_ms < sweep->now_ms) { /* what finishes now looks older than it is */
+                *ret_at = end;
+                return 0;
+        }
         (void)sqlite3_bind_int64(row, 1, at);
         (void)sqlite3_bind_int64(row, 2, end);
         while (count < STORE_FORGET_ROWS && looked < SCAN_ROWS &&
                (r = store_step(&store->jobs, row)) > 0) {
                 looked++;
                 at = sqlite3_column_int64(row, 0);
+                int64_t finished_ms = sqlite3_column_int64(row, 1);
                 if (sqlite3_column_type(row, 1) != SQLITE_NULL &&
-                    sqlite3_column_int64(row, 1) <= store->forget.sweep.finished_ms)
-                        found[count++] = at;
+                    (finished_ms <= sweep->finished_ms[sqlite3_column_int(row, 2)] ||
+                     finished_ms > now_ms))
+                        found[count++] = (struct unread){at, finished_ms > now_ms};
         }
         (void)sqlite3_reset(row);
         if (r < 0)
                 return r;
         *ret_at = r == 0 && looked < SCAN_ROWS && count < STORE_FORGET_ROWS ? end : at;
         return count;
+}
+
+/* Otherwise each start would keep it for the whole time again. */
+static int correct_time(struct store *store, enum store_sql which, int64_t key)
+{
+        (void)sqlite3_bind_int64(store->sql[which], 2, store->forget.sweep.now_ms);
+        return store_run_for(store, which, key);
 }
 
 /* Deletes a purchase with its jobs, of which there may be more than *left: then some of them. */
@@ -164,28 +184,32 @@ static int delete_purchase(struct store *store, int64_t number, int *left)
 
 static int sweep_purchases(struct store *store, struct store_sweep *next)
 {
-        int64_t found[STORE_FORGET_ROWS];
+        struct unread found[STORE_FORGET_ROWS];
         int left = STORE_FORGET_ROWS, r = 0;
 
         int count = find_unread(store, STORE_SQL_UNREAD_PURCHASES, next->number, next->number_end,
                                 found, &next->number);
         for (int i = 0; r == 0 && i < count && left > 0; i++) {
-                r = delete_purchase(store, found[i], &left);
+                if (found[i].ahead)
+                        r = correct_time(store, STORE_SQL_PURCHASE_TIME, found[i].key);
+                else
+                        r = delete_purchase(store, found[i].key, &left);
                 if (left <= 0) /* it may have more of them */
-                        next->number = found[i] - 1;
+                        next->number = found[i].key - 1;
         }
         return count < 0 ? count : r;
 }
 
 static int sweep_jobs(struct store *store, struct store_sweep *next)
 {
-        int64_t found[STORE_FORGET_ROWS];
+        struct unread found[STORE_FORGET_ROWS];
         int r = 0;
 
         int count = find_unread(store, STORE_SQL_UNREAD_JOBS, next->seq, next->seq_end, found,
                                 &next->seq);
         for (int i = 0; r == 0 && i < count; i++)
-                r = store_run_for(store, STORE_SQL_JOB_DELETE, found[i]);
+                r = found[i].ahead ? correct_time(store, STORE_SQL_JOB_TIME, found[i].key)
+                                   : store_run_for(store, STORE_SQL_JOB_DELETE, found[i].key);
         return count < 0 ? count : r;
 }
 

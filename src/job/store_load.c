@@ -38,58 +38,6 @@ static int64_t read_time(sqlite3_stmt *row, int column)
         return clock_wall_clamp(sqlite3_column_int64(row, column));
 }
 
-/*
- * What nobody needs: results past their time; purchases that wait without a body, whose ids never
- * left; and purchases whose last job ended by itself in the moment of the end. A charge that is
- * open was made by a process that cannot say any more how it went.
- */
-static int delete_unneeded(struct store *store, int64_t finished_after_wall_ms)
-{
-        char purchases[96], jobs[96], ended[128], gone[400];
-        const long long now_ms = (long long)clock_wall_ms();
-
-        /* By a clock that was ahead. Otherwise each start would keep it for the whole time again.
-         */
-        (void)snprintf(purchases, sizeof purchases,
-                       "UPDATE purchase SET finished = %lld WHERE finished > %lld", now_ms, now_ms);
-        (void)snprintf(jobs, sizeof jobs, "UPDATE job SET finished = %lld WHERE finished > %lld",
-                       now_ms, now_ms);
-        (void)snprintf(ended, sizeof ended, "DELETE FROM job WHERE finished <= %lld",
-                       (long long)finished_after_wall_ms);
-        (void)snprintf(gone, sizeof gone,
-                       "CREATE TEMP TABLE gone AS SELECT number FROM purchase"
-                       " WHERE finished <= %lld"
-                       " OR state = %d AND NOT EXISTS"
-                       "  (SELECT 1 FROM stored WHERE stored.number = purchase.number)"
-                       " OR NOT EXISTS (SELECT 1 FROM job WHERE job.purchase = number)",
-                       (long long)finished_after_wall_ms, JOB_QUEUED);
-        const char *const steps[] = {
-                "BEGIN IMMEDIATE",
-                "UPDATE charge SET outcome = 4 WHERE outcome = 1",
-                purchases,
-                jobs,
-                ended,
-                gone,
-                "INSERT INTO charge_day(day, client, upstream, outcome, count)"
-                " SELECT day, client, upstream, outcome, 1 FROM charge"
-                " WHERE purchase IN (SELECT number FROM gone)"
-                " ON CONFLICT DO UPDATE SET count = count + 1",
-                "DELETE FROM charge WHERE purchase IN (SELECT number FROM gone)",
-                "DELETE FROM job WHERE purchase IN (SELECT number FROM gone)",
-                "DELETE FROM purchase WHERE number IN (SELECT number FROM gone)",
-                "DROP TABLE gone",
-        };
-        int r = 0;
-
-        for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
-                r = store_execute(&store->jobs, steps[i]);
-        if (r == 0)
-                r = store_run(store, STORE_SQL_COMMIT);
-        if (r < 0)
-                store_rollback(&store->jobs);
-        return r;
-}
-
 static int read_state(sqlite3_stmt *row, int column, enum job_state *ret_state)
 {
         int64_t state = sqlite3_column_int64(row, column);
@@ -196,8 +144,15 @@ static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
         return 0;
 }
 
-/* With the last of its charges, if it has any, and who paid that. */
-static const char select_purchases[] =
+/* Those that finished after some time. Nobody asks who paid for them. */
+static const char select_final[] =
+        "SELECT number, identity, host, created, state, error, text, finished, NULL, NULL, 0,"
+        " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4),"
+        " NULL, NULL, NULL, NULL, NULL, NULL, 0"
+        " FROM purchase WHERE finished > ?1 ORDER BY number";
+
+/* The others, with the last of their charges, if they have any, and who paid that. */
+static const char select_not_final[] =
         "SELECT number, identity, host, created, state, error, text, finished, purchase.upstream,"
         " upstream_id, EXISTS (SELECT 1 FROM stored WHERE stored.number = purchase.number),"
         " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4),"
@@ -206,7 +161,14 @@ static const char select_purchases[] =
         " last.day"
         " FROM purchase LEFT JOIN charge AS last ON last.purchase = number AND last.attempt ="
         "  (SELECT max(attempt) FROM charge WHERE charge.purchase = number)"
-        " ORDER BY number";
+        " WHERE state < 3 ORDER BY number";
+
+static const char select_jobs[] =
+        "SELECT " JOB_COLUMNS " FROM job WHERE purchase = ?1 ORDER BY seq";
+
+static const char select_ended[] =
+        "SELECT " JOB_COLUMNS ", state, error, text, finished, seq FROM job"
+        " WHERE purchase IS NULL AND finished > iif(state = 3, ?2, ?1) ORDER BY seq";
 
 /* Who paid for what was sent has ended by himself: a job in his place, of what the charge says. */
 static int make_payer(sqlite3_stmt *row, struct job **ret_payer)
@@ -302,70 +264,217 @@ static int refuse_row(struct store *store, const char *table, int64_t rowid, int
         return error;
 }
 
-/* Reads one purchase with its jobs, and hands it over. */
-static int visit_purchase(struct store *store, sqlite3_stmt *row, sqlite3_stmt *jobs,
-                          const struct store_visitor *visitor)
+/* ---- the reading ---- */
+
+struct loading {
+        struct store *store;
+        const struct store_visitor *visitor;
+        struct store_survey survey;
+        sqlite3_stmt *jobs; /* of one purchase */
+        int64_t done;       /* rows that were read */
+        int64_t *gone;      /* purchases that nobody needs */
+        size_t gone_count;
+};
+
+static void note_progress(struct loading *loading)
 {
+        const struct store_visitor *visitor = loading->visitor;
+
+        if (visitor->progress && loading->done % STORE_PROGRESS_ROWS == 0)
+                visitor->progress(visitor->arg, loading->done, loading->survey.rows);
+        loading->done++;
+}
+
+/* Notes one to be deleted, in place of handing it over. */
+static int note_gone(struct loading *loading, struct purchase *purchase)
+{
+        size_t count = loading->gone_count;
+
+        if ((count & (count - 1)) == 0) { /* a power of two, or none: there is no room */
+                size_t room = count > 0 ? 2 * count : 1;
+                int64_t *gone = reallocarray(loading->gone, room, sizeof *gone);
+                if (!gone)
+                        return -ENOMEM;
+                loading->gone = gone;
+        }
+        loading->gone[loading->gone_count++] = purchase->number;
+        return 0;
+}
+
+/* Whether nobody needs a purchase: it waits without a body, so the IDs of its jobs never left; or
+ * its last job ended by itself in the moment of the end. */
+static bool is_unneeded(const struct purchase *purchase)
+{
+        return !purchase->jobs || (purchase->state == JOB_QUEUED && !purchase->body_stored);
+}
+
+/* Reads one purchase with its jobs, and hands it over. */
+static int visit_purchase(struct loading *loading, sqlite3_stmt *row)
+{
+        struct store *store = loading->store;
         struct purchase *purchase = NULL;
         struct outcome *outcome = NULL;
 
+        note_progress(loading);
         int r = read_purchase(row, &purchase);
         if (r < 0)
                 return refuse_row(store, "purchase", sqlite3_column_int64(row, 0), r);
         if (job_state_final(purchase->state))
                 r = read_outcome(row, 4, &outcome);
         if (r == 0)
-                r = read_jobs(store, jobs, purchase);
-        if (r == 0)
+                r = read_jobs(store, loading->jobs, purchase);
+        if (r == 0 && !is_unneeded(purchase)) {
                 r = read_payer(row, purchase);
-        if (r < 0) {
-                outcome_unref(outcome);
-                purchase_drop(purchase);
-                return refuse_row(store, "purchase", sqlite3_column_int64(row, 0), r);
+                if (r == 0)
+                        return loading->visitor->purchase(loading->visitor->arg, purchase, outcome,
+                                                          read_time(row, 7));
+        } else if (r == 0) {
+                r = note_gone(loading, purchase);
         }
-        return visitor->purchase(visitor->arg, purchase, outcome, read_time(row, 7));
+        outcome_unref(outcome);
+        purchase_drop(purchase);
+        return refuse_row(store, "purchase", sqlite3_column_int64(row, 0), r);
 }
 
-static int visit_purchases(struct store *store, const struct store_visitor *visitor)
+static int visit_ended(struct loading *loading, sqlite3_stmt *row)
 {
-        sqlite3_stmt *row = NULL, *jobs = NULL;
+        struct job *job = NULL;
+        struct outcome *outcome = NULL;
 
-        int r = store_prepare(&store->jobs, select_purchases, &row);
+        note_progress(loading);
+        int r = read_outcome(row, 8, &outcome);
         if (r == 0)
-                r = store_prepare(&store->jobs,
-                                  "SELECT " JOB_COLUMNS " FROM job WHERE purchase = ?1"
-                                  " ORDER BY seq",
-                                  &jobs);
-        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0)
-                r = visit_purchase(store, row, jobs, visitor);
-        (void)sqlite3_finalize(row);
-        (void)sqlite3_finalize(jobs);
+                r = read_job(loading->store, row, &job);
+        if (r < 0) {
+                outcome_unref(outcome);
+                return refuse_row(loading->store, "job", sqlite3_column_int64(row, 12), r);
+        }
+        job->kept = JOB_KEPT;
+        return loading->visitor->ended(loading->visitor->arg, job, outcome, read_time(row, 11));
+}
+
+/* Prepares one of the two queries for what is final. Returns 1 at its first row, 0 or -errno. */
+static int begin_final(struct loading *loading, const char *sql, sqlite3_stmt **ret_row)
+{
+        struct store_file *file = &loading->store->jobs;
+        int r = store_prepare(file, sql, ret_row);
+
+        if (r < 0)
+                return r;
+        for (int class = 0; class < sqlite3_bind_parameter_count(*ret_row); class ++)
+                (void)sqlite3_bind_int64(*ret_row, class + 1,
+                                         loading->survey.finished_after_ms[class]);
+        return store_step(file, *ret_row);
+}
+
+/* Purchases come in the order of their numbers and jobs that ended by themselves in theirs, and of
+ * two of both that which finished first: so they expire in about the order in which they came. */
+static int visit_final(struct loading *loading)
+{
+        struct store_file *file = &loading->store->jobs;
+        sqlite3_stmt *purchase = NULL, *job = NULL;
+        int r = 0;
+
+        int purchases = begin_final(loading, select_final, &purchase);
+        int jobs = begin_final(loading, select_ended, &job);
+        while (r == 0 && purchases >= 0 && jobs >= 0 && purchases + jobs > 0) {
+                bool is_job = purchases == 0 ||
+                              (jobs > 0 &&
+                               sqlite3_column_int64(job, 11) < sqlite3_column_int64(purchase, 7));
+                r = is_job ? visit_ended(loading, job) : visit_purchase(loading, purchase);
+                if (r == 0 && is_job)
+                        jobs = store_step(file, job);
+                else if (r == 0)
+                        purchases = store_step(file, purchase);
+        }
+        (void)sqlite3_finalize(purchase);
+        (void)sqlite3_finalize(job);
+        if (r == 0)
+                r = purchases < 0 ? purchases : jobs;
         return r;
 }
 
-static int visit_ended(struct store *store, const struct store_visitor *visitor)
+static int visit_not_final(struct loading *loading)
 {
+        struct store_file *file = &loading->store->jobs;
         sqlite3_stmt *row = NULL;
+        int r = store_prepare(file, select_not_final, &row);
 
-        int r = store_prepare(&store->jobs,
-                              "SELECT " JOB_COLUMNS ", state, error, text, finished, seq FROM job"
-                              " WHERE purchase IS NULL ORDER BY seq",
-                              &row);
-        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
-                struct job *job = NULL;
-                struct outcome *outcome = NULL;
-                r = read_outcome(row, 8, &outcome);
-                if (r == 0)
-                        r = read_job(store, row, &job);
-                if (r < 0) {
-                        outcome_unref(outcome);
-                        r = refuse_row(store, "job", sqlite3_column_int64(row, 12), r);
+        while (r >= 0 && (r = store_step(file, row)) > 0) {
+                r = visit_purchase(loading, row);
+                if (r < 0)
                         break;
-                }
-                job->kept = JOB_KEPT;
-                r = visitor->ended(visitor->arg, job, outcome, read_time(row, 11));
         }
         (void)sqlite3_finalize(row);
+        return r;
+}
+
+/* ---- what nobody needs ---- */
+
+static int delete_gone(struct store *store, int64_t number)
+{
+        static const enum store_sql steps[] = {
+                STORE_SQL_CHARGE_FOLD,
+                STORE_SQL_CHARGE_DELETE,
+                STORE_SQL_PURCHASE_DELETE,
+        };
+
+        (void)sqlite3_bind_int(store->sql[STORE_SQL_JOBS_DELETE], 2, -1);
+        int r = store_run_for(store, STORE_SQL_JOBS_DELETE, number);
+        for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++)
+                r = store_run_for(store, steps[i], number);
+        return r;
+}
+
+static int delete_all_gone(struct loading *loading)
+{
+        struct store *store = loading->store;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < loading->gone_count;) {
+                r = store_run(store, STORE_SQL_BEGIN);
+                for (size_t n = 0; r == 0 && n < STORE_FORGET_ROWS && i < loading->gone_count; n++)
+                        r = delete_gone(store, loading->gone[i++]);
+                if (r == 0)
+                        r = store_run(store, STORE_SQL_COMMIT);
+        }
+        if (r < 0)
+                store_rollback(&store->jobs);
+        return r;
+}
+
+/* Leaves the rest to the writer: what has expired, what does not fit into memory, and times by a
+ * clock that was ahead. */
+static void leave_unread(const struct loading *loading)
+{
+        const struct store_survey *survey = &loading->survey;
+        const struct store_sweep sweep = {
+                .finished_ms = {survey->finished_after_ms[STORE_MAY_BE_PAID],
+                                survey->finished_after_ms[STORE_CACHED]},
+                .now_ms = survey->now_ms,
+                .number_end = survey->last_number,
+                .seq_end = survey->last_seq,
+        };
+
+        if (survey->final > survey->final_read || survey->last_finished_ms > survey->now_ms)
+                store_forget_unread(loading->store, &sweep);
+}
+
+static int read_all(struct loading *loading)
+{
+        struct store_file *file = &loading->store->jobs;
+
+        int r = store_prepare(file, select_jobs, &loading->jobs);
+        if (r == 0)
+                r = visit_final(loading);
+        if (r == 0)
+                r = visit_not_final(loading);
+        (void)sqlite3_finalize(loading->jobs);
+        if (r == 0)
+                r = delete_all_gone(loading);
+        if (r == 0)
+                leave_unread(loading);
+        free(loading->gone);
         return r;
 }
 
@@ -394,16 +503,19 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
 {
         char reason[STORE_PROBLEM_BYTES];
 
+        struct loading loading = {.store = store, .visitor = visitor};
+
         store->load_offset_ms = job_clock_offset();
-        int r = store_bodies_list(store);
+        int r = store_bodies_list(store, visitor);
         if (r == 0)
                 r = read_next_number(store);
+        /* A process that cannot say any more how it went has made them. */
         if (r == 0)
-                r = delete_unneeded(store, finished_after_wall_ms);
+                r = store_execute(&store->jobs, "UPDATE charge SET outcome = 4 WHERE outcome = 1");
         if (r == 0)
-                r = visit_purchases(store, visitor);
+                r = store_survey(store, finished_after_wall_ms, visitor, &loading.survey);
         if (r == 0)
-                r = visit_ended(store, visitor);
+                r = read_all(&loading);
         if (r == 0)
                 r = store_bodies_drop_orphans(store);
         if (r == 0)

@@ -6,6 +6,7 @@
  *   store_apply.c   what a record does to the tables of jobs.db
  *   store_audit.c   entries on their way to the audit file
  *   store_load.c    reading everything at start
+ *   store_survey.c  which rows to read
  *   store_ledger.c  the sums of charges
  *   store_restore.c charges that the database has lost, from the audit file
  *   store_open.c    the directory, its lock, and which files must be there
@@ -35,6 +36,8 @@
 #define STORE_BATCH_STEPS 512  /* of one transaction: records, and jobs that end by themselves */
 #define STORE_BATCH_ROWS  1024 /* likewise: that it changes; a record with more goes alone */
 #define STORE_FORGET_ROWS 256  /* likewise: deletions */
+
+#define STORE_PROGRESS_ROWS 4096 /* from one call of progress() to the next */
 
 /*
  * Bodies that go are deleted so many in a transaction. Before a batch there are fewer than that; it
@@ -72,6 +75,9 @@ enum store_sql {
         STORE_SQL_UNREAD_JOBS,
         STORE_SQL_JOBS_DELETE, /* of a purchase */
         STORE_SQL_JOB_DELETE,
+        STORE_SQL_PURCHASE_DELETE,
+        STORE_SQL_PURCHASE_TIME,
+        STORE_SQL_JOB_TIME,
         /* from here on of bodies.db */
         STORE_SQL_BODIES_BEGIN,
         STORE_SQL_BODIES_COMMIT,
@@ -151,10 +157,18 @@ struct store_watch {
 
 struct store_deletion; /* IDs whose rows are to be deleted */
 
+/* Of what is final. In this order in the statements, too. */
+enum store_class {
+        STORE_MAY_BE_PAID,
+        STORE_CACHED, /* it was answered from the cache: solved, and without a purchase */
+        STORE_CLASSES,
+};
+
 /* What an earlier run has left, and was not read since it finished up to a time. Above the first
  * numbers and up to the last ones. */
 struct store_sweep {
-        int64_t finished_ms;        /* wall clock */
+        int64_t finished_ms[STORE_CLASSES]; /* wall clock */
+        int64_t now_ms; /* likewise: what finished later did so by a clock that was ahead */
         int64_t number, number_end; /* of purchases */
         int64_t seq, seq_end;       /* of jobs that ended by themselves */
 };
@@ -340,6 +354,22 @@ void store_forget_committed(struct store *store);
 /* Frees what is left. */
 void store_forget_done(struct store *store);
 
+/* ---- store_survey.c ---- */
+
+struct store_survey {
+        int64_t now_ms;                           /* wall clock */
+        int64_t finished_after_ms[STORE_CLASSES]; /* of what is final, that which finished later is
+                                                     read */
+        int64_t rows;              /* purchases, and jobs that ended by themselves, to be read */
+        int64_t final, final_read; /* those that are final: all, and of the ones to be read */
+        int64_t last_finished_ms;  /* the latest time of the end */
+        int64_t last_number, last_seq; /* the highest of all purchases, and of such jobs */
+};
+
+/* Finds which rows to read. Returns 0 or -errno. */
+int store_survey(struct store *store, int64_t finished_after_ms,
+                 const struct store_visitor *visitor, struct store_survey *ret_survey);
+
 /* ---- store_audit.c ---- */
 
 /* Writes a record's entry, if it has one, inside a transaction, and numbers it. Returns 0, -EPROTO
@@ -385,8 +415,9 @@ int store_bodies_drop(struct store *store);
 int store_bodies_read(struct store *store, struct store_fetch *fetch);
 
 /* Makes a table in memory, temp.stored(number), of the bodies that are there. It reads the leaves
- * of the table and no body: 10,000 of 100 KB in 0.15 s. Returns 0 or -errno. */
-int store_bodies_list(struct store *store);
+ * of the table and no body: 10,000 of 100 KB in 0.15 s. Tells the visitor, or NULL, that it goes
+ * on. Returns 0 or -errno. */
+int store_bodies_list(struct store *store, const struct store_visitor *visitor);
 
 /* Deletes bodies that no purchase waits for: those of a run that ended before it could. Needs
  * temp.stored, and deletes it. Returns 0 or -errno. */

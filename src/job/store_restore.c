@@ -213,7 +213,7 @@ int store_restore(struct store *store, const struct store_losses *losses,
                   struct store_restored *ret_restored)
 {
         struct restore restore = {.store = store};
-        int r = store_bodies_list(store);
+        int r = store_bodies_list(store, NULL);
 
         if (r == 0)
                 r = store_execute(&store->jobs, create_pending);

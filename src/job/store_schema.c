@@ -250,13 +250,17 @@ static const char *const statements[STORE_SQL_COUNT] = {
         [STORE_SQL_DAY_PRUNE] =
                 "DELETE FROM charge_day WHERE (day, client, upstream, outcome) IN"
                 " (SELECT day, client, upstream, outcome FROM charge_day WHERE day <= ?1 LIMIT ?2)",
-        [STORE_SQL_UNREAD_PURCHASES] = "SELECT number, finished FROM purchase"
+        [STORE_SQL_UNREAD_PURCHASES] = "SELECT number, finished, 0 FROM purchase"
                                        " WHERE number > ?1 AND number <= ?2 ORDER BY number",
-        [STORE_SQL_UNREAD_JOBS] = "SELECT seq, finished FROM job WHERE seq > ?1 AND seq <= ?2"
-                                  " ORDER BY seq",
+        [STORE_SQL_UNREAD_JOBS] =
+                "SELECT seq, finished, state = 3 FROM job WHERE seq > ?1 AND seq <= ?2"
+                " ORDER BY seq",
         [STORE_SQL_JOBS_DELETE] = "DELETE FROM job WHERE seq IN"
                                   " (SELECT seq FROM job WHERE purchase = ?1 LIMIT ?2)",
         [STORE_SQL_JOB_DELETE] = "DELETE FROM job WHERE seq = ?1",
+        [STORE_SQL_PURCHASE_DELETE] = "DELETE FROM purchase WHERE number = ?1",
+        [STORE_SQL_PURCHASE_TIME] = "UPDATE purchase SET finished = ?2 WHERE number = ?1",
+        [STORE_SQL_JOB_TIME] = "UPDATE job SET finished = ?2 WHERE seq = ?1",
         [STORE_SQL_BODIES_BEGIN] = "BEGIN IMMEDIATE",
         [STORE_SQL_BODIES_COMMIT] = "COMMIT",
         [STORE_SQL_BODY_ADD] = "INSERT INTO body(purchase, bytes) VALUES (?1, ?2)"

@@ -194,7 +194,11 @@ static void flush_trail(void *arg)
 
 void load_from(struct fixture *f, int64_t finished_after_wall_ms)
 {
-        const struct store_visitor visitor = {load_purchase, load_ended, f};
+        const struct store_visitor visitor = {
+                .purchase = load_purchase,
+                .ended = load_ended,
+                .arg = f,
+        };
         const struct store_audit audit = {add_to_trail, last_of_trail, flush_trail, f};
         struct strbuf problem;
 

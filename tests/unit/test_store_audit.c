@@ -210,7 +210,11 @@ static int ignore_purchase(void *arg, struct purchase *purchase, struct outcome 
 static void without_an_audit_no_record_has_an_entry_and_what_is_there_stays(void **state)
 {
         struct fixture *f = *state;
-        const struct store_visitor visitor = {ignore_purchase, load_ended, f};
+        const struct store_visitor visitor = {
+                .purchase = ignore_purchase,
+                .ended = load_ended,
+                .arg = f,
+        };
         struct strbuf problem;
 
         assert_int_equal(write_entry(f, "a"), 0);

@@ -15,7 +15,7 @@ from .state import bodies, database
 
 CLIENT = "local"
 UPSTREAM = "main"
-RESULT = '["1", "4", "7"]'
+RESULT = '"status":"solved","solution":[1,4,7]'
 TARGET = '"traffic lights"'
 DAY_MS = 86_400_000
 
@@ -57,7 +57,8 @@ def _add_purchases(connection, state, values):
 def _add_jobs(connection, values):
     connection.execute(
         f"{_NUMBERS} INSERT INTO job(id, purchase, client, target, created, deadline, address)"
-        f" SELECT {_ID}, :first + i, :client, :target, :created, :deadline, '127.0.0.1' FROM n",
+        f" SELECT {_ID}, :first + i, :client, :target, :created, :deadline + i * :later_ms,"
+        " '127.0.0.1' FROM n",
         values)
 
 
@@ -65,7 +66,7 @@ def _values(connection, count, client, text=None, finished=None, step_us=0):
     now = now_ms()
     return {"count": count, "first": _last(connection, "number", "purchase"), "client": client,
             "site": SITE, "upstream": UPSTREAM, "text": text, "target": TARGET, "created": now,
-            "deadline": now + DAY_MS, "finished": finished, "step_us": step_us}
+            "deadline": now + DAY_MS, "later_ms": 0, "finished": finished, "step_us": step_us}
 
 
 def _job_ids(connection, first):
@@ -98,17 +99,19 @@ def add_ended(directory, count, client=CLIENT, age_ms=0):
         connection.execute(
             f"{_NUMBERS} INSERT INTO job(id, client, target, created, deadline, address, state,"
             f" error, text, finished) SELECT {_ID}, :client, :target, :created, :deadline,"
-            " '127.0.0.1', 5, 11, 'cancelled', :finished FROM n", values)
+            " '127.0.0.1', 5, 4, 'cancelled', :finished FROM n", values)
         return [job_id for (job_id,) in connection.execute(
             "SELECT id FROM job WHERE seq > :seq ORDER BY seq", values)]
 
 
-def add_queued(directory, count, body, client=CLIENT, deadline_ms=DAY_MS):
-    """count jobs that wait, each with a purchase and the same body (bytes). Their deadlines are
-    deadline_ms from now; negative ones have passed. Returns their IDs."""
+def add_queued(directory, count, body, client=CLIENT, deadline_ms=DAY_MS, later_ms=1):
+    """count jobs that wait, each with a purchase and the same body (bytes). The first deadline is
+    deadline_ms from now, each other one later_ms after that before it; negative ones have passed.
+    Returns their IDs."""
     with _filling(directory) as connection:
         values = _values(connection, count, client)
         values["deadline"] = now_ms() + deadline_ms
+        values["later_ms"] = later_ms
         _add_purchases(connection, 0, values)
         _add_jobs(connection, values)
         connection.execute(f"{_NUMBERS} INSERT INTO bodies.body(purchase, bytes)"
@@ -127,5 +130,5 @@ def add_ledger(directory, count, clients=1000, upstreams=8, days=400):
             " SELECT :today - i % :days, 'client-' || (i / :days % :clients),"
             " 'upstream-' || (i / :days / :clients % :upstreams),"
             " iif(i / :days / :clients / :upstreams, 4, 2), 1 FROM n ORDER BY 1, 2, 3, 4",
-            {"count": count - 1, "today": now_ms() // DAY_MS, "days": days, "clients": clients,
-             "upstreams": upstreams} | {"count": count})
+            {"count": count, "today": now_ms() // DAY_MS, "days": days, "clients": clients,
+             "upstreams": upstreams})
