@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,9 @@
 #define STATUS_PAUSE_MS 1000
 #define BEAT_MAX_MS     10000
 
-/* In microseconds, from when it is told. A store as large as its ceilings is read back in far less
- * than ten minutes. From beat to beat a stop gets 30 s; so long after the last one it is killed. */
+/* In microseconds, from when it is told. It is told again and again while a store is read; before
+ * that a large one is checked, which takes far less than ten minutes. From beat to beat a stop gets
+ * 30 s; so long after the last one it is killed. */
 #define START_TIME "EXTEND_TIMEOUT_USEC=600000000\n"
 #define STOP_TIME  "EXTEND_TIMEOUT_USEC=30000000\n"
 
@@ -75,6 +77,19 @@ static void tell_with(struct notify *notify, const char *text, const char *statu
 void notify_starting(struct notify *notify)
 {
         tell_with(notify, START_TIME, "starting: reading what is stored");
+}
+
+void notify_reading(struct notify *notify, int64_t done, int64_t all)
+{
+        char status[NOTIFY_STATUS_BYTES_MAX];
+
+        if (all > 0)
+                (void)snprintf(status, sizeof status,
+                               "starting: reading what is stored, %" PRId64 " of %" PRId64, done,
+                               all);
+        else
+                (void)snprintf(status, sizeof status, "starting: counting what is stored");
+        tell_with(notify, START_TIME, status);
 }
 
 void notify_failed(struct notify *notify, const char *problem)

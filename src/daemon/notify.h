@@ -39,6 +39,10 @@ void notify_init(struct notify *notify);
 /* What is stored is read back, which may take longer than a start may otherwise. */
 void notify_starting(struct notify *notify);
 
+/* So many of all rows are read; all is 0 as long as they are counted. Asks for more time: call it
+ * once a second at most, as long as something is read. */
+void notify_reading(struct notify *notify, int64_t done, int64_t all);
+
 /* It cannot start, and why: one line, which the service manager shows with the failure. */
 void notify_failed(struct notify *notify, const char *problem);
 

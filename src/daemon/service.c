@@ -30,6 +30,7 @@
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
 #include "engine/gateway.h"
+#include "engine/recover.h"
 #include "engine/scheduler.h"
 #include "http/server.h"
 #include "http/tally.h"
@@ -427,6 +428,13 @@ static int start_workers(struct service *service)
         return r;
 }
 
+static void on_reading(void *arg, int64_t done, int64_t all)
+{
+        struct service *service = arg;
+
+        notify_reading(&service->notify, done, all);
+}
+
 /* On failure writes to problem what strerror() could not tell. */
 static int service_open(struct service *service, struct strbuf *problem)
 {
@@ -541,6 +549,7 @@ int service_run(const struct config *config, struct credential **credentials,
                 .shared.peers = PEERS_INIT,
                 .idle.deliver = on_idle,
         };
+        const struct recover_hook hook = {on_reading, &service};
         struct strbuf problem;
 
         operator_init(&service.operators, config->file, &service.shared);
@@ -551,7 +560,7 @@ int service_run(const struct config *config, struct credential **credentials,
         tell_start(config, identities, credentials, &service.files);
         int r = share_files(&service, &problem);
         if (r == 0)
-                r = gateway_new(config, credentials, &problem, &service.gateway);
+                r = gateway_new(config, credentials, &hook, &problem, &service.gateway);
         if (r == 0)
                 r = transfer_global_init();
         if (r == 0)

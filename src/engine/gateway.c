@@ -123,7 +123,7 @@ static int make_access(struct gateway *gateway)
 }
 
 /* Takes up what the store has kept. */
-static int take_up(struct gateway *gateway, struct strbuf *problem)
+static int take_up(struct gateway *gateway, const struct recover_hook *hook, struct strbuf *problem)
 {
         const struct recovery recovery = {
                 .store = gateway->store,
@@ -133,6 +133,7 @@ static int take_up(struct gateway *gateway, struct strbuf *problem)
                 .clients = gateway->clients,
                 .scheduler = gateway->scheduler,
                 .charges = gateway->charges,
+                .hook = hook,
         };
 
         return gateway->store ? recover(&recovery, problem) : 0;
@@ -152,7 +153,8 @@ static int open_all(struct gateway *gateway, const struct config *config, struct
 }
 
 int gateway_new(const struct config *config, struct credential **credentials,
-                struct strbuf *problem, struct gateway **ret_gateway)
+                const struct recover_hook *hook, struct strbuf *problem,
+                struct gateway **ret_gateway)
 {
         struct gateway *gateway = calloc(1, sizeof *gateway);
         struct gateway_change *change = NULL;
@@ -167,7 +169,7 @@ int gateway_new(const struct config *config, struct credential **credentials,
                 gateway_apply(gateway, change);
                 balances_begin(gateway->balances);
                 gateway_change_free(change);
-                r = take_up(gateway, problem);
+                r = take_up(gateway, hook, problem);
         }
         if (r < 0) {
                 gateway_free(gateway);

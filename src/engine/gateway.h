@@ -30,6 +30,7 @@ struct mail;
 struct parse;
 struct parser;
 struct policy;
+struct recover_hook;
 struct results;
 struct scheduler;
 struct strbuf;
@@ -64,13 +65,15 @@ struct gateway_told {
 };
 
 /*
- * Makes a gateway, with what the store has kept. config is in force until gateway_apply() puts
+ * Makes a gateway, with what the store has kept; hook, if it is not NULL, is told how far the
+ * reading is. config is in force until gateway_apply() puts
  * another in its place. credentials has one for each upstream, in order; those that are taken over
  * become NULL, and the caller frees the others. On failure returns -errno, and writes to problem
  * what strerror() could not tell.
  */
 int gateway_new(const struct config *config, struct credential **credentials,
-                struct strbuf *problem, struct gateway **ret_gateway);
+                const struct recover_hook *hook, struct strbuf *problem,
+                struct gateway **ret_gateway);
 
 /* Starts the writers of the audit and the store. Signals are blocked by the caller. Returns 0 or
  * -errno. */

@@ -13,6 +13,7 @@
 #include "engine/job_log.h"
 #include "engine/payment.h"
 #include "engine/recover_lost.h"
+#include "engine/recover_progress.h"
 #include "job/job.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
@@ -33,6 +34,7 @@
 
 struct progress {
         const struct recovery *from;
+        struct recover_progress shown;
         bool no_memory;
         struct purchase *later; /* what depends on what is left to clients (queue links) */
         size_t waiting, accepted, cancelled, unknown, final; /* purchases */
@@ -469,6 +471,13 @@ static void on_ledger_row(void *arg, const struct store_ledger_row *row)
                     row->charge == STORE_CHARGE_UNKNOWN ? row->count : 0);
 }
 
+static void on_progress(void *arg, int64_t done, int64_t all)
+{
+        struct progress *progress = arg;
+
+        recover_progress_note(&progress->shown, done, all, clock_monotonic_ms());
+}
+
 /* What was found. */
 static void tell(const struct progress *progress)
 {
@@ -492,8 +501,11 @@ int recover(const struct recovery *recovery, struct strbuf *problem)
                 .ended = on_ended,
                 .arg = &progress,
                 .bytes_max = READ_TIMES * recovery->config->results.bytes,
+                .progress = on_progress,
         };
         int64_t kept_since_ms = clock_wall_ms() - recovery->config->results.ttl_ms;
+
+        recover_progress_begin(&progress.shown, recovery->hook, clock_monotonic_ms());
         int r = recover_lost(recovery->store, recovery->audit, recovery->config, problem);
 
         if (r == 0)

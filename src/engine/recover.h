@@ -9,6 +9,8 @@
 #ifndef SOLVEGATE_ENGINE_RECOVER_H
 #define SOLVEGATE_ENGINE_RECOVER_H
 
+#include <stdint.h>
+
 struct audit;
 struct charges;
 struct clients;
@@ -17,6 +19,12 @@ struct policy;
 struct scheduler;
 struct store;
 struct strbuf;
+
+/* Told of the progress, from the thread that reads: so many rows of all; 0: they are counted. */
+struct recover_hook {
+        void (*progress)(void *arg, int64_t done, int64_t all);
+        void *arg;
+};
 
 /* What is recovered, and where it goes. */
 struct recovery {
@@ -27,6 +35,7 @@ struct recovery {
         struct clients *clients; /* their quotas are filled from the ledger */
         struct scheduler *scheduler;
         struct charges *charges;
+        const struct recover_hook *hook; /* or NULL */
 };
 
 /* Before any thread is started. Returns 0 or -errno, with a sentence in problem. */
