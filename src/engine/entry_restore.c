@@ -48,15 +48,20 @@ static enum job_state state_before(enum job_state state)
         return state == JOB_CANCELLED ? JOB_QUEUED : JOB_SENDING;
 }
 
-/* A key that is taken, by whatever happened, does not keep the job from being found by its id. */
+/* Of two jobs with the same key the later one has it: the row of the other one was to be deleted. A
+ * key that is taken for another reason does not keep the job from being found by its id. */
 static int add_restored(struct scheduler *scheduler, struct job *job)
 {
         struct job *other = NULL;
         int r = results_add(scheduler->setup.results, job, &other);
 
         if (r == -EEXIST) {
+                if (job_state_final(results_state(scheduler->setup.results, other)) &&
+                    other->created_wall_ms <= job->created_wall_ms)
+                        results_release_key(scheduler->setup.results, other);
+                else
+                        job->key = NULL;
                 job_unref(other);
-                job->key = NULL;
                 r = results_add(scheduler->setup.results, job, &other);
         }
         return r;

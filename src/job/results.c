@@ -223,6 +223,11 @@ int results_add(struct results *results, struct job *job, struct job **ret_other
         return r;
 }
 
+void results_release_key(struct results *results, struct job *job)
+{
+        drop_key(results, job);
+}
+
 void results_remove(struct results *results, struct job *job)
 {
         leave(results, job);

@@ -52,6 +52,9 @@ int results_add(struct results *results, struct job *job, struct job **ret_other
 /* Forgets a job that was added and is not final. */
 void results_remove(struct results *results, struct job *job);
 
+/* Takes the key of a final job away: its owner has given it to a later one. */
+void results_release_key(struct results *results, struct job *job);
+
 /* Finds a job by id. Returns it with a reference for the caller, or NULL: unknown or expired. */
 struct job *results_find(struct results *results, const char *id);
 

@@ -1,15 +1,19 @@
 """A start with much in the store: what is read, what is deleted, and what is told meanwhile."""
 
+import contextlib
+import hashlib
+import sqlite3
+
 import pytest
 
 from lib import expect, stores
 from lib.build import wait_until
 from lib.job import job
 from lib.manager import Manager
-from lib.state import ledger, rows
+from lib.state import database, ledger, rows
 
 RESULTS = 20_000
-ROOM = 2 * 2**20  # results.bytes, for a tenth of them
+ROOM = 2**20  # results.bytes, for less than a tenth of them
 HOUR_MS = 3_600_000
 EXTEND = "EXTEND_TIMEOUT_USEC="
 
@@ -87,3 +91,19 @@ def test_results_come_back_whatever_their_number_says_about_their_age(stopped):
         assert house.status(job_id).object()["status"] == "solved"
     for job_id in ended:
         assert house.status(job_id).object()["status"] == "error"
+
+
+def test_of_two_jobs_with_a_key_the_later_one_answers_for_it(stopped):
+    """The older one's row was to be deleted, and a crash came before."""
+    house = stopped(results={"ttl": 86400.0})
+    ids = stores.add_results(house.state_directory, 3, span_ms=HOUR_MS)
+    again = job(seed="again")
+    with contextlib.closing(sqlite3.connect(database(house.state_directory))) as connection:
+        for created, job_id in enumerate((ids[0], ids[2])):
+            connection.execute("UPDATE job SET key = 'k', key_digest = ?, created = created + ?"
+                               " WHERE id = ?",
+                               (hashlib.sha256(again.body).digest(), created, job_id))
+        connection.commit()
+    house.start_again()
+    assert house.solve(again, {"Idempotency-Key": "k"}).object()["id"] == ids[2]
+    assert house.status(ids[0]).object()["status"] == "solved"
