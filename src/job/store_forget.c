@@ -230,6 +230,16 @@ static int find_old_day(struct store *store, int64_t *ret_day)
         return r;
 }
 
+int store_forget_look(struct store *store)
+{
+        int64_t day = 0;
+        int r = find_old_day(store, &day);
+
+        if (r == 0)
+                store->pruned_day = clock_day_of(clock_wall_ms());
+        return r < 0 ? r : 0;
+}
+
 /* Deletes some rows of days that are too old; once a day, until there are none. */
 static int prune_days(struct store *store)
 {

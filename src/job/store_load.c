@@ -519,6 +519,8 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
         if (r == 0)
                 r = store_bodies_drop_orphans(store);
         if (r == 0)
+                r = store_forget_look(store);
+        if (r == 0)
                 r = store_audit_load(store);
         store->jobs.slack = store->bodies.slack = true;
         if (r < 0) {

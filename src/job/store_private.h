@@ -337,6 +337,10 @@ int store_drop_unneeded(struct store *store, int64_t number);
 /* Notes which rows were not read. Before the writer runs. */
 void store_forget_unread(struct store *store, const struct store_sweep *sweep);
 
+/* Looks whether days of the ledger are too old, so that the writer has nothing to do at the start
+ * where none is. Before the writer runs. Returns 0 or -errno. */
+int store_forget_look(struct store *store);
+
 /* Whether there is something to delete. */
 bool store_forget_waits_locked(const struct store *store);
 
