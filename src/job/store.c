@@ -290,8 +290,7 @@ static int try_rows(struct store *store, struct store_item *batch, struct store_
         return r;
 }
 
-/* Writes the rows of those of a batch that have no error, as store_bodies_write() does bodies, and
- * does the deletions that were taken. */
+/* Writes the rows of those of a batch that have no error, and does the deletions taken. */
 static int write_rows(struct store *store, struct store_item *batch,
                       struct store_record **ret_faulty)
 {
