@@ -25,6 +25,7 @@ class Process:
     name = "program"
     exit_statuses = (0,)  # those that are no problem at the end
     secrets = ()  # what its log must not hold
+    ready_timeout = 20.0  # seconds
 
     def __init__(self, argv, log_path, listeners=1, **popen):
         self.listeners = listeners
@@ -34,14 +35,14 @@ class Process:
         self._popen_arguments = popen
         self._start()
 
-    def _start(self):
+    def _start(self, launcher=()):
         number = len(self._logs) + 1
         path = self._first_log_path
         self.log_path = path if number == 1 else path.with_name(f"{path.name}.{number}")
         self._logs.append(self.log_path)
         with open(self.log_path, "wb") as log:
             self.popen = subprocess.Popen(
-                self._argv,
+                [*launcher, *self._argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -50,10 +51,10 @@ class Process:
         self.pid = self.popen.pid
         self.urls = []
 
-    def start_again(self):
-        """Starts it as before, after it has ended, with a log of its own."""
+    def start_again(self, launcher=()):
+        """Starts it as before, after it has ended, with a log of its own. A launcher starts it."""
         assert not self.running(), "it still runs"
-        self._start()
+        self._start(launcher)
         self.wait_ready()
 
     def start_for(self, seconds):
@@ -78,7 +79,8 @@ class Process:
     def wait_ready(self):
         """Waits for the ready lines and keeps their addresses in urls."""
         try:
-            self.urls = wait_until(self._ready_urls, 20.0, f"{self.popen.args[0]} is ready", 0.005)
+            self.urls = wait_until(self._ready_urls, self.ready_timeout,
+                                   f"{self.popen.args[0]} is ready", 0.005)
             # ThreadSanitizer may lose a signal that comes just before a wait in the kernel: a
             # program of nothing but a handler, a line and epoll_wait() shows it.
             if SANITIZE == "tsan":
