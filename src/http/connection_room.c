@@ -98,7 +98,7 @@ static bool has_more(const struct client_connection *one, const struct client_co
 static bool may_evict(const struct client_connection *victim,
                       const struct client_connection *newcomer, bool of_peer, int64_t slow_since_ms)
 {
-        if (victim == newcomer || (of_peer && victim->peer != newcomer->peer))
+        if (victim == newcomer || !victim->seated || (of_peer && victim->peer != newcomer->peer))
                 return false;
         return victim->entered_ms <= slow_since_ms || has_more(victim, newcomer) ||
                is_silent_operator(victim, newcomer);
@@ -167,7 +167,7 @@ static struct client_connection *find_held(const struct client_connection *newco
                 struct client_connection *one = request->connection;
                 if (looked++ == EVICT_LOOK_MAX)
                         break;
-                if (one->held && has_more(one, victim ? victim : newcomer) &&
+                if (one->held && one->seated && has_more(one, victim ? victim : newcomer) &&
                     has_more(one, newcomer))
                         victim = one;
         }

@@ -338,7 +338,8 @@ bool guard_refuses_at_once(const struct request *request)
 {
         if (request->refusal.status == 0)
                 return false;
-        if (expects_continue(request))
+        /* A connection without a seat does not get the time of a body. */
+        if (expects_continue(request) || connection_ends_here(request->connection))
                 return true;
         return content_length(request) > discard_max(request);
 }

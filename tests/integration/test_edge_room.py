@@ -108,6 +108,25 @@ async def test_a_silent_connection_beyond_the_limit_is_told_so_soon(start):
             assert await connection.at_end()
 
 
+async def test_a_slow_body_beyond_the_limit_is_refused_at_once(start):
+    """Its sender does not get the time of a body."""
+    house = start()
+    async with contextlib.AsyncExitStack() as stack:
+        await crowd(stack, house, LIMIT, ask_and_stay)
+        (connection,) = await crowd(stack, house, 1, send_half_a_body)
+        expect.error(await connection.answer("POST", timeout=10), 503, "too_many_connections")
+        assert await connection.at_end()
+
+
+async def test_slow_bodies_beyond_every_limit_make_room_for_another_address(start):
+    house = start()
+    async with contextlib.AsyncExitStack() as stack:
+        await crowd(stack, house, LIMIT, ask_and_stay)
+        await crowd(stack, house, BEYOND + 50, send_half_a_body)
+        for _ in range(3):
+            expect.error(await is_served(house), 404, "unknown_id")
+
+
 async def test_a_held_request_that_makes_room_is_answered_with_its_id(start):
     house = start()
     async with contextlib.AsyncExitStack() as stack:
