@@ -178,9 +178,11 @@ int parser_new(struct parser **ret_parser)
 void parser_start(struct parser *parser, struct loop *loop)
 {
         (void)pthread_mutex_lock(&parser->mutex);
+        bool idle = !parser->slots[0].busy; /* another worker may have a body already */
         parser->slots[0].busy = true;
         (void)pthread_mutex_unlock(&parser->mutex);
-        start(&parser->slots[0], loop);
+        if (idle)
+                start(&parser->slots[0], loop);
 }
 
 void parser_free(struct parser *parser)
