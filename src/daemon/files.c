@@ -15,7 +15,7 @@
 #define INHERITED_UNKNOWN 16 /* without /proc */
 
 /* What the process has open all the time, see files_fixed(). */
-#define FILES_OF_LOOP    2 /* libuv's: epoll, and the eventfd of the mailbox */
+#define FILES_OF_LOOP    4 /* libuv's: epoll, the eventfd of the mailbox, a pipe for signals */
 #define FILES_OF_SERVER  2 /* the listening socket, and libmicrohttpd's epoll */
 #define FILES_OF_STORE   9 /* both databases, their logs, the lock and the directory */
 #define FILES_OF_PROCESS 5 /* signals, the audit, the lock of the admin socket */
@@ -118,8 +118,9 @@ int files_share(const struct files *files, const struct config *config, struct f
         size_t left = files->limit - fixed;
         size_t upstreams = at_most(at_least(upstream_files(config), upstream_files_least(config)),
                                    at_least(left / 2, upstream_files_least(config)));
-        size_t operators =
-                at_most(at_least(left / OPERATORS_PART / 2, OPERATORS_LEAST), OPERATORS_MAX);
+        size_t operators = at_most(left / OPERATORS_PART / 2, OPERATORS_MAX);
+        operators = at_most(operators, (left - upstreams - TOOLS_LEAST - BEYOND_LEAST) / 4);
+        operators = at_least(operators, OPERATORS_LEAST);
         size_t tools = left - upstreams - 4 * operators;
         size_t spare = tools > wanted ? tools - wanted : 0;
         size_t beyond = at_most(at_least(at_least(tools / BEYOND_PART, spare), BEYOND_LEAST),

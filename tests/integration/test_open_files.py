@@ -79,7 +79,7 @@ async def test_clients_without_a_file_are_told_so_and_the_others_are_served(star
 
 
 async def test_the_least_limit_serves_some(start):
-    house = start(64, in_flight=2)
+    house = start(66, in_flight=2)
     tasks = [job(images=1, seed=number) for number in range(60)]
     kinds = judge(await solve_at_once(house, tasks, 60), tasks)
     assert kinds[200] >= 4 and kinds[503] > 0, kinds

@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define LEAST 59 /* with the configuration below */
+#define LEAST 65 /* with the configuration below */
 
 static char address[] = "127.0.0.1";
 static struct config_upstream upstream = {.max_in_flight = 10};
@@ -73,9 +73,28 @@ static void every_limit_leaves_room_for_what_is_no_tools_connection(void **state
                 assert_true(plan.connections >= 4 && plan.connections >= before - 5);
                 assert_true(plan.beyond >= 2 && plan.operators >= 1 && plan.operators_beyond >= 1);
                 /* What is open at the start, the pools and four connections of upstreams. */
-                assert_true((size_t)all_of(&plan) + 31 + 8 + 4 <= limit);
+                assert_true((size_t)all_of(&plan) + 37 + 8 + 4 <= limit);
                 assert_int_equal(plan.scarce, plan.connections < 10000);
                 before = plan.connections;
+        }
+}
+
+static void many_workers_leave_room_for_tools_too(void **state)
+{
+        struct config config = make_config(10000);
+        struct files_plan plan;
+        size_t least = LEAST;
+
+        (void)state;
+        config.workers = 64;
+        while (files_share(&(struct files){.limit = least, .inherited = 3}, &config, &plan, NULL) <
+               0)
+                least++;
+        for (size_t limit = least; limit < 12000; limit++) {
+                plan = share(limit, &config);
+                assert_in_range(plan.connections, 4, 10000);
+                assert_true((size_t)all_of(&plan) + least - 10 <= limit);
+                assert_int_equal(plan.scarce, plan.connections < 10000);
         }
 }
 
@@ -99,8 +118,8 @@ static void a_limit_that_is_too_low_is_named(void **state)
         (void)state;
         strbuf_init(&problem, 1000);
         assert_int_equal(files_share(&files, &config, &plan, &problem), -EMFILE);
-        assert_non_null(strstr(problem.data, "58 open files are allowed (EMFILE)"));
-        assert_non_null(strstr(problem.data, "at least 59"));
+        assert_non_null(strstr(problem.data, "64 open files are allowed (EMFILE)"));
+        assert_non_null(strstr(problem.data, "at least 65"));
         strbuf_done(&problem);
 }
 
@@ -109,6 +128,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_high_limit_gives_all_that_is_configured),
                 cmocka_unit_test(every_limit_leaves_room_for_what_is_no_tools_connection),
+                cmocka_unit_test(many_workers_leave_room_for_tools_too),
                 cmocka_unit_test(an_upstream_has_no_more_than_half),
                 cmocka_unit_test(a_limit_that_is_too_low_is_named),
         };
