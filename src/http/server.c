@@ -370,6 +370,7 @@ void server_free(struct server *server)
         if (!server)
                 return;
         stop_accepting(server);
+        server->finishing = server->closed = true; /* a last request is not held */
         if (server->turn) {
                 /* What was resumed must get its turn before the end. */
                 pause_end(server);
