@@ -142,6 +142,8 @@ static void describe_local(struct transfer *transfer, CURLcode code, struct tran
                           code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT;
         int error = transfer->local_error ? transfer->local_error : find_shortage();
 
+        if (error == 0 && (code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT))
+                error = ENOMEM;
         if (!connecting || error == 0)
                 return;
         const char *name = strerrorname_np(error);
@@ -149,9 +151,11 @@ static void describe_local(struct transfer *transfer, CURLcode code, struct tran
         result->problem = "solvegate cannot open a connection, for want of file descriptors or "
                           "memory";
         (void)snprintf(transfer->problem, sizeof transfer->problem,
-                       "cannot open a connection: %s (%s); raise the limit of open files "
-                       "(LimitNOFILE= in the unit, or ulimit -n)",
-                       strerror(error), name ? name : "unknown");
+                       "cannot open a connection: %s (%s)%s", strerror(error),
+                       name ? name : "unknown",
+                       error == ENOMEM ? ""
+                                       : "; raise the limit of open files (LimitNOFILE= in the "
+                                         "unit, or ulimit -n)");
         result->detail = transfer->problem;
 }
 
