@@ -111,8 +111,6 @@ int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct
                 payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
         } else if (outcome) {
-                if (outcome->state != JOB_CANCELLED)
-                        payment_mark_paid_locked(purchase);
                 entry_finish_locked(scheduler, purchase, outcome, finished_ms(finished_wall_ms));
                 purchase_unref(purchase);
         } else if (state == JOB_ACCEPTED) {
@@ -138,7 +136,8 @@ int entry_restore_ended(struct scheduler *scheduler, struct job *job, struct out
 
         job->kept = JOB_KEPT;
         job->ended_alone = true;
-        job->paid = outcome->state != JOB_CANCELLED; /* it may have been */
+        /* An answer from the cache is free, and so is what was never sent. */
+        job->paid = outcome->state != JOB_SOLVED && outcome->state != JOB_CANCELLED;
         job->state = state_before(outcome->state);
         if (r == 0)
                 results_finish(scheduler->setup.results, job, outcome,

@@ -89,6 +89,8 @@ static int end(struct progress *progress, struct purchase *purchase, struct outc
                     });
         enum job_state was = purchase->state;
         purchase->state = outcome->state;
+        if (outcome->state != JOB_CANCELLED)
+                payment_mark_paid_locked(purchase);
         int r = write_decision(progress, purchase, was, outcome, charge);
         if (r < 0) {
                 outcome_unref(outcome);

@@ -146,9 +146,9 @@ static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
 
 /* Those that finished after some time. Nobody asks who paid for them. */
 static const char select_final[] =
-        "SELECT number, identity, host, created, state, error, text, finished, NULL, NULL, 0,"
-        " (SELECT count(*) FROM charge WHERE charge.purchase = number AND outcome = 4),"
-        " NULL, NULL, NULL, NULL, NULL, NULL, 0"
+        "SELECT number, identity, host, created, state, error, text, finished, NULL, NULL, 0, 0,"
+        " NULL, (SELECT job FROM charge WHERE charge.purchase = number AND outcome <> 3"
+        "  ORDER BY attempt DESC LIMIT 1), NULL, NULL, NULL, NULL, 0"
         " FROM purchase WHERE finished > ?1 ORDER BY number";
 
 /* The others, with the last of their charges, if they have any, and who paid that. */
@@ -195,15 +195,20 @@ static int make_payer(sqlite3_stmt *row, struct job **ret_payer)
  */
 static int read_payer(sqlite3_stmt *row, struct purchase *purchase)
 {
+        bool final = job_state_final(purchase->state);
         bool sent = purchase->state == JOB_SENDING || purchase->state == JOB_ACCEPTED;
         int column = sent || sqlite3_column_type(row, 16) == SQLITE_NULL ? 13 : 16;
 
-        if (job_state_final(purchase->state) || sqlite3_column_type(row, column) == SQLITE_NULL)
+        if (sqlite3_column_type(row, column) == SQLITE_NULL)
                 return 0;
         const char *id = (const char *)sqlite3_column_text(row, column);
         if (!id)
                 return -ENOMEM;
-        if (put_first(purchase, id))
+        if (put_first(purchase, id)) {
+                purchase->jobs->paid = final;
+                return 0;
+        }
+        if (final)
                 return 0;
         purchase->unpaid = !sent;
         return sent ? make_payer(row, &purchase->payer) : 0;

@@ -164,11 +164,62 @@ static void answers_from_the_cache_take_no_room_from_what_was_paid_for(void **st
         assert_in_range(beside, alone - 10, alone + 10); /* some seconds have passed */
 }
 
+/* The first one to be kept joined; the second one was charged. */
+static const char fill_shared[] =
+        "INSERT INTO purchase(number, identity, host, created, state, error, text, finished)"
+        " SELECT column1, randomblob(32), 'a.example', 1, column2, column3, 'text',"
+        " unixepoch() * 1000 FROM (VALUES (1, 3, 0), (2, 4, 5));"
+        "INSERT INTO job(id, purchase, client, target, created, deadline, address)"
+        " SELECT format('h-%024d', 10 * number + i), number, 'ci', '\"bus\"', 1, 2, ''"
+        " FROM purchase, (SELECT 1 AS i UNION SELECT 2);"
+        "INSERT INTO charge(purchase, attempt, day, time, client, upstream, job, outcome)"
+        " SELECT number, 1, 1, 1, 'ci', 'main', format('h-%024d', 10 * number + 2),"
+        " iif(number = 1, 2, 3) FROM purchase;";
+
+static int see_payer(void *arg, struct purchase *purchase, struct outcome *outcome,
+                     int64_t finished_wall_ms)
+{
+        const struct job *first = purchase->jobs;
+        int *seen = arg;
+
+        (void)finished_wall_ms;
+        assert_non_null(first->sibling_next);
+        assert_int_equal(first->paid, purchase->number == 1);
+        assert_false(first->sibling_next->paid);
+        if (purchase->number == 1)
+                assert_string_equal(first->id, "h-000000000000000000000012");
+        (*seen)++;
+        outcome_unref(outcome);
+        purchase_drop(purchase);
+        return 0;
+}
+
+static void the_job_that_was_charged_is_the_one_that_is_paid(void **state)
+{
+        struct fixture *f = *state;
+        int seen = 0;
+        const struct store_visitor visitor = {
+                .purchase = see_payer,
+                .ended = load_ended,
+                .arg = &seen,
+        };
+        struct strbuf problem;
+
+        close_store(f);
+        run_on_file(f->file, fill_shared);
+        strbuf_init(&problem, 1000);
+        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
+        if (store_load(f->store, clock_wall_ms() - SPAN_MS, &visitor, &problem) < 0)
+                fail_msg("%s", problem.data);
+        assert_int_equal(seen, 2);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 ON_STORE(all_is_read_where_there_is_room),
                 ON_STORE(answers_from_the_cache_take_no_room_from_what_was_paid_for),
+                ON_STORE(the_job_that_was_charged_is_the_one_that_is_paid),
                 ON_STORE(the_newest_are_read_and_the_rest_deleted_but_for_what_is_not_final),
         };
 
