@@ -93,7 +93,7 @@ static void insert(struct queue_flow *flow, struct job *job)
 {
         struct job *later, *last = flow->jobs ? flow->jobs->flow_prev : NULL;
 
-        if (!last || last->arrival < job->arrival) {
+        if (!last || last->arrival <= job->arrival) {
                 DL_APPEND2(flow->jobs, job, flow_prev, flow_next);
                 return;
         }
