@@ -132,8 +132,9 @@ static void on_final_stored(void *arg, int error)
         forwarder->refused -= flight->refused;
         flight_free(flight);
         scheduler_land(forwarder->setup.scheduler, purchase);
+        /* By a timer: without memory for a record this is called at once, within a kick. */
         if (kick)
-                forwarder_kick(forwarder);
+                loop_timer_start(forwarder->again, 0, 0);
 }
 
 /* The upstream has nothing more to do with it: gives back the slot, and makes it final. */
