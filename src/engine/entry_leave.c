@@ -139,8 +139,7 @@ static void judge_all(struct endings *endings,
                 if (i % JUDGE_BATCH != 0)
                         continue;
                 endings_write_locked(endings);
-                (void)pthread_mutex_unlock(&scheduler->mutex);
-                (void)pthread_mutex_lock(&scheduler->mutex);
+                scheduler_let_others_in_locked(scheduler);
         }
         unfinished_cursor_close(&scheduler->unfinished, &cursor);
         endings_write_locked(endings);

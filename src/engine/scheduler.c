@@ -24,11 +24,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #define SICK_STORE_PAUSE_MS 250 /* until it is looked at again whether the store is well */
+#define OVERDUE_PAUSE_MS    200 /* a tick, which ends overdue jobs */
 #define SET_ASIDE_BATCH     512 /* overdue purchases, while the mutex is held */
 #define NUDGE_BATCH         512 /* jobs, likewise */
+#define LET_IN_US           100
 
 int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_scheduler)
 {
@@ -235,6 +238,16 @@ static void set_aside_locked(struct scheduler *scheduler, const struct scheduler
         entry_unlist_locked(scheduler, match->purchase);
 }
 
+/* Who is to pay is overdue, and others of its jobs are not: the next ticks end it, and pass the
+ * payment on. */
+static void put_off_locked(struct scheduler *scheduler, const struct scheduler_match *match,
+                           int64_t now_ms)
+{
+        queue_turn_over(match->flow);
+        queue_give_back(match->flow);
+        queue_delay(&scheduler->queue, match->purchase, now_ms + OVERDUE_PAUSE_MS);
+}
+
 /* Finds what may be sent now. Sets aside so many at once, and then comes back soon. */
 static bool find_turn_locked(struct scheduler *scheduler, int64_t now_ms,
                              struct scheduler_match *ret_match, int64_t *ret_again_ms)
@@ -242,9 +255,12 @@ static bool find_turn_locked(struct scheduler *scheduler, int64_t now_ms,
         for (int i = 0; i < SET_ASIDE_BATCH; i++) {
                 if (!scheduler_match_locked(scheduler, now_ms, ret_match, ret_again_ms))
                         return false;
-                if (ret_match->purchase->deadline_ms > now_ms)
+                if (ret_match->purchase->jobs->deadline_ms > now_ms)
                         return true;
-                set_aside_locked(scheduler, ret_match);
+                if (ret_match->purchase->deadline_ms > now_ms)
+                        put_off_locked(scheduler, ret_match, now_ms);
+                else
+                        set_aside_locked(scheduler, ret_match);
         }
         *ret_again_ms = now_ms;
         return false;
@@ -512,6 +528,13 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler)
         loop_post(scheduler->idle_loop, idle);
 }
 
+void scheduler_let_others_in_locked(struct scheduler *scheduler)
+{
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        (void)usleep(LET_IN_US);
+        (void)pthread_mutex_lock(&scheduler->mutex);
+}
+
 /* Tells those who wait for jobs that are queued. */
 static void nudge_waiting(struct scheduler *scheduler)
 {
@@ -523,10 +546,8 @@ static void nudge_waiting(struct scheduler *scheduler)
         for (int i = 1; (job = unfinished_cursor_next(&cursor)); i++) {
                 if (job->purchase->place == PURCHASE_WAITS)
                         results_nudge(scheduler->setup.results, job);
-                if (i % NUDGE_BATCH == 0) {
-                        (void)pthread_mutex_unlock(&scheduler->mutex);
-                        (void)pthread_mutex_lock(&scheduler->mutex);
-                }
+                if (i % NUDGE_BATCH == 0)
+                        scheduler_let_others_in_locked(scheduler);
         }
         unfinished_cursor_close(&scheduler->unfinished, &cursor);
         (void)pthread_mutex_unlock(&scheduler->mutex);

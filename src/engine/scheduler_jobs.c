@@ -98,10 +98,8 @@ int scheduler_jobs(struct scheduler *scheduler, const struct scheduler_choice *c
                 return -ENOMEM;
         (void)pthread_mutex_lock(&scheduler->mutex);
         unfinished_cursor_open(&scheduler->unfinished, &cursor);
-        while (look_locked(scheduler, choice, &list, &cursor)) {
-                (void)pthread_mutex_unlock(&scheduler->mutex);
-                (void)pthread_mutex_lock(&scheduler->mutex);
-        }
+        while (look_locked(scheduler, choice, &list, &cursor))
+                scheduler_let_others_in_locked(scheduler);
         unfinished_cursor_close(&scheduler->unfinished, &cursor);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         qsort(list.jobs, list.count, sizeof *list.jobs, by_age);

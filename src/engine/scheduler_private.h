@@ -80,6 +80,10 @@ struct scheduler {
 int scheduler_check_locked(const struct scheduler *scheduler, const struct client *client);
 int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct client *client);
 
+/* Between two batches of a long walk: releases the mutex for a moment, long enough for a thread that
+ * waits for it to wake up and take it, and takes it again. */
+void scheduler_let_others_in_locked(struct scheduler *scheduler);
+
 /* Posts idle when the time has come. */
 void scheduler_tell_idle_locked(struct scheduler *scheduler);
 
