@@ -23,15 +23,9 @@
 #define BATCH_BYTES (16 << 20) /* of bodies, as the cache holds them; a larger one goes alone */
 #define RETRY_MS    250
 
-#define FORGET_STEPS 16 /* transactions of deletions that a stop waits for */
+#define RELEASE_AFTER_MS 1000 /* without a start's reading and without deletions */
 
-/*
- * Pages in the write-ahead log. It is written back when it has grown to the first. A reader who
- * keeps an old state open prevents that; up to the last it grows on, and then the store is sick.
- */
-#define WAL_PAGES_CHECKPOINT 16384
-#define WAL_PAGES_AGAIN      4096
-#define WAL_PAGES_MAX        262144
+#define FORGET_STEPS 16 /* transactions of deletions that a stop waits for */
 
 struct store_record *store_record_of(struct store_item *item)
 {
@@ -208,40 +202,6 @@ static struct store_item *take_batch_locked(struct store *store)
         return batch;
 }
 
-/* Writes the pages in the log back. Returns whether all of them are. */
-static bool write_back(struct store *store)
-{
-        int pages = 0, written = 0;
-        int code = sqlite3_wal_checkpoint_v2(store->jobs.db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-                                             &pages, &written);
-
-        /* Where the log cannot start over yet, the next one is not with each commit. */
-        store->checkpoint_at_pages = store->wal_pages + WAL_PAGES_AGAIN;
-        return code == SQLITE_OK && pages == written;
-}
-
-/* The same with its marks. Where one cannot be written, a file that was exchanged after a crash may
- * not be noticed. */
-static bool checkpoint(struct store *store)
-{
-        (void)store_run_for(store, STORE_SQL_MARK_END, clock_wall_ms());
-        if (!write_back(store))
-                return false;
-        if (store_run_for(store, STORE_SQL_MARK_START, clock_wall_ms()) == 0)
-                store_note_log(store);
-        return true;
-}
-
-/* While it is too long it is not made longer, not by a mark either: this comes with each retry. */
-static int check_log(struct store *store)
-{
-        if (store->wal_pages < WAL_PAGES_MAX || (write_back(store) && checkpoint(store)))
-                return 0;
-        store_set_problem(store, "%.200s-wal is too long: somebody reads the file all the time",
-                          store->jobs.path);
-        return -ENOSPC;
-}
-
 static int apply_batch(struct store *store, struct store_item *batch,
                        struct store_record **ret_faulty)
 {
@@ -321,7 +281,7 @@ static int write_sparing(struct store *store, struct store_item *batch,
  */
 static int write_batch(struct store *store, struct store_item *batch)
 {
-        int r = check_log(store);
+        int r = store_log_check(store);
 
         while (r == 0 && store->drop_count >= STORE_DROPS)
                 r = store_bodies_drop(store);
@@ -414,8 +374,8 @@ static void write_next(struct store *store, struct store_item *batch)
                 return_batch(store, batch, r);
         else
                 finish_batch(store, batch);
-        if (r == 0 && store->wal_pages >= store->checkpoint_at_pages)
-                (void)checkpoint(store);
+        if (r == 0)
+                store_log_grown(store);
 }
 
 /* Takes some deletions for a transaction of their own. Returns whether there was something to do.
@@ -436,16 +396,21 @@ static void tidy(struct store *store)
                 store_watch_look(store);
         } else if (take_deletions(store)) {
                 write_next(store, NULL);
+                store->release_at_ms = clock_monotonic_ms() + RELEASE_AFTER_MS;
         } else if (store->bodies.slack) {
                 store_file_give_back(&store->bodies);
         } else if (store->jobs.slack) {
                 store_file_give_back(&store->jobs);
                 if (store->jobs.slack)
-                        store->jobs.slack = checkpoint(store);
+                        store->jobs.slack = store_log_checkpoint(store);
         } else if (store->drop_count > 0 && clock_monotonic_ms() >= store->drop_at_ms) {
                 (void)store_bodies_drop(store); /* or later */
         } else if (store_audit_waits(store) && clock_monotonic_ms() >= store->forget_at_ms) {
                 store_audit_tidy(store);
+        } else if (store->release_at_ms > 0 && clock_monotonic_ms() >= store->release_at_ms) {
+                store->release_at_ms = 0;
+                (void)sqlite3_db_release_memory(store->jobs.db);
+                (void)sqlite3_db_release_memory(store->bodies.db);
         }
 }
 
@@ -471,6 +436,8 @@ static int64_t next_turn_ms_locked(const struct store *store)
                 next_ms = store->drop_at_ms;
         if (store_audit_waits(store) && store->forget_at_ms < next_ms)
                 next_ms = store->forget_at_ms;
+        if (store->release_at_ms > 0 && store->release_at_ms < next_ms)
+                next_ms = store->release_at_ms;
         return next_ms;
 }
 
@@ -516,23 +483,10 @@ static void *writer_main(void *arg)
         return NULL;
 }
 
-static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
-{
-        struct store *store = arg;
-
-        (void)db;
-        (void)name;
-        if (pages < store->wal_pages) /* it was written back whole, and starts over */
-                store->checkpoint_at_pages = WAL_PAGES_CHECKPOINT;
-        store->wal_pages = pages;
-        return SQLITE_OK;
-}
-
 int store_start(struct store *store)
 {
-        (void)checkpoint(store); /* what an earlier run and the loading have left */
-        store->checkpoint_at_pages = WAL_PAGES_CHECKPOINT;
-        (void)sqlite3_wal_hook(store->jobs.db, on_commit, store);
+        store_log_begin(store);
+        store->release_at_ms = clock_monotonic_ms() + RELEASE_AFTER_MS;
         int r = -pthread_create(&store->thread, NULL, writer_main, store);
         if (r == 0) {
                 store->started = true;

@@ -10,6 +10,7 @@
  *   store_ledger.c  the sums of charges
  *   store_restore.c charges that the database has lost, from the audit file
  *   store_open.c    the directory, its lock, and which files must be there
+ *   store_log.c     when the write-ahead log is written back
  *   store_watch.c   whether the files are still at their paths
  *   store_forget.c  deletions, which have time
  *   store_file.c    one file: looked at, made, opened; SQLite's calls
@@ -198,9 +199,10 @@ struct store {
         int64_t load_offset_ms; /* valid in store_load(): between the clocks, for all jobs */
         bool log_lost;          /* the last run used another log than that which was found */
         bool has_told; /* there may be a charge whose entry is in the audit file before its end */
-        bool audit_behind;    /* one was not taken: they are to be given again */
-        int64_t forget_at_ms; /* monotonic: when to look which are in the file; valid with some */
-        int wal_pages;        /* in the write-ahead log after the last commit */
+        bool audit_behind;     /* one was not taken: they are to be given again */
+        int64_t forget_at_ms;  /* monotonic: when to look which are in the file; valid with some */
+        int64_t release_at_ms; /* monotonic: when to empty SQLite's page caches; 0: they stay */
+        int wal_pages;         /* in the write-ahead log after the last commit */
         int checkpoint_at_pages; /* when to write them back */
         int64_t pruned_day;      /* when charge_day was last pruned */
         struct store_forget forget;
@@ -293,6 +295,22 @@ void store_file_close(struct store_file *file);
  * and ignored where it fails: then a loss may not be noticed.
  */
 void store_note_log(struct store *store);
+
+/* ---- store_log.c ---- */
+
+/* Writes back what an earlier run and the loading have left; from now on the log is counted. */
+void store_log_begin(struct store *store);
+
+/* Writes the log back with its marks. Returns whether all of it is. If a mark cannot be written, a
+ * file that is exchanged after a crash may not be noticed. */
+bool store_log_checkpoint(struct store *store);
+
+/* After a commit: writes the log back if it has grown long enough. */
+void store_log_grown(struct store *store);
+
+/* Before a transaction: a log that is too long is not made longer, not by a mark either; this comes
+ * with each retry. Returns 0 or -errno. */
+int store_log_check(struct store *store);
 
 /* ---- store_watch.c ---- */
 
