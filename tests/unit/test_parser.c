@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <uv.h>
 
 #include "base/loop.h"
 #include "job/body.h"
@@ -348,5 +349,9 @@ int main(void)
         };
 
         (void)setenv("UV_THREADPOOL_SIZE", "1", 1);
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+        uv_library_shutdown(); /* ends the pool's threads, and frees what libcrypto keeps for them
+                                */
+        return failed;
 }
