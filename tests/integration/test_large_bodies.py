@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib import expect, proc
+from lib import expect, http, proc
 from lib.build import SANITIZE, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK, STOP_TIMEOUT
@@ -251,7 +251,9 @@ def test_a_flood_of_large_bodies_stops_neither_polls_nor_heartbeats(
         tool.finish(job_id)
         with ThreadPoolExecutor(connections) as pool:
             beats, polls = manager.count("WATCHDOG=1"), 0
-            refusals = [pool.submit(house.caller(ONE).solve, flood) for _ in range(connections)]
+            refusals = [pool.submit(house.caller(ONE).request, "POST", "/api/solve", flood.body,
+                                    {"Content-Type": "application/json"}, 10 * http.TIMEOUT)
+                        for _ in range(connections)]
             while not all(refusal.done() for refusal in refusals):
                 assert tool.status(job_id).object()["status"] == "solved"
                 polls += 1

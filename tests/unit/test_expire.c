@@ -15,7 +15,7 @@ static const struct order soon = {.deadline_ms = 1};
 /* Submits jobs of different tasks. */
 static void submit_many(struct fixture *f, struct order order, size_t count, struct job *ret_jobs[])
 {
-        char task[16];
+        char task[32];
 
         for (size_t i = 0; i < count; i++) {
                 (void)snprintf(task, sizeof task, "many-%zu", i);
