@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <malloc.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -31,31 +32,15 @@ struct retention_client {
 
 /* ---- heaps ---- */
 
-static void put_at(struct retention_heap *heap, struct retention_share *share, size_t place)
+static const struct retention_share *share_of(const struct heap_node *node)
 {
-        heap->shares[place] = share;
-        share->place = place;
+        return (const struct retention_share *)((const char *)node -
+                                                offsetof(struct retention_share, node));
 }
 
-/* Moves a share up or down to its place, after its bytes have changed. */
-static void reorder(struct retention_heap *heap, size_t count, struct retention_share *share)
+static bool is_larger(const struct heap_node *one, const struct heap_node *other)
 {
-        size_t place = share->place, child;
-
-        while (place > 0 && heap->shares[(place - 1) / 2]->bytes < share->bytes) {
-                put_at(heap, heap->shares[(place - 1) / 2], place);
-                place = (place - 1) / 2;
-        }
-        while ((child = 2 * place + 1) < count) {
-                if (child + 1 < count &&
-                    heap->shares[child + 1]->bytes > heap->shares[child]->bytes)
-                        child++;
-                if (heap->shares[child]->bytes <= share->bytes)
-                        break;
-                put_at(heap, heap->shares[child], place);
-                place = child;
-        }
-        put_at(heap, share, place);
+        return share_of(one)->bytes > share_of(other)->bytes;
 }
 
 static enum retention_class class_of(const struct retention_share *share)
@@ -67,67 +52,38 @@ static void count_bytes(struct retention *retention, struct retention_share *sha
 {
         struct retention_heap *heap = &retention->heaps[class_of(share)];
 
+        if (share->node.in_heap)
+                heap_remove(&heap->shares, &share->node, is_larger);
         share->bytes += bytes;
         heap->bytes += bytes;
-        reorder(heap, retention->client_count, share);
+        if (share->bytes > 0)
+                heap_insert(&heap->shares, &share->node, is_larger);
 }
 
 /* ---- clients ---- */
-
-static int make_room(struct retention *retention)
-{
-        size_t capacity = retention->capacity > 0 ? 2 * retention->capacity : 16;
-
-        if (retention->client_count < retention->capacity)
-                return 0;
-        for (int class = 0; class < RETENTION_CLASSES; class ++) {
-                struct retention_heap *heap = &retention->heaps[class];
-                void *shares = reallocarray(heap->shares, capacity, sizeof(*heap->shares));
-                if (!shares)
-                        return -ENOMEM;
-                heap->shares = shares;
-        }
-        retention->capacity = capacity;
-        return 0;
-}
 
 static struct retention_client *add_client(struct retention *retention, const char *name)
 {
         size_t len = strlen(name);
         struct retention_client *client = calloc(1, sizeof *client + len + 1);
 
-        if (!client || make_room(retention) < 0) {
-                free(client);
+        if (!client)
                 return NULL;
-        }
         memcpy(client->name, name, len + 1);
         HASH_ADD_KEYPTR(by_name, retention->clients, client->name, len, client);
         if (!client->by_name.tbl) { /* no memory, see HASH_NONFATAL_OOM */
                 free(client);
                 return NULL;
         }
-        for (int class = 0; class < RETENTION_CLASSES; class ++) {
+        for (int class = 0; class < RETENTION_CLASSES; class ++)
                 client->shares[class].client = client;
-                put_at(&retention->heaps[class], &client->shares[class], retention->client_count);
-        }
-        retention->client_count++;
         return client;
 }
 
-/* The last share of each heap takes the place of the client's. */
 static void drop_client(struct retention *retention, struct retention_client *client)
 {
-        size_t last = --retention->client_count;
-
-        for (int class = 0; class < RETENTION_CLASSES; class ++) {
-                struct retention_heap *heap = &retention->heaps[class];
-                struct retention_share *share = &client->shares[class], *moved = heap->shares[last];
-                assert(!share->jobs && share->bytes == 0);
-                if (moved == share)
-                        continue;
-                put_at(heap, moved, share->place);
-                reorder(heap, last, moved);
-        }
+        for (int class = 0; class < RETENTION_CLASSES; class ++)
+                assert(!client->shares[class].jobs && client->shares[class].bytes == 0);
         HASH_DELETE(by_name, retention->clients, client);
         free(client);
 }
@@ -140,8 +96,6 @@ void retention_init(struct retention *retention, int64_t max_bytes)
 void retention_done(struct retention *retention)
 {
         assert(!retention->clients && !retention->expiry);
-        for (int class = 0; class < RETENTION_CLASSES; class ++)
-                free(retention->heaps[class].shares);
         *retention = (struct retention){0};
 }
 
@@ -290,7 +244,9 @@ int64_t retention_bytes(const struct retention *retention)
 /* The oldest job of the client that holds the most of a class. NULL: there is none. */
 static struct job *oldest_of_largest(const struct retention *retention, enum retention_class class)
 {
-        return retention->client_count > 0 ? retention->heaps[class].shares[0]->jobs : NULL;
+        const struct heap_node *first = retention->heaps[class].shares.first;
+
+        return first ? share_of(first)->jobs : NULL;
 }
 
 struct job *retention_next(const struct retention *retention, int64_t over_ms)

@@ -16,6 +16,7 @@
 #ifndef SOLVEGATE_JOB_RETENTION_H
 #define SOLVEGATE_JOB_RETENTION_H
 
+#include "base/heap.h"
 #include "job/job.h"
 
 #include <stdbool.h>
@@ -35,22 +36,21 @@ struct retention_client;
 
 /* The final jobs of one client and class. */
 struct retention_share {
+        struct heap_node node; /* in the heap of its class, with bytes */
         struct retention_client *client;
         struct job *jobs; /* by holder_next, the oldest first */
         int64_t bytes;
-        size_t place; /* in the heap of its class */
 };
 
 /* The shares of a class, the largest at the root. */
 struct retention_heap {
-        struct retention_share **shares;
+        struct heap shares;
         int64_t bytes; /* of all of them */
 };
 
 struct retention {
         int64_t max_bytes;
         struct retention_client *clients;
-        size_t client_count, capacity; /* of clients, and of the heaps */
         struct retention_heap heaps[RETENTION_CLASSES];
         struct job *expiry; /* by expiry_next, the first to expire at the head */
 };
