@@ -21,10 +21,16 @@ _Static_assert(STORED_MAX % ENDINGS_BATCH == 0, "records are full");
 static void expire_locked(struct endings *endings, struct job *job)
 {
         const struct purchase *purchase = job->purchase;
+        static const char *const while_queued =
+                "limits.job_deadline passed while the job was queued";
 
-        if (purchase->place == PURCHASE_WAITS)
-                endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE,
-                                   "limits.job_deadline passed while the job was queued");
+        /* Where all of its jobs are overdue, nobody is looked for who pays then: each change of
+         * the payer is a record for the store. */
+        if (purchase->place == PURCHASE_WAITS &&
+            purchase->deadline_ms <= endings->scheduler->expiry.now_ms)
+                endings_end_one_locked(endings, job, JOB_FAILED, JOB_DEADLINE, while_queued);
+        else if (purchase->place == PURCHASE_WAITS)
+                endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE, while_queued);
         else if (purchase->state == JOB_ACCEPTED && purchase->jobs->sibling_next)
                 endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE,
                                    "no result within limits.job_deadline");

@@ -176,6 +176,35 @@ static void the_turns_of_overdue_purchases_are_given_back(void **state)
         assert_int_equal(client_named(f, "ci")->flow.tag, 0);
 }
 
+static int64_t reserved_by(struct fixture *f, const char *client)
+{
+        struct scheduler_usage usage;
+        struct quota_figures figures;
+
+        scheduler_usage(f->scheduler, client_named(f, client), &usage, &figures);
+        return figures.day.reserved;
+}
+
+/* Each change of the payer is a record for the store. */
+static void nobody_is_made_to_pay_for_a_purchase_whose_jobs_are_all_overdue(void **state)
+{
+        const struct order order = {.task = "a", .client = "other"};
+        struct job *joined[ENDINGS_BATCH];
+        struct fixture *f = *state;
+
+        open_for_many(f);
+        struct job *payer = submit(f, "a");
+        for (int i = 0; i < ENDINGS_BATCH; i++)
+                assert_int_equal(submit_order(f, &order, &joined[i]), 0);
+        entry_expire(f->scheduler, f->loop, clock_monotonic_ms() + DEADLINE_MS);
+        assert_int_equal(outcome_of(f, payer)->error, JOB_DEADLINE);
+        assert_int_equal(count_final(f, joined, ENDINGS_BATCH), ENDINGS_BATCH - 1);
+        assert_int_equal(reserved_by(f, "other"), 0);
+        run_loop(f);
+        assert_int_equal(count_final(f, joined, ENDINGS_BATCH), ENDINGS_BATCH);
+        assert_int_equal(reserved_by(f, "ci"), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -186,6 +215,7 @@ int main(void)
                 ON_ENGINE(overdue_purchases_are_passed_over_in_few_steps_and_not_sent),
                 ON_ENGINE(nobody_joins_an_overdue_purchase_that_was_passed_over),
                 ON_ENGINE(the_turns_of_overdue_purchases_are_given_back),
+                ON_ENGINE(nobody_is_made_to_pay_for_a_purchase_whose_jobs_are_all_overdue),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
