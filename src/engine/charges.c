@@ -3,6 +3,7 @@
  */
 #include "engine/charges.h"
 
+#include "base/client_name.h"
 #include "base/hash_table.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
+
+#define KEY_BYTES_MAX ((size_t)2 * (CLIENT_NAME_BYTES_MAX + 1)) /* two names with a NUL each */
 
 /* Stays once it is there. */
 struct pair {
@@ -58,31 +61,33 @@ void charges_free(struct charges *charges)
 }
 
 /* Returns NULL without memory. */
-static struct pair *pair_new(const char *client, const char *upstream, size_t *ret_key_bytes)
+static struct pair *pair_new(const char *key, size_t key_bytes)
 {
-        size_t client_bytes = strlen(client) + 1, upstream_bytes = strlen(upstream) + 1;
-        struct pair *pair = calloc(1, sizeof *pair + client_bytes + upstream_bytes);
+        struct pair *pair = calloc(1, sizeof *pair + key_bytes);
 
         if (!pair)
                 return NULL;
-        memcpy(pair->key, client, client_bytes);
-        memcpy(pair->key + client_bytes, upstream, upstream_bytes);
-        pair->upstream = pair->key + client_bytes;
-        *ret_key_bytes = client_bytes + upstream_bytes;
+        memcpy(pair->key, key, key_bytes);
+        pair->upstream = pair->key + strlen(key) + 1;
         return pair;
 }
 
-/* Finds the pair that is there, or adds the new one. Returns NULL without memory. */
-static struct pair *find_or_add_locked(struct charges *charges, struct pair *pair, size_t key_bytes)
+/* Finds a pair, or adds it. Returns NULL without memory. */
+static struct pair *find_or_add_locked(struct charges *charges, const char *key, size_t key_bytes)
 {
-        struct pair *found = NULL;
+        struct pair *pair = NULL;
 
-        HASH_FIND(hh, charges->pairs, pair->key, key_bytes, found);
-        if (found)
-                return found;
-        HASH_ADD_KEYPTR(hh, charges->pairs, pair->key, key_bytes, pair);
-        if (!pair->hh.tbl) /* HASH_NONFATAL_OOM */
+        HASH_FIND(hh, charges->pairs, key, key_bytes, pair);
+        if (pair)
+                return pair;
+        pair = pair_new(key, key_bytes);
+        if (!pair)
                 return NULL;
+        HASH_ADD_KEYPTR(hh, charges->pairs, pair->key, key_bytes, pair);
+        if (!pair->hh.tbl) { /* HASH_NONFATAL_OOM */
+                free(pair);
+                return NULL;
+        }
         LL_PREPEND(charges->fresh, pair);
         return pair;
 }
@@ -90,20 +95,20 @@ static struct pair *find_or_add_locked(struct charges *charges, struct pair *pai
 void charges_add(struct charges *charges, const char *client, const char *upstream, int64_t charged,
                  int64_t unknown)
 {
-        size_t key_bytes;
-        struct pair *fresh = pair_new(client, upstream, &key_bytes);
+        size_t client_bytes = strlen(client) + 1, upstream_bytes = strlen(upstream) + 1;
+        char key[KEY_BYTES_MAX];
 
-        if (!fresh)
+        if (client_bytes + upstream_bytes > sizeof key)
                 return;
+        memcpy(key, client, client_bytes);
+        memcpy(key + client_bytes, upstream, upstream_bytes);
         (void)pthread_mutex_lock(&charges->mutex);
-        struct pair *pair = find_or_add_locked(charges, fresh, key_bytes);
+        struct pair *pair = find_or_add_locked(charges, key, client_bytes + upstream_bytes);
         if (pair) {
                 pair->charged += charged;
                 pair->unknown += unknown;
         }
         (void)pthread_mutex_unlock(&charges->mutex);
-        if (pair != fresh)
-                free(fresh);
 }
 
 /* ---- listing ---- */

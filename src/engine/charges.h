@@ -23,7 +23,8 @@ struct charges_row {
 int charges_new(struct charges **ret_charges);
 void charges_free(struct charges *charges);
 
-/* Adds to a client's charges at an upstream. Without memory for a new pair they are not counted. */
+/* Adds to a client's charges at an upstream. They are not counted without memory for a new pair,
+ * nor where a name is longer than CLIENT_NAME_BYTES_MAX, which no configuration has. */
 void charges_add(struct charges *charges, const char *client, const char *upstream, int64_t charged,
                  int64_t unknown);
 
