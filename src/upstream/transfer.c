@@ -213,6 +213,7 @@ static bool restart(struct transfer *transfer)
         transfer->premature = false;
         transfer->reused = false;
         transfer->judged_code = 0;
+        transfer->local_error = 0;
         transfer->socket = NULL;
         (void)curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
         return pool_restart(transfer->pool, transfer) == 0;
