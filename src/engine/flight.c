@@ -31,7 +31,6 @@
 #define LEAST_TIME_MAX_MS    5000
 #define TIMEOUT_MAX_MS       INT32_MAX /* what every library takes */
 #define STORE_RETRY_PAUSE_MS 250       /* before a job that could not be recorded is tried again */
-#define LOCAL_RETRY_PAUSE_MS 250       /* the same without a descriptor or memory to send it */
 #define MESSAGE_BYTES_MAX    1024
 
 _Static_assert(UPSTREAM_ID_BYTES_MAX == STORE_UPSTREAM_ID_BYTES_MAX, "an id can be stored");
@@ -91,12 +90,14 @@ static struct flight *flight_new(struct forwarder *forwarder, const struct sched
         flight->started_ms = clock_monotonic_ms();
         flight->payer = scheduler_payer(forwarder->setup.scheduler, turn->purchase);
         DL_APPEND(forwarder->flights, flight);
+        forwarder->in_flight++;
         return flight;
 }
 
 static void flight_free(struct flight *flight)
 {
         DL_DELETE(flight->forwarder->flights, flight);
+        flight->forwarder->in_flight -= flight->phase != FLIGHT_ENDING;
         loop_timer_free(flight->timer);
         account_terms_unref(flight->poll_terms);
         job_unref(flight->payer);
@@ -143,6 +144,7 @@ static void flight_end(struct flight *flight, struct outcome *outcome, enum stor
         struct journal journal = flight_journal(flight);
 
         flight->phase = FLIGHT_ENDING;
+        flight->forwarder->in_flight--;
         loop_timer_free(flight->timer);
         flight->timer = NULL;
         scheduler_release(scheduler_of(flight), &flight->turn);
@@ -253,9 +255,12 @@ static void on_turned_away(struct flight *flight, const struct answer *answer)
  * not tried. */
 static void on_unconnected(struct flight *flight, const struct answer *answer)
 {
+        struct forwarder *forwarder = flight->forwarder;
+
         scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
         job_log_step("not sent", flight->payer->id, flight->turn.account->name, answer->message);
-        flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, LOCAL_RETRY_PAUSE_MS);
+        flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, SHORTAGE_PAUSE_MIN_MS);
+        shortage_note(&forwarder->shortage, forwarder->in_flight, clock_monotonic_ms());
 }
 
 /* The account is refused, not the job, which goes to another account if there is one. */
@@ -321,6 +326,8 @@ static void on_solve_answer(struct answer *answer, void *arg)
         flight->exchange = NULL;
         if (answer->stray)
                 job_log_stray(flight->turn.account->name);
+        if (!answer->local)
+                shortage_note_connection(&forwarder->shortage);
         check_id(flight, answer);
         flight_log_trouble(flight, flight->turn.terms, answer);
         scheduler_note(scheduler_of(flight), &flight->turn, probe_result_of(answer),
@@ -399,6 +406,7 @@ static bool flight_refused(struct flight *flight)
 
 static void flight_ask(struct flight *flight)
 {
+        struct forwarder *forwarder = flight->forwarder;
         const struct body *body = flight->turn.purchase->body;
         struct question question = {
                 .account = flight->turn.account,
@@ -411,9 +419,11 @@ static void flight_ask(struct flight *flight)
         };
 
         flight->phase = FLIGHT_ASKING;
-        if (exchange_start(flight->forwarder->transfers, &question, on_solve_answer, flight,
-                           &flight->exchange) < 0)
-                flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
+        if (exchange_start(forwarder->transfers, &question, on_solve_answer, flight,
+                           &flight->exchange) == 0)
+                return;
+        flight_stay_unsent(flight, SHORTAGE_PAUSE_MIN_MS);
+        shortage_note(&forwarder->shortage, forwarder->in_flight, clock_monotonic_ms());
 }
 
 static void on_sending_stored(void *arg, int error)

@@ -7,9 +7,11 @@
 #define SOLVEGATE_ENGINE_FLIGHT_H
 
 #include "engine/forward.h"
+#include "engine/shortage.h"
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct account;
 struct flight;
@@ -21,6 +23,8 @@ struct forwarder {
         struct forwarder_setup setup;
         struct transfers *transfers;
         struct flight *flights;
+        size_t in_flight; /* of these, before FLIGHT_ENDING */
+        struct shortage shortage;
         struct probe *probes;
         int refused; /* purchases that had too little time, and whose end is not stored */
         struct loop_timer *again; /* looks for what may be sent by then */

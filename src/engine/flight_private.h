@@ -39,7 +39,8 @@ struct flight {
         struct account_terms *poll_terms; /* by which it was last polled: a reference; or NULL */
         bool account_told; /* the trouble of their account was logged: once for each credential */
         int64_t started_ms;
-        bool refused;      /* it had too little time; counted by the forwarder */
+        bool refused;      /* it had too little time, or its body cannot be read; counted by the
+                              forwarder until its end is stored */
         struct job *payer; /* a reference, for the log */
         char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
         char trouble[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* of the last poll, "" if it was well */

@@ -71,6 +71,15 @@ void forwarder_resume(struct forwarder *forwarder)
                 flight_resume(forwarder, &turn);
 }
 
+/* Whether a purchase may be taken. If not, sets *ret_again_ms where a pause ends that. Beyond the
+ * maximum of refused ones the next end that is stored kicks. */
+static bool may_take(struct forwarder *forwarder, int64_t *ret_again_ms)
+{
+        return forwarder->refused < FLIGHTS_REFUSED_MAX &&
+               shortage_allows(&forwarder->shortage, forwarder->in_flight, clock_monotonic_ms(),
+                               ret_again_ms);
+}
+
 void forwarder_kick(struct forwarder *forwarder)
 {
         struct scheduler_turn turn;
@@ -80,8 +89,7 @@ void forwarder_kick(struct forwarder *forwarder)
         if (forwarder->aborted)
                 return;
         probe_ms = probes_send(forwarder);
-        /* Beyond the maximum the next end that is stored kicks. */
-        while (forwarder->refused < FLIGHTS_REFUSED_MAX && refused < FLIGHTS_REFUSED_MAX &&
+        while (refused < FLIGHTS_REFUSED_MAX && may_take(forwarder, &again_ms) &&
                scheduler_take(forwarder->setup.scheduler, &turn, &again_ms))
                 refused += !flight_start(forwarder, &turn);
         if (refused == FLIGHTS_REFUSED_MAX && forwarder->refused < FLIGHTS_REFUSED_MAX)
