@@ -25,6 +25,7 @@
 
 #define RELEASE_AFTER_MS 1000 /* without a start's reading and without deletions */
 
+#define BUSY_TURNS   16 /* with a record or a fetch, until deletions have one between them */
 #define FORGET_STEPS 16 /* transactions of deletions that a stop waits for */
 
 struct store_record *store_record_of(struct store_item *item)
@@ -378,13 +379,14 @@ static void write_next(struct store *store, struct store_item *batch)
                 store_log_grown(store);
 }
 
-/* Takes some deletions for a transaction of their own. Returns whether there was something to do.
- */
+/* Takes some deletions for a transaction of their own, or none where it is the turn of a sweep.
+ * Returns whether there was something to do. */
 static bool take_deletions(struct store *store)
 {
         (void)pthread_mutex_lock(&store->mutex);
         bool waits = !atomic_load(&store->sick) && store_forget_waits_locked(store);
-        store_forget_take_locked(store, waits ? STORE_FORGET_ROWS : 0);
+        bool sweeps = store_forget_sweeps(store) && (store->swept = !store->swept);
+        store_forget_take_locked(store, waits && !sweeps ? STORE_FORGET_ROWS : 0);
         (void)pthread_mutex_unlock(&store->mutex);
         return waits;
 }
@@ -392,6 +394,7 @@ static bool take_deletions(struct store *store)
 /* What can be put off until there is nothing else to do. */
 static void tidy(struct store *store)
 {
+        store->busy_turns = 0;
         if (clock_monotonic_ms() >= store->watch.look_at_ms) {
                 store_watch_look(store);
         } else if (take_deletions(store)) {
@@ -412,6 +415,18 @@ static void tidy(struct store *store)
                 (void)sqlite3_db_release_memory(store->jobs.db);
                 (void)sqlite3_db_release_memory(store->bodies.db);
         }
+}
+
+/* What must go on although records wait: one short transaction. */
+static void tidy_between_records(struct store *store)
+{
+        store->busy_turns = 0;
+        if (take_deletions(store))
+                write_next(store, NULL);
+        else if (store->bodies.slack)
+                store_file_give_back(&store->bodies);
+        else if (store->jobs.slack)
+                store_file_give_back(&store->jobs);
 }
 
 static void wait_until_locked(struct store *store, int64_t then_ms)
@@ -458,21 +473,35 @@ static bool wait_locked(struct store *store)
         }
 }
 
+/* Does what is first in the queue. Called with the mutex, which it releases. */
+static void serve_queue(struct store *store)
+{
+        struct store_item *item = store->queue;
+
+        store->busy_turns++;
+        if (item && item->is_fetch) {
+                DL_DELETE(store->queue, item);
+                (void)pthread_mutex_unlock(&store->mutex);
+                tell_fetch(fetch_of(item), store_bodies_read(store, fetch_of(item)));
+        } else {
+                struct store_item *batch = take_batch_locked(store);
+                (void)pthread_mutex_unlock(&store->mutex);
+                write_next(store, batch);
+        }
+}
+
 static void *writer_main(void *arg)
 {
         struct store *store = arg;
 
         (void)pthread_mutex_lock(&store->mutex);
         while (wait_locked(store)) {
-                struct store_item *item = store->queue;
-                if (item && item->is_fetch) {
-                        DL_DELETE(store->queue, item);
+                bool sick = atomic_load(&store->sick);
+                if (store->queue && store->busy_turns >= BUSY_TURNS && !sick && !store->giving_up) {
                         (void)pthread_mutex_unlock(&store->mutex);
-                        tell_fetch(fetch_of(item), store_bodies_read(store, fetch_of(item)));
-                } else if (item || atomic_load(&store->sick)) {
-                        struct store_item *batch = take_batch_locked(store);
-                        (void)pthread_mutex_unlock(&store->mutex);
-                        write_next(store, batch);
+                        tidy_between_records(store);
+                } else if (store->queue || sick) {
+                        serve_queue(store);
                 } else {
                         (void)pthread_mutex_unlock(&store->mutex);
                         tidy(store);

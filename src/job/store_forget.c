@@ -11,9 +11,13 @@
  * that came earlier, which may be the one that adds the row: each has a number in their common
  * order, and only deletions from before the first record that is left are taken.
  *
- * The same goes for rows of an earlier run that store_load() did not read: those that have expired
- * or do not fit into memory. They are found by their time, in order of their numbers, up to the
- * last one of that run. And for days of the ledger that are too old.
+ * A sweep finds what has no list: rows of an earlier run that store_load() did not read, and days
+ * of the ledger that are too old. store_load() does not read what has expired or does not fit into
+ * memory. The sweep finds these rows by their time, in order of their numbers, up to the last one
+ * of that run. The list and the sweep have their own transactions, in turns.
+ *
+ * If records wait all the time, one transaction of deletions comes after each BUSY_TURNS of the
+ * writer (store.c), so a sweep does not wait for a pause that never comes.
  *
  * What is left at the stop stays: the next start reads it again, or deletes it.
  */
@@ -84,9 +88,14 @@ static bool prunes(const struct store *store)
         return store->pruned_day != clock_day_of(clock_wall_ms());
 }
 
+bool store_forget_sweeps(const struct store *store)
+{
+        return sweeps(&store->forget.sweep) || prunes(store);
+}
+
 bool store_forget_waits_locked(const struct store *store)
 {
-        return store->forget.list || sweeps(&store->forget.sweep) || prunes(store);
+        return store->forget.list || store_forget_sweeps(store);
 }
 
 void store_forget_take_locked(struct store *store, size_t rows)

@@ -206,7 +206,9 @@ struct store {
         int checkpoint_at_pages; /* when to write them back */
         int64_t pruned_day;      /* when charge_day was last pruned */
         struct store_forget forget;
-        size_t lost;                    /* records given up */
+        bool swept;          /* the last transaction of deletions alone was the sweep's turn */
+        unsigned busy_turns; /* with a record or a fetch, since the last one without */
+        size_t lost;         /* records given up */
         int64_t drops[STORE_DROPS_MAX]; /* purchases whose bodies may go */
         size_t drop_count;
         int64_t drop_at_ms; /* monotonic: when to delete them at the latest; valid with some */
@@ -361,6 +363,9 @@ int store_forget_look(struct store *store);
 
 /* Whether there is something to delete. */
 bool store_forget_waits_locked(const struct store *store);
+
+/* The same of what has no list: unread rows and old days. Thread: the writer's. */
+bool store_forget_sweeps(const struct store *store);
 
 /* Takes some deletions for the next transaction: beside so many rows of records, or none with 0. */
 void store_forget_take_locked(struct store *store, size_t rows);

@@ -211,6 +211,8 @@ void load_from(struct fixture *f, int64_t finished_after_wall_ms)
         if (store_load(f->store, finished_after_wall_ms, &visitor, &problem) < 0)
                 fail_msg("%s", problem.data);
         strbuf_done(&problem);
+        if (f->before_start)
+                f->before_start(f);
         assert_int_equal(store_start(f->store), 0);
 }
 

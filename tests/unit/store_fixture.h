@@ -52,6 +52,8 @@ struct fixture {
         /* Called on the writer's thread with each entry that is given, after its commit; or NULL.
          */
         void (*at_entry)(struct fixture *f);
+        /* Called when the store is loaded, before the writer runs; or NULL. */
+        void (*before_start)(struct fixture *f);
 };
 
 /* A setup of the group: every store opened later is on a disk that can fail. */

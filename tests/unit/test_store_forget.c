@@ -148,12 +148,69 @@ static void a_deletion_is_never_done_before_an_earlier_record(void **state)
         purchase_drop(to_be_forgotten);
 }
 
+#define BUSY_TURNS  16 /* of the writer, for one with deletions */
+#define ENTRIES_MAX (BUSY_TURNS * (RESULTS / ROWS_AT_ONCE + 3))
+
+static _Atomic bool over;
+
+static void give_an_entry(struct fixture *f)
+{
+        store_write(f->store, new_entry(f, "next"));
+}
+
+/* As long as there are jobs: so that the writer always finds a record. */
+static void give_an_entry_more(struct fixture *f)
+{
+        if (count_jobs(f) > 0 && f->entries < ENTRIES_MAX)
+                give_an_entry(f);
+        else
+                over = true;
+}
+
+/* The same with a deletion that is new each time. */
+static void give_an_entry_and_a_deletion(struct fixture *f)
+{
+        forget_results(f, 1);
+        give_an_entry_more(f);
+}
+
+static void start_with_unread_rows(struct fixture *f, void (*at_entry)(struct fixture *f))
+{
+        run_on_file(f->file, fill);
+        close_store(f);
+        over = false;
+        f->before_start = give_an_entry;
+        f->at_entry = at_entry;
+        load_from(f, clock_wall_ms());
+        while (!over)
+                loop_run(f->loop);
+}
+
+static void unread_rows_go_although_a_record_always_waits(void **state)
+{
+        struct fixture *f = *state;
+
+        start_with_unread_rows(f, give_an_entry_more);
+        assert_int_equal(count_jobs(f), 0);
+        assert_true(f->entries >= BUSY_TURNS * (RESULTS / ROWS_AT_ONCE)); /* and not all at once */
+}
+
+static void unread_rows_go_although_a_deletion_always_waits(void **state)
+{
+        struct fixture *f = *state;
+
+        start_with_unread_rows(f, give_an_entry_and_a_deletion);
+        assert_in_range(count_jobs(f), 0, RESULTS / 2 + ROWS_AT_ONCE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 ON_STORE(a_record_is_written_before_the_deletions_that_wait),
                 ON_STORE(deletions_go_in_small_transactions_and_leave_the_ledger_as_it_was),
                 ON_STORE(a_deletion_is_never_done_before_an_earlier_record),
+                ON_STORE(unread_rows_go_although_a_record_always_waits),
+                ON_STORE(unread_rows_go_although_a_deletion_always_waits),
         };
 
         return cmocka_run_group_tests(tests, register_faults, NULL);
