@@ -2,9 +2,9 @@
  * connection_deadline: how long each connection may take, and how it is cut.
  *
  * libmicrohttpd's own time-out measures inactivity, so a client that drips a byte a second is
- * never cut. Here each phase has an absolute deadline. There is a list for each phase, sorted by
- * deadline, and one timer looks at their heads. All deadlines of one phase are equally long, but
- * for a while after a reload has shortened them, so each new one belongs at the end, or near it.
+ * never cut. Here each phase has an absolute deadline. One heap has the deadlines of all phases,
+ * and a timer looks at its first. It is not a list, since connections from before a reload may have
+ * later deadlines than new ones. Each phase also has a list of its connections, the oldest first.
  */
 #include "http/connection_private.h"
 #include "http/reply.h"
@@ -16,6 +16,8 @@
 #include "engine/gateway.h"
 
 #include <linux/sockios.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utlist.h>
@@ -52,25 +54,26 @@ static int64_t phase_limit_ms(const struct connection_table *table, enum connect
         return 0;
 }
 
-void connection_leave_phase(struct client_connection *connection)
+static struct client_connection *connection_of_node(const struct heap_node *node)
 {
-        if (connection->phase != CONNECTION_BUSY)
-                DL_DELETE(connection->table->awaited[connection->phase], connection);
-        connection->phase = CONNECTION_BUSY;
+        return (struct client_connection *)((char *)(uintptr_t)node -
+                                            offsetof(struct client_connection, by_deadline));
 }
 
-/* Those that entered before a reload may have later deadlines. */
-static void await(struct connection_table *table, struct client_connection *connection)
+static bool due_before(const struct heap_node *a, const struct heap_node *b)
 {
-        struct client_connection **list = &table->awaited[connection->phase];
-        struct client_connection *before = *list ? (*list)->prev : NULL; /* the last */
+        return connection_of_node(a)->deadline_ms < connection_of_node(b)->deadline_ms;
+}
 
-        while (before && before->deadline_ms > connection->deadline_ms)
-                before = before == *list ? NULL : before->prev;
-        if (before)
-                DL_APPEND_ELEM(*list, before, connection);
-        else
-                DL_PREPEND(*list, connection);
+void connection_leave_phase(struct client_connection *connection)
+{
+        struct connection_table *table = connection->table;
+
+        if (connection->phase != CONNECTION_BUSY) {
+                DL_DELETE(table->awaited[connection->phase], connection);
+                heap_remove(&table->by_deadline, &connection->by_deadline, due_before);
+        }
+        connection->phase = CONNECTION_BUSY;
 }
 
 static void enter_at(struct client_connection *connection, enum connection_phase phase,
@@ -84,7 +87,8 @@ static void enter_at(struct client_connection *connection, enum connection_phase
         connection->phase = phase;
         connection->entered_ms = now_ms;
         connection->deadline_ms = now_ms + phase_limit_ms(table, phase);
-        await(table, connection);
+        DL_APPEND(table->awaited[phase], connection);
+        heap_insert(&table->by_deadline, &connection->by_deadline, due_before);
         if (!table->ticking) {
                 loop_timer_start(table->timer, TICK_MS, TICK_MS);
                 table->ticking = true;
@@ -209,18 +213,16 @@ static void on_tick(void *arg)
 {
         struct connection_table *table = arg;
         int64_t now_ms = clock_monotonic_ms();
-        bool stood_still = now_ms - table->ticked_ms > STALL_MS, any = false;
+        bool stood_still = now_ms - table->ticked_ms > STALL_MS;
+        const struct heap_node *first;
 
         table->ticked_ms = now_ms;
         if (stood_still)
                 return; /* what has arrived meanwhile is read before the next tick */
-        for (int phase = 0; phase < CONNECTION_PHASES_WITH_LIMIT; phase++) {
-                struct client_connection **list = &table->awaited[phase];
-                while (*list && (*list)->deadline_ms <= now_ms)
-                        connection_expire(*list);
-                any = any || *list;
-        }
-        if (!any) {
+        while ((first = table->by_deadline.first) &&
+               connection_of_node(first)->deadline_ms <= now_ms)
+                connection_expire(connection_of_node(first));
+        if (!first) {
                 loop_timer_stop(table->timer);
                 table->ticking = false;
         }

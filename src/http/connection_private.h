@@ -1,9 +1,11 @@
 /*
- * connection_private: what connection.c and connection_deadline.c share; no other file includes it.
+ * connection_private: what connection.c and its parts connection_deadline.c and connection_room.c
+ * share; no other file includes it.
  */
 #ifndef SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
 #define SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
 
+#include "base/heap.h"
 #include "http/framing.h"
 #include "http/server_private.h"
 #include "http/tls.h"
@@ -43,6 +45,7 @@ struct client_connection {
         enum connection_phase phase;
         int64_t entered_ms;  /* when the phase began; CONNECTION_IDLE: the one before it */
         int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
+        struct heap_node by_deadline;
         struct client_connection *prev, *next;
         enum tls_progress progress; /* valid with an identity */
         bool handshaking;           /* its TLS handshake was not over when it was last looked at */
@@ -56,15 +59,16 @@ struct connection_table {
         size_t by_fd_count;
         struct loop_timer *timer;
         bool ticking;
-        int64_t ticked_ms; /* valid with ticking: when the lists were looked at, or it began */
+        int64_t ticked_ms; /* valid with ticking: when deadlines were looked at, or it began */
+        struct heap by_deadline; /* of all connections in a phase */
         struct client_connection
-                *awaited[CONNECTION_PHASES_WITH_LIMIT]; /* by phase; the first due at the head */
+                *awaited[CONNECTION_PHASES_WITH_LIMIT]; /* by phase; the oldest in it at the head */
         struct client_connection *handshakes;           /* the oldest at the head */
 };
 
 /* ---- connection_deadline.c ---- */
 
-/* The table's timer looks at the heads of its lists. Returns 0 or -errno. */
+/* Makes the timer that ends connections at their deadlines. Returns 0 or -errno. */
 int connection_deadlines_init(struct connection_table *table);
 
 /* The connection has no deadline any more. */

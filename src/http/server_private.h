@@ -212,7 +212,7 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
 /* A field of the header, or NULL. Names are matched without regard to case. */
 const char *request_field(const struct request *request, const char *name);
 
-/* ---- connection.c, connection_deadline.c: connections and their deadlines ---- */
+/* ---- connection.c and its parts: connections, their deadlines, and which have room ---- */
 
 /* How long a kept connection may pause between requests. */
 #define CONNECTION_IDLE_TIMEOUT_MS 75000
