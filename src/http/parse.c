@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "engine/gateway.h"
 #include "http/server_private.h"
+#include "http/verdict.h"
 #include "job/body.h"
 #include "job/parser.h"
 
@@ -70,10 +71,13 @@ static void refuse(struct request *request)
         if (request->server->finishing)
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped; ask again when it is back");
-        else
+        else if (request->waited & 1U << HOLD_FOR_PARSE)
                 request_refuse(request, 503, "queue_full",
                                "too many large bodies of this client wait to be parsed; send the "
                                "job again later");
+        else
+                verdict_refuse(request, GATEWAY_NO_MEMORY,
+                               "solvegate has no memory for the job; send it again later");
 }
 
 bool parse_hold(struct request *request)

@@ -222,6 +222,31 @@ def test_each_call_of_a_solve_may_fail(trial, part):
     trial.assert_ends_well()
 
 
+def test_a_large_body_that_no_memory_is_left_for_is_not_one_of_too_many(
+        simulator, gateway, tmp_path):
+    """It is parsed off the loop, which needs memory too. No other body waits."""
+    calls = FailingCalls(tmp_path / "calls", *KINDS["memory"])
+    house = gateway(simulator(mode="pro", latency=0), environment=calls.environment)
+
+    def solve(seed):
+        try:
+            return house.solve(job(images=4, size=90_000, seed=seed), {"Prefer": "respond-async"})
+        except (ConnectionError, http.client.HTTPException):
+            return None  # there was no memory for a response
+
+    expect.pending(solve("first"))
+    before, refused = calls.calls, []
+    solve("counted")
+    for number in range(1, calls.calls - before + 1):
+        calls.fail(number)
+        answer = solve(number)
+        if answer is not None and answer.status == 503:
+            refused.append(expect.error(answer, 503, REFUSALS)["message"])
+        calls.mend()
+    assert any("no memory" in message for message in refused), refused
+    assert not [message for message in refused if "too many" in message]
+
+
 def test_each_call_of_a_reload_may_fail(trial, part):
     for number in each_number(trial.count(trial.reload), part):
         trial.calls.fail(number)
