@@ -279,9 +279,8 @@ static const struct config_key limits_keys[] = {
         LIMIT(CONFIG_INT, "connections_per_address",
               offsetof(struct config, limits.connections_per_address), "1000", 1,
               CONFIG_CONNECTIONS_MAX,
-              "The share of each client address once half of them are in use; without it a tenth "
-              "of "
-              "limits.connections, and no limit for loopback addresses."),
+              "The share of each client address once half of them are in use; without it a "
+              "tenth of limits.connections, and no limit for loopback addresses."),
         NUMBER(CONFIG_SECONDS, "header_timeout", offsetof(struct config, limits.header_timeout_ms),
                "10.0", 0.1, 3600, "How long a request's header may take to arrive."),
         NUMBER(CONFIG_SECONDS, "body_timeout", offsetof(struct config, limits.body_timeout_ms),

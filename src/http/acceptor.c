@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #define ACCEPTS_A_TURN   16 /* so that a flood does not keep the loop from the others */
-#define NO_ROOM_MS       20 /* for room that another loop's server makes; its own ends the pause */
+#define NO_ROOM_MS       20 /* a connection that another loop closes does not end the pause */
 #define AFTER_FAILURE_MS 100
 
 /* The poll handle closes on its own time, so it is freed then. */

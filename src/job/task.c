@@ -362,9 +362,8 @@ static void refuse_excess(struct task_reading *reading)
                 break;
         case JSON_TOO_MANY_VALUES:
                 task_refuse(reading, FAULT_SHAPE,
-                            "too many values: a job has at most %d (names, numbers, strings, …) "
-                            "outside "
-                            "its images",
+                            "too many values: a job has at most %d (names, numbers, strings, "
+                            "…) outside its images",
                             TASK_OTHER_VALUES_MAX);
                 break;
         case JSON_TOO_MANY_BYTES:
