@@ -236,6 +236,7 @@ static int decide_sending(struct progress *progress, struct purchase *purchase,
         /* Whoever pays for the next try, this one was his. */
         if (!purchase->payer)
                 purchase->payer = job_ref(purchase->jobs);
+        payment_mark_paid_locked(purchase);
         int r = end_unwanted(progress, purchase, ret_outcome);
         *ret_later = r == 0 && !*ret_outcome;
         return r;

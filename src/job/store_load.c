@@ -118,20 +118,44 @@ static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *pu
         return r;
 }
 
-/* Puts the job that pays to the head. Returns false if it is not among the purchase's any more. */
-static bool put_first(struct purchase *purchase, const char *id)
+/* Finds a job by its id. Returns NULL if it is not among the purchase's any more. */
+static struct job *job_of(const struct purchase *purchase, const char *id)
 {
         struct job *job;
 
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                 if (strcmp(job->id, id) == 0)
-                        break;
+                        return job;
         }
-        if (!job)
-                return false;
+        return NULL;
+}
+
+static void put_first(struct purchase *purchase, struct job *job)
+{
         DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
         DL_PREPEND2(purchase->jobs, job, sibling_prev, sibling_next);
-        return true;
+}
+
+/* Marks the jobs that were charged, or may have been. If the purchase is final, puts the last one
+ * of them first. */
+static int read_paid(struct store *store, sqlite3_stmt *row, struct purchase *purchase)
+{
+        int r = 0;
+
+        (void)sqlite3_bind_int64(row, 1, purchase->number);
+        while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
+                const char *id = (const char *)sqlite3_column_text(row, 0);
+                struct job *job = id ? job_of(purchase, id) : NULL;
+                if (!id)
+                        r = -ENOMEM; /* it is not NULL in the table */
+                if (!job)
+                        continue;
+                job->paid = true;
+                if (job_state_final(purchase->state))
+                        put_first(purchase, job);
+        }
+        (void)sqlite3_reset(row);
+        return r;
 }
 
 static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
@@ -144,11 +168,10 @@ static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
         return 0;
 }
 
-/* Those that finished after some time. Nobody asks who paid for them. */
+/* Those that finished after some time. */
 static const char select_final[] =
         "SELECT number, identity, host, created, state, error, text, finished, NULL, NULL, 0, 0,"
-        " NULL, (SELECT job FROM charge WHERE charge.purchase = number AND outcome <> 3"
-        "  ORDER BY attempt DESC LIMIT 1), NULL, NULL, NULL, NULL, 0"
+        " NULL, NULL, NULL, NULL, NULL, NULL, 0"
         " FROM purchase WHERE finished > ?1 ORDER BY number";
 
 /* The others, with the last of their charges, if they have any, and who paid that. */
@@ -165,6 +188,10 @@ static const char select_not_final[] =
 
 static const char select_jobs[] =
         "SELECT " JOB_COLUMNS " FROM job WHERE purchase = ?1 ORDER BY seq";
+
+/* By now no charge is open. */
+static const char select_paid[] =
+        "SELECT job FROM charge WHERE purchase = ?1 AND outcome IN (2, 4) ORDER BY attempt";
 
 static const char select_ended[] =
         "SELECT " JOB_COLUMNS ", state, error, text, finished, seq FROM job"
@@ -189,13 +216,12 @@ static int make_payer(sqlite3_stmt *row, struct job **ret_payer)
 }
 
 /*
- * Finds the job that pays, and puts it first: for what was sent, the one that the charge names; for
- * what waits, the one that was to pay since another one left, else the one of its last try. Nothing
- * says otherwise where the first job pays.
+ * Finds the job that pays for a purchase that is not final, and puts it first: for what was sent,
+ * the one that the charge names; for what waits, the one that was to pay since another one left,
+ * else the one of its last try. Nothing says otherwise where the first job pays.
  */
 static int read_payer(sqlite3_stmt *row, struct purchase *purchase)
 {
-        bool final = job_state_final(purchase->state);
         bool sent = purchase->state == JOB_SENDING || purchase->state == JOB_ACCEPTED;
         int column = sent || sqlite3_column_type(row, 16) == SQLITE_NULL ? 13 : 16;
 
@@ -204,12 +230,11 @@ static int read_payer(sqlite3_stmt *row, struct purchase *purchase)
         const char *id = (const char *)sqlite3_column_text(row, column);
         if (!id)
                 return -ENOMEM;
-        if (put_first(purchase, id)) {
-                purchase->jobs->paid = final;
+        struct job *payer = job_of(purchase, id);
+        if (payer) {
+                put_first(purchase, payer);
                 return 0;
         }
-        if (final)
-                return 0;
         purchase->unpaid = !sent;
         return sent ? make_payer(row, &purchase->payer) : 0;
 }
@@ -276,6 +301,7 @@ struct loading {
         const struct store_visitor *visitor;
         struct store_survey survey;
         sqlite3_stmt *jobs; /* of one purchase */
+        sqlite3_stmt *paid; /* likewise: those that were charged, or may have been */
         int64_t done;       /* rows that were read */
         int64_t *gone;      /* purchases that nobody needs */
         size_t gone_count;
@@ -329,7 +355,9 @@ static int visit_purchase(struct loading *loading, sqlite3_stmt *row)
         if (r == 0)
                 r = read_jobs(store, loading->jobs, purchase);
         if (r == 0 && !is_unneeded(purchase)) {
-                r = read_payer(row, purchase);
+                r = read_paid(store, loading->paid, purchase);
+                if (r == 0 && !job_state_final(purchase->state))
+                        r = read_payer(row, purchase);
                 if (r == 0)
                         return loading->visitor->purchase(loading->visitor->arg, purchase, outcome,
                                                           read_time(row, 7));
@@ -471,10 +499,13 @@ static int read_all(struct loading *loading)
 
         int r = store_prepare(file, select_jobs, &loading->jobs);
         if (r == 0)
+                r = store_prepare(file, select_paid, &loading->paid);
+        if (r == 0)
                 r = visit_final(loading);
         if (r == 0)
                 r = visit_not_final(loading);
         (void)sqlite3_finalize(loading->jobs);
+        (void)sqlite3_finalize(loading->paid);
         if (r == 0)
                 r = delete_all_gone(loading);
         if (r == 0)

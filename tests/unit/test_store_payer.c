@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <utlist.h>
 
 /* Goes back to the queue, with a body to wait for. */
 static void write_back(struct fixture *f, struct purchase *purchase)
@@ -180,6 +181,50 @@ static void where_who_pays_for_what_waits_has_left_the_order_is_that_of_arrival(
         assert_true(f->purchases[0].purchase->unpaid);
 }
 
+/* Two tries may have been charged, of a and of c; b is to pay for the next one. */
+static struct purchase *write_two_payers(struct fixture *f)
+{
+        struct purchase *purchase = new_purchase(f);
+
+        for (int i = 0; i < 3; i++)
+                (void)add_job(purchase, (const char *[]){"a", "b", "c"}[i], NULL);
+        assert_int_equal(write_sending_for(f, purchase, purchase->jobs, 5000), 0);
+        write_back(f, purchase);
+        assert_int_equal(write_sending_for(f, purchase, purchase->jobs->sibling_prev, 7000), 0);
+        write_back(f, purchase);
+        pay(f, purchase, purchase->jobs->sibling_next);
+        return purchase;
+}
+
+static void each_job_that_may_have_been_charged_is_paid_while_it_waits(void **state)
+{
+        struct fixture *f = *state;
+
+        purchase_drop(write_two_payers(f));
+        reload(f);
+        const struct job *jobs = f->purchases[0].purchase->jobs;
+        assert_string_equal(jobs->client, "b");
+        assert_false(jobs->paid);
+        assert_string_equal(jobs->sibling_next->client, "a");
+        assert_true(jobs->sibling_next->paid);
+        assert_true(jobs->sibling_next->sibling_next->paid);
+}
+
+static void and_when_it_is_final(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = write_two_payers(f);
+        struct store_record *record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_FAILED);
+        const struct job *job;
+
+        record->outcome = outcome_failed(JOB_FAILED, JOB_UPSTREAM_REJECTED, "no");
+        assert_int_equal(write_record(f, record), 0);
+        purchase_drop(purchase);
+        reload(f);
+        DL_FOREACH2 (f->purchases[0].purchase->jobs, job, sibling_next)
+                assert_int_equal(job->paid, strcmp(job->client, "b") != 0);
+}
+
 static void a_payer_of_no_purchase_is_refused(void **state)
 {
         struct fixture *f = *state;
@@ -200,6 +245,8 @@ int main(void)
                 ON_STORE(who_pays_for_what_waits_comes_back_first),
                 ON_STORE(a_payer_is_written_together_with_a_move),
                 ON_STORE(where_who_pays_for_what_waits_has_left_the_order_is_that_of_arrival),
+                ON_STORE(each_job_that_may_have_been_charged_is_paid_while_it_waits),
+                ON_STORE(and_when_it_is_final),
                 ON_STORE(a_payer_of_no_purchase_is_refused),
         };
 
