@@ -92,7 +92,8 @@ static void put_in_front(struct purchase *purchase, struct job *job)
         DL_PREPEND2(purchase->jobs, job, sibling_prev, sibling_next);
 }
 
-/* A job of the client that has paid so far pays nothing more. */
+/* Finds the first job of a client, or NULL. If the next payer is of the client that holds the
+ * reservation, that one is used, and nothing more is reserved. */
 static struct job *job_of(const struct purchase *purchase, const struct client *client)
 {
         struct job *job;
