@@ -239,13 +239,13 @@ static void set_aside_locked(struct scheduler *scheduler, const struct scheduler
 }
 
 /* Who is to pay is overdue, and others of its jobs are not: the next ticks end it, and pass the
- * payment on. */
+ * payment on. Until then nothing finds the purchase again, not even a probe. */
 static void put_off_locked(struct scheduler *scheduler, const struct scheduler_match *match,
                            int64_t now_ms)
 {
         queue_turn_over(match->flow);
         queue_give_back(match->flow);
-        queue_delay(&scheduler->queue, match->purchase, now_ms + OVERDUE_PAUSE_MS);
+        queue_put_off(&scheduler->queue, match->purchase, now_ms + OVERDUE_PAUSE_MS);
 }
 
 /* Finds what may be sent now. Sets aside so many at once, and then comes back soon. */

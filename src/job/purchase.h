@@ -62,6 +62,7 @@ struct purchase {
         UT_hash_handle by_identity;
         bool queued;  /* it is in the queue */
         bool delayed; /* there it waits for not_before_ms first */
+        bool put_off; /* valid while delayed: until then it is no probe either */
         bool aside;   /* there it is not to be taken any more */
         union {
                 struct heap_node by_moment; /* valid while delayed */

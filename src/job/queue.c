@@ -176,6 +176,12 @@ void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_bef
         queue->count++;
 }
 
+void queue_put_off(struct queue *queue, struct purchase *purchase, int64_t not_before_ms)
+{
+        queue_delay(queue, purchase, not_before_ms);
+        purchase->put_off = true;
+}
+
 void queue_set_aside(struct queue *queue, struct purchase *purchase)
 {
         assert(!purchase->queued);
@@ -188,7 +194,7 @@ void queue_set_aside(struct queue *queue, struct purchase *purchase)
 static void end_delay(struct queue *queue, struct purchase *purchase)
 {
         heap_remove(&queue->delayed, &purchase->by_moment, purchase_before);
-        purchase->delayed = false;
+        purchase->delayed = purchase->put_off = false;
 }
 
 struct purchase *queue_any(const struct queue *queue)
@@ -332,7 +338,7 @@ static bool may_probe(const struct heap_node *node, void *arg)
         const struct probe_search *search = arg;
         const struct purchase *purchase = purchase_of(node);
 
-        if (purchase->not_before_ms > search->now_ms && !purchase->retried)
+        if (purchase->not_before_ms > search->now_ms && (!purchase->retried || purchase->put_off))
                 return false;
         return search->filter->may(search->filter->arg, purchase) && job_with_a_turn(purchase);
 }

@@ -64,6 +64,9 @@ void queue_add(struct queue *queue, struct purchase *purchase);
 /* Adds one that must wait until then (monotonic), likewise. */
 void queue_delay(struct queue *queue, struct purchase *purchase, int64_t not_before_ms);
 
+/* Likewise; until then it is not given to a probe either, even if it is a retry. */
+void queue_put_off(struct queue *queue, struct purchase *purchase, int64_t not_before_ms);
+
 /* Adds one that is not to be taken any more, likewise. No job may join it. */
 void queue_set_aside(struct queue *queue, struct purchase *purchase);
 
@@ -93,7 +96,7 @@ struct purchase *queue_pop(struct queue *queue, int64_t now_ms, const struct que
 
 /*
  * Takes one that is to probe an upstream, likewise: those that are ready first, and a retry before
- * its moment. One that is delayed for another reason waits for it.
+ * its moment. One that was put off, or is delayed for another reason, waits for it.
  */
 struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms,
                                  const struct queue_filter *filter, struct queue_flow **ret_flow);

@@ -190,6 +190,21 @@ static void a_probe_takes_what_is_ready_and_then_a_retry_before_its_moment(void 
         assert_int_equal(f.queue.count, 1);
 }
 
+static void what_was_put_off_is_no_probe_before_its_moment(void **state)
+{
+        (void)state;
+        struct purchase *off = make(0), *retried = make(0);
+        off->retried = retried->retried = true;
+        queue_put_off(&f.queue, off, 100);
+        queue_delay(&f.queue, retried, 200);
+        assert_ptr_equal(pop_probe(), retried);
+        assert_null(pop_probe());
+        assert_null(pop_at(99, true));
+        assert_ptr_equal(pop_at(100, true), off);
+        queue_delay(&f.queue, off, 200);
+        assert_ptr_equal(pop_probe(), off);
+}
+
 static void a_retry_that_is_due_probes_after_what_is_ready(void **state)
 {
         (void)state;
@@ -375,6 +390,7 @@ int main(void)
                 CASE(delayed_ones_are_taken_by_their_moment_and_not_before),
                 CASE(retries_wait_while_there_may_be_none),
                 CASE(a_probe_takes_what_is_ready_and_then_a_retry_before_its_moment),
+                CASE(what_was_put_off_is_no_probe_before_its_moment),
                 CASE(a_retry_that_is_due_probes_after_what_is_ready),
                 CASE(any_can_be_taken_out_wherever_it_is),
                 CASE(equals_take_turns),

@@ -235,6 +235,59 @@ static void a_probe_may_be_a_job_that_pauses(void **state)
         assert_true(take(f, paused).probe);
 }
 
+/* The breaker is half-open, so that a retry that pauses may be the probe. */
+static void half_open_with(struct fixture *f, struct job *const paused[], size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                struct scheduler_turn turn = take(f, paused[i]);
+                (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS);
+        }
+        struct job *job = submit(f, "of the breaker");
+        fail_often(f, job);
+        probe_ends(f, BREAKER_WELL);
+        struct scheduler_turn turn = take(f, job);
+        scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
+        solve_turn(f, &turn);
+        probe_ends(f, BREAKER_WELL);
+}
+
+static void a_job_whose_payer_is_overdue_is_passed_over_once_for_the_probe(void **state)
+{
+        const struct order short_of_time = {.task = "a", .deadline_ms = DEADLINE_MS / 2};
+        struct fixture *f = *state;
+        struct job *paused[2] = {0};
+
+        f->config.retry.probe_ms = 0;
+        open_scheduler(f, 1);
+        assert_int_equal(submit_order(f, &short_of_time, &paused[0]), 0);
+        (void)submit(f, "a"); /* joins, and is not overdue */
+        paused[1] = submit(f, "b");
+        half_open_with(f, paused, 2);
+        int64_t now_ms = clock_monotonic_ms();
+        paused[0]->deadline_ms = now_ms; /* the first one is it as before */
+        assert_true(take(f, paused[1]).probe);
+        assert_int_equal(paused[0]->flow->in_flight, 1);
+}
+
+static void if_there_is_no_other_one_the_scheduler_waits_for_the_next_tick(void **state)
+{
+        const struct order short_of_time = {.task = "a", .deadline_ms = DEADLINE_MS / 2};
+        struct fixture *f = *state;
+        struct job *paused = NULL;
+
+        f->config.retry.probe_ms = 0;
+        open_scheduler(f, 1);
+        assert_int_equal(submit_order(f, &short_of_time, &paused), 0);
+        struct job *joined = submit(f, "a");
+        half_open_with(f, &paused, 1);
+        paused->deadline_ms = clock_monotonic_ms();
+        int64_t before_ms = clock_monotonic_ms();
+        assert_true(take_nothing(f) > before_ms);
+        entry_expire(f->scheduler, f->loop, clock_monotonic_ms());
+        assert_int_equal(outcome_of(f, paused)->error, JOB_DEADLINE);
+        assert_int_equal(state_of(f, joined), JOB_QUEUED);
+}
+
 static void a_refused_account_takes_no_jobs_as_long_as_there_is_no_other(void **state)
 {
         struct fixture *f = *state;
@@ -547,6 +600,8 @@ int main(void)
                 ON_ENGINE(an_account_that_fails_often_gets_nothing_until_it_is_probed),
                 ON_ENGINE(one_job_probes_at_a_time_and_its_success_lets_the_others_go),
                 ON_ENGINE(a_probe_may_be_a_job_that_pauses),
+                ON_ENGINE(a_job_whose_payer_is_overdue_is_passed_over_once_for_the_probe),
+                ON_ENGINE(if_there_is_no_other_one_the_scheduler_waits_for_the_next_tick),
                 ON_ENGINE(a_refused_account_takes_no_jobs_as_long_as_there_is_no_other),
                 ON_ENGINE(a_refused_account_is_usable_again_when_its_balance_is_answered),
                 ON_ENGINE(a_job_that_was_turned_away_goes_to_another_account_at_once),
