@@ -17,8 +17,9 @@
 
 #define SHARDS 16 /* a power of two */
 
-/* So many go at most when one has become final: a sweep does the rest. */
-#define EVICTED_PER_FINISH 32
+/* So many go at most when one has become final, which may be one of many under one lock. If all are
+ * of a size, what is over the limit shrinks so; a sweep does the rest. */
+#define EVICTED_PER_FINISH 2
 
 struct shard {
         pthread_mutex_t mutex;

@@ -226,6 +226,38 @@ static void over_the_ceiling_the_oldest_final_jobs_go_first(void **state)
         results_free(results);
 }
 
+static void count_forgotten(void *arg, const struct job *gone)
+{
+        size_t *count = arg;
+
+        for (const struct job *job = gone; job; job = job->expiry_next)
+                ++*count;
+}
+
+static void few_go_when_one_finishes_though_a_lower_ceiling_leaves_many_over_it(void **state)
+{
+        enum { JOBS = 10000, FINISHED = 100 };
+        size_t gone = 0;
+        const struct results_setup setup = {
+                .ttl_ms = TTL_MS, .max_bytes = LARGE, .forget = count_forgotten, .arg = &gone};
+        struct results *results;
+
+        (void)state;
+        assert_int_equal(results_new(&setup, &results), 0);
+        for (int i = 0; i < JOBS + FINISHED; i++) {
+                struct job *job = add_new(results);
+                if (i == JOBS)
+                        results_limit(results, TTL_MS, bytes_of(results) / 2);
+                solve(results, job, 10);
+                job_unref(job);
+        }
+        assert_in_range(gone, FINISHED + 1, 2 * FINISHED); /* more than have come */
+        while (results_sweep(results, clock_monotonic_ms()))
+                ;
+        assert_in_range(gone, JOBS / 2, JOBS / 2 + 2 * FINISHED);
+        results_free(results);
+}
+
 struct forgotten {
         size_t count;
         char ids[4][JOB_ID_CHARS + 1];
@@ -572,6 +604,8 @@ int main(void)
                 cmocka_unit_test(ids_are_matched_whole),
                 cmocka_unit_test(a_job_that_was_taken_out_is_unknown),
                 cmocka_unit_test(over_the_ceiling_the_oldest_final_jobs_go_first),
+                cmocka_unit_test(
+                        few_go_when_one_finishes_though_a_lower_ceiling_leaves_many_over_it),
                 cmocka_unit_test(who_wants_to_know_is_told_which_jobs_are_forgotten),
                 cmocka_unit_test(other_ceilings_hold_for_what_is_there_already),
                 cmocka_unit_test(a_key_leads_to_the_job_that_came_first_until_that_expires),
