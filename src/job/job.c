@@ -119,7 +119,7 @@ void job_unref(struct job *job)
         if (!job || atomic_fetch_sub_explicit(&job->references, 1, memory_order_acq_rel) != 1)
                 return;
         assert(!job->waiters && !job->keep_waiters && !job->listed && !job->attached &&
-               !job->in_flow);
+               !job->by_arrival.in_heap);
         outcome_unref(job->outcome);
         purchase_unref(job->purchase);
         free(job->client);

@@ -75,12 +75,11 @@ struct job {
         bool attached;                                 /* it is among its purchase's jobs */
         struct job *sibling_prev, *sibling_next;       /* valid while attached */
         struct job *unfinished_prev, *unfinished_next; /* valid while attached */
-        struct heap_node by_deadline;      /* in the heap while its deadline may end it */
-        int64_t arrival;                   /* in order of coming; < 0: before the start */
-        bool in_flow;                      /* it waits in its flow for its turn */
-        struct job *flow_prev, *flow_next; /* valid in the flow */
-        bool cancelled;                    /* its end is that it was cancelled */
-        bool ended_alone;                  /* it has an outcome of its own */
+        struct heap_node by_deadline; /* in the heap while its deadline may end it */
+        int64_t arrival;              /* in order of coming; < 0: before the start */
+        struct heap_node by_arrival;  /* in its flow, while it waits there for its turn */
+        bool cancelled;               /* its end is that it was cancelled */
+        bool ended_alone;             /* it has an outcome of its own */
         enum job_kept kept;
         struct waiter *keep_waiters; /* who wait until it is kept */
         bool paid; /* its client was charged for it, or may have been; fixed once it is final */

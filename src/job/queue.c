@@ -88,48 +88,38 @@ void queue_unpark(struct queue *queue)
 
 /* ---- jobs in flows ---- */
 
-/* What comes is the latest, what comes back among the earliest. */
-static void insert(struct queue_flow *flow, struct job *job)
+static struct job *job_of(const struct heap_node *node)
 {
-        struct job *later, *last = flow->jobs ? flow->jobs->flow_prev : NULL;
+        return (struct job *)((char *)(uintptr_t)node - offsetof(struct job, by_arrival));
+}
 
-        if (!last || last->arrival <= job->arrival) {
-                DL_APPEND2(flow->jobs, job, flow_prev, flow_next);
-                return;
-        }
-        DL_FOREACH2 (flow->jobs, later, flow_next) {
-                if (later->arrival > job->arrival)
-                        break;
-        }
-        DL_PREPEND_ELEM2(flow->jobs, later, job, flow_prev, flow_next);
+/* Jobs of one purchase may have come at the same time. */
+static bool job_before(const struct heap_node *a, const struct heap_node *b)
+{
+        return job_of(a)->arrival < job_of(b)->arrival;
 }
 
 static void enter_flow(struct queue *queue, struct job *job)
 {
         struct queue_flow *flow = job->flow;
 
-        assert(!job->in_flow);
-        if (!flow->jobs) {
+        if (!flow->jobs.first) {
                 catch_up(queue, flow);
                 flow->queue = queue;
                 flow->turn = ++queue->turns;
                 put_in_heap(queue, flow);
         }
-        insert(flow, job);
-        flow->count++;
-        job->in_flow = true;
+        heap_insert(&flow->jobs, &job->by_arrival, job_before);
 }
 
 static void leave_flow(struct queue *queue, struct job *job)
 {
         struct queue_flow *flow = job->flow;
 
-        if (!job->in_flow)
+        if (!job->by_arrival.in_heap)
                 return;
-        DL_DELETE2(flow->jobs, job, flow_prev, flow_next);
-        flow->count--;
-        job->in_flow = false;
-        if (!flow->jobs)
+        heap_remove(&flow->jobs, &job->by_arrival, job_before);
+        if (!flow->jobs.first)
                 take_out(queue, flow);
 }
 
@@ -197,6 +187,11 @@ static void end_delay(struct queue *queue, struct purchase *purchase)
         purchase->delayed = purchase->put_off = false;
 }
 
+static struct purchase *any_of(const struct queue_flow *flow)
+{
+        return job_of(flow->jobs.first)->purchase;
+}
+
 struct purchase *queue_any(const struct queue *queue)
 {
         if (queue->aside)
@@ -204,8 +199,8 @@ struct purchase *queue_any(const struct queue *queue)
         if (queue->delayed.first)
                 return purchase_of(queue->delayed.first);
         if (queue->flows.first)
-                return flow_of(queue->flows.first)->jobs->purchase;
-        return queue->parked ? queue->parked->jobs->purchase : NULL;
+                return any_of(flow_of(queue->flows.first));
+        return queue->parked ? any_of(queue->parked) : NULL;
 }
 
 void queue_join(struct queue *queue, struct job *job)
@@ -238,16 +233,20 @@ void queue_remove(struct queue *queue, struct purchase *purchase)
 
 /* ---- turns ---- */
 
-/* The first job of a flow that may go. */
-static struct job *first_that_may(struct queue_flow *flow, const struct queue_filter *filter)
+static bool may_go(const struct heap_node *node, void *arg)
 {
-        struct job *job;
+        const struct queue_filter *filter = arg;
 
-        DL_FOREACH2 (flow->jobs, job, flow_next) {
-                if (filter->may(filter->arg, job->purchase))
-                        return job;
-        }
-        return NULL;
+        return filter->may(filter->arg, job_of(node)->purchase);
+}
+
+/* The first job of a flow that may go. */
+static struct job *first_that_may(const struct queue_flow *flow, const struct queue_filter *filter)
+{
+        struct queue_filter search = *filter;
+        const struct heap_node *node = heap_find(&flow->jobs, job_before, may_go, &search);
+
+        return node ? job_of(node) : NULL;
 }
 
 /*
@@ -290,7 +289,7 @@ static struct purchase *take_turn(struct queue *queue, struct job *job,
         flow->tag += cost_of(flow);
         flow->in_flight++;
         queue_remove(queue, purchase);
-        if (flow->jobs) {
+        if (flow->jobs.first) {
                 flow->turn = ++queue->turns;
                 put_in_heap(queue, flow);
         }

@@ -9,7 +9,8 @@
  * so does one that could not take its turn.
  *
  * Flows with jobs are in a heap by tag, so a turn takes the logarithm of their number. One that has
- * its maximum in flight is parked beside the heap once it would be next.
+ * its maximum in flight is parked beside the heap once it would be next. The jobs of a flow are in
+ * a heap by arrival, so one that comes back takes its place in the logarithm of their number.
  *
  * A purchase may have to wait for a moment before its next try; then its jobs are in no flow. Nor
  * are those of one that is not to be sent any more.
@@ -38,8 +39,7 @@ struct queue_flow {
         int max_in_flight; /* of its turns; 0: no limit. Likewise; see queue_unpark() */
         int in_flight;     /* turns that it was given, and that are not over */
 
-        struct job *jobs; /* the earliest at the head */
-        size_t count;
+        struct heap jobs;               /* by arrival */
         uint64_t tag;                   /* virtual time */
         uint64_t turn;                  /* of equal tags the lower one is next */
         struct queue *queue;            /* valid with jobs */

@@ -348,12 +348,12 @@ static void a_job_that_joined_another_clients_purchase_waits_in_its_own_flow(voi
         add_many(0, 20);
         struct purchase *deep = add(0);
         (void)join(1, deep);
-        assert_int_equal(f.flows[1].count, 1);
+        assert_int_equal(f.flows[1].jobs.count, 1);
         assert_non_null(pop());
         assert_ptr_equal(pop(), deep);
         /* It is gone from both. */
-        assert_int_equal(f.flows[0].count, 19);
-        assert_int_equal(f.flows[1].count, 0);
+        assert_int_equal(f.flows[0].jobs.count, 19);
+        assert_int_equal(f.flows[1].jobs.count, 0);
         assert_int_equal(f.queue.count, 19);
 }
 
@@ -364,7 +364,7 @@ static void a_job_that_leaves_takes_only_its_own_place(void **state)
         struct job *joined = join(1, shared);
         DL_DELETE2(shared->jobs, joined, sibling_prev, sibling_next);
         queue_leave(&f.queue, joined);
-        assert_int_equal(f.flows[1].count, 0);
+        assert_int_equal(f.flows[1].jobs.count, 0);
         assert_ptr_equal(pop(), shared);
         assert_int_equal(f.served[0], 1);
 }
@@ -377,7 +377,7 @@ static void who_joins_a_delayed_purchase_waits_with_it(void **state)
         (void)join(1, delayed);
         assert_null(pop_at(99, true));
         assert_ptr_equal(pop_at(100, true), delayed);
-        assert_int_equal(f.flows[0].count + f.flows[1].count, 0);
+        assert_int_equal(f.flows[0].jobs.count + f.flows[1].jobs.count, 0);
 }
 
 #define CASE(test) cmocka_unit_test_setup(test, reset)

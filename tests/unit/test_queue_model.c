@@ -7,9 +7,12 @@
 #include "job/queue.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include <cmocka.h>
@@ -308,7 +311,7 @@ static void step(void)
                 change_limits();
         take();
         for (i = 0; i < FLOWS; i++) {
-                assert_int_equal(flows[i].count, model[i].count);
+                assert_int_equal(flows[i].jobs.count, model[i].count);
                 if (model[i].count > 0) /* else it catches up when it is not empty any more */
                         assert_int_equal(flows[i].tag, model[i].tag);
         }
@@ -389,6 +392,74 @@ static void clients_at_their_maximum_are_not_looked_at_again(void **state)
         assert_null(queue.parked);
 }
 
+/* ---- how many jobs are touched ---- */
+
+/* Each job has a page of its own, which cannot be read before it is touched once. */
+static char *pages;
+static size_t page_bytes;
+static volatile sig_atomic_t touched;
+
+static struct job *paged_job(int i)
+{
+        return (struct job *)(void *)(pages + (size_t)i * page_bytes);
+}
+
+static void on_touch(int signal, siginfo_t *info, void *context)
+{
+        size_t at = (size_t)((char *)info->si_addr - pages) / page_bytes;
+
+        (void)context;
+        if (at >= CROWD ||
+            mprotect(pages + at * page_bytes, page_bytes, PROT_READ | PROT_WRITE) < 0)
+                _exit(128 + signal);
+        touched++;
+}
+
+static void watch_pages(struct sigaction *ret_before)
+{
+        struct sigaction action = {.sa_sigaction = on_touch, .sa_flags = SA_SIGINFO};
+
+        touched = 0;
+        assert_int_equal(sigaction(SIGSEGV, &action, ret_before), 0);
+        assert_int_equal(mprotect(pages, CROWD * page_bytes, PROT_NONE), 0);
+}
+
+static void a_job_that_comes_back_passes_few_others(void **state)
+{
+        const struct queue_filter filter = {may_go, NULL};
+        struct sigaction before;
+        struct queue_flow *flow;
+
+        (void)state;
+        reset_walk(1);
+        retries = true;
+        page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+        assert_true(sizeof(struct job) <= page_bytes);
+        pages = mmap(NULL, CROWD * page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                     -1, 0);
+        assert_ptr_not_equal(pages, MAP_FAILED);
+        flows[0] = (struct queue_flow){.weight = 1};
+        for (int i = 0; i < CROWD; i++) {
+                crowd[i] = (struct purchase){.number = i};
+                *paged_job(i) =
+                        (struct job){.arrival = i, .flow = &flows[0], .purchase = &crowd[i]};
+                crowd[i].jobs = paged_job(i);
+                crowd[i].jobs->sibling_prev = crowd[i].jobs;
+                queue_add(&queue, &crowd[i]);
+        }
+        for (int i = 0; i < CROWD; i += CROWD / 10) {
+                watch_pages(&before);
+                queue_remove(&queue, &crowd[i]);
+                queue_add(&queue, &crowd[i]);
+                assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
+                assert_in_range(touched, 1, CROWD / 10);
+                assert_int_equal(mprotect(pages, CROWD * page_bytes, PROT_READ | PROT_WRITE), 0);
+        }
+        for (int i = 0; i < CROWD; i++)
+                assert_ptr_equal(queue_pop(&queue, 0, &filter, &flow), &crowd[i]);
+        assert_int_equal(munmap(pages, CROWD * page_bytes), 0);
+}
+
 static void what_is_set_aside_is_neither_taken_nor_waited_for(void **state)
 {
         const struct queue_filter filter = {may_go, NULL};
@@ -415,6 +486,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(turns_go_as_if_every_flow_were_looked_at),
                 cmocka_unit_test(clients_at_their_maximum_are_not_looked_at_again),
+                cmocka_unit_test(a_job_that_comes_back_passes_few_others),
                 cmocka_unit_test(what_is_set_aside_is_neither_taken_nor_waited_for),
         };
 
