@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define SMALL_SET_SIZE 256
 
@@ -23,6 +24,11 @@ static inline bool small_set_has(const struct small_set *set, size_t number)
 static inline void small_set_add(struct small_set *set, size_t number)
 {
         set->words[number / 64] |= UINT64_C(1) << (number % 64);
+}
+
+static inline bool small_set_equal(const struct small_set *one, const struct small_set *other)
+{
+        return memcmp(one, other, sizeof *one) == 0;
 }
 
 #endif

@@ -72,8 +72,8 @@ static bool pass(struct candidate *candidate, int64_t next_ms)
         return false;
 }
 
-/* A probe is held neither to the pause of a single job nor to the budget. */
-static bool may_go(void *arg, const struct purchase *purchase)
+/* What is the same for all purchases with one history. A probe is not held to the budget. */
+static bool may_any_like(void *arg, const struct purchase *purchase)
 {
         struct candidate *candidate = arg;
         const struct account *account = candidate->account;
@@ -81,8 +81,6 @@ static bool may_go(void *arg, const struct purchase *purchase)
 
         if (account->breaker.open)
                 return !again || !candidate->other || pass(candidate, INT64_MAX);
-        if (again && purchase->retry_at_ms > candidate->now_ms)
-                return pass(candidate, purchase->retry_at_ms);
         if (again && has_untried(candidate, purchase))
                 return pass(candidate, INT64_MAX);
         if (!candidate->budget && is_retry(account, purchase))
@@ -90,11 +88,23 @@ static bool may_go(void *arg, const struct purchase *purchase)
         return true;
 }
 
+/* Nor is a probe held to the pause of a single job. */
+static bool may_go(void *arg, const struct purchase *purchase)
+{
+        struct candidate *candidate = arg;
+        const struct account *account = candidate->account;
+
+        if (!account->breaker.open && purchase->retry_at_ms > candidate->now_ms &&
+            small_set_has(&purchase->turned_away_by, account->index))
+                return pass(candidate, purchase->retry_at_ms);
+        return may_any_like(candidate, purchase);
+}
+
 /* Takes a purchase for one account. ret_match->purchase is NULL if there is none. */
 static void pick_locked(struct scheduler *scheduler, struct candidate *candidate,
                         struct scheduler_match *ret_match)
 {
-        const struct queue_filter filter = {may_go, candidate};
+        const struct queue_filter filter = {may_go, may_any_like, candidate};
         struct queue *queue = &scheduler->queue;
         int64_t now_ms = candidate->now_ms;
 

@@ -78,6 +78,7 @@ struct job {
         struct heap_node by_deadline; /* in the heap while its deadline may end it */
         int64_t arrival;              /* in order of coming; < 0: before the start */
         struct heap_node by_arrival;  /* in its flow, while it waits there for its turn */
+        unsigned char line;           /* valid there: which one of the flow's */
         bool cancelled;               /* its end is that it was cancelled */
         bool ended_alone;             /* it has an outcome of its own */
         enum job_kept kept;

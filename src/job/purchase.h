@@ -72,7 +72,8 @@ struct purchase {
                                                                      about yet */
                 };
         };
-        int64_t not_before_ms;           /* monotonic; valid while delayed */
+        int64_t not_before_ms; /* monotonic; valid while delayed */
+        /* Its history is this, turned_away_by and doubtful; it does not change in the queue. */
         bool retried;                    /* it waits for a retry, which may cost budget */
         struct small_set turned_away_by; /* the indexes of accounts that have not taken it */
         int64_t retry_at_ms; /* monotonic: not sent to one of these before, while there is another

@@ -3,6 +3,7 @@
  */
 #include "job/queue.h"
 
+#include "base/small_set.h"
 #include "job/job.h"
 #include "job/purchase.h"
 
@@ -13,6 +14,10 @@
 /* A turn of a flow of weight 1, in virtual time: enough turns for centuries, fine enough for every
  * weight. */
 #define TURN (UINT64_C(1) << 20)
+
+/* The first and the last line of a flow. */
+#define NEW_LINE   0
+#define MIXED_LINE (QUEUE_LINES - 1)
 
 static uint64_t cost_of(const struct queue_flow *flow)
 {
@@ -99,17 +104,45 @@ static bool job_before(const struct heap_node *a, const struct heap_node *b)
         return job_of(a)->arrival < job_of(b)->arrival;
 }
 
+/* Whether what has happened to two purchases is the same. */
+static bool is_alike(const struct purchase *a, const struct purchase *b)
+{
+        return a->retried == b->retried && a->doubtful == b->doubtful &&
+               small_set_equal(&a->turned_away_by, &b->turned_away_by);
+}
+
+static bool is_new(const struct purchase *purchase)
+{
+        static const struct small_set nobody;
+
+        return !purchase->retried && small_set_equal(&purchase->turned_away_by, &nobody);
+}
+
+/* Finds the line for a job of a purchase. */
+static unsigned char find_line(const struct queue_flow *flow, const struct purchase *purchase)
+{
+        unsigned char line = NEW_LINE + 1;
+
+        if (is_new(purchase))
+                return NEW_LINE;
+        while (line < MIXED_LINE && flow->lines[line].first &&
+               !is_alike(job_of(flow->lines[line].first)->purchase, purchase))
+                line++;
+        return line;
+}
+
 static void enter_flow(struct queue *queue, struct job *job)
 {
         struct queue_flow *flow = job->flow;
 
-        if (!flow->jobs.first) {
+        if (flow->count++ == 0) {
                 catch_up(queue, flow);
                 flow->queue = queue;
                 flow->turn = ++queue->turns;
                 put_in_heap(queue, flow);
         }
-        heap_insert(&flow->jobs, &job->by_arrival, job_before);
+        job->line = find_line(flow, job->purchase);
+        heap_insert(&flow->lines[job->line], &job->by_arrival, job_before);
 }
 
 static void leave_flow(struct queue *queue, struct job *job)
@@ -118,8 +151,8 @@ static void leave_flow(struct queue *queue, struct job *job)
 
         if (!job->by_arrival.in_heap)
                 return;
-        heap_remove(&flow->jobs, &job->by_arrival, job_before);
-        if (!flow->jobs.first)
+        heap_remove(&flow->lines[job->line], &job->by_arrival, job_before);
+        if (--flow->count == 0)
                 take_out(queue, flow);
 }
 
@@ -189,7 +222,11 @@ static void end_delay(struct queue *queue, struct purchase *purchase)
 
 static struct purchase *any_of(const struct queue_flow *flow)
 {
-        return job_of(flow->jobs.first)->purchase;
+        size_t line = 0;
+
+        while (!flow->lines[line].first)
+                line++;
+        return job_of(flow->lines[line].first)->purchase;
 }
 
 struct purchase *queue_any(const struct queue *queue)
@@ -240,13 +277,32 @@ static bool may_go(const struct heap_node *node, void *arg)
         return filter->may(filter->arg, job_of(node)->purchase);
 }
 
+/* The first node of a line that may go, if it comes before the best one of other lines. */
+static const struct heap_node *first_of_line(const struct queue_flow *flow, unsigned char line,
+                                             const struct heap_node *best,
+                                             const struct queue_filter *filter)
+{
+        const struct heap *jobs = &flow->lines[line];
+        struct queue_filter search = *filter;
+
+        if (!jobs->first || (best && !job_before(jobs->first, best)))
+                return NULL;
+        if (line != MIXED_LINE && !filter->may_any_like(filter->arg, job_of(jobs->first)->purchase))
+                return NULL;
+        return heap_find(jobs, job_before, may_go, &search);
+}
+
 /* The first job of a flow that may go. */
 static struct job *first_that_may(const struct queue_flow *flow, const struct queue_filter *filter)
 {
-        struct queue_filter search = *filter;
-        const struct heap_node *node = heap_find(&flow->jobs, job_before, may_go, &search);
+        const struct heap_node *best = NULL, *node;
 
-        return node ? job_of(node) : NULL;
+        for (unsigned char line = 0; line < QUEUE_LINES; line++) {
+                node = first_of_line(flow, line, best, filter);
+                if (node && (!best || job_before(node, best)))
+                        best = node;
+        }
+        return best ? job_of(best) : NULL;
 }
 
 /*
@@ -289,7 +345,7 @@ static struct purchase *take_turn(struct queue *queue, struct job *job,
         flow->tag += cost_of(flow);
         flow->in_flight++;
         queue_remove(queue, purchase);
-        if (flow->jobs.first) {
+        if (flow->count > 0) {
                 flow->turn = ++queue->turns;
                 put_in_heap(queue, flow);
         }

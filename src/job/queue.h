@@ -10,7 +10,9 @@
  *
  * Flows with jobs are in a heap by tag, so a turn takes the logarithm of their number. One that has
  * its maximum in flight is parked beside the heap once it would be next. The jobs of a flow are in
- * a heap by arrival, so one that comes back takes its place in the logarithm of their number.
+ * lines, each a heap by arrival, so one that comes back takes its place in the logarithm of their
+ * number. A line has jobs whose purchases have the same history (retried, doubtful,
+ * turned_away_by), so those that may not go for what has happened to them are passed over together.
  *
  * A purchase may have to wait for a moment before its next try; then its jobs are in no flow. Nor
  * are those of one that is not to be sent any more.
@@ -33,13 +35,18 @@ struct queue;
 
 #define QUEUE_WEIGHT_MAX 1000
 
+/* Of a flow: one of purchases that were not tried yet, some of one history each, and the last one,
+ * for what is left where there are more histories. */
+#define QUEUE_LINES 16
+
 /* A client's part. Zeroed, with a weight, it is empty. */
 struct queue_flow {
         int weight;        /* 1 to QUEUE_WEIGHT_MAX; may be changed at any time */
         int max_in_flight; /* of its turns; 0: no limit. Likewise; see queue_unpark() */
         int in_flight;     /* turns that it was given, and that are not over */
 
-        struct heap jobs;               /* by arrival */
+        struct heap lines[QUEUE_LINES]; /* of jobs, by arrival */
+        size_t count;                   /* of jobs */
         uint64_t tag;                   /* virtual time */
         uint64_t turn;                  /* of equal tags the lower one is next */
         struct queue *queue;            /* valid with jobs */
@@ -58,7 +65,8 @@ struct queue {
         uint64_t turns;            /* turns given, and flows that were empty before */
 };
 
-/* Adds a purchase, its reference goes over; all its jobs enter their flows. */
+/* Adds a purchase, its reference goes over, and its history does not change while it is here; all
+ * its jobs enter their flows. */
 void queue_add(struct queue *queue, struct purchase *purchase);
 
 /* Adds one that must wait until then (monotonic), likewise. */
@@ -83,6 +91,8 @@ void queue_remove(struct queue *queue, struct purchase *purchase);
 /* Which purchases may be taken. */
 struct queue_filter {
         bool (*may)(void *arg, const struct purchase *purchase);
+        /* Returns false if no purchase with the history of this one may be taken. */
+        bool (*may_any_like)(void *arg, const struct purchase *purchase);
         void *arg;
 };
 

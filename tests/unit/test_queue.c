@@ -83,11 +83,11 @@ static bool may_go(void *arg, const struct purchase *purchase)
 }
 
 static bool retries_may_go = true;
-static const struct queue_filter any = {may_go, &retries_may_go};
+static const struct queue_filter any = {may_go, may_go, &retries_may_go};
 
 static struct purchase *pop_at(int64_t now_ms, bool retries)
 {
-        const struct queue_filter filter = {may_go, &retries};
+        const struct queue_filter filter = {may_go, may_go, &retries};
         struct queue_flow *flow = NULL;
         struct purchase *purchase = queue_pop(&f.queue, now_ms, &filter, &flow);
 
@@ -168,8 +168,9 @@ static void delayed_ones_are_taken_by_their_moment_and_not_before(void **state)
 static void retries_wait_while_there_may_be_none(void **state)
 {
         (void)state;
-        struct purchase *retried = add(0), *fresh = add(0), *delayed = make(0);
+        struct purchase *retried = make(0), *fresh = add(0), *delayed = make(0);
         retried->retried = delayed->retried = true;
+        queue_add(&f.queue, retried);
         queue_delay(&f.queue, delayed, 100);
         assert_ptr_equal(pop_at(100, false), fresh);
         assert_null(pop_at(100, false));
@@ -315,8 +316,11 @@ static void who_was_at_his_ceiling_is_not_repaid_either(void **state)
 static void who_has_only_retries_that_may_not_go_lends_its_turns(void **state)
 {
         (void)state;
-        for (int i = 0; i < 5; i++)
-                add(0)->retried = true;
+        for (int i = 0; i < 5; i++) {
+                struct purchase *retried = make(0);
+                retried->retried = true;
+                queue_add(&f.queue, retried);
+        }
         add_many(1, 60);
         for (int i = 0; i < 30; i++)
                 assert_non_null(pop_at(0, false));
@@ -348,12 +352,12 @@ static void a_job_that_joined_another_clients_purchase_waits_in_its_own_flow(voi
         add_many(0, 20);
         struct purchase *deep = add(0);
         (void)join(1, deep);
-        assert_int_equal(f.flows[1].jobs.count, 1);
+        assert_int_equal(f.flows[1].count, 1);
         assert_non_null(pop());
         assert_ptr_equal(pop(), deep);
         /* It is gone from both. */
-        assert_int_equal(f.flows[0].jobs.count, 19);
-        assert_int_equal(f.flows[1].jobs.count, 0);
+        assert_int_equal(f.flows[0].count, 19);
+        assert_int_equal(f.flows[1].count, 0);
         assert_int_equal(f.queue.count, 19);
 }
 
@@ -364,7 +368,7 @@ static void a_job_that_leaves_takes_only_its_own_place(void **state)
         struct job *joined = join(1, shared);
         DL_DELETE2(shared->jobs, joined, sibling_prev, sibling_next);
         queue_leave(&f.queue, joined);
-        assert_int_equal(f.flows[1].jobs.count, 0);
+        assert_int_equal(f.flows[1].count, 0);
         assert_ptr_equal(pop(), shared);
         assert_int_equal(f.served[0], 1);
 }
@@ -377,7 +381,7 @@ static void who_joins_a_delayed_purchase_waits_with_it(void **state)
         (void)join(1, delayed);
         assert_null(pop_at(99, true));
         assert_ptr_equal(pop_at(100, true), delayed);
-        assert_int_equal(f.flows[0].jobs.count + f.flows[1].jobs.count, 0);
+        assert_int_equal(f.flows[0].count + f.flows[1].count, 0);
 }
 
 #define CASE(test) cmocka_unit_test_setup(test, reset)

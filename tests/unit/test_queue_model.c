@@ -21,6 +21,7 @@
 #define PURCHASES 80
 #define WALKS     60
 #define STEPS     2000
+#define ACCOUNTS  4
 #define TURN      (UINT64_C(1) << 20) /* as in the queue */
 
 /* What the model knows of a flow. */
@@ -53,6 +54,7 @@ static struct model_purchase states[PURCHASES];
 static uint64_t model_tag, model_turns;
 static int64_t arrivals, now_ms;
 static bool retries;
+static size_t account; /* for which one is looked for */
 static uint64_t seed;
 
 static unsigned next_random(unsigned below)
@@ -107,10 +109,19 @@ static void leave(const struct job *job)
                 model[flow_of(job)].lends = false;
 }
 
-static bool may_go(void *arg, const struct purchase *purchase)
+/* One that an account has turned away does not go there again if it is in doubt. */
+static bool may_any_like(void *arg, const struct purchase *purchase)
 {
         (void)arg;
-        return retries || !purchase->retried;
+        return (retries || !purchase->retried) &&
+               !(purchase->doubtful && small_set_has(&purchase->turned_away_by, account));
+}
+
+/* Nor before its pause is over. */
+static bool may_go(void *arg, const struct purchase *purchase)
+{
+        return may_any_like(arg, purchase) && (purchase->retry_at_ms <= now_ms ||
+                                               !small_set_has(&purchase->turned_away_by, account));
 }
 
 /* The earliest job of a flow that may go. */
@@ -233,6 +244,9 @@ static void end_turn(int i)
         if (next_random(2) == 0)
                 return;
         purchase->retried = true;
+        purchase->doubtful = purchase->doubtful || next_random(3) == 0;
+        purchase->retry_at_ms = now_ms + next_random(20);
+        small_set_add(&purchase->turned_away_by, next_random(ACCOUNTS));
         if (next_random(2) == 0) {
                 queue_add(&queue, purchase);
                 enter(purchase);
@@ -264,10 +278,11 @@ static void end_delays(void)
 
 static void take(void)
 {
-        const struct queue_filter filter = {may_go, NULL};
+        const struct queue_filter filter = {may_go, may_any_like, NULL};
         struct queue_flow *flow = NULL;
 
         retries = next_random(3) > 0;
+        account = next_random(ACCOUNTS);
         end_delays();
         const struct job *expected = model_next();
         const struct purchase *purchase = queue_pop(&queue, now_ms, &filter, &flow);
@@ -311,7 +326,7 @@ static void step(void)
                 change_limits();
         take();
         for (i = 0; i < FLOWS; i++) {
-                assert_int_equal(flows[i].jobs.count, model[i].count);
+                assert_int_equal(flows[i].count, model[i].count);
                 if (model[i].count > 0) /* else it catches up when it is not empty any more */
                         assert_int_equal(flows[i].tag, model[i].tag);
         }
@@ -322,6 +337,7 @@ static void reset_walk(uint64_t number)
         seed = number;
         queue = (struct queue){0};
         model_tag = model_turns = 0;
+        retries = true;
         arrivals = now_ms = 0;
         for (int i = 0; i < FLOWS; i++) {
                 flows[i] = (struct queue_flow){.weight = 1 + (int)next_random(4),
@@ -358,19 +374,18 @@ static bool count_looks(void *arg, const struct purchase *purchase)
 {
         size_t *looks = arg;
 
-        (void)purchase;
         ++*looks;
-        return true;
+        return may_go(NULL, purchase);
 }
 
 static void clients_at_their_maximum_are_not_looked_at_again(void **state)
 {
         size_t looks = 0;
-        const struct queue_filter filter = {count_looks, &looks};
+        const struct queue_filter filter = {count_looks, may_any_like, &looks};
         struct queue_flow *flow;
 
         (void)state;
-        queue = (struct queue){0};
+        reset_walk(1);
         for (int i = 0; i < CROWD; i++) {
                 crowd_flows[i] = (struct queue_flow){
                         .weight = 1, .max_in_flight = 1, .in_flight = i < CROWD - 1};
@@ -390,6 +405,42 @@ static void clients_at_their_maximum_are_not_looked_at_again(void **state)
         while (queue_any(&queue))
                 queue_remove(&queue, queue_any(&queue));
         assert_null(queue.parked);
+}
+
+/* Purchases with so many histories have come back; one that is new follows, and is the only one
+ * that may go. Returns how many are looked at until it is found. */
+static size_t looks_with(int histories)
+{
+        size_t looks = 0, looks_for_new;
+        const struct queue_filter filter = {count_looks, may_any_like, &looks};
+        struct queue_flow *flow;
+
+        reset_walk(1);
+        retries = false;
+        flows[0] = (struct queue_flow){.weight = 1};
+        for (int i = 0; i < CROWD; i++) {
+                crowd[i] = (struct purchase){.number = i, .retried = i < CROWD - 1};
+                if (crowd[i].retried)
+                        small_set_add(&crowd[i].turned_away_by, (size_t)(i % histories));
+                crowd_jobs[i] =
+                        (struct job){.arrival = i, .flow = &flows[0], .purchase = &crowd[i]};
+                crowd[i].jobs = crowd_jobs[i].sibling_prev = &crowd_jobs[i];
+                queue_add(&queue, &crowd[i]);
+        }
+        assert_ptr_equal(queue_pop(&queue, 0, &filter, &flow), &crowd[CROWD - 1]);
+        looks_for_new = looks;
+        retries = true;
+        for (int i = 0; i < CROWD - 1; i++) /* the others are in order, in whatever line */
+                assert_ptr_equal(queue_pop(&queue, 0, &filter, &flow), &crowd[i]);
+        return looks_for_new;
+}
+
+static void purchases_of_one_history_are_passed_over_together(void **state)
+{
+        (void)state;
+        assert_int_equal(looks_with(1), 1);
+        assert_int_equal(looks_with(QUEUE_LINES - 2), 1);
+        assert_true(looks_with(3 * QUEUE_LINES) > 1); /* some of these share a line */
 }
 
 /* ---- how many jobs are touched ---- */
@@ -426,13 +477,12 @@ static void watch_pages(struct sigaction *ret_before)
 
 static void a_job_that_comes_back_passes_few_others(void **state)
 {
-        const struct queue_filter filter = {may_go, NULL};
+        const struct queue_filter filter = {may_go, may_any_like, NULL};
         struct sigaction before;
         struct queue_flow *flow;
 
         (void)state;
         reset_walk(1);
-        retries = true;
         page_bytes = (size_t)sysconf(_SC_PAGESIZE);
         assert_true(sizeof(struct job) <= page_bytes);
         pages = mmap(NULL, CROWD * page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -462,12 +512,11 @@ static void a_job_that_comes_back_passes_few_others(void **state)
 
 static void what_is_set_aside_is_neither_taken_nor_waited_for(void **state)
 {
-        const struct queue_filter filter = {may_go, NULL};
+        const struct queue_filter filter = {may_go, may_any_like, NULL};
         struct queue_flow *flow;
 
         (void)state;
         reset_walk(1);
-        retries = true;
         flows[0].max_in_flight = 0;
         purchases[0] = (struct purchase){.number = 1, .retried = true};
         add_job(&purchases[0], &jobs[0]);
@@ -486,6 +535,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(turns_go_as_if_every_flow_were_looked_at),
                 cmocka_unit_test(clients_at_their_maximum_are_not_looked_at_again),
+                cmocka_unit_test(purchases_of_one_history_are_passed_over_together),
                 cmocka_unit_test(a_job_that_comes_back_passes_few_others),
                 cmocka_unit_test(what_is_set_aside_is_neither_taken_nor_waited_for),
         };
