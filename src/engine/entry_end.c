@@ -60,14 +60,11 @@ void endings_write_locked(struct endings *endings)
         store_write(scheduler->setup.store, record);
 }
 
-/* Makes a record, or room in it. Returns NULL without memory. */
-static struct store_record *record_with_room_locked(struct endings *endings)
+/* Returns the record, a new one if there is none; NULL without memory. */
+static struct store_record *record_of_locked(struct endings *endings)
 {
-        struct store_record *record = endings->record;
+        struct store_record *record;
 
-        if (record &&
-            (record->ending_count == ENDINGS_BATCH || record->dropped_count == ENDINGS_BATCH))
-                endings_write_locked(endings);
         if (endings->record)
                 return endings->record;
         record = store_record_new();
@@ -86,8 +83,9 @@ static struct store_record *record_with_room_locked(struct endings *endings)
 /* Adds the end of a stored job. Returns -ENOMEM where it cannot. */
 static int add_ending_locked(struct endings *endings, struct job *job, struct outcome *outcome)
 {
-        struct store_record *record = record_with_room_locked(endings);
-
+        if (endings->record && endings->record->ending_count == ENDINGS_BATCH)
+                endings_write_locked(endings);
+        struct store_record *record = record_of_locked(endings);
         if (!record)
                 return -ENOMEM;
         record->endings[record->ending_count++] =
@@ -102,7 +100,10 @@ static void add_dropped_locked(struct endings *endings, struct purchase *purchas
         if (purchase->state != JOB_CANCELLED || !purchase->recorded ||
             !endings->scheduler->setup.store)
                 return;
-        struct store_record *record = record_with_room_locked(endings);
+        /* The purchase of the last job that fits in goes along with it. */
+        if (endings->record && endings->record->dropped_count == ENDINGS_BATCH)
+                endings_write_locked(endings);
+        struct store_record *record = record_of_locked(endings);
         if (record)
                 record->dropped[record->dropped_count++] = purchase_ref(purchase);
 }

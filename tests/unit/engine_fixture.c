@@ -5,9 +5,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "engine/journal.h"
 
 #include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,10 +43,20 @@ int make_engine(void **state)
         return 0;
 }
 
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+        (void)status;
+        (void)type;
+        (void)ftw;
+        return remove(path);
+}
+
 int free_engine(void **state)
 {
         struct fixture *f = *state;
 
+        if (f->store)
+                (void)store_close(f->store);
         for (size_t i = 0; i < f->flying_count; i++) {
                 scheduler_release(f->scheduler, &f->flying[i]);
                 scheduler_land(f->scheduler, f->flying[i].purchase);
@@ -56,8 +69,22 @@ int free_engine(void **state)
                 job_unref(f->jobs[i]);
         clients_free(f->clients);
         loop_free(f->loop);
+        if (f->store)
+                (void)nftw(f->directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
         free(f);
         return 0;
+}
+
+void open_store(struct fixture *f)
+{
+        struct strbuf problem;
+
+        (void)strcpy(f->directory, "/tmp/test_engine.XXXXXX");
+        assert_non_null(mkdtemp(f->directory));
+        strbuf_init(&problem, 1000);
+        if (store_open(f->directory, &f->store, &problem) < 0)
+                fail_msg("%s", problem.data);
+        strbuf_done(&problem);
 }
 
 void open_scheduler(struct fixture *f, size_t accounts)
@@ -65,6 +92,7 @@ void open_scheduler(struct fixture *f, size_t accounts)
         const struct scheduler_setup setup = {
                 .accounts = &f->accounts,
                 .results = f->results,
+                .store = f->store,
                 .charges = f->charges,
         };
 

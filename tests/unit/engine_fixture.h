@@ -1,6 +1,6 @@
 /*
- * engine_fixture: a scheduler with up to three accounts for the tests, that keeps nothing on disk,
- * and the steps that a gateway and a flight take with it.
+ * engine_fixture: a scheduler with up to three accounts for the tests, that keeps nothing on disk
+ * unless open_store() comes first, and the steps that a gateway and a flight take with it.
  */
 #ifndef SOLVEGATE_TESTS_ENGINE_FIXTURE_H
 #define SOLVEGATE_TESTS_ENGINE_FIXTURE_H
@@ -41,6 +41,8 @@ struct fixture {
         struct charges *charges;
         struct clients *clients;
         struct scheduler *scheduler;
+        struct store *store; /* NULL: nothing is kept */
+        char directory[32];  /* valid with store */
         int64_t number;              /* of the last purchase */
         enum quota_verdict refused;  /* of the last order */
         struct job *jobs[CROWD_MAX]; /* references to all that were submitted */
@@ -54,6 +56,10 @@ int make_engine(void **state);
 int free_engine(void **state);
 
 #define ON_ENGINE(test) cmocka_unit_test_setup_teardown(test, make_engine, free_engine)
+
+/* Opens a store in a directory of its own, to be called before open_scheduler(). Its writer does
+ * not run until store_start(): what it is given waits. */
+void open_store(struct fixture *f);
 
 /* Makes the scheduler, with so many accounts. */
 void open_scheduler(struct fixture *f, size_t accounts);
