@@ -22,11 +22,9 @@
 
 /* ---- records ---- */
 
-static void on_endings_stored(struct store_record *record, int error, void *arg)
+static void end_all_locked(struct scheduler *scheduler, const struct store_record *record,
+                           int error)
 {
-        struct scheduler *scheduler = arg;
-
-        (void)pthread_mutex_lock(&scheduler->mutex);
         for (size_t i = 0; i < record->ending_count; i++) {
                 const struct store_ending *ending = &record->endings[i];
                 if (error < 0 && error != -EPROTO) /* solvegate is being stopped */
@@ -34,8 +32,21 @@ static void on_endings_stored(struct store_record *record, int error, void *arg)
                 else
                         entry_finish_now_locked(scheduler, ending->job, ending->outcome);
         }
+}
+
+static void write_apart_locked(struct scheduler *scheduler, const struct store_record *record);
+
+static void on_endings_stored(struct store_record *record, int error, void *arg)
+{
+        struct scheduler *scheduler = arg;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
         scheduler->endings -= record->ending_count;
         scheduler->records--;
+        if (error == -EPROTO && record->ending_count + record->dropped_count > 1)
+                write_apart_locked(scheduler, record);
+        else
+                end_all_locked(scheduler, record, error);
         entry_expire_more_locked(scheduler);
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -50,13 +61,11 @@ void endings_write_locked(struct endings *endings)
                 return;
         endings->record = NULL;
         record->must = true;
-        if (record->ending_count > 0) {
-                record->done = on_endings_stored;
-                record->arg = scheduler;
-                record->loop = endings->loop;
-                scheduler->endings += record->ending_count;
-                scheduler->records++;
-        }
+        record->done = on_endings_stored;
+        record->arg = scheduler;
+        record->loop = endings->loop;
+        scheduler->endings += record->ending_count;
+        scheduler->records++;
         store_write(scheduler->setup.store, record);
 }
 
@@ -106,6 +115,24 @@ static void add_dropped_locked(struct endings *endings, struct purchase *purchas
         struct store_record *record = record_of_locked(endings);
         if (record)
                 record->dropped[record->dropped_count++] = purchase_ref(purchase);
+}
+
+/* One part of the record can never be written, and has kept the others out: gives each to the store
+ * in a record of its own. */
+static void write_apart_locked(struct scheduler *scheduler, const struct store_record *record)
+{
+        struct endings alone = {scheduler, record->loop, NULL};
+
+        for (size_t i = 0; i < record->ending_count; i++) {
+                const struct store_ending *ending = &record->endings[i];
+                if (add_ending_locked(&alone, ending->job, ending->outcome) < 0)
+                        entry_finish_now_locked(scheduler, ending->job, ending->outcome);
+                endings_write_locked(&alone);
+        }
+        for (size_t i = 0; i < record->dropped_count; i++) {
+                add_dropped_locked(&alone, record->dropped[i]);
+                endings_write_locked(&alone);
+        }
 }
 
 /* ---- ends ---- */
