@@ -66,6 +66,7 @@ void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase,
 
         (void)job_ref(job); /* the purchase's; not in the macro, which would take several */
         DL_APPEND2(purchase->jobs, job, sibling_prev, sibling_next);
+        purchase->job_count++;
         job->attached = true;
         if (job->arrival == 0)
                 job->arrival = ++scheduler->arrivals;
@@ -92,6 +93,7 @@ void entry_detach_locked(struct scheduler *scheduler, struct job *job)
                 count_waiting_locked(scheduler, job, false);
         queue_leave(&scheduler->queue, job);
         DL_DELETE2(job->purchase->jobs, job, sibling_prev, sibling_next);
+        job->purchase->job_count--;
         job->attached = false;
 }
 
@@ -186,6 +188,9 @@ void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase)
         assert(!purchase->jobs && purchase->place != PURCHASE_IS_DONE);
         if (purchase->place == PURCHASE_WAITS)
                 queue_remove(&scheduler->queue, purchase);
+        if (purchase->given_up != PURCHASE_GOES_ON)
+                DL_DELETE2(scheduler->given_up, purchase, given_up_prev, given_up_next);
+        purchase->given_up = PURCHASE_GOES_ON;
         entry_place_locked(scheduler, purchase, PURCHASE_IS_DONE);
         purchase->state = JOB_CANCELLED;
         entry_unlist_locked(scheduler, purchase);

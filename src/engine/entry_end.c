@@ -9,7 +9,6 @@
 #include "engine/scheduler_private.h"
 #include "job/job.h"
 #include "job/outcome.h"
-#include "job/purchase.h"
 #include "job/results.h"
 #include "job/store.h"
 
@@ -17,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #define MESSAGE_BYTES_MAX 1024
 
@@ -67,6 +67,14 @@ void endings_write_locked(struct endings *endings)
         scheduler->endings += record->ending_count;
         scheduler->records++;
         store_write(scheduler->setup.store, record);
+}
+
+bool endings_have_room_locked(const struct endings *endings)
+{
+        size_t unwritten = endings->record ? endings->record->ending_count : 0;
+
+        return endings->count < ENDINGS_BATCH &&
+               endings->scheduler->endings + unwritten < ENDINGS_STORED_MAX;
 }
 
 /* Returns the record, a new one if there is none; NULL without memory. */
@@ -121,7 +129,7 @@ static void add_dropped_locked(struct endings *endings, struct purchase *purchas
  * in a record of its own. */
 static void write_apart_locked(struct scheduler *scheduler, const struct store_record *record)
 {
-        struct endings alone = {scheduler, record->loop, NULL};
+        struct endings alone = {.scheduler = scheduler, .loop = record->loop};
 
         for (size_t i = 0; i < record->ending_count; i++) {
                 const struct store_ending *ending = &record->endings[i];
@@ -172,6 +180,7 @@ void endings_end_one_locked(struct endings *endings, struct job *job, enum job_s
         struct purchase *purchase = purchase_ref(job->purchase);
         struct outcome *outcome = describe(job, state, error, why);
 
+        endings->count++;
         entry_detach_locked(scheduler, job);
         job->ended_alone = true;
         job->cancelled = state == JOB_CANCELLED;
@@ -216,17 +225,64 @@ static void write_payer_locked(struct scheduler *scheduler, struct purchase *pur
 
 void endings_pass_payment_on_locked(struct endings *endings, struct purchase *purchase)
 {
-        if (!purchase->jobs)
+        if (!purchase->jobs || purchase->given_up != PURCHASE_GOES_ON)
                 return;
-        if (payment_pass_on_locked(purchase)) {
+        if (payment_pass_on_locked(purchase))
                 write_payer_locked(endings->scheduler, purchase);
-                return;
+        else
+                endings_give_up_locked(endings, purchase, PURCHASE_WITHOUT_PAYER);
+}
+
+/* ---- purchases that are given up ---- */
+
+void endings_end_given_up_locked(struct endings *endings, struct job *job,
+                                 enum purchase_given_up why)
+{
+        bool doubtful = job->purchase->doubtful;
+
+        switch (why) {
+        case PURCHASE_GOES_ON:
+                break;
+        case PURCHASE_WITHOUT_PAYER:
+                endings_end_one_unsent_locked(endings, job, ENTRY_PAYER_GONE);
+                break;
+        case PURCHASE_WITHOUT_TRIES:
+                endings_end_one_locked(
+                        endings, job, doubtful ? JOB_UNKNOWN : JOB_FAILED,
+                        doubtful ? JOB_OUTCOME_UNKNOWN : JOB_UPSTREAM_UNAVAILABLE,
+                        "a reload has changed retry.on_unknown or retry.attempts, so the "
+                        "job was not sent again");
+                break;
         }
+}
+
+/* In the queue it only counts from then on. */
+static void put_aside_locked(struct scheduler *scheduler, struct purchase *purchase,
+                             enum purchase_given_up why)
+{
+        queue_remove(&scheduler->queue, purchase);
+        queue_set_aside(&scheduler->queue, purchase);
+        entry_unlist_locked(scheduler, purchase);
+        purchase->given_up = why;
+        DL_APPEND2(scheduler->given_up, purchase, given_up_prev, given_up_next);
+        entry_expire_more_locked(scheduler);
+}
+
+void endings_give_up_locked(struct endings *endings, struct purchase *purchase,
+                            enum purchase_given_up why)
+{
+        if (purchase->given_up != PURCHASE_GOES_ON)
+                return;
         (void)purchase_ref(purchase);
-        while (purchase->jobs)
-                endings_end_one_unsent_locked(endings, purchase->jobs, ENTRY_PAYER_GONE);
+        payment_release_locked(purchase);
+        while (purchase->jobs && endings_have_room_locked(endings))
+                endings_end_given_up_locked(endings, purchase->jobs, why);
+        if (purchase->jobs)
+                put_aside_locked(endings->scheduler, purchase, why);
         purchase_unref(purchase);
 }
+
+/* ---- ends, and who pays then ---- */
 
 bool endings_pays_locked(const struct job *job)
 {

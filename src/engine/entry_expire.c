@@ -1,9 +1,10 @@
 /*
- * entry_expire: jobs whose deadline passes, see entry.h.
+ * entry_expire: jobs whose deadline passes, see entry.h, and those of purchases that were given up,
+ * see endings_give_up_locked().
  *
- * However many are overdue at once, the mutex is held for ENDINGS_BATCH of them, and so is the
- * loop: the rest follows in its next turns. Of those with an end to be stored, so many are on their
- * way to the store that other records wait for one short transaction only.
+ * However many there are at once, the mutex is held for ENDINGS_BATCH of them, and so is the loop:
+ * the rest follows in its next turns. Of those with an end to be stored, ENDINGS_STORED_MAX are on
+ * their way to the store, so that other records wait for one short transaction only.
  */
 #include "engine/entry.h"
 
@@ -11,10 +12,6 @@
 #include "engine/scheduler_private.h"
 #include "job/job.h"
 #include "job/purchase.h"
-
-#define STORED_MAX 256 /* jobs on their way to the store */
-
-_Static_assert(STORED_MAX % ENDINGS_BATCH == 0, "records are full");
 
 /* Ends one that may be ended now. What is being sent is not, and the flight of an accepted purchase
  * sees to its last job: both are looked at again when that changes. */
@@ -45,13 +42,30 @@ static struct job *first_overdue_locked(const struct scheduler *scheduler)
         return job && job->deadline_ms <= scheduler->expiry.now_ms ? job : NULL;
 }
 
-static void expire_batch_locked(struct scheduler *scheduler)
+/* Returns false if there is no job to be ended. */
+static bool end_next_locked(struct endings *endings)
 {
-        struct endings endings = {scheduler, scheduler->expiry.loop, NULL};
-        struct job *job;
+        const struct purchase *given_up = endings->scheduler->given_up;
 
-        for (int i = 0; i < ENDINGS_BATCH && (job = first_overdue_locked(scheduler)); i++)
-                expire_locked(&endings, job);
+        if (given_up) {
+                endings_end_given_up_locked(endings, given_up->jobs, given_up->given_up);
+                return true;
+        }
+        struct job *job = first_overdue_locked(endings->scheduler);
+        if (job)
+                expire_locked(endings, job);
+        return job != NULL;
+}
+
+/* A job that is looked at need not end, or others may end with it. */
+static void end_batch_locked(struct scheduler *scheduler)
+{
+        struct endings endings = {.scheduler = scheduler, .loop = scheduler->expiry.loop};
+
+        for (int i = 0; i < ENDINGS_BATCH && endings_have_room_locked(&endings); i++) {
+                if (!end_next_locked(&endings))
+                        break;
+        }
         endings_write_locked(&endings);
 }
 
@@ -63,7 +77,7 @@ static void on_expire_mail(struct mail *mail)
 
         (void)pthread_mutex_lock(&scheduler->mutex);
         expiry->posted = false;
-        expire_batch_locked(scheduler);
+        end_batch_locked(scheduler);
         entry_expire_more_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
@@ -73,8 +87,8 @@ void entry_expire_more_locked(struct scheduler *scheduler)
 {
         struct expiry *expiry = &scheduler->expiry;
 
-        if (expiry->posted || scheduler->draining || scheduler->endings >= STORED_MAX ||
-            !expiry->loop || !first_overdue_locked(scheduler))
+        if (expiry->posted || scheduler->draining || scheduler->endings >= ENDINGS_STORED_MAX ||
+            !expiry->loop || (!scheduler->given_up && !first_overdue_locked(scheduler)))
                 return;
         expiry->posted = true;
         expiry->mail.deliver = on_expire_mail;
@@ -86,8 +100,7 @@ void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms
         (void)pthread_mutex_lock(&scheduler->mutex);
         scheduler->expiry.loop = loop;
         scheduler->expiry.now_ms = now_ms;
-        if (scheduler->endings < STORED_MAX)
-                expire_batch_locked(scheduler);
+        end_batch_locked(scheduler);
         entry_expire_more_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }

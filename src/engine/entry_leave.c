@@ -54,7 +54,7 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
 {
         char why[CANCEL_BYTES_MAX];
         enum entry_cancel result = ENTRY_SENT;
-        struct endings endings = {scheduler, loop, NULL};
+        struct endings endings = {.scheduler = scheduler, .loop = loop};
 
         (void)snprintf(why, sizeof why, "cancelled by %s", by);
         (void)pthread_mutex_lock(&scheduler->mutex);
@@ -101,7 +101,7 @@ static void withdraw_locked(struct endings *endings, struct job *job)
 
 bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job)
 {
-        struct endings endings = {scheduler, loop, NULL};
+        struct endings endings = {.scheduler = scheduler, .loop = loop};
 
         (void)pthread_mutex_lock(&scheduler->mutex);
         bool withdrawn = job->kept == JOB_WITHDRAWN;
@@ -136,10 +136,11 @@ static void judge_all(struct endings *endings,
         unfinished_cursor_open(&scheduler->unfinished, &cursor);
         for (int i = 1; (job = unfinished_cursor_next(&cursor)); i++) {
                 judge(endings, job, arg);
-                if (i % JUDGE_BATCH != 0)
+                if (i % JUDGE_BATCH != 0 && endings->count < ENDINGS_BATCH)
                         continue;
                 endings_write_locked(endings);
                 scheduler_let_others_in_locked(scheduler);
+                endings->count = 0;
         }
         unfinished_cursor_close(&scheduler->unfinished, &cursor);
         endings_write_locked(endings);
@@ -156,7 +157,8 @@ static void withdraw_if_unkept(struct endings *endings, struct job *job, void *a
 
 void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop)
 {
-        judge_all(&(struct endings){scheduler, loop, NULL}, withdraw_if_unkept, NULL);
+        judge_all(&(struct endings){.scheduler = scheduler, .loop = loop}, withdraw_if_unkept,
+                  NULL);
 }
 
 /* ---- what a reload takes off ---- */
@@ -204,66 +206,69 @@ static bool has_tries_locked(const struct scheduler *scheduler, const struct pur
         return entry_has_tries_locked(scheduler, purchase, purchase->attempts);
 }
 
-/* Ends a purchase that waits for a try which it does not have any more. */
-static void give_up_locked(struct endings *endings, struct purchase *purchase)
+/* Who pays is the last to go, so that the payment goes to one who stays. */
+static void end_unwanted_locked(struct endings *endings, struct purchase *purchase)
 {
-        bool doubtful = purchase->doubtful;
+        struct scheduler *scheduler = endings->scheduler;
+        int64_t now_ms = clock_wall_ms();
+        struct job *job, *next;
+        const char *why;
 
-        (void)purchase_ref(purchase);
-        while (purchase->jobs)
-                endings_end_one_locked(
-                        endings, purchase->jobs, doubtful ? JOB_UNKNOWN : JOB_FAILED,
-                        doubtful ? JOB_OUTCOME_UNKNOWN : JOB_UPSTREAM_UNAVAILABLE,
-                        "a reload has changed retry.on_unknown or retry.attempts, so the "
-                        "job was not sent again");
-        purchase_unref(purchase);
+        for (job = purchase->jobs->sibling_next; job; job = next) {
+                next = job->sibling_next;
+                why = unwanted(scheduler, job, now_ms);
+                if (why)
+                        endings_end_one_unsent_locked(endings, job, why);
+        }
+        why = unwanted(scheduler, purchase->jobs, now_ms);
+        if (why)
+                endings_end_unsent_locked(endings, purchase->jobs, why);
 }
 
 void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
                                   struct purchase *purchase, bool payer_left)
 {
-        struct endings endings = {scheduler, loop, NULL};
-        int64_t now_ms = clock_wall_ms();
-        struct job *job, *next;
-        const char *why;
+        struct endings endings = {.scheduler = scheduler, .loop = loop};
 
         (void)purchase_ref(purchase);
         if (payer_left)
                 endings_pass_payment_on_locked(&endings, purchase);
-        /* Who pays is the last to go, so that the payment goes to one who stays. */
-        for (job = purchase->jobs ? purchase->jobs->sibling_next : NULL; job; job = next) {
-                next = job->sibling_next;
-                why = unwanted(scheduler, job, now_ms);
-                if (why)
-                        endings_end_one_unsent_locked(&endings, job, why);
-        }
-        why = purchase->jobs ? unwanted(scheduler, purchase->jobs, now_ms) : NULL;
-        if (why)
-                endings_end_unsent_locked(&endings, purchase->jobs, why);
+        if (purchase->jobs && purchase->given_up == PURCHASE_GOES_ON)
+                end_unwanted_locked(&endings, purchase);
         if (purchase->jobs && !has_tries_locked(scheduler, purchase))
-                give_up_locked(&endings, purchase);
+                endings_give_up_locked(&endings, purchase, PURCHASE_WITHOUT_TRIES);
         endings_write_locked(&endings);
         purchase_unref(purchase);
 }
 
-/* Ends a job that waits, or all of its purchase, if it is not to be sent or has no try left.
- * Whoever goes along is counted too. */
+/* Jobs of this purchase have ended, or are going to: how many there were before tells. */
+static void count_ends_locked(const struct purchase *purchase, size_t before, bool cancels,
+                              struct entry_unwanted_counts *counts)
+{
+        size_t left = purchase->given_up == PURCHASE_GOES_ON ? purchase->job_count : 0;
+
+        *(cancels ? &counts->cancelled : &counts->given_up) += before - left;
+}
+
+/* Ends a job that waits, or gives up all of its purchase, if it is not to be sent or has no try
+ * left. Whoever goes along is counted too. */
 static void take_off(struct endings *endings, struct job *job, void *arg)
 {
-        struct entry_unwanted_counts *counts = arg;
         struct scheduler *scheduler = endings->scheduler;
-        const struct purchase *purchase = job->purchase;
-        size_t before = scheduler->unfinished.count;
+        struct purchase *purchase = job->purchase;
+        size_t before = purchase->job_count;
 
-        if (purchase->place != PURCHASE_WAITS)
+        if (purchase->place != PURCHASE_WAITS || purchase->given_up != PURCHASE_GOES_ON)
                 return;
+        (void)purchase_ref(purchase);
         const char *why = unwanted(scheduler, job, clock_wall_ms());
         bool cancels = why && !purchase->doubtful;
         if (why)
                 endings_end_unsent_locked(endings, job, why);
         else if (!has_tries_locked(scheduler, purchase))
-                give_up_locked(endings, job->purchase);
-        *(cancels ? &counts->cancelled : &counts->given_up) += before - scheduler->unfinished.count;
+                endings_give_up_locked(endings, purchase, PURCHASE_WITHOUT_TRIES);
+        count_ends_locked(purchase, before, cancels, arg);
+        purchase_unref(purchase);
 }
 
 void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
@@ -271,7 +276,7 @@ void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
 {
         struct entry_unwanted_counts counts = {0};
 
-        judge_all(&(struct endings){scheduler, loop, NULL}, take_off, &counts);
+        judge_all(&(struct endings){.scheduler = scheduler, .loop = loop}, take_off, &counts);
         *ret_counts = counts;
 }
 
@@ -292,5 +297,6 @@ static void cancel_if_it_waits(struct endings *endings, struct job *job, void *a
 
 void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
 {
-        judge_all(&(struct endings){scheduler, loop, NULL}, cancel_if_it_waits, NULL);
+        judge_all(&(struct endings){.scheduler = scheduler, .loop = loop}, cancel_if_it_waits,
+                  NULL);
 }

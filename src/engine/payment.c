@@ -108,12 +108,15 @@ static struct job *job_of(const struct purchase *purchase, const struct client *
 bool payment_find_locked(struct purchase *purchase)
 {
         const struct quota_time now = quota_now();
+        const struct client *refused = NULL; /* one may have joined thousands of times */
         struct job *job;
 
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                 struct client *client = client_of(job->flow);
-                if (quota_reserve_again(&client->quota, now) != QUOTA_OK)
+                if (client == refused || quota_reserve_again(&client->quota, now) != QUOTA_OK) {
+                        refused = client;
                         continue;
+                }
                 put_in_front(purchase, job);
                 payment_release_locked(purchase);
                 set_reserved(purchase, client, clock_day_of(now.wall_ms));

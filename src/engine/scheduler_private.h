@@ -32,7 +32,8 @@ struct unfinished {
         struct unfinished_cursor *cursors;
 };
 
-/* Ends overdue jobs, some in each turn of a loop; see entry_expire(). */
+/* Ends overdue jobs, and those of purchases that were given up, some in each turn of a loop; see
+ * entry_expire(). */
 struct expiry {
         struct loop *loop;
         int64_t now_ms; /* what is overdue then is ended */
@@ -53,6 +54,7 @@ struct scheduler {
         struct account_slots *slots;  /* all that have a reference */
         int64_t slots_number;         /* of the last of them */
         struct upstream_id *ids;      /* in use at the services */
+        struct purchase *given_up;    /* their jobs end some at once; in order */
         struct unfinished unfinished; /* jobs that are attached to a purchase */
         size_t busy_clients;          /* clients with jobs that are not final */
         int64_t arrivals;             /* of jobs, in order */
@@ -80,8 +82,8 @@ struct scheduler {
 int scheduler_check_locked(const struct scheduler *scheduler, const struct client *client);
 int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct client *client);
 
-/* Between two batches of a long walk: releases the mutex for a moment, long enough for a thread that
- * waits for it to wake up and take it, and takes it again. */
+/* Between two batches of a long walk: releases the mutex for a moment, long enough for a thread
+ * that waits for it to wake up and take it, and takes it again. */
 void scheduler_let_others_in_locked(struct scheduler *scheduler);
 
 /* Posts idle when the time has come. */
@@ -205,8 +207,8 @@ void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
 
 /* ---- entry_expire.c ---- */
 
-/* Some overdue jobs have ended: goes on in another turn of the loop, if there are more and the
- * store has few of them. */
+/* Goes on in another turn of the loop, if there are jobs to be ended and the store has few of
+ * them. */
 void entry_expire_more_locked(struct scheduler *scheduler);
 
 /* ---- entry_leave.c ---- */

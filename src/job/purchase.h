@@ -34,6 +34,13 @@ enum purchase_place {
         PURCHASE_IS_DONE, /* nobody: it is final, or was dropped unsent */
 };
 
+/* Why the jobs of a purchase that waits all end, though their deadlines have not passed. */
+enum purchase_given_up {
+        PURCHASE_GOES_ON,       /* they do not */
+        PURCHASE_WITHOUT_PAYER, /* the payer has left, and no other client has anything left */
+        PURCHASE_WITHOUT_TRIES, /* a reload has left it none */
+};
+
 struct purchase {
         _Atomic unsigned references;
 
@@ -47,6 +54,7 @@ struct purchase {
         enum purchase_place place;
         enum job_state state;
         struct job *jobs;  /* the payer at the head */
+        size_t job_count;  /* of those that the scheduler has attached */
         struct job *payer; /* a reference, from when it was taken to be sent until it is final or
                               queued again: who pays, even if that job has left. From the store only
                               where it has left */
@@ -60,6 +68,9 @@ struct purchase {
         int64_t time_ms;      /* how long the job with that deadline has in all */
         bool listed;          /* it can be joined: it is in the table of identities */
         UT_hash_handle by_identity;
+        /* Why its jobs end in batches; then it is aside, and the links are valid. */
+        enum purchase_given_up given_up;
+        struct purchase *given_up_prev, *given_up_next;
         bool queued;  /* it is in the queue */
         bool delayed; /* there it waits for not_before_ms first */
         bool put_off; /* valid while delayed: until then it is no probe either */

@@ -41,8 +41,8 @@ struct fixture {
         struct charges *charges;
         struct clients *clients;
         struct scheduler *scheduler;
-        struct store *store; /* NULL: nothing is kept */
-        char directory[32];  /* valid with store */
+        struct store *store;         /* NULL: nothing is kept */
+        char directory[32];          /* valid with store */
         int64_t number;              /* of the last purchase */
         enum quota_verdict refused;  /* of the last order */
         struct job *jobs[CROWD_MAX]; /* references to all that were submitted */

@@ -150,11 +150,209 @@ static void an_end_that_cannot_be_written_keeps_no_other_one_out(void **state)
         assert_int_equal(ask_sql(f, "SELECT count(*) FROM purchase WHERE state = 0"), 0);
 }
 
+/* ---- purchases that are given up ---- */
+
+#define MANY 1000 /* jobs that have joined one purchase */
+
+/* A loop that ends when there is nothing left to do, and in each of its turns is looked at. */
+struct watched {
+        struct fixture *f;
+        struct mail mail;
+        size_t ended;       /* jobs, when it was looked at last */
+        size_t ended_max;   /* in one turn */
+        size_t endings_max; /* on their way to the store */
+};
+
+static size_t count_ended(const struct fixture *f)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < f->job_count; i++)
+                count += f->jobs[i]->ended_alone;
+        return count;
+}
+
+static void on_look(struct mail *mail)
+{
+        struct watched *watched = (struct watched *)((char *)mail - offsetof(struct watched, mail));
+        const struct scheduler *scheduler = watched->f->scheduler;
+        size_t ended = count_ended(watched->f);
+
+        if (ended - watched->ended > watched->ended_max)
+                watched->ended_max = ended - watched->ended;
+        watched->ended = ended;
+        if (scheduler->endings > watched->endings_max)
+                watched->endings_max = scheduler->endings;
+        if (scheduler->expiry.posted || (watched->f->store->started && scheduler->records > 0))
+                loop_post(watched->f->loop, mail);
+        else
+                loop_stop(watched->f->loop);
+}
+
+static struct watched run_watched(struct fixture *f)
+{
+        struct watched watched = {.f = f, .mail.deliver = on_look, .ended = count_ended(f)};
+
+        loop_post(f->loop, &watched.mail);
+        loop_run(f->loop);
+        return watched;
+}
+
+static void set_daily(struct fixture *f, const char *client, int64_t limit)
+{
+        const struct quota_limits limits = {.daily = limit};
+
+        quota_set_limits(&client_named(f, client)->quota, &limits, quota_now());
+}
+
+static int64_t reserved_by(struct fixture *f, const char *client)
+{
+        struct scheduler_usage usage;
+        struct quota_figures figures;
+
+        scheduler_usage(f->scheduler, client_named(f, client), &usage, &figures);
+        return figures.day.reserved;
+}
+
+static struct job *submit_as(struct fixture *f, const char *client, const char *task)
+{
+        struct job *job = NULL;
+
+        assert_int_equal(submit_order(f, &(struct order){.task = task, .client = client}, &job), 0);
+        job->kept = JOB_KEPT;
+        job->purchase->recorded = true;
+        return job;
+}
+
+/* A job that pays, and MANY that have joined it, of a client with nothing left. The job that has
+ * used it up is the first one. */
+static struct job *submit_with_crowd(struct fixture *f, struct job *ret_crowd[])
+{
+        f->config.limits.queue_jobs = CROWD_MAX;
+        set_daily(f, "poor", 1);
+        open_store(f);
+        open_scheduler(f, 1);
+        entry_expire(f->scheduler, f->loop, clock_monotonic_ms()); /* tells the loop */
+        (void)submit_as(f, "poor", "own");
+        struct job *payer = submit_as(f, "ci", "a");
+        for (size_t i = 0; i < MANY; i++)
+                ret_crowd[i] = submit_as(f, "poor", "a");
+        return payer;
+}
+
+static void cancel(struct fixture *f, struct job *job)
+{
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+}
+
+static void jobs_whose_payer_has_left_end_in_batches(void **state)
+{
+        static struct job *crowd[MANY];
+        struct fixture *f = *state;
+        struct job *payer = submit_with_crowd(f, crowd);
+
+        cancel(f, payer);
+        assert_int_equal(count_ended(f), ENDINGS_BATCH);
+        assert_int_equal(reserved_by(f, "ci"), 0);
+        struct watched watched = run_watched(f);
+        assert_int_equal(watched.ended_max, ENDINGS_BATCH);
+        assert_int_equal(watched.ended, ENDINGS_STORED_MAX); /* the store is to write them first */
+        assert_int_equal(count_records(f), ENDINGS_STORED_MAX / ENDINGS_BATCH);
+        assert_int_equal(store_start(f->store), 0);
+        watched = run_watched(f);
+        assert_int_equal(watched.endings_max, ENDINGS_STORED_MAX);
+        assert_int_equal(watched.ended, 1 + MANY);
+        for (size_t i = 0; i < MANY; i++)
+                assert_int_equal(outcome_of(f, crowd[i])->error, JOB_CANCELLED_ERROR);
+        assert_null(f->scheduler->given_up);
+        assert_int_equal(f->scheduler->queue.count, 1);
+        assert_int_equal(f->scheduler->waiting_jobs, 1);
+}
+
+static void a_purchase_that_is_given_up_is_neither_sent_nor_joined(void **state)
+{
+        static struct job *crowd[MANY];
+        struct fixture *f = *state;
+        struct job *payer = submit_with_crowd(f, crowd);
+        struct scheduler_turn turn;
+        int64_t again_ms;
+
+        cancel(f, payer);
+        struct job *fresh = submit_as(f, "ci", "a");
+        assert_int_equal(fresh->source, JOB_FROM_UPSTREAM);
+        for (int i = 0; i < 2; i++) { /* the job of the poor client, and this one */
+                assert_true(scheduler_take(f->scheduler, &turn, &again_ms));
+                f->flying[f->flying_count++] = turn;
+                assert_ptr_not_equal(turn.purchase, payer->purchase);
+        }
+        assert_int_equal(take_nothing(f), INT64_MAX);
+}
+
+static void jobs_of_a_purchase_that_is_given_up_can_be_cancelled_meanwhile(void **state)
+{
+        static struct job *crowd[MANY];
+        struct fixture *f = *state;
+        struct job *payer = submit_with_crowd(f, crowd);
+
+        cancel(f, payer);
+        for (size_t i = 0; i < MANY; i++)
+                cancel(f, crowd[i]);
+        assert_null(f->scheduler->given_up);
+        assert_int_equal(f->scheduler->queue.count, 1);
+        assert_int_equal(reserved_by(f, "poor"), 1);
+        (void)run_watched(f);
+        assert_int_equal(count_ended(f), 1 + MANY);
+}
+
+static void the_stop_leaves_what_is_given_up_to_the_next_start(void **state)
+{
+        static struct job *crowd[MANY];
+        struct fixture *f = *state;
+        struct job *payer = submit_with_crowd(f, crowd);
+        struct mail idle = {.deliver = on_kept};
+
+        cancel(f, payer);
+        assert_true(scheduler_drain(f->scheduler, f->loop, &idle));
+        (void)run_watched(f); /* what was on its way already */
+        assert_in_range(count_ended(f), ENDINGS_BATCH, 2 * ENDINGS_BATCH);
+        entry_cancel_waiting(f->scheduler, f->loop); /* or it has none, and all end */
+        assert_int_equal(count_ended(f), 2 + MANY);
+        assert_int_equal(f->scheduler->queue.count, 0);
+}
+
+static void jobs_that_a_reload_has_left_no_try_end_in_batches_and_are_counted(void **state)
+{
+        static struct job *crowd[MANY];
+        struct entry_unwanted_counts counts;
+        struct fixture *f = *state;
+        struct job *payer = submit_with_crowd(f, crowd);
+
+        assert_int_equal(f->scheduler->queue.count, 2);
+        payer->purchase->attempts = 2;
+        f->config.retry.attempts = 2;
+        reconfigure(f, 1);
+        entry_cancel_unwanted(f->scheduler, f->loop, &counts);
+        assert_int_equal(counts.given_up, 1 + MANY);
+        assert_int_equal(counts.cancelled, 0);
+        assert_int_equal(count_ended(f), ENDINGS_BATCH);
+        assert_int_equal(store_start(f->store), 0);
+        struct watched watched = run_watched(f);
+        assert_int_equal(watched.ended_max, ENDINGS_BATCH);
+        for (size_t i = 0; i < MANY; i++)
+                assert_int_equal(outcome_of(f, crowd[i])->error, JOB_UPSTREAM_UNAVAILABLE);
+        assert_int_equal(reserved_by(f, "ci"), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 ON_ENGINE(a_full_batch_of_ends_is_one_record),
                 ON_ENGINE(an_end_that_cannot_be_written_keeps_no_other_one_out),
+                ON_ENGINE(jobs_whose_payer_has_left_end_in_batches),
+                ON_ENGINE(a_purchase_that_is_given_up_is_neither_sent_nor_joined),
+                ON_ENGINE(jobs_of_a_purchase_that_is_given_up_can_be_cancelled_meanwhile),
+                ON_ENGINE(the_stop_leaves_what_is_given_up_to_the_next_start),
+                ON_ENGINE(jobs_that_a_reload_has_left_no_try_end_in_batches_and_are_counted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
