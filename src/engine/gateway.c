@@ -326,7 +326,6 @@ static void watch_store(struct gateway *gateway)
         gateway->store_state = state;
 }
 
-/* The same of the audit; one that is well may still be unable to begin a new file. */
 /* Its charges stay in the ledger, but the chain of the new file begins in the middle. */
 static void log_audit_removals(struct gateway *gateway)
 {
@@ -339,6 +338,7 @@ static void log_audit_removals(struct gateway *gateway)
         gateway->audit_removals = removals;
 }
 
+/* The same of the audit; one that is well may still be unable to begin a new file. */
 static void watch_audit(struct gateway *gateway)
 {
         char problem[AUDIT_PROBLEM_BYTES_MAX];
