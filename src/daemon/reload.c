@@ -37,7 +37,8 @@
 
 enum reload_state {
         RELOAD_IDLE,
-        RELOAD_TELLING, /* the workers are told, and have not all confirmed */
+        RELOAD_TELLING, /* the workers are told, and have not all confirmed; then what waits is
+                           judged, some jobs in each turn of the loop */
 };
 
 /* What was read, and what comes of it. NULL is what there is not. */
@@ -159,7 +160,7 @@ static void report(struct reload *reload, bool ok, const struct warnings *found)
                 .warnings = found,
         };
         if (reload->setup.ended)
-                reload->setup.ended(&report, reload->setup.ended_arg);
+                reload->setup.ended(&report, reload->setup.arg);
 }
 
 bool reload_is_under_way(const struct reload *reload)
@@ -423,16 +424,12 @@ void reload_tick(struct reload *reload)
 
 /* ---- the end ---- */
 
-/* What waits and is not to be sent any more is taken off. */
-static void cancel_unwanted(struct reload *reload)
+static void say_counts(struct reload *reload, const struct entry_unwanted_counts *counts)
 {
-        const struct reload_setup *setup = &reload->setup;
-        struct entry_unwanted_counts counts;
         struct strbuf phrase;
 
-        gateway_cancel_unwanted(setup->gateway, setup->loop, &counts);
         strbuf_init(&phrase, RELOAD_WORDS_BYTES_MAX);
-        reload_words_jobs(&counts, &phrase);
+        reload_words_jobs(counts, &phrase);
         if (reload->reading.loaded)
                 say(reload, &phrase);
         else if (phrase.len > 0) /* a day is over: nobody has asked */
@@ -478,17 +475,26 @@ static void finish_reload(struct reload *reload)
         warnings_done(&found);
 }
 
-bool reload_confirm(struct reload *reload)
+/* What waits and is not to be sent any more was taken off. */
+static void on_cancelled(void *arg, const struct entry_unwanted_counts *counts)
 {
-        assert(reload->state == RELOAD_TELLING && reload->awaited > 0);
-        if (--reload->awaited > 0)
-                return false;
-        cancel_unwanted(reload);
+        struct reload *reload = arg;
+
+        say_counts(reload, counts);
         for (int i = 0; i < reload->setup.worker_count; i++)
                 worker_kick(reload->setup.workers[i]);
         if (reload->reading.loaded)
                 finish_reload(reload);
         else
                 finish_day(reload);
-        return reload->again;
+        if (reload->again)
+                reload->setup.again(reload->setup.arg);
+}
+
+void reload_confirm(struct reload *reload)
+{
+        assert(reload->state == RELOAD_TELLING && reload->awaited > 0);
+        if (--reload->awaited == 0)
+                gateway_cancel_unwanted(reload->setup.gateway, reload->setup.loop, on_cancelled,
+                                        reload);
 }

@@ -5,8 +5,9 @@
  * It goes in steps. Main reads and checks everything, credentials and certificates too: what is bad
  * changes nothing. Then it puts that in force, and tells every worker by mail, which judges by the
  * new policy from there on. When all have confirmed, nobody enters by the old one any more, and
- * nobody uses the configuration that was in force: then what waits is judged anew, and that is
- * freed. Thread: main.
+ * nobody uses the configuration that was in force: then what waits is judged anew, some jobs in
+ * each turn of the loop. After that the reload is over, tells how many jobs it has cancelled, and
+ * frees that configuration. Thread: main.
  */
 #ifndef SOLVEGATE_DAEMON_RELOAD_H
 #define SOLVEGATE_DAEMON_RELOAD_H
@@ -53,7 +54,10 @@ struct reload_setup {
          * reload_begin() returns, then. The texts of the report live until the next call. May be
          * NULL. */
         void (*ended)(const struct reload_report *report, void *arg);
-        void *ended_arg;
+        /* Called on main when a reload is over, or the judgement at the end of a day, and another
+         * reload was asked for meanwhile. */
+        void (*again)(void *arg);
+        void *arg; /* of both */
 };
 
 /* What is passed must outlive it. Returns 0 or -ENOMEM. */
@@ -80,10 +84,8 @@ bool reload_is_under_way(const struct reload *reload);
  */
 void reload_tick(struct reload *reload);
 
-/*
- * A worker has confirmed. When it was the last one the reload is over; returns whether another was
- * asked for meanwhile.
- */
-bool reload_confirm(struct reload *reload);
+/* A worker has confirmed. When it was the last one, what waits is judged, some jobs in each turn of
+ * the loop, and then the reload is over. */
+void reload_confirm(struct reload *reload);
 
 #endif

@@ -267,12 +267,16 @@ static void on_reload_ended(const struct reload_report *report, void *arg)
         notify_reloaded(&service->notify, status);
 }
 
+static void on_reload_again(void *arg)
+{
+        on_reload_signal(arg);
+}
+
 static void on_worker_reloaded(void *arg)
 {
         struct service *service = arg;
 
-        if (reload_confirm(service->reload))
-                on_reload_signal(service);
+        reload_confirm(service->reload);
 }
 
 /* ---- starting ---- */
@@ -394,7 +398,8 @@ static int make_reload(struct service *service)
                 .control = &service->control,
                 .identities = service->identities,
                 .ended = on_reload_ended,
-                .ended_arg = service,
+                .again = on_reload_again,
+                .arg = service,
         };
         int r = reload_new(&setup, &service->reload);
 

@@ -45,18 +45,34 @@ void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase)
         purchase->listed = false;
 }
 
+static bool is_unkept(enum job_kept kept)
+{
+        return kept == JOB_NOT_KEPT || kept == JOB_KEEP_FAILED;
+}
+
 /* A job of a purchase that waits begins or ends to do so. */
 static void count_waiting_locked(struct scheduler *scheduler, struct job *job, bool waits)
 {
         struct client *client = client_of(job->flow);
 
         if (waits) {
+                scheduler->unkept_jobs += is_unkept(job->kept);
                 scheduler->waiting_jobs++;
                 client->queued++;
         } else {
+                scheduler->unkept_jobs -= is_unkept(job->kept);
                 scheduler->waiting_jobs--;
                 client->queued--;
         }
+}
+
+void entry_set_kept_locked(struct scheduler *scheduler, struct job *job, enum job_kept kept)
+{
+        if (job->attached && job->purchase->place == PURCHASE_WAITS) {
+                scheduler->unkept_jobs -= is_unkept(job->kept);
+                scheduler->unkept_jobs += is_unkept(kept);
+        }
+        job->kept = kept;
 }
 
 /* Adds a job to a purchase that is not final. */

@@ -58,8 +58,9 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
 bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job);
 
 /*
- * The same for all jobs that wait and whose ids have not left: requests that are held for them are
- * refused at once. Called again and again as long as the store is detached.
+ * Begins to do the same to all jobs that wait and whose ids have not left, as long as the store is
+ * detached: requests that are held for them are refused at once. Goes on in the next turns of the
+ * loop, as entry_expire(). Called again and again; without such a job it does nothing.
  */
 void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop);
 
@@ -71,17 +72,22 @@ void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop);
 const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
                            int64_t now_wall_ms);
 
-/* How many jobs entry_cancel_unwanted() has ended. */
+/* How many jobs entry_cancel_unwanted() has ended, or given up. */
 struct entry_unwanted_counts {
         size_t cancelled; /* never sent, or surely turned away */
         size_t given_up;  /* tried before, and not sent again */
 };
 
-/* Ends what waits and is not to be sent any more, by the policy and the configuration that the
- * scheduler was given: jobs that nobody may have, and purchases without a try left. Thread: the
- * loop's. */
+/*
+ * Begins to end what waits and is not to be sent any more, by the policy and the configuration that
+ * the scheduler was given: jobs that nobody may have, and purchases without a try left. Goes on in
+ * the next turns of the loop, as entry_expire(), and calls done when all jobs were looked at, or
+ * solvegate is being stopped; not again before that. What then is still to be stored or given up
+ * follows soon. Thread: the loop's.
+ */
 void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
-                           struct entry_unwanted_counts *ret_counts);
+                           void (*done)(void *arg, const struct entry_unwanted_counts *counts),
+                           void *arg);
 
 /*
  * Begins to end all jobs that are too late, but those that are being sent; goes on in the next
@@ -89,7 +95,8 @@ void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
  */
 void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);
 
-/* Ends every job that waits: solvegate is being stopped, and keeps nothing. Thread: the loop's. */
+/* Ends every job that waits, before it returns: solvegate is being stopped, and keeps nothing.
+ * Thread: the loop's. */
 void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop);
 
 /*

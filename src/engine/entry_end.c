@@ -4,6 +4,7 @@
 #include "engine/entry_end.h"
 
 #include "engine/entry.h"
+#include "engine/entry_walk.h"
 #include "engine/job_log.h"
 #include "engine/payment.h"
 #include "engine/scheduler_private.h"
@@ -48,6 +49,7 @@ static void on_endings_stored(struct store_record *record, int error, void *arg)
         else
                 end_all_locked(scheduler, record, error);
         entry_expire_more_locked(scheduler);
+        walk_go_on_locked(&scheduler->review);
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
@@ -235,6 +237,14 @@ void endings_pass_payment_on_locked(struct endings *endings, struct purchase *pu
 
 /* ---- purchases that are given up ---- */
 
+/* Another reload may have allowed it again meanwhile. */
+static const char *why_not_allowed(const struct endings *endings, const struct job *job)
+{
+        const char *why = entry_why_unwanted_locked(endings->scheduler, job);
+
+        return why ? why : "a reload did not allow its client or site";
+}
+
 void endings_end_given_up_locked(struct endings *endings, struct job *job,
                                  enum purchase_given_up why)
 {
@@ -245,6 +255,9 @@ void endings_end_given_up_locked(struct endings *endings, struct job *job,
                 break;
         case PURCHASE_WITHOUT_PAYER:
                 endings_end_one_unsent_locked(endings, job, ENTRY_PAYER_GONE);
+                break;
+        case PURCHASE_NOT_ALLOWED:
+                endings_end_one_unsent_locked(endings, job, why_not_allowed(endings, job));
                 break;
         case PURCHASE_WITHOUT_TRIES:
                 endings_end_one_locked(

@@ -9,6 +9,7 @@
 #include "engine/entry.h"
 
 #include "engine/entry_end.h"
+#include "engine/entry_walk.h"
 #include "engine/scheduler_private.h"
 #include "job/job.h"
 #include "job/purchase.h"
@@ -102,5 +103,6 @@ void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms
         scheduler->expiry.now_ms = now_ms;
         end_batch_locked(scheduler);
         entry_expire_more_locked(scheduler);
+        walk_go_on_locked(&scheduler->review); /* it does not wait for a store that fails */
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }

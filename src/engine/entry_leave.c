@@ -8,12 +8,14 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "engine/entry_end.h"
+#include "engine/entry_walk.h"
 #include "engine/scheduler_private.h"
 #include "job/job.h"
 #include "job/purchase.h"
 #include "job/results.h"
 #include "job/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +23,8 @@
 #include <utlist.h>
 
 #define CANCEL_BYTES_MAX 64
-#define JUDGE_BATCH      64 /* jobs that are looked at while the mutex is held */
+#define WHOLE_MAX        16 /* jobs of a purchase that is given up as a whole */
+#define CANCEL_BATCH     64 /* jobs that are looked at while the mutex is held */
 
 void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
                              const struct job *forgotten)
@@ -85,7 +88,7 @@ static void withdraw_locked(struct endings *endings, struct job *job)
         struct purchase *purchase = purchase_ref(job->purchase);
         bool paid = endings_pays_locked(job);
 
-        job->kept = JOB_WITHDRAWN;
+        entry_set_kept_locked(scheduler, job, JOB_WITHDRAWN);
         entry_detach_locked(scheduler, job);
         if (!purchase->jobs && purchase->place == PURCHASE_WAITS)
                 entry_drop_locked(scheduler, purchase);
@@ -121,44 +124,29 @@ static bool waits_unkept(const struct job *job)
                (job->kept == JOB_NOT_KEPT || job->kept == JOB_KEEP_FAILED);
 }
 
-/*
- * Walks through all unfinished jobs, a batch for each time that the mutex is taken. judge(…) may
- * end the job and others.
- */
-static void judge_all(struct endings *endings,
-                      void (*judge)(struct endings *endings, struct job *job, void *arg), void *arg)
+static bool withdraw_if_unkept(struct endings *endings, struct job *job, struct walk *walk)
 {
-        struct scheduler *scheduler = endings->scheduler;
-        struct unfinished_cursor cursor;
-        struct job *job;
-
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        unfinished_cursor_open(&scheduler->unfinished, &cursor);
-        for (int i = 1; (job = unfinished_cursor_next(&cursor)); i++) {
-                judge(endings, job, arg);
-                if (i % JUDGE_BATCH != 0 && endings->count < ENDINGS_BATCH)
-                        continue;
-                endings_write_locked(endings);
-                scheduler_let_others_in_locked(scheduler);
-                endings->count = 0;
-        }
-        unfinished_cursor_close(&scheduler->unfinished, &cursor);
-        endings_write_locked(endings);
-        scheduler_tell_idle_locked(scheduler);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-}
-
-static void withdraw_if_unkept(struct endings *endings, struct job *job, void *arg)
-{
-        (void)arg;
+        (void)walk;
         if (waits_unkept(job))
                 withdraw_locked(endings, job);
+        return true;
+}
+
+static bool has_unkept(const struct scheduler *scheduler)
+{
+        const struct scheduler_setup *setup = &scheduler->setup;
+
+        return scheduler->unkept_jobs > 0 && setup->store && store_detached(setup->store);
 }
 
 void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop)
 {
-        judge_all(&(struct endings){.scheduler = scheduler, .loop = loop}, withdraw_if_unkept,
-                  NULL);
+        static const struct walk_kind kind = {has_unkept, withdraw_if_unkept};
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        if (has_unkept(scheduler) && !scheduler->withdrawal.kind)
+                walk_begin_locked(&scheduler->withdrawal, &kind, loop);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
 /* ---- what a reload takes off ---- */
@@ -185,9 +173,14 @@ static const char *unwanted(const struct scheduler *scheduler, const struct job 
         return entry_unwanted(scheduler->policy, job, job->purchase->host, now_wall_ms);
 }
 
+const char *entry_why_unwanted_locked(const struct scheduler *scheduler, const struct job *job)
+{
+        return unwanted(scheduler, job, clock_wall_ms());
+}
+
 bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job)
 {
-        return !unwanted(scheduler, job, clock_wall_ms());
+        return !entry_why_unwanted_locked(scheduler, job);
 }
 
 bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase,
@@ -206,7 +199,10 @@ static bool has_tries_locked(const struct scheduler *scheduler, const struct pur
         return entry_has_tries_locked(scheduler, purchase, purchase->attempts);
 }
 
-/* Who pays is the last to go, so that the payment goes to one who stays. */
+static void review_again_locked(struct scheduler *scheduler);
+
+/* Who pays is the last to go, so that the payment goes to one who stays. Of very many the rest is
+ * left to another review. */
 static void end_unwanted_locked(struct endings *endings, struct purchase *purchase)
 {
         struct scheduler *scheduler = endings->scheduler;
@@ -217,6 +213,10 @@ static void end_unwanted_locked(struct endings *endings, struct purchase *purcha
         for (job = purchase->jobs->sibling_next; job; job = next) {
                 next = job->sibling_next;
                 why = unwanted(scheduler, job, now_ms);
+                if (why && endings->count >= ENDINGS_BATCH - 1) {
+                        review_again_locked(scheduler);
+                        break;
+                }
                 if (why)
                         endings_end_one_unsent_locked(endings, job, why);
         }
@@ -250,41 +250,86 @@ static void count_ends_locked(const struct purchase *purchase, size_t before, bo
         *(cancels ? &counts->cancelled : &counts->given_up) += before - left;
 }
 
-/* Ends a job that waits, or gives up all of its purchase, if it is not to be sent or has no try
- * left. Whoever goes along is counted too. */
-static void take_off(struct endings *endings, struct job *job, void *arg)
+/* Returns whether no job of a purchase is allowed; false if it has many, of which each would look
+ * at all. */
+static bool all_unwanted_locked(const struct scheduler *scheduler, const struct purchase *purchase,
+                                int64_t now_ms)
+{
+        const struct job *job;
+
+        if (purchase->job_count > WHOLE_MAX)
+                return false;
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                if (!unwanted(scheduler, job, now_ms))
+                        return false;
+        }
+        return true;
+}
+
+/*
+ * Ends a job that waits, or gives up all of its purchase, if it is not to be sent or has no try
+ * left. Whoever goes along is counted too. Only a job that leaves others behind has to wait for the
+ * store: a purchase that is given up does that by itself.
+ */
+static bool take_off(struct endings *endings, struct job *job, struct walk *walk)
 {
         struct scheduler *scheduler = endings->scheduler;
         struct purchase *purchase = job->purchase;
         size_t before = purchase->job_count;
+        int64_t now_ms = clock_wall_ms();
 
         if (purchase->place != PURCHASE_WAITS || purchase->given_up != PURCHASE_GOES_ON)
-                return;
-        (void)purchase_ref(purchase);
-        const char *why = unwanted(scheduler, job, clock_wall_ms());
+                return true;
+        const char *why = unwanted(scheduler, job, now_ms);
         bool cancels = why && !purchase->doubtful;
-        if (why)
+        bool whole = why && all_unwanted_locked(scheduler, purchase, now_ms);
+        if (why && !whole && !walk_has_room_locked(endings))
+                return false;
+        (void)purchase_ref(purchase);
+        if (whole)
+                endings_give_up_locked(endings, purchase, PURCHASE_NOT_ALLOWED);
+        else if (why)
                 endings_end_unsent_locked(endings, job, why);
         else if (!has_tries_locked(scheduler, purchase))
                 endings_give_up_locked(endings, purchase, PURCHASE_WITHOUT_TRIES);
-        count_ends_locked(purchase, before, cancels, arg);
+        count_ends_locked(purchase, before, cancels, &walk->counts);
         purchase_unref(purchase);
+        return true;
+}
+
+/* What waits at the stop is decided about by the next start. */
+static bool is_not_draining(const struct scheduler *scheduler)
+{
+        return !scheduler->draining;
+}
+
+static const struct walk_kind review_kind = {is_not_draining, take_off};
+
+/* Before the first tick there was no reload. */
+static void review_again_locked(struct scheduler *scheduler)
+{
+        if (scheduler->review.kind)
+                walk_again_locked(&scheduler->review);
+        else if (scheduler->expiry.loop)
+                walk_begin_locked(&scheduler->review, &review_kind, scheduler->expiry.loop);
 }
 
 void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
-                           struct entry_unwanted_counts *ret_counts)
+                           void (*done)(void *arg, const struct entry_unwanted_counts *counts),
+                           void *arg)
 {
-        struct entry_unwanted_counts counts = {0};
-
-        judge_all(&(struct endings){.scheduler = scheduler, .loop = loop}, take_off, &counts);
-        *ret_counts = counts;
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        assert(!scheduler->review.done);
+        scheduler->review.done = done;
+        scheduler->review.arg = arg;
+        walk_begin_locked(&scheduler->review, &review_kind, loop);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
 /* ---- the stop ---- */
 
-static void cancel_if_it_waits(struct endings *endings, struct job *job, void *arg)
+static void cancel_if_it_waits(struct endings *endings, struct job *job)
 {
-        (void)arg;
         if (job->purchase->place != PURCHASE_WAITS)
                 return;
         if (job->purchase->doubtful)
@@ -295,8 +340,24 @@ static void cancel_if_it_waits(struct endings *endings, struct job *job, void *a
                                        "again");
 }
 
+/* Not as a walk: when this returns, all have ended, whatever time the stop has. */
 void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
 {
-        judge_all(&(struct endings){.scheduler = scheduler, .loop = loop}, cancel_if_it_waits,
-                  NULL);
+        struct endings endings = {.scheduler = scheduler, .loop = loop};
+        struct unfinished_cursor cursor;
+        struct job *job;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        unfinished_cursor_open(&scheduler->unfinished, &cursor);
+        for (int i = 1; (job = unfinished_cursor_next(&cursor)); i++) {
+                cancel_if_it_waits(&endings, job);
+                if (i % CANCEL_BATCH != 0)
+                        continue;
+                endings_write_locked(&endings);
+                scheduler_let_others_in_locked(scheduler);
+        }
+        unfinished_cursor_close(&scheduler->unfinished, &cursor);
+        endings_write_locked(&endings);
+        scheduler_tell_idle_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
 }

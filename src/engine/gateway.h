@@ -128,8 +128,9 @@ enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct loop *loop
  * and credentials are taken over as by gateway_new(). gateway_apply() puts it in force: clients and
  * accounts go by it, before any server judges by the new policy, so nobody enters without his
  * limits. When every server does, gateway_cancel_unwanted() cancels what waits and is not to be
- * sent any more, and tells how many those were. By then nobody uses the configuration that was in
- * force before. Thread: main.
+ * sent any more, as entry_cancel_unwanted(): it goes on in the next turns of the loop, and then
+ * calls done with how many those were. By then nobody uses the configuration that was in force
+ * before. Thread: main.
  */
 struct gateway_change;
 
@@ -138,7 +139,8 @@ int gateway_prepare(struct gateway *gateway, const struct config *config,
                     struct gateway_change **ret_change);
 void gateway_apply(struct gateway *gateway, struct gateway_change *change);
 void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop,
-                             struct entry_unwanted_counts *ret_counts);
+                             void (*done)(void *arg, const struct entry_unwanted_counts *counts),
+                             void *arg);
 
 /* Takes NULL, and what was applied too. */
 void gateway_change_free(struct gateway_change *change);

@@ -236,7 +236,8 @@ void gateway_apply(struct gateway *gateway, struct gateway_change *change)
 }
 
 void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop,
-                             struct entry_unwanted_counts *ret_counts)
+                             void (*done)(void *arg, const struct entry_unwanted_counts *counts),
+                             void *arg)
 {
-        entry_cancel_unwanted(gateway->scheduler, loop, ret_counts);
+        entry_cancel_unwanted(gateway->scheduler, loop, done, arg);
 }

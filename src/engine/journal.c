@@ -41,7 +41,8 @@ struct step {
  * Fills a record with a purchase as it is going to be and with the rows of its jobs that are not
  * stored yet, which are then being kept. Returns 0 or -ENOMEM.
  */
-static int fill_locked(struct store_record *record, struct purchase *purchase, enum job_state state)
+static int fill_locked(struct scheduler *scheduler, struct store_record *record,
+                       struct purchase *purchase, enum job_state state)
 {
         struct job *job;
         size_t count = 0;
@@ -56,7 +57,7 @@ static int fill_locked(struct store_record *record, struct purchase *purchase, e
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                 if (job->kept == JOB_KEPT)
                         continue;
-                job->kept = JOB_BEING_KEPT;
+                entry_set_kept_locked(scheduler, job, JOB_BEING_KEPT);
                 record->jobs[record->job_count++] = job_ref(job);
         }
         record->move = STORE_PURCHASE_MOVE;
@@ -67,13 +68,14 @@ static int fill_locked(struct store_record *record, struct purchase *purchase, e
 }
 
 /* The end of fill_locked(): the jobs are kept now, or not. */
-static void note_kept_locked(const struct store_record *record, bool kept)
+static void note_kept_locked(struct scheduler *scheduler, const struct store_record *record,
+                             bool kept)
 {
         for (size_t i = 0; i < record->job_count; i++) {
                 struct job *job = record->jobs[i];
                 /* A record of its own may have come before this one. */
                 if (job->kept == JOB_BEING_KEPT)
-                        job->kept = kept ? JOB_KEPT : JOB_KEEP_FAILED;
+                        entry_set_kept_locked(scheduler, job, kept ? JOB_KEPT : JOB_KEEP_FAILED);
                 waiters_wake_locked(&job->keep_waiters, WAITER_FINAL);
         }
 }
@@ -153,7 +155,7 @@ static void on_step_stored(struct store_record *record, int error, void *arg)
         struct purchase *purchase = step->about.purchase;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
-        note_kept_locked(record, error == 0);
+        note_kept_locked(scheduler, record, error == 0);
         if (error == 0 && record->body)
                 purchase->body_stored = true;
         if (record->state == JOB_SENDING)
@@ -181,7 +183,7 @@ static struct store_record *step_record_locked(const struct journal *about, enum
         struct store_record *record = store_record_new();
         struct step *step = malloc(sizeof *step);
 
-        if (!record || !step || fill_locked(record, about->purchase, state) < 0) {
+        if (!record || !step || fill_locked(about->scheduler, record, about->purchase, state) < 0) {
                 store_record_free(record);
                 free(step);
                 return NULL;

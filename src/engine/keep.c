@@ -52,7 +52,7 @@ static void on_row_stored(struct store_record *record, int error, void *arg)
                 record->purchase->body_stored = true;
         /* A step of its purchase may have brought it along before. */
         if (job->kept == JOB_BEING_KEPT)
-                job->kept = error == 0 ? JOB_KEPT : JOB_KEEP_FAILED;
+                entry_set_kept_locked(scheduler, job, error == 0 ? JOB_KEPT : JOB_KEEP_FAILED);
         waiters_wake_locked(&job->keep_waiters, WAITER_FINAL);
         forget_if_gone_locked(scheduler, job);
         scheduler->records--;
@@ -121,7 +121,7 @@ static int write_row_locked(struct scheduler *scheduler, struct loop *loop, stru
         record->done = on_row_stored;
         record->arg = keeping;
         record->loop = loop;
-        job->kept = JOB_BEING_KEPT;
+        entry_set_kept_locked(scheduler, job, JOB_BEING_KEPT);
         scheduler->records++;
         store_write(scheduler->setup.store, record);
         return 0;

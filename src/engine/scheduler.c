@@ -40,6 +40,8 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
         if (!scheduler)
                 return -ENOMEM;
         scheduler->setup = *setup;
+        scheduler->withdrawal.scheduler = scheduler;
+        scheduler->review.scheduler = scheduler;
         (void)pthread_mutex_init(&scheduler->mutex, NULL);
         budget_init(&scheduler->budget, clock_monotonic_ms());
         *ret_scheduler = scheduler;

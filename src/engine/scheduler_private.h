@@ -7,6 +7,7 @@
 #include "base/heap.h"
 #include "base/loop.h"
 #include "engine/budget.h"
+#include "engine/entry.h"
 #include "engine/scheduler.h"
 #include "job/purchase.h"
 #include "job/queue.h"
@@ -17,6 +18,7 @@ struct client;
 struct job;
 struct outcome;
 struct policy;
+struct walk_kind;
 
 /* A place in the list of unfinished jobs, which stays valid while jobs come and end. */
 struct unfinished_cursor {
@@ -41,6 +43,23 @@ struct expiry {
         struct mail mail;
 };
 
+/* A walk through all unfinished jobs, some in each turn of a loop; see entry_walk.h. */
+struct walk {
+        struct scheduler *scheduler;         /* immutable */
+        const struct walk_kind *kind;        /* NULL: none is under way */
+        struct loop *loop;                   /* valid with kind */
+        struct unfinished_cursor cursor;     /* likewise: what comes next */
+        struct entry_unwanted_counts counts; /* likewise: what it has ended */
+        bool waits;                          /* likewise: for the store, to end the next one */
+        bool again;                          /* likewise: once more when it has ended */
+        void (*done)(void *arg,
+                     const struct entry_unwanted_counts *counts); /* at the end, without
+                                                                     the mutex; or NULL */
+        void *arg;
+        bool posted; /* the mail is on its way */
+        struct mail mail;
+};
+
 struct scheduler {
         struct scheduler_setup setup; /* immutable */
 
@@ -61,10 +80,13 @@ struct scheduler {
         struct policy *policy;        /* a reference; NULL before scheduler_apply() */
         struct budget budget;
         size_t waiting_jobs; /* of the purchases that wait */
+        size_t unkept_jobs;  /* of these: the store has no row of them, nor is going to */
         size_t flying;       /* purchases that were taken */
         size_t records;      /* whose callback is still to come */
         size_t endings;      /* jobs that ended by themselves, in these records */
         struct expiry expiry;
+        struct walk withdrawal;            /* entry_withdraw_unkept() */
+        struct walk review;                /* entry_cancel_unwanted() */
         int64_t solved[SCHEDULER_SOURCES]; /* see struct scheduler_figures */
         int64_t ended[SCHEDULER_ENDS];
         struct metric_histogram solve_s;
@@ -178,6 +200,9 @@ bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struc
 void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase, struct job *job);
 void entry_detach_locked(struct scheduler *scheduler, struct job *job);
 
+/* Notes whether a job would survive a crash. */
+void entry_set_kept_locked(struct scheduler *scheduler, struct job *job, enum job_kept kept);
+
 /* Makes a purchase joinable, in place of an older one. */
 void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase);
 
@@ -212,6 +237,9 @@ void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
 void entry_expire_more_locked(struct scheduler *scheduler);
 
 /* ---- entry_leave.c ---- */
+
+/* Why a job is not to be sent any more, by the policy; NULL: it is. */
+const char *entry_why_unwanted_locked(const struct scheduler *scheduler, const struct job *job);
 
 /* Whether a job is still to be sent, by the policy. */
 bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job);

@@ -39,6 +39,7 @@ enum purchase_given_up {
         PURCHASE_GOES_ON,       /* they do not */
         PURCHASE_WITHOUT_PAYER, /* the payer has left, and no other client has anything left */
         PURCHASE_WITHOUT_TRIES, /* a reload has left it none */
+        PURCHASE_NOT_ALLOWED,   /* none of its jobs is allowed by the policy any more */
 };
 
 struct purchase {

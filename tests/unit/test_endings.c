@@ -2,12 +2,10 @@
  * Jobs that end by themselves, and what the store is given of them.
  */
 #include "base/clock.h"
+#include "endings_fixture.h"
 #include "engine/entry_end.h"
-#include "engine/keep.h"
 #include "engine/scheduler_private.h"
-#include "engine_fixture.h"
 #include "job/store_private.h"
-#include "job/waiter.h"
 
 #include <stdio.h>
 
@@ -31,7 +29,7 @@ static struct job *submit_kept(struct fixture *f, const char *task)
 {
         struct job *job = submit(f, task);
 
-        job->kept = JOB_KEPT;
+        entry_set_kept_locked(f->scheduler, job, JOB_KEPT);
         job->purchase->recorded = true;
         return job;
 }
@@ -54,24 +52,6 @@ static void a_full_batch_of_ends_is_one_record(void **state)
 }
 
 /* ---- what can never be written ---- */
-
-static void stop_when_nothing_is_written(void *arg)
-{
-        struct fixture *f = arg;
-
-        if (!scheduler_writes(f->scheduler))
-                loop_stop(f->loop);
-}
-
-static void run_until_written(struct fixture *f)
-{
-        struct loop_timer *timer;
-
-        assert_int_equal(loop_timer_new(f->loop, stop_when_nothing_is_written, f, &timer), 0);
-        loop_timer_start(timer, 0, 1);
-        loop_run(f->loop);
-        loop_timer_free(timer);
-}
 
 static sqlite3 *open_jobs(const struct fixture *f)
 {
@@ -105,26 +85,6 @@ static int ask_sql(const struct fixture *f, const char *sql)
         return answer;
 }
 
-static void on_kept(struct mail *mail)
-{
-        (void)mail;
-}
-
-/* Writes the rows of jobs and their purchases. */
-static void keep_all(struct fixture *f, struct job *const jobs[], size_t count)
-{
-        static struct waiter waiters[8]; /* their mail may be delivered later */
-
-        assert_true(count <= sizeof waiters / sizeof *waiters);
-        for (size_t i = 0; i < count; i++) {
-                waiters[i] = (struct waiter){.loop = f->loop, .mail.deliver = on_kept};
-                assert_true(keep_wait(f->scheduler, f->loop, jobs[i], &waiters[i]));
-        }
-        run_until_written(f);
-        for (size_t i = 0; i < count; i++)
-                assert_int_equal(jobs[i]->kept, JOB_KEPT);
-}
-
 static void an_end_that_cannot_be_written_keeps_no_other_one_out(void **state)
 {
         struct fixture *f = *state;
@@ -152,76 +112,11 @@ static void an_end_that_cannot_be_written_keeps_no_other_one_out(void **state)
 
 /* ---- purchases that are given up ---- */
 
-#define MANY 1000 /* jobs that have joined one purchase */
-
-/* A loop that ends when there is nothing left to do, and in each of its turns is looked at. */
-struct watched {
-        struct fixture *f;
-        struct mail mail;
-        size_t ended;       /* jobs, when it was looked at last */
-        size_t ended_max;   /* in one turn */
-        size_t endings_max; /* on their way to the store */
-};
-
-static size_t count_ended(const struct fixture *f)
-{
-        size_t count = 0;
-
-        for (size_t i = 0; i < f->job_count; i++)
-                count += f->jobs[i]->ended_alone;
-        return count;
-}
-
-static void on_look(struct mail *mail)
-{
-        struct watched *watched = (struct watched *)((char *)mail - offsetof(struct watched, mail));
-        const struct scheduler *scheduler = watched->f->scheduler;
-        size_t ended = count_ended(watched->f);
-
-        if (ended - watched->ended > watched->ended_max)
-                watched->ended_max = ended - watched->ended;
-        watched->ended = ended;
-        if (scheduler->endings > watched->endings_max)
-                watched->endings_max = scheduler->endings;
-        if (scheduler->expiry.posted || (watched->f->store->started && scheduler->records > 0))
-                loop_post(watched->f->loop, mail);
-        else
-                loop_stop(watched->f->loop);
-}
-
-static struct watched run_watched(struct fixture *f)
-{
-        struct watched watched = {.f = f, .mail.deliver = on_look, .ended = count_ended(f)};
-
-        loop_post(f->loop, &watched.mail);
-        loop_run(f->loop);
-        return watched;
-}
-
 static void set_daily(struct fixture *f, const char *client, int64_t limit)
 {
         const struct quota_limits limits = {.daily = limit};
 
         quota_set_limits(&client_named(f, client)->quota, &limits, quota_now());
-}
-
-static int64_t reserved_by(struct fixture *f, const char *client)
-{
-        struct scheduler_usage usage;
-        struct quota_figures figures;
-
-        scheduler_usage(f->scheduler, client_named(f, client), &usage, &figures);
-        return figures.day.reserved;
-}
-
-static struct job *submit_as(struct fixture *f, const char *client, const char *task)
-{
-        struct job *job = NULL;
-
-        assert_int_equal(submit_order(f, &(struct order){.task = task, .client = client}, &job), 0);
-        job->kept = JOB_KEPT;
-        job->purchase->recorded = true;
-        return job;
 }
 
 /* A job that pays, and MANY that have joined it, of a client with nothing left. The job that has
@@ -309,7 +204,7 @@ static void the_stop_leaves_what_is_given_up_to_the_next_start(void **state)
         static struct job *crowd[MANY];
         struct fixture *f = *state;
         struct job *payer = submit_with_crowd(f, crowd);
-        struct mail idle = {.deliver = on_kept};
+        struct mail idle = {.deliver = ignore_mail};
 
         cancel(f, payer);
         assert_true(scheduler_drain(f->scheduler, f->loop, &idle));
@@ -323,7 +218,7 @@ static void the_stop_leaves_what_is_given_up_to_the_next_start(void **state)
 static void jobs_that_a_reload_has_left_no_try_end_in_batches_and_are_counted(void **state)
 {
         static struct job *crowd[MANY];
-        struct entry_unwanted_counts counts;
+        struct entry_unwanted_counts counts = {0};
         struct fixture *f = *state;
         struct job *payer = submit_with_crowd(f, crowd);
 
@@ -331,12 +226,11 @@ static void jobs_that_a_reload_has_left_no_try_end_in_batches_and_are_counted(vo
         payer->purchase->attempts = 2;
         f->config.retry.attempts = 2;
         reconfigure(f, 1);
-        entry_cancel_unwanted(f->scheduler, f->loop, &counts);
+        assert_int_equal(store_start(f->store), 0);
+        entry_cancel_unwanted(f->scheduler, f->loop, on_reviewed, &counts);
+        struct watched watched = run_watched(f);
         assert_int_equal(counts.given_up, 1 + MANY);
         assert_int_equal(counts.cancelled, 0);
-        assert_int_equal(count_ended(f), ENDINGS_BATCH);
-        assert_int_equal(store_start(f->store), 0);
-        struct watched watched = run_watched(f);
         assert_int_equal(watched.ended_max, ENDINGS_BATCH);
         for (size_t i = 0; i < MANY; i++)
                 assert_int_equal(outcome_of(f, crowd[i])->error, JOB_UPSTREAM_UNAVAILABLE);
