@@ -1,4 +1,4 @@
-# What is needed from Debian 12, and how it is installed. Sourced by the other scripts.
+# What is needed from Debian 12 and later, and how it is installed. Sourced by the other scripts.
 # shellcheck shell=bash
 
 build_packages=(
@@ -6,7 +6,7 @@ build_packages=(
         libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev
         libsqlite3-dev libssl-dev libsystemd-dev libuv1-dev uthash-dev
 )
-fuzz_packages=(clang libclang-rt-14-dev)
+fuzz_packages=(clang libclang-rt-dev)
 coverage_packages=(gcovr)
 demo_packages=(curl python3)
 test_packages=(
@@ -50,22 +50,36 @@ build_in() {
         }
 }
 
-# use_program PROGRAM PACKAGE: sees to it that a program is there. It is taken out of its package, as
-# installing that would start a service.
+# download PACKAGE...: the first of them that there is, into the working directory.
+download() {
+        local package
+        for package in "$@"; do
+                apt-get download -qq "$package" 2>/dev/null && return
+        done
+        return 1
+}
+
+# use_program PROGRAM PACKAGE...: sees to it that a program is there. It is taken out of its
+# package, which may have another name in each release: installing it could start a service.
 use_program() {
-        local program=$1 package=$2 folder=$PWD/build-programs
+        local program=$1 folder=$PWD/build-programs as_root=()
+        shift
         PATH=$folder:$PATH
         command -v "$program" >/dev/null && return
-        printf 'fetching: %s of %s\n' "$program" "$package"
+        printf 'fetching: %s\n' "$program"
+        [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+        rm -rf "$folder/new"
         mkdir -p "$folder/new"
         (
                 cd "$folder/new"
-                apt-get download -qq "$package" || {
-                        [ "$(id -u)" -eq 0 ] || sudo apt-get update -qq
-                        [ "$(id -u)" -ne 0 ] || apt-get update -qq
-                        apt-get download -qq "$package"
+                download "$@" || {
+                        "${as_root[@]}" apt-get update -qq
+                        download "$@" || {
+                                printf 'apt has no package with %s: %s\n' "$program" "$*" >&2
+                                exit 1
+                        }
                 }
-                dpkg-deb --fsys-tarfile "$package"_*.deb | tar -xO "./usr/bin/$program" >"$program"
+                dpkg-deb --fsys-tarfile ./*.deb | tar -xO "./usr/bin/$program" >"$program"
                 chmod 755 "$program"
                 mv "$program" ..
         )
