@@ -3,11 +3,10 @@
  */
 #include "sim/body.h"
 
+#include "base/json.h"
 #include "base/strbuf.h"
 
 #include <errno.h>
-#include <json-c/json.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,23 +21,39 @@ struct answer {
         unsigned count;
 };
 
-/* The last member of that name, whatever its case; NULL for none. */
-static struct json_object *find_member(struct json_object *object, const char *name)
-{
-        struct json_object *found = NULL;
+/* The members that count: the text of each, empty where it is missing. */
+struct members {
+        struct json_span method;
+        struct json_span data_type;
+        struct json_span target;
+        struct json_span images;
+};
 
-        json_object_object_foreach(object, key, value)
-        {
-                if (strcasecmp(key, name) == 0)
-                        found = value;
-        }
-        return found;
+/* The text of a string, in buffer if it has escapes. Returns 0, -EBADMSG or -ENOMEM. */
+static int read_string(struct json_reader *reader, struct strbuf *buffer, struct json_span *ret)
+{
+        if (json_reader_string(reader, ret) < 0)
+                return -EBADMSG;
+        if (!memchr(ret->ptr, '\\', ret->len))
+                return 0;
+        if (json_string_decode(*ret, buffer) < 0)
+                return buffer->failed ? -ENOMEM : -EBADMSG;
+        *ret = (struct json_span){buffer->data, buffer->len};
+        return 0;
 }
 
-static bool string_is(struct json_object *value, const char *expected)
+static bool string_is(struct json_span raw, const char *expected)
 {
-        return json_object_is_type(value, json_type_string) &&
-               strcmp(json_object_get_string(value), expected) == 0;
+        struct json_reader reader;
+        struct json_span text;
+        struct strbuf buffer;
+
+        json_reader_init(&reader, raw.ptr, raw.len);
+        strbuf_init(&buffer, raw.len);
+        bool is = read_string(&reader, &buffer, &text) == 0 && text.len == strlen(expected) &&
+                  memcmp(text.ptr, expected, text.len) == 0;
+        strbuf_done(&buffer);
+        return is;
 }
 
 /* The value of a character of RFC 4648, section 4, or -1. */
@@ -97,12 +112,10 @@ static void skip_data_prefix(const char **text, size_t *len)
         *text = found + sizeof marker - 1;
 }
 
-static int digest_image(struct json_object *image, unsigned char ret_digest[SIM_SHA256_BYTES])
+static int digest_text(const char *text, size_t len, unsigned char ret_digest[SIM_SHA256_BYTES])
 {
-        if (!json_object_is_type(image, json_type_string))
-                return -EBADMSG;
-        const char *text = json_object_get_string(image);
-        size_t len = (size_t)json_object_get_string_len(image), decoded_len;
+        size_t decoded_len;
+
         skip_data_prefix(&text, &len);
         unsigned char *decoded = malloc(len + 1);
         if (!decoded)
@@ -116,13 +129,26 @@ static int digest_image(struct json_object *image, unsigned char ret_digest[SIM_
         return r;
 }
 
-static int add_image(struct answer *answer, struct json_object *image)
+static int digest_image(struct json_reader *images, unsigned char ret_digest[SIM_SHA256_BYTES])
+{
+        struct json_span text;
+        struct strbuf buffer;
+
+        strbuf_init(&buffer, (size_t)(images->end - images->next));
+        int r = read_string(images, &buffer, &text);
+        if (r == 0)
+                r = digest_text(text.ptr, text.len, ret_digest);
+        strbuf_done(&buffer);
+        return r;
+}
+
+static int add_image(struct answer *answer, struct json_reader *images)
 {
         unsigned char digest[SIM_SHA256_BYTES];
 
         if (answer->count == SIM_BODY_IMAGES_MAX)
                 return -EBADMSG;
-        int r = digest_image(image, digest);
+        int r = digest_image(images, digest);
         if (r < 0)
                 return r;
         (void)strbuf_append(&answer->digests, digest, sizeof digest);
@@ -133,27 +159,30 @@ static int add_image(struct answer *answer, struct json_object *image)
         return answer->digests.failed || answer->solution.failed ? -ENOMEM : 0;
 }
 
-static int add_images(struct answer *answer, struct json_object *images)
+static int add_images(struct answer *answer, struct json_span raw)
 {
+        struct json_reader images;
+        struct json_span name;
+        enum json_type type = JSON_NULL;
         int r = 0;
 
-        if (json_object_is_type(images, json_type_array)) {
-                for (size_t i = 0; i < json_object_array_length(images) && r == 0; i++)
-                        r = add_image(answer, json_object_array_get_idx(images, i));
-        } else if (json_object_is_type(images, json_type_object)) {
-                struct json_object_iterator at = json_object_iter_begin(images);
-                struct json_object_iterator end = json_object_iter_end(images);
-                while (r == 0 && !json_object_iter_equal(&at, &end)) {
-                        r = add_image(answer, json_object_iter_peek_value(&at));
-                        json_object_iter_next(&at);
-                }
+        json_reader_init(&images, raw.ptr, raw.len);
+        (void)json_reader_peek(&images, &type);
+        if (type == JSON_ARRAY) {
+                (void)json_reader_enter_array(&images);
+                while (r == 0 && json_reader_next_element(&images) > 0)
+                        r = add_image(answer, &images);
+        } else if (type == JSON_OBJECT) {
+                (void)json_reader_enter_object(&images);
+                while (r == 0 && json_reader_next_member(&images, &name) > 0)
+                        r = add_image(answer, &images);
         }
         if (r == 0 && answer->count == 0)
                 r = -EBADMSG;
         return r;
 }
 
-static int solve_images(struct json_object *images, struct sim_body *body)
+static int solve_images(struct json_span images, struct sim_body *body)
 {
         struct answer answer = {.count = 0};
 
@@ -175,17 +204,14 @@ static int solve_images(struct json_object *images, struct sim_body *body)
         return r;
 }
 
-static int read_target(struct json_object *target, struct sim_body *body)
+static int write_target(struct json_span text, struct sim_body *body)
 {
         struct strbuf json;
 
-        if (!json_object_is_type(target, json_type_string))
-                return -EBADMSG;
-        size_t len = (size_t)json_object_get_string_len(target);
-        if (len == 0)
+        if (text.len == 0)
                 return -EBADMSG;
         strbuf_init(&json, SIM_BODY_TARGET_BYTES_MAX);
-        if (strbuf_append_json_string(&json, json_object_get_string(target), len) == -EMSGSIZE) {
+        if (strbuf_append_json_string(&json, text.ptr, text.len) == -EMSGSIZE) {
                 strbuf_done(&json);
                 return -EBADMSG;
         }
@@ -193,64 +219,112 @@ static int read_target(struct json_object *target, struct sim_body *body)
         return body->target_json ? 0 : -ENOMEM;
 }
 
-/* The oldest clients name the method in data_type. */
-static bool method_is_known(struct json_object *object)
+static int read_target(struct json_span raw, struct sim_body *body)
 {
-        struct json_object *method = find_member(object, "method");
-        struct json_object *data_type = find_member(object, "data_type");
+        struct json_reader reader;
+        struct json_span text;
+        struct strbuf buffer;
 
-        if (method)
-                return string_is(method, "hcaptcha_base64");
-        return string_is(data_type, "base64") || string_is(data_type, "hcaptcha_base64");
+        json_reader_init(&reader, raw.ptr, raw.len);
+        strbuf_init(&buffer, raw.len);
+        int r = read_string(&reader, &buffer, &text);
+        if (r == 0)
+                r = write_target(text, body);
+        strbuf_done(&buffer);
+        return r;
 }
 
-static int read_object(struct json_object *object, struct sim_body *body, const char **ret_problem)
+/* The oldest clients name the method in data_type. */
+static bool method_is_known(const struct members *members)
 {
-        if (!json_object_is_type(object, json_type_object)) {
-                *ret_problem = "the body is not a JSON object";
-                return -EBADMSG;
+        if (members->method.len > 0)
+                return string_is(members->method, "hcaptcha_base64");
+        return string_is(members->data_type, "base64") ||
+               string_is(members->data_type, "hcaptcha_base64");
+}
+
+/* Where a member of that name is kept, whatever the name's case; NULL: nowhere. */
+static struct json_span *place_of(struct members *members, const char *name, size_t len)
+{
+        const struct {
+                const char *name;
+                struct json_span *place;
+        } places[] = {
+                {"method", &members->method},
+                {"data_type", &members->data_type},
+                {"target", &members->target},
+                {"images", &members->images},
+        };
+
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+                if (len == strlen(places[i].name) && strncasecmp(name, places[i].name, len) == 0)
+                        return places[i].place;
         }
-        if (!method_is_known(object)) {
+        return NULL;
+}
+
+/* Of several members of one name the last one counts. Returns 0, -EBADMSG or -ENOMEM. */
+static int read_member(struct json_reader *reader, struct json_span name, struct members *members)
+{
+        struct strbuf decoded;
+        struct json_span raw;
+
+        strbuf_init(&decoded, name.len);
+        int r = json_string_decode(name, &decoded);
+        struct json_span *place =
+                r == 0 && decoded.len > 0 ? place_of(members, decoded.data, decoded.len) : NULL;
+        strbuf_done(&decoded);
+        if (r == 0)
+                r = json_reader_skip(reader, &raw);
+        if (r == 0 && place)
+                *place = raw;
+        return r;
+}
+
+static int read_members(const char *text, size_t len, struct members *ret_members)
+{
+        struct json_reader reader;
+        struct json_span name;
+        enum json_type type = JSON_NULL;
+        int r, next;
+
+        json_reader_init(&reader, text, len);
+        r = json_reader_peek(&reader, &type);
+        if (r < 0 || type != JSON_OBJECT || json_reader_enter_object(&reader) < 0)
+                return -EBADMSG;
+        while (r == 0 && (next = json_reader_next_member(&reader, &name)) != 0)
+                r = next < 0 ? next : read_member(&reader, name, ret_members);
+        return r < 0 ? r : json_reader_end(&reader);
+}
+
+static int read_body(const struct members *members, struct sim_body *body, const char **ret_problem)
+{
+        if (!method_is_known(members)) {
                 *ret_problem = "method is not hcaptcha_base64";
                 return -EBADMSG;
         }
-        int r = read_target(find_member(object, "target"), body);
+        int r = read_target(members->target, body);
         if (r < 0) {
                 *ret_problem = "target is not a text of a sensible length";
                 return r;
         }
-        r = solve_images(find_member(object, "images"), body);
+        r = solve_images(members->images, body);
         if (r < 0)
                 *ret_problem = "images is not an object or array of base64 images";
         return r;
 }
 
-static struct json_object *parse(const char *text, size_t len)
-{
-        struct json_tokener *tokener = json_tokener_new();
-        struct json_object *object = NULL;
-
-        if (!tokener || len > INT_MAX)
-                goto out;
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        object = json_tokener_parse_ex(tokener, text, (int)len);
-        if (json_tokener_get_error(tokener) != json_tokener_success) {
-                json_object_put(object);
-                object = NULL;
-        }
-out:
-        if (tokener)
-                json_tokener_free(tokener);
-        return object;
-}
-
 int sim_body_read(const char *text, size_t len, struct sim_body *ret_body, const char **ret_problem)
 {
         struct sim_body body = {.target_json = NULL};
-        struct json_object *object = len > 0 ? parse(text, len) : NULL;
+        struct members members = {
+                .method = {"", 0}, .data_type = {"", 0}, .target = {"", 0}, .images = {"", 0}};
 
-        int r = read_object(object, &body, ret_problem);
-        json_object_put(object);
+        int r = read_members(text, len, &members);
+        if (r < 0)
+                *ret_problem = "the body is not a JSON object";
+        else
+                r = read_body(&members, &body, ret_problem);
         if (r < 0)
                 sim_body_done(&body);
         else

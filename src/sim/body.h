@@ -1,9 +1,9 @@
 /*
  * body: what a tool posts to solve, read as the vendor's parser reads it.
  *
- * Names are matched without regard to case, and of a name given twice the last one counts. The
- * reader here is json-c, on purpose not the one of the gateway: two readers that agree on a body
- * are worth more in a test than one.
+ * Names are matched without regard to case, and of a name given twice the last one counts. What is
+ * JSON is decided by base/json, as in the gateway: each version of json-c refuses something else,
+ * such as integers of more than 64 bits. That both agree is the business of tests/fuzz/fuzz_json.
  *
  * The solution depends on nothing but the bytes of the images and their order, so a job that
  * lost, swapped or mixed images has another one. Not locked.
