@@ -1,0 +1,93 @@
+# Trees of Debian releases, for the scripts that try solvegate in one: built with debootstrap, entered
+# with systemd-nspawn. Sourced after packages.bash.
+# shellcheck shell=bash
+
+releases=(bookworm trixie)
+
+cannot_run() {
+        printf 'cannot run here: %s\n' "$1" >&2
+        exit 77
+}
+
+# is_release NAME
+is_release() {
+        [[ " ${releases[*]} " == *" $1 "* ]]
+}
+
+# this_release: the name of this machine's.
+this_release() {
+        (. /etc/os-release && printf '%s\n' "${VERSION_CODENAME-}")
+}
+
+# require_trees: ends the script with 77 where no tree can be built or entered.
+require_trees() {
+        local program
+        [ "$(id -u)" -eq 0 ] || cannot_run "only root may enter a tree; try: sudo $0"
+        install_packages "${boot_packages[@]}" || true
+        for program in systemd-nspawn debootstrap; do
+                command -v "$program" >/dev/null ||
+                        cannot_run "there is no $program; install: ${boot_packages[*]}"
+        done
+}
+
+# find_mirror RELEASE: where apt of this machine gets that release from, or else another one of
+# Debian: a mirror has them all.
+find_mirror() {
+        apt-get indextargets --format '$(CODENAME) $(ORIGIN) $(COMPONENT) $(REPO_URI)' \
+                'Created-By: Packages' | grep -v -- '-\(security\|updates\|backports\) ' |
+                grep ' Debian main ' | sort -k "1,1" |
+                awk -v release="$1" '$1 == release { first = $4 } { other = $4 }
+                        END { print first != "" ? first : other }'
+}
+
+# use_proxy: debootstrap does not read apt's configuration.
+use_proxy() {
+        local proxy=''
+        eval "$(apt-config shell proxy Acquire::http::Proxy)"
+        [ -z "$proxy" ] || export http_proxy=$proxy https_proxy=$proxy
+}
+
+# build_base TREE RELEASE PACKAGE...: a Debian of that release with these packages, and those they
+# need. Its apt fetches as that of this machine does.
+build_base() {
+        local tree=$1 release=$2 log=$1.log mirror names
+        shift 2
+        mirror=$(find_mirror "$release")
+        [ -n "$mirror" ] || cannot_run "apt has no mirror of Debian"
+        use_proxy
+        names=$(printf ',%s' "$@")
+        rm -rf "$tree.new"
+        printf 'building a tree of Debian %s in %s\n' "$release" "$tree"
+        debootstrap --variant=minbase --include="${names#,}" "$release" "$tree.new" "$mirror" \
+                >"$log" 2>&1 || {
+                tail -n 5 "$log" >&2
+                cannot_run "debootstrap could not build the tree, see $log"
+        }
+        apt-config dump | grep '^Acquire::[^"]* "' >"$tree.new/etc/apt/apt.conf.d/90acquire" || true
+        rm -rf "$tree.new"/var/cache/apt/archives/*.deb "$tree.new"/var/lib/apt/lists/*
+        mv "$tree.new" "$tree"
+}
+
+container=(
+        systemd-nspawn --quiet --register=no --keep-unit --timezone=off --link-journal=no
+        --console=pipe
+)
+
+# check_container TREE LOG: ends the script with 77 where no container can be started.
+check_container() {
+        "${container[@]}" --resolv-conf=off -D "$1" /bin/true </dev/null >"$2" 2>&1 ||
+                cannot_run "systemd-nspawn starts no container: $(tail -n 1 "$2")"
+}
+
+# in_tree TREE COMMAND...: runs it there as root, with this machine's network.
+in_tree() {
+        local tree=$1
+        shift
+        "${container[@]}" --resolv-conf=replace-host --setenv=LANG=C.UTF-8 -D "$tree" "$@" </dev/null
+}
+
+# clone_to TREE DIRECTORY OWNER: what is committed.
+clone_to() {
+        git clone -q --no-hardlinks . "$1$2"
+        chroot "$1" chown -R "$3:" "$2"
+}
