@@ -94,7 +94,7 @@ def test_a_group_that_cannot_be_had_is_an_error_at_the_default_path_too(start):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave its groups")
 def test_a_group_that_its_user_is_not_in_is_an_error_with_the_cure(start):
     refused(start, "a group that it is in, under systemd the one of Group=", socket_group="adm",
-            launcher=("setpriv", "--clear-groups", "--bounding-set=-chown"))
+            launcher=("setpriv", "--clear-groups", "--inh-caps=-chown", "--bounding-set=-chown"))
 
 
 def test_it_is_gone_after_a_clean_stop(start):
