@@ -56,6 +56,7 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
 /*
  * libmicrohttpd reads from a resumed connection before it calls the handler, and ends the request
  * where it finds the end of the stream; a connection with a time-out of its own it handles first.
+ * To be called while it is not suspended: libmicrohttpd 1.0 changes no time-out of one that is.
  */
 static void handle_before_reading(const struct request *request, bool before)
 {
@@ -73,7 +74,6 @@ static void resume(struct request *request)
         request->record.held_us += clock_monotonic_us() - request->record.hold_began_us;
         request->phase = REQUEST_READY;
         request->server->again = true;
-        handle_before_reading(request, true);
         MHD_resume_connection(request->mhd);
 }
 
@@ -167,6 +167,7 @@ bool request_hold(struct request *request, const struct hold *hold)
                 return false;
         }
         /* The mail cannot overtake this: it is delivered by the loop, which is busy here. */
+        handle_before_reading(request, true);
         MHD_suspend_connection(request->mhd);
         connection_enter(request->connection, CONNECTION_BUSY);
         request->phase = REQUEST_SUSPENDED;
