@@ -52,6 +52,15 @@ void connection_table_free(struct connection_table *table)
         free(table);
 }
 
+void connection_table_end(struct connection_table *table)
+{
+        for (size_t fd = 0; fd < table->by_fd_count; fd++) {
+                const struct client_connection *connection = table->by_fd[fd];
+                if (connection && connection->identity && connection->progress == TLS_FINISHED)
+                        tls_end(connection->mhd);
+        }
+}
+
 /* ---- by descriptor ---- */
 
 struct client_connection *connection_find(const struct connection_table *table, int fd)
@@ -118,7 +127,7 @@ int connection_may_receive(const struct client_connection *connection)
         return connection->framing.fault ? -EAGAIN : 0;
 }
 
-ssize_t connection_receive(struct client_connection *connection, const void *bytes, size_t len)
+ssize_t connection_receive(struct client_connection *connection, void *bytes, size_t len)
 {
         struct framing *framing = &connection->framing;
         const uint64_t headers = framing->headers;
@@ -131,7 +140,7 @@ ssize_t connection_receive(struct client_connection *connection, const void *byt
         }
         if (framing->fault)
                 connection->lingers = true;
-        return passed > 0 ? (ssize_t)passed : refuse_malformed(connection);
+        return passed > 0 || !framing->fault ? (ssize_t)passed : refuse_malformed(connection);
 }
 
 bool connection_header_checked(const struct client_connection *connection)

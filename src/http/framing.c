@@ -548,26 +548,38 @@ void framing_init(struct framing *framing)
         *framing = (struct framing){.state = FRAMING_START};
 }
 
-size_t framing_feed(struct framing *framing, const void *bytes, size_t len)
+/* How many of the bytes that were taken in a state are passed on. A chunk's extension is not: its
+ * recipient has to ignore it (RFC 9112, 7.1.1), and libmicrohttpd 1.0.1 loses its place there. */
+static size_t kept_of(enum framing_state state, const unsigned char *bytes, size_t taken)
 {
-        size_t at = 0, complete = 0;
+        if (state != FRAMING_CHUNK_EXTENSION)
+                return taken;
+        return taken > 0 && bytes[taken - 1] == '\r';
+}
+
+size_t framing_feed(struct framing *framing, void *bytes, size_t len)
+{
+        unsigned char *next = bytes, *end = next + len, *out = bytes, *complete = bytes;
 
         assert(!framing->fault);
-        while (at < len && !framing->fault) {
+        while (next < end && !framing->fault) {
                 const uint64_t ended = framing->ended;
-                const bool counted = states[framing->state].counted;
-                size_t taken = states[framing->state].take(
-                        framing, (const unsigned char *)bytes + at, len - at);
+                const enum framing_state state = framing->state;
+                size_t taken = states[state].take(framing, next, (size_t)(end - next));
 
-                at += taken;
+                size_t kept = kept_of(state, next, taken);
+                next += taken;
+                if (out + kept != next)
+                        memmove(out, next - kept, kept);
+                out += kept;
                 if (framing->ended != ended)
-                        complete = at;
-                if (counted && !framing->fault) {
+                        complete = out;
+                if (states[state].counted && !framing->fault) {
                         framing->header_bytes += taken;
                         check_size(framing);
                 }
         }
-        return framing->fault ? complete : len;
+        return (size_t)((framing->fault ? complete : out) - (unsigned char *)bytes);
 }
 
 bool framing_in_message(const struct framing *framing)

@@ -4,8 +4,9 @@
  *
  * A parser that tolerates a malformed message may see other fields, or another end of the message,
  * than the sender or a proxy does; then a part of one request is served as another one (request
- * smuggling). So everything that libmicrohttpd 0.9.75 tolerates, and everything that it would
- * answer by itself in HTML or not at all, is a fault here. docs/http-edge.md lists the rules.
+ * smuggling). So everything that libmicrohttpd 0.9.75 or 1.0.1 tolerates, and everything that they
+ * would answer by themselves in HTML or not at all, is a fault here. docs/http-edge.md lists the
+ * rules.
  *
  * The bytes come in pieces of any size, with the same result. No byte is kept.
  *
@@ -86,10 +87,11 @@ struct framing {
 void framing_init(struct framing *framing);
 
 /*
- * Checks the next bytes. Returns how many of them may be passed on: all, or, once there is a fault,
- * those of the messages that are complete before it. Requires that there is no fault yet.
+ * Checks the next bytes, and takes the extensions of chunks out of them. Returns how many are left,
+ * from the first one on: all but those extensions, or, once there is a fault, those of the messages
+ * that are complete before it. Requires that there is no fault yet.
  */
-size_t framing_feed(struct framing *framing, const void *bytes, size_t len);
+size_t framing_feed(struct framing *framing, void *bytes, size_t len);
 
 /* Whether a message has begun and is not complete. */
 bool framing_in_message(const struct framing *framing);

@@ -27,33 +27,60 @@ static struct client_connection *find(int fd, enum receive_layer layer)
         return connection && connection_layer(connection) == layer ? connection : NULL;
 }
 
-int receive_allowed(int fd, enum receive_layer layer)
+/* Reads once. Returns as receive_read(); *ret_all says whether all that came is passed on. */
+static ssize_t read_once(const struct receive_call *call, void *bytes, size_t size,
+                         int *ret_refused, bool *ret_all)
 {
-        const struct client_connection *connection = find(fd, layer);
+        struct client_connection *connection = find(call->fd, call->layer);
 
-        return connection ? connection_may_receive(connection) : 0;
+        *ret_all = true;
+        *ret_refused = connection ? connection_may_receive(connection) : 0;
+        if (*ret_refused < 0)
+                return 0;
+        ssize_t got = call->read(call, bytes, size);
+        if (got <= 0 || !connection)
+                return got;
+        ssize_t passed = connection_receive(connection, bytes, (size_t)got);
+        *ret_all = passed == got;
+        if (passed >= 0)
+                return passed;
+        *ret_refused = (int)passed;
+        return 0;
 }
 
-ssize_t receive_check(int fd, enum receive_layer layer, const void *bytes, size_t len)
+ssize_t receive_read(const struct receive_call *call, void *bytes, size_t size, int *ret_refused)
 {
-        struct client_connection *connection = find(fd, layer);
+        size_t used = 0;
+        bool all;
 
-        return connection ? connection_receive(connection, bytes, len) : (ssize_t)len;
+        do {
+                ssize_t got = read_once(call, (char *)bytes + used, size - used, ret_refused, &all);
+                if (used > 0 && (got <= 0 || *ret_refused < 0)) {
+                        *ret_refused = 0; /* the next call tells */
+                        return (ssize_t)used;
+                }
+                if (got < 0 || *ret_refused < 0 || (got == 0 && all))
+                        return got;
+                used += (size_t)got;
+        } while (!all && used < size);
+        return (ssize_t)used;
 }
 
 /* recv(2) is recvfrom(2) without the sender's address. */
+static ssize_t read_socket(const struct receive_call *call, void *bytes, size_t size)
+{
+        return recvfrom(call->fd, bytes, size, call->flags, NULL, NULL);
+}
+
 RECEIVE_REPLACES ssize_t recv(int fd, void *bytes, size_t size, int flags)
 {
-        ssize_t got = receive_allowed(fd, RECEIVE_SOCKET);
+        const struct receive_call call = {
+                .fd = fd, .layer = RECEIVE_SOCKET, .read = read_socket, .flags = flags};
+        int refused;
+        ssize_t got = receive_read(&call, bytes, size, &refused);
 
-        if (got == 0) {
-                got = recvfrom(fd, bytes, size, flags, NULL, NULL);
-                if (got <= 0)
-                        return got; /* errno is set */
-                got = receive_check(fd, RECEIVE_SOCKET, bytes, (size_t)got);
-        }
-        if (got >= 0)
-                return got;
-        errno = (int)-got;
+        if (refused == 0)
+                return got; /* errno is set */
+        errno = -refused;
         return -1;
 }

@@ -33,16 +33,22 @@ enum receive_layer {
         RECEIVE_TLS,
 };
 
-/*
- * Whether the calling library may read from a socket: 0 or -errno. Sockets that are not of the
- * table, or whose HTTP is read at the other layer, may always be read.
- */
-int receive_allowed(int fd, enum receive_layer layer);
+/* How the calling library reads, see receive_read(). */
+struct receive_call {
+        int fd;
+        enum receive_layer layer;
+        ssize_t (*read)(const struct receive_call *call, void *bytes, size_t size);
+        void *session; /* for read() */
+        int flags;     /* likewise */
+};
 
 /*
- * Checks what was read from a socket, len > 0 bytes. Returns how many of them the library gets,
- * from the first one on; or -errno, which it gets in their place.
+ * Reads what the library may have. Sockets that are not of the table, or whose HTTP is read at the
+ * other layer, are read with one read(), unchecked. Where something of what came is not passed on,
+ * the rest of the space is filled by further ones: the library takes less than it asked for as a
+ * sign that there is nothing more. Returns what read() does; or 0 with -errno in *ret_refused,
+ * which the library gets in place of bytes.
  */
-ssize_t receive_check(int fd, enum receive_layer layer, const void *bytes, size_t len);
+ssize_t receive_read(const struct receive_call *call, void *bytes, size_t size, int *ret_refused);
 
 #endif

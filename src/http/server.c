@@ -377,6 +377,8 @@ void server_free(struct server *server)
                 turn(server);
                 turn_stop(server->turn);
         }
+        if (server->connections)
+                connection_table_end(server->connections);
         if (server->daemon)
                 MHD_stop_daemon(server->daemon);
         connection_table_free(server->connections);

@@ -243,6 +243,10 @@ enum connection_room {
 
 int connection_table_new(struct server *server, struct connection_table **ret_table);
 void connection_table_free(struct connection_table *table);
+
+/* Ends TLS on all connections, before libmicrohttpd is stopped: 1.0 shuts their sockets down first.
+ */
+void connection_table_end(struct connection_table *table);
 void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode code);
 
@@ -327,11 +331,12 @@ enum receive_layer connection_layer(const struct client_connection *connection);
 int connection_may_receive(const struct client_connection *connection);
 
 /*
- * Checks received bytes (framing.h). Returns how many of them libmicrohttpd may have. A malformed
- * message is answered and the connection ended: -ECONNRESET; or, while requests before it are in
- * progress, the last of them will be the last on the connection: -EAGAIN.
+ * Checks received bytes, len > 0 of them, and takes out what is not passed on (framing.h). Returns
+ * how many are left for libmicrohttpd. A malformed message is answered and the connection ended:
+ * -ECONNRESET; or, while requests before it are in progress, the last of them will be the last on
+ * the connection: -EAGAIN.
  */
-ssize_t connection_receive(struct client_connection *connection, const void *bytes, size_t len);
+ssize_t connection_receive(struct client_connection *connection, void *bytes, size_t len);
 
 /* Whether the header of the request that libmicrohttpd has begun passed that check. */
 bool connection_header_checked(const struct client_connection *connection);

@@ -492,6 +492,14 @@ void tls_send_last(struct MHD_Connection *mhd, const void *bytes, size_t len)
                 (void)gnutls_bye(session, GNUTLS_SHUT_WR);
 }
 
+void tls_end(struct MHD_Connection *mhd)
+{
+        gnutls_session_t session = session_of(mhd);
+
+        if (session)
+                (void)gnutls_bye(session, GNUTLS_SHUT_WR);
+}
+
 /* ---- what libmicrohttpd reads, see receive.h ---- */
 
 typedef ssize_t record_recv(gnutls_session_t session, void *bytes, size_t size);
@@ -505,23 +513,25 @@ static void find_library(void)
         *(void **)&library_record_recv = dlsym(RTLD_NEXT, "gnutls_record_recv");
 }
 
-static ssize_t record_error(ssize_t error)
+static ssize_t read_record(const struct receive_call *call, void *bytes, size_t size)
 {
-        return error == -EAGAIN ? GNUTLS_E_AGAIN : GNUTLS_E_PREMATURE_TERMINATION;
+        return library_record_recv ? library_record_recv(call->session, bytes, size)
+                                   : GNUTLS_E_INTERNAL_ERROR;
 }
 
 RECEIVE_REPLACES ssize_t gnutls_record_recv(gnutls_session_t session, void *bytes, size_t size)
 {
-        int fd = gnutls_transport_get_int(session);
-        ssize_t got = receive_allowed(fd, RECEIVE_TLS);
+        const struct receive_call call = {
+                .fd = gnutls_transport_get_int(session),
+                .layer = RECEIVE_TLS,
+                .read = read_record,
+                .session = session,
+        };
+        int refused;
 
         (void)pthread_once(&library_once, find_library);
-        if (got < 0)
-                return record_error(got);
-        got = library_record_recv ? library_record_recv(session, bytes, size)
-                                  : GNUTLS_E_INTERNAL_ERROR;
-        if (got <= 0)
+        ssize_t got = receive_read(&call, bytes, size, &refused);
+        if (refused == 0)
                 return got;
-        got = receive_check(fd, RECEIVE_TLS, bytes, (size_t)got);
-        return got < 0 ? record_error(got) : got;
+        return refused == -EAGAIN ? GNUTLS_E_AGAIN : GNUTLS_E_PREMATURE_TERMINATION;
 }

@@ -91,4 +91,7 @@ bool tls_handshake_is_over(struct MHD_Connection *mhd);
  */
 void tls_send_last(struct MHD_Connection *mhd, const void *bytes, size_t len);
 
+/* Tells the client that nothing more comes. Requires that its handshake is over. */
+void tls_end(struct MHD_Connection *mhd);
+
 #endif

@@ -247,7 +247,8 @@ static enum found read_message(struct text *rest)
 
 /* ---- the comparison ---- */
 
-static size_t feed(struct framing *framing, const char *bytes, size_t len, size_t piece)
+/* Passes copies of pieces. left gets what is left of them, and has room for all. */
+static size_t feed(struct framing *framing, const char *bytes, size_t len, size_t piece, char *left)
 {
         size_t passed = 0;
 
@@ -255,10 +256,24 @@ static size_t feed(struct framing *framing, const char *bytes, size_t len, size_
         for (size_t at = 0; at < len && !framing->fault; at += piece) {
                 size_t part = len - at < piece ? len - at : piece;
                 char *exact = fuzz_copy((const uint8_t *)bytes + at, part);
-                passed += framing_feed(framing, exact, part);
+                size_t kept = framing_feed(framing, exact, part);
+                memcpy(left + passed, exact, kept);
+                passed += kept;
                 free(exact);
         }
         return passed;
+}
+
+/* What was left has nothing more to be taken out, and says the same. */
+static void feed_again(const struct framing *first, const char *left, size_t len)
+{
+        char *again = fuzz_copy((const uint8_t *)left, len);
+        struct framing framing;
+
+        CHECK(feed(&framing, left, len, len > 0 ? len : 1, again) == len);
+        CHECK(memcmp(again, left, len) == 0);
+        CHECK(!framing.fault && framing.ended == first->ended);
+        free(again);
 }
 
 /* A fault that is only about a size or a number of something: the second reader has no limits. */
@@ -293,14 +308,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         size_t piece = 1 + data[0] % 64, len = size - 1;
         char *bytes = fuzz_copy(data + 1, len);
-        size_t passed = feed(&whole, bytes, len, len > 0 ? len : 1);
-        size_t passed_pieces = feed(&pieces, bytes, len, piece);
+        char *left = fuzz_copy(data + 1, len), *left_pieces = fuzz_copy(data + 1, len);
+        size_t passed = feed(&whole, bytes, len, len > 0 ? len : 1, left);
+        size_t passed_pieces = feed(&pieces, bytes, len, piece, left_pieces);
 
         /* Of two faults in one target, the pieces may decide which one is named. */
         CHECK(!whole.fault == !pieces.fault && whole.ended == pieces.ended);
         CHECK(whole.headers == pieces.headers);
-        CHECK(passed <= len && (whole.fault || passed == len));
-        CHECK(passed_pieces <= len && (whole.fault || passed_pieces == len));
+        CHECK(passed <= len && passed_pieces <= len);
+        CHECK(whole.fault || passed_pieces == passed);
+        CHECK(whole.fault || memcmp(left, left_pieces, passed) == 0);
+        feed_again(&whole, left, passed);
         CHECK(framing_in_message(&whole) == framing_in_message(&pieces));
         if (whole.fault) {
                 CHECK(whole.fault->status >= 400 && whole.fault->status < 600);
@@ -308,6 +326,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         if (len < LINE_MAX_BYTES)
                 compare(&whole, bytes, len);
+        free(left_pieces);
+        free(left);
         free(bytes);
         return 0;
 }
