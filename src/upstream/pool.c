@@ -45,6 +45,7 @@ struct pool {
         CURLM *multi;
         struct loop_timer *timer;
         bool unwatched; /* a socket could not be watched: all transfers are run by the timer */
+        bool stray;     /* pool_take_stray() */
         struct upstream_socket *sockets;
         struct transfer *transfers;
         unsigned entered; /* pool_enter() without pool_leave() */
@@ -135,6 +136,22 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
         return 0;
 }
 
+/* Within TLS, the notice that a connection is closed is data as well. */
+static void note_stray(struct pool *pool, const struct upstream_socket *socket)
+{
+        if (socket->idle && socket->requests > 0 && !socket->http2 && !socket->tls &&
+            upstream_socket_peek(socket->fd) == SOCKET_DATA)
+                pool->stray = true;
+}
+
+bool pool_take_stray(struct pool *pool)
+{
+        bool stray = pool->stray;
+
+        pool->stray = false;
+        return stray;
+}
+
 /*
  * On an idle connection nothing is expected. Whatever comes, a response that was not asked for or
  * the end of the stream, the connection carries no further request: it is shut down, so that
@@ -142,6 +159,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
  */
 static void shut_down_idle(struct upstream_socket *socket)
 {
+        note_stray(socket->pool, socket);
         upstream_socket_ignore(socket);
         (void)shutdown(socket->fd, SHUT_RDWR);
 }
@@ -302,8 +320,10 @@ static int on_close_socket(void *arg, curl_socket_t fd)
         struct pool *pool = arg;
         struct upstream_socket *socket = find_socket(pool, fd);
 
-        if (socket)
+        if (socket) {
+                note_stray(pool, socket);
                 drop_socket(pool, socket);
+        }
         return close(fd);
 }
 

@@ -74,6 +74,10 @@ void pool_read_arrived(struct pool *pool);
 struct upstream_socket *pool_socket(struct pool *pool, const char *remote_ip, int remote_port,
                                     const char *local_ip, int local_port);
 
+/* Whether data came on an idle connection since this was asked last. libcurl 8 closes such a
+ * connection before it asks transfer_on_connected(). */
+bool pool_take_stray(struct pool *pool);
+
 /* For transfer_set_options(): the functions by which libcurl opens and closes sockets. */
 void pool_set_socket_options(struct pool *pool, struct transfer *transfer);
 

@@ -35,6 +35,7 @@ struct upstream_socket {
         bool connection;     /* to an upstream; false: of libcurl's own, for name look-ups */
         bool idle;           /* libcurl waits for nothing on it */
         bool http2;          /* known once a request was begun on it */
+        bool tls;            /* likewise */
         unsigned requests;   /* that were begun on it */
         bool named;          /* the four below are known, and do not change */
         uint16_t local_port; /* in host byte order, as is the next */

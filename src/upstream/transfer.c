@@ -219,8 +219,18 @@ static bool restart(struct transfer *transfer)
         return pool_restart(transfer->pool, transfer) == 0;
 }
 
+/* libcurl 8 refuses some first lines before transfer_on_header() sees them. */
+static bool was_refused_early(const struct transfer *transfer, CURLcode code)
+{
+        return (code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_UNSUPPORTED_PROTOCOL) &&
+               transfer->reused && !transfer_is_written(transfer) &&
+               !(transfer->socket && transfer->socket->http2);
+}
+
 void transfer_finish(struct transfer *transfer, CURLcode code)
 {
+        if (was_refused_early(transfer, code))
+                transfer->premature = transfer->stray = true;
         if (code == CURLE_OK || !may_restart(transfer) || !restart(transfer))
                 finish(transfer, code);
 }

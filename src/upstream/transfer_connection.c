@@ -44,13 +44,15 @@ static bool is_usable(struct transfer *transfer)
         const SSL *tls = tls_of(transfer);
         enum socket_input input;
 
+        transfer->socket->tls = tls != NULL;
         transfer->socket->http2 = speaks_http2(tls);
         if (transfer->socket->http2 || (tls && !transfer->reused))
                 return true;
         /* The kernel does not say, so no response could be told from a surplus one. */
         if (transfer->reused && transfer->acknowledged == 0)
                 return false;
-        input = tls && SSL_has_pending(tls) ? SOCKET_DATA : upstream_socket_peek(transfer->socket->fd);
+        input = tls && SSL_has_pending(tls) ? SOCKET_DATA
+                                            : upstream_socket_peek(transfer->socket->fd);
         /* Within TLS, the notice that a connection is closed is data as well. */
         if (input == SOCKET_DATA && !tls)
                 transfer->stray = true;
@@ -63,6 +65,8 @@ int transfer_on_connected(void *arg, char *remote_ip, char *local_ip, int remote
 {
         struct transfer *transfer = arg;
 
+        if (pool_take_stray(transfer->pool))
+                transfer->stray = true;
         if (transfer->body_read > 0)
                 return CURL_PREREQFUNC_ABORT;
         transfer->socket =
