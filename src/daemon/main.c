@@ -18,6 +18,7 @@
 #include "daemon/warnings.h"
 #include "http/tls.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,25 @@ static int check_done(const struct config *config, struct tls_identity *const *i
         (void)fprintf(stderr, "%s: ok\n", config->file);
         return EXIT_SUCCESS;
 }
+
+/* Nothing may run before a sanitizer. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/*
+ * Runs before the initializers of the libraries, which take milliseconds: a reload that somebody
+ * asks for meanwhile waits until the daemon is ready, where it would end the process.
+ */
+static void block_hangup(void)
+{
+        sigset_t set;
+
+        (void)sigemptyset(&set);
+        (void)sigaddset(&set, SIGHUP);
+        (void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void (*const before_libraries)(void)
+        __attribute__((section(".preinit_array"), used)) = block_hangup;
+#endif
 
 int main(int argc, char **argv)
 {
