@@ -40,6 +40,18 @@ def block_with(document, word):
     return found[0]
 
 
+# ---- libraries ----
+
+
+def test_the_least_versions_of_the_libraries_are_those_that_the_build_asks_for():
+    asked = dict(re.findall(r"dependency\('([\w-]+)', version: '>=([\d.]+)'\)",
+                            (REPOSITORY / "meson.build").read_text()))
+    rows = re.findall(r"^\| ([\w, -]+?) \| ([\d.]+) \|", (DOCS / "packaging.md").read_text(),
+                      re.MULTILINE)
+    told = {name: version for names, version in rows for name in names.split(", ")}
+    assert len(asked) >= 10 and told == asked
+
+
 # ---- links ----
 
 
