@@ -83,7 +83,7 @@ check_container() {
 in_tree() {
         local tree=$1
         shift
-        "${container[@]}" --resolv-conf=replace-host --setenv=LANG=C.UTF-8 -D "$tree" "$@" </dev/null
+        "${container[@]}" --resolv-conf=replace-host -D "$tree" "$@" </dev/null
 }
 
 # clone_to TREE DIRECTORY OWNER: what is committed.

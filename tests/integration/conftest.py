@@ -30,10 +30,16 @@ from lib.vendor import Vendor
 ASYNC_TEST_TIMEOUT = 120.0
 
 
+# What a service manager may have set for the process that runs the tests.
+FROM_MANAGER = ("NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_", "CREDENTIALS_DIRECTORY", "INVOCATION_ID",
+                "JOURNAL_STREAM", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "LOGS_DIRECTORY")
+
+
 def pytest_configure():
-    """No proxy between the tests and loopback, and descriptors for 1,000 connections and more."""
+    """No proxy between the tests and loopback, no service manager around them, and descriptors for
+    1,000 connections and more."""
     for name in list(os.environ):
-        if name.lower().endswith("_proxy"):
+        if name.lower().endswith("_proxy") or name.startswith(FROM_MANAGER):
             del os.environ[name]
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 16384 if hard == resource.RLIM_INFINITY else min(hard, 16384)

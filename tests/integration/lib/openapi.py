@@ -11,6 +11,7 @@ named, a body of another shape.
 import functools
 import json
 import urllib.parse
+import warnings
 
 import jsonschema
 import yaml
@@ -161,7 +162,9 @@ def _problems_of_field(name, schema, text):
 class Document:
     def __init__(self, tree):
         self.tree = tree
-        self._resolver = jsonschema.RefResolver("", tree)
+        with warnings.catch_warnings():  # what replaces it is not in Debian 12
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._resolver = jsonschema.RefResolver("", tree)
         self.operations = []
         self._by_request = {}
         for path, item in tree["paths"].items():
