@@ -351,7 +351,7 @@ static void on_solve_answer(struct answer *answer, void *arg)
                         on_unconnected(flight, answer);
                         break;
                 }
-                /* fall through */
+                __attribute__((fallthrough));
         case ANSWER_TRY_LATER:
                 on_turned_away(flight, answer);
                 break;

@@ -292,7 +292,7 @@ static void a_number_as_an_id_is_asked_for_as_it_was_written(void **state)
 
 static void an_id_may_hold_anything_even_the_uid_or_the_key(void **state)
 {
-        static const char *const ids[] = {"h-" UID "-00001", UID, APIKEY, "x" OTHER_APIKEY,
+        static const char *const ids[] = {"h-" UID "-00001", UID, APIKEY, ("x" OTHER_APIKEY),
                                           "a b\xff\x01'"};
 
         (void)state;

@@ -68,8 +68,10 @@ static struct job *add(struct results *results, const char *client, struct purch
 static struct purchase *new_purchase(void)
 {
         static int64_t number;
+
+        number++;
         const struct task_identity identity = {
-                .bytes = {(unsigned char)++number, (unsigned char)(number >> 8)}};
+                .bytes = {(unsigned char)number, (unsigned char)(number >> 8)}};
         struct purchase *purchase;
 
         assert_int_equal(purchase_new(number, &identity, strdup("a.example"), NULL, &purchase), 0);

@@ -97,7 +97,7 @@ static void what_is_not_64_digits_is_no_digest(void **state)
                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a",
                 ABC_HEX "0",
                 ABC_HEX " ",
-                " " ABC_HEX,
+                (" " ABC_HEX),
                 "ga7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a`",
                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a@",
