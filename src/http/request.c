@@ -245,6 +245,8 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
 {
         char message[GATEWAY_MESSAGE_BYTES_MAX];
 
+        if (request->record.cut)
+                return MHD_YES; /* the next read ends the connection */
         connection_nudge(request->connection);
         request->record.body_bytes += (int64_t)bytes;
         if (request->body) {
@@ -264,7 +266,8 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
                 if (request->penalty_ms > 0)
                         caller_turn_away(request);
                 reply_cut(request, CONNECTION_LINGER);
-                return MHD_NO;
+                /* libmicrohttpd must not close a suspended connection. A read ends it later. */
+                return request->is_paused ? MHD_YES : MHD_NO;
         }
         return MHD_YES;
 }

@@ -150,6 +150,28 @@ def test_bodies_that_are_refused_are_paused_too(house):
     assert pauses(house) > 0
 
 
+def test_a_refused_body_that_is_too_large_ends_its_connection_though_it_was_paused(house):
+    """The first chunk of a read pauses the connection, and a later one of the same is too much."""
+    house.reload(limits={"body_bytes": 1024})
+    socks = [connect(house) for _ in range(CONNECTIONS)]
+    for sock in socks:
+        sock.sendall(request_bytes("POST", "/solve", house.host,
+                                   {**CHUNKS, "Content-Type": "application/json"}))
+    with frozen(house, CONNECTIONS):
+        for sock in socks:
+            sock.sendall(chunked(b"x" * 3000, 1)[:-5])
+        all_have_come(house, CONNECTIONS)
+    for sock in socks:
+        answer = read_answer(sock)
+        expect.error(answer, 401, "unauthorized")
+        assert answer.header("Connection") == "close", answer
+        assert sock.recv(1) == b""
+        sock.close()
+    assert pauses(house) > 0
+    task = job(images=1, size=500)
+    expect.solved(house.caller(OTHER).run(task), task)
+
+
 def test_while_bodies_come_others_are_answered_and_slow_ones_are_not_forgotten(house):
     """The rest of each body comes only when all has been read."""
     tasks = [job(images=1, size=3000, seed=seed) for seed in range(CONNECTIONS)]
