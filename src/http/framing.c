@@ -5,6 +5,8 @@
  */
 #include "http/framing.h"
 
+#include "http/framing_field.h"
+
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
@@ -53,56 +55,9 @@ static const struct framing_fault target_too_long = {
 
 /* ---- the fields that matter ---- */
 
-enum field {
-        FIELD_OTHER,
-        FIELD_HOST,
-        FIELD_CONTENT_LENGTH,
-        FIELD_TRANSFER_ENCODING,
-        FIELD_CONTENT_TYPE,
-        FIELD_AUTHORIZATION,
-        FIELD_APIKEY,
-        FIELD_IDEMPOTENCY_KEY,
-        FIELD_COOKIE,
-};
-
-#define NAME(text) text, sizeof text - 1
-#define TWICE(name)                                                                                \
-        {                                                                                          \
-                400, "bad_request", "the field " name " is present more than once; send it once"   \
-        }
-
-/* Those that must not be there twice, since readers may differ in which one counts. */
-static const struct {
-        const char *name;
-        size_t len;
-        struct framing_fault twice; /* status 0: it may be */
-} fields[] = {
-        [FIELD_OTHER] = {"", 0, {0}},
-        [FIELD_HOST] = {NAME("host"), TWICE("Host")},
-        [FIELD_CONTENT_LENGTH] = {NAME("content-length"), TWICE("Content-Length")},
-        [FIELD_TRANSFER_ENCODING] = {NAME("transfer-encoding"), TWICE("Transfer-Encoding")},
-        [FIELD_CONTENT_TYPE] = {NAME("content-type"), TWICE("Content-Type")},
-        [FIELD_AUTHORIZATION] = {NAME("authorization"), TWICE("Authorization")},
-        [FIELD_APIKEY] = {NAME("apikey"), TWICE("apikey")},
-        [FIELD_IDEMPOTENCY_KEY] = {NAME("idempotency-key"), TWICE("Idempotency-Key")},
-        [FIELD_COOKIE] = {NAME("cookie"), {0}},
-};
-
-#define FIELDS (sizeof fields / sizeof *fields)
-
-static bool has(const struct framing *framing, enum field field)
+static bool has(const struct framing *framing, enum framing_field field)
 {
         return framing->seen & 1U << field;
-}
-
-static enum field find_field(const struct framing *framing)
-{
-        for (size_t i = FIELD_OTHER + 1; i < FIELDS; i++) {
-                if (fields[i].len == framing->name_len &&
-                    strncasecmp(fields[i].name, framing->name, framing->name_len) == 0)
-                        return (enum field)i;
-        }
-        return FIELD_OTHER;
 }
 
 /* ---- characters ---- */
@@ -286,12 +241,13 @@ static size_t take_field(struct framing *framing, const unsigned char *bytes, si
 
 static size_t end_name(struct framing *framing, size_t taken)
 {
-        enum field field = find_field(framing);
+        enum framing_field field = framing_field_find(framing->name, framing->name_len);
+        const struct framing_fault *twice = framing_field_twice(field);
 
         if (framing->in_trailer && field != FIELD_OTHER)
                 return fail(framing, &bad_trailer);
-        if (has(framing, field) && fields[field].twice.status != 0)
-                return fail(framing, &fields[field].twice);
+        if (has(framing, field) && twice)
+                return fail(framing, twice);
         framing->field = field;
         framing->seen |= 1U << field;
         framing->cookies += field == FIELD_COOKIE;

@@ -27,7 +27,7 @@
 #define FRAMING_MEMORY_BYTES_MAX  12288 /* what libmicrohttpd may need to hold all of it */
 #define FRAMING_TRAILER_BYTES_MAX 1024
 #define FRAMING_TRAILERS_MAX      16
-#define FRAMING_EXTENSION_MAX     128 /* bytes of the line of a chunk's size, without the size */
+#define FRAMING_EXTENSION_MAX     128  /* bytes of the line of a chunk's size, without the size */
 
 #define FRAMING_NAME_BYTES  20 /* the longest name that matters, and one more */
 #define FRAMING_VALUE_BYTES 24 /* likewise for values */
@@ -78,7 +78,7 @@ struct framing {
         unsigned digits; /* of Content-Length, or of a chunk's size */
 
         /* The line in progress. */
-        unsigned field; /* enum field of framing.c; valid from the colon on */
+        unsigned field; /* enum framing_field; valid from the colon on */
         size_t name_len, value_len;
         char name[FRAMING_NAME_BYTES];   /* as much as fits */
         char value[FRAMING_VALUE_BYTES]; /* likewise; without spaces in front */
