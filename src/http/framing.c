@@ -52,6 +52,10 @@ static const struct framing_fault header_too_large = {
 static const struct framing_fault target_too_long = {
         414, "target_too_long",
         "the target is larger than 8192 bytes or has more than 64 arguments; use a shorter one"};
+static const struct framing_fault target_too_long_alone = {
+        414, "target_too_long",
+        "the target is too long for a request without fields; use a shorter one, or send a Host "
+        "field"};
 
 /* ---- the fields that matter ---- */
 
@@ -107,6 +111,17 @@ static size_t memory_needed(const struct framing *framing)
                        ((size_t)framing->fields + framing->cookies + framing->target.arguments);
 }
 
+/*
+ * Without a field, libmicrohttpd 1.0.1 takes the end of the last argument's value for the end of
+ * the header. An argument without "=" has no value, and if little of the buffer is left then, the
+ * process crashes.
+ */
+static bool is_too_long_alone(const struct framing *framing)
+{
+        return framing->fields == 0 && framing->target.arguments > 0 &&
+               framing->header_bytes > FRAMING_BARE_BYTES_MAX;
+}
+
 static size_t end_header(struct framing *framing)
 {
         if (!has(framing, FIELD_HOST) && !framing->http_1_0)
@@ -115,6 +130,8 @@ static size_t end_header(struct framing *framing)
                 return fail(framing, &bad_both);
         if (framing->chunked && framing->http_1_0)
                 return fail(framing, &bad_coding_1_0);
+        if (is_too_long_alone(framing))
+                return fail(framing, &target_too_long_alone);
         framing->headers++;
         framing->header_bytes = 0;
         framing->fields = 0;

@@ -28,6 +28,7 @@
 #define FRAMING_TRAILER_BYTES_MAX 1024
 #define FRAMING_TRAILERS_MAX      16
 #define FRAMING_EXTENSION_MAX     128  /* bytes of the line of a chunk's size, without the size */
+#define FRAMING_BARE_BYTES_MAX    4096 /* of a header without fields whose target has arguments */
 
 #define FRAMING_NAME_BYTES  20 /* the longest name that matters, and one more */
 #define FRAMING_VALUE_BYTES 24 /* likewise for values */

@@ -130,6 +130,14 @@ def _request_lines():
     yield "a line of NUL and CR LF before the method", b"\x00x\r\n" + get(), 400
     yield "a blank line before", b"\r\n" + get(), 404
     yield "three blank lines before", b"\r\n\r\n\r\n" + get(), 404
+    for argument in [b"a", b"a=b", b"a=b&c", b"a=b&c="]:
+        for size, expected in [(4000, "404 last"), (6700, 414), (8100, 414)]:
+            target = b"/" + b"x" * size + b"?" + argument
+            yield (f"{size} bytes without a field, ?{argument.decode()}",
+                   get(target, b"HTTP/1.0", host=b""), expected)
+            yield (f"{size} bytes with a field, ?{argument.decode()}",
+                   get(target, b"HTTP/1.0", host=b"A:\r\n"), "404 last")
+    yield "8,100 bytes without a field", get(b"/" + b"x" * 8100, b"HTTP/1.0", host=b""), "404 last"
     yield "a blank line of LF before", b"\n" + get(), 400
     yield "a CR before", b"\r" + get(), 400
     yield "a CR in the request line", get().replace(b" HTTP", b"\r HTTP", 1), 400
