@@ -521,10 +521,15 @@ void framing_init(struct framing *framing)
         *framing = (struct framing){.state = FRAMING_START};
 }
 
-/* How many of the bytes that were taken in a state are passed on. A chunk's extension is not: its
- * recipient has to ignore it (RFC 9112, 7.1.1), and libmicrohttpd 1.0.1 loses its place there. */
+/*
+ * How many of the bytes that were taken in a state are passed on: not those that a recipient has to
+ * ignore, and that libmicrohttpd 1.0.1 is not good at. It loses its place in a chunk's extension
+ * (RFC 9112, 7.1.1), and ends the connection after some blank lines before a request line (2.2).
+ */
 static size_t kept_of(enum framing_state state, const unsigned char *bytes, size_t taken)
 {
+        if (state == FRAMING_START_LF || (state == FRAMING_START && bytes[0] == '\r'))
+                return 0;
         if (state != FRAMING_CHUNK_EXTENSION)
                 return taken;
         return taken > 0 && bytes[taken - 1] == '\r';

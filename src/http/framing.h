@@ -88,9 +88,10 @@ struct framing {
 void framing_init(struct framing *framing);
 
 /*
- * Checks the next bytes, and takes the extensions of chunks out of them. Returns how many are left,
- * from the first one on: all but those extensions, or, once there is a fault, those of the messages
- * that are complete before it. Requires that there is no fault yet.
+ * Checks the next bytes, and takes out of them the extensions of chunks and the blank lines before
+ * a request line. Returns how many are left, from the first one on: all but those, or, once there
+ * is a fault, those of the messages that are complete before it. Requires that there is no fault
+ * yet.
  */
 size_t framing_feed(struct framing *framing, void *bytes, size_t len);
 

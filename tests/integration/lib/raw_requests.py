@@ -130,6 +130,8 @@ def _request_lines():
     yield "a line of NUL and CR LF before the method", b"\x00x\r\n" + get(), 400
     yield "a blank line before", b"\r\n" + get(), 404
     yield "three blank lines before", b"\r\n\r\n\r\n" + get(), 404
+    yield "2,000 blank lines before", b"\r\n" * 2000 + get(), 404
+    yield "5,000 blank lines before", b"\r\n" * 5000 + get(), 414
     for argument in [b"a", b"a=b", b"a=b&c", b"a=b&c="]:
         for size, expected in [(4000, "404 last"), (6700, 414), (8100, 414)]:
             target = b"/" + b"x" * size + b"?" + argument
