@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "engine/gateway.h"
 #include "http/acceptor.h"
+#include "http/framing.h"
 #include "http/pause.h"
 #include "http/receive.h"
 #include "http/server_private.h"
@@ -34,8 +35,18 @@
 #include <string.h>
 #include <uv.h>
 
-#define CONNECTION_MEMORY_BYTES 16384 /* header and reading buffer; cleared for each request */
-#define INACTIVITY_BEYOND_S     5     /* the deadlines of connection.c come first */
+/*
+ * Of libmicrohttpd for each connection: what was read, what it keeps of the header, and the header
+ * of the response. It reads into half of it. What was read ahead stays there, so the other half has
+ * to hold FRAMING_MEMORY_BYTES_MAX without the header, and the response's. Where a header has left
+ * a few bytes of its half, it would read as few at a time.
+ */
+#define CONNECTION_MEMORY_BYTES 32768
+#define INACTIVITY_BEYOND_S     5 /* the deadlines of connection.c come first */
+
+static_assert(CONNECTION_MEMORY_BYTES / 2 >= FRAMING_HEADER_BYTES_MAX + 4096 &&
+                      CONNECTION_MEMORY_BYTES / 2 >= FRAMING_MEMORY_BYTES_MAX + 4096,
+              "a header that framing.c accepts must fit with what is read ahead");
 
 #define WARN_AGAIN_MS 10000 /* the same trouble is told as often as this */
 
@@ -218,7 +229,6 @@ static struct MHD_Daemon *start_daemon(struct server *server)
         };
         const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
                                MHD_USE_NO_LISTEN_SOCKET;
-
         if (!server->identity)
                 return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY,
                                         options, MHD_OPTION_END);

@@ -288,3 +288,34 @@ def rows():
     every = [_targets, _absolute, _request_lines, _fields, _twice, _lengths, _codings, _chunks,
              _sizes]
     return [row for group in every for row in group()]
+
+
+def _spaced(size):
+    """BODY, with white space behind it: size bytes."""
+    return BODY + b" " * (size - len(BODY))
+
+
+def with_much_behind():
+    """Headers that need much of libmicrohttpd's memory, and as much again that may come in the same
+    read: (name, bytes, the status of each response)."""
+    arguments = b"&".join([b"a"] * 64)
+    fields = [b"F%d: x\r\n" % i for i in range(97)]
+    cookies = b"Cookie: " + b"; ".join(b"name%02d=value12345678" % i for i in range(100)) + b"\r\n"
+    many = get(STATUS + b"&a" * 20, fields=b"".join(fields))
+    behind = get() * 400
+    rest = [404] * 400
+    body = _spaced(9000)
+    post_many = post(b"".join(fields[:66]), body).replace(b"/solve ", b"/solve?" + arguments + b" ")
+    trailer = WHOLE[:-2] + b"".join(b"T%d: x\r\n" % i for i in range(16)) + b"\r\n"
+    yield "a body behind many fields and arguments", post_many, [NOT_ALLOWED]
+    yield "a body behind cookies", post(cookies + b"".join(fields[:12]), body), [NOT_ALLOWED]
+    yield "a body of 20 KB behind cookies", post(cookies, _spaced(20000)), [NOT_ALLOWED]
+    yield "requests behind many fields", many + behind, [404] + rest
+    yield "requests behind cookies", get(fields=cookies + b"".join(fields[:14])) + behind, [404] + rest
+    yield ("requests behind a trailer",
+           chunked(trailer, b"".join(fields[:90])) + behind, [NOT_ALLOWED] + rest)
+    for size in range(8171, 8185):  # HOST becomes longer by nine
+        header = post(b"", b"", b"Content-Length: 20000\r\nX: \r\n")
+        yield (f"a body of 20 KB behind a header of about {size + 9} bytes",
+               header.replace(b"X: ", b"X: " + b"x" * (size - len(header))) + _spaced(20000),
+               [NOT_ALLOWED])
