@@ -227,8 +227,13 @@ static struct MHD_Daemon *start_daemon(struct server *server)
                 {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_on_notify, server},
                 {MHD_OPTION_END, 0, NULL},
         };
-        const unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-                               MHD_USE_NO_LISTEN_SOCKET;
+        unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                         MHD_USE_NO_LISTEN_SOCKET;
+
+#if MHD_VERSION >= 0x00097707
+        /* Without it a connection is only queued, and opened in the middle of the next turn. */
+        flags |= MHD_USE_NO_THREAD_SAFETY;
+#endif
         if (!server->identity)
                 return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_ARRAY,
                                         options, MHD_OPTION_END);
