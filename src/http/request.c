@@ -56,12 +56,17 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
 /*
  * libmicrohttpd reads from a resumed connection before it calls the handler, and ends the request
  * where it finds the end of the stream; a connection with a time-out of its own it handles first.
- * To be called while it is not suspended: libmicrohttpd 1.0 changes no time-out of one that is.
+ * It is one of its own where it differs from the daemon's, which no reload changes. To be called
+ * while it is not suspended: libmicrohttpd 1.0 changes no time-out of one that is.
  */
 static void handle_before_reading(const struct request *request, bool before)
 {
-        (void)MHD_set_connection_option(request->mhd, MHD_CONNECTION_OPTION_TIMEOUT,
-                                        request->server->inactivity_s + before);
+        const struct server *server = request->server;
+        unsigned timeout_s = server->inactivity_s;
+
+        if (before && ++timeout_s <= server->inactivity_first_s)
+                timeout_s = server->inactivity_first_s + 1;
+        (void)MHD_set_connection_option(request->mhd, MHD_CONNECTION_OPTION_TIMEOUT, timeout_s);
 }
 
 static void resume(struct request *request)

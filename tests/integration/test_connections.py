@@ -18,12 +18,17 @@ NEVER = 60
 
 
 @pytest.mark.parametrize("older", [0, 3])
-async def test_a_held_tool_that_closes_its_sending_side_is_told_its_id(simulator, gateway, older):
-    """Connections older than its own must make no difference to libmicrohttpd."""
-    house = gateway(simulator(mode="pro", latency=NEVER), workers=1)
+@pytest.mark.parametrize("body_timeout", [None, 119, 121])
+async def test_a_held_tool_that_closes_its_sending_side_is_told_its_id(simulator, gateway, older,
+                                                                       body_timeout):
+    """Connections older than its own must make no difference to libmicrohttpd, nor must a reload
+    that changes its time-out."""
+    house = gateway(simulator(mode="pro", latency=NEVER), workers=1, limits={"body_timeout": 120})
     others = [await Connection.open(house.url) for _ in range(older)]
     for other in others:
         await other.send(b"GET /status?id=h-none HTTP/1.1\r\n")
+    if body_timeout:
+        house.reload(limits={"body_timeout": body_timeout})
     async with await Connection.open(house.url) as connection:
         await connection.send(
             request_bytes("POST", "/solve", house.host, {"Prefer": "wait=30"}, job().body))
