@@ -127,6 +127,17 @@ int connection_may_receive(const struct client_connection *connection)
         return connection->framing.fault ? -EAGAIN : 0;
 }
 
+size_t connection_held(const struct client_connection *connection)
+{
+        return connection->framing.spaces;
+}
+
+ssize_t connection_release(struct client_connection *connection, void *bytes, size_t size)
+{
+        framing_release(&connection->framing, bytes, size);
+        return (ssize_t)size;
+}
+
 ssize_t connection_receive(struct client_connection *connection, void *bytes, size_t len)
 {
         struct framing *framing = &connection->framing;

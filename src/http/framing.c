@@ -5,6 +5,7 @@
  */
 #include "http/framing.h"
 
+#include "http/framing_fault.h"
 #include "http/framing_field.h"
 
 #include <assert.h>
@@ -18,46 +19,6 @@
 /* 10^18 - 1 is the largest length; a chunk's size is less than 2^60. */
 #define LENGTH_DIGITS_MAX     18
 #define CHUNK_SIZE_DIGITS_MAX 15
-
-/* ---- what may be wrong ---- */
-
-#define BAD(name, text) static const struct framing_fault name = {400, "bad_request", text}
-
-BAD(bad_line_end, "a line ends with CR LF; there is a CR or an LF alone");
-BAD(bad_method, "the request line does not begin with a method and one space");
-BAD(bad_target_control, "the target has a control character; encoded ones are not allowed either");
-BAD(bad_target_utf8, "the target is not valid UTF-8; encode text as UTF-8, then with %XX");
-BAD(bad_target_encoding, "the target has a % without two hexadecimal digits; write % as %25");
-BAD(bad_target_form, "the target is not a path that begins with /, nor http://HOST/PATH");
-BAD(bad_version, "the request line does not end with one space and HTTP/1.1");
-BAD(bad_fold, "a field line begins with a space: folded lines are not allowed (RFC 9112, 5.2)");
-BAD(bad_name, "a field name is missing or invalid, or is not followed by a colon at once");
-BAD(bad_value, "a field value has a control character");
-BAD(bad_length, "the Content-Length is not a number, or has something before or after it");
-BAD(bad_coding, "the Transfer-Encoding is not chunked, once and alone");
-BAD(bad_coding_1_0, "HTTP/1.0 has no Transfer-Encoding; use HTTP/1.1");
-BAD(bad_both, "Content-Length and Transfer-Encoding are both present; send one");
-BAD(bad_no_host, "the Host field is missing");
-BAD(bad_chunk, "a chunk is malformed (RFC 9112, 7.1)");
-BAD(bad_trailer, "a field in the trailer is not allowed there, or the trailer is too large");
-
-static const struct framing_fault version_unsupported = {
-        505, "bad_request", "the HTTP version is not supported; use HTTP/1.1"};
-static const struct framing_fault length_too_large = {
-        413, "too_large", "the Content-Length is larger than any body that is accepted"};
-static const struct framing_fault header_too_large = {
-        431, "header_too_large",
-        "the header is larger than 8192 bytes, has more than 100 fields, or has too many cookies; "
-        "send fewer or shorter fields"};
-static const struct framing_fault target_too_long = {
-        414, "target_too_long",
-        "the target is larger than 8192 bytes or has more than 64 arguments; use a shorter one"};
-static const struct framing_fault target_too_long_alone = {
-        414, "target_too_long",
-        "the target is too long for a request without fields; use a shorter one, or send a Host "
-        "field"};
-
-/* ---- the fields that matter ---- */
 
 static bool has(const struct framing *framing, enum framing_field field)
 {
@@ -78,6 +39,11 @@ static bool is_token(unsigned char byte)
 static bool is_value(unsigned char byte)
 {
         return (byte >= ' ' && byte != 0x7f) || byte == '\t';
+}
+
+static bool is_space(unsigned char byte)
+{
+        return byte == ' ' || byte == '\t';
 }
 
 /* ---- the end of a message and of its header ---- */
@@ -295,7 +261,7 @@ static size_t take_before_value(struct framing *framing, const unsigned char *by
 {
         size_t i = 0;
 
-        while (i < len && (bytes[i] == ' ' || bytes[i] == '\t'))
+        while (i < len && is_space(bytes[i]))
                 i++;
         if (i < len)
                 framing->state = FRAMING_VALUE;
@@ -345,17 +311,35 @@ static void count_cookies(struct framing *framing, const unsigned char *bytes, s
                 framing->cookies += bytes[i] == ';' || bytes[i] == ',';
 }
 
+static void note_value(struct framing *framing, const unsigned char *bytes, size_t len)
+{
+        keep(framing->value, sizeof framing->value, framing->value_len, bytes, len);
+        framing->value_len += len;
+        if (framing->field == FIELD_COOKIE)
+                count_cookies(framing, bytes, len);
+}
+
+static size_t take_spaces(struct framing *framing, const unsigned char *bytes, size_t len)
+{
+        size_t i = 0;
+
+        while (i < len && is_space(bytes[i]))
+                i++;
+        note_value(framing, bytes, i);
+        framing->spaces += i;
+        return i;
+}
+
 static size_t take_value(struct framing *framing, const unsigned char *bytes, size_t len)
 {
         size_t i = 0;
 
-        while (i < len && is_value(bytes[i]))
+        if (is_space(bytes[0]))
+                return take_spaces(framing, bytes, len);
+        while (i < len && is_value(bytes[i]) && !is_space(bytes[i]))
                 i++;
-        keep(framing->value, sizeof framing->value, framing->value_len, bytes, i);
-        framing->value_len += i;
-        if (framing->field == FIELD_COOKIE)
-                count_cookies(framing, bytes, i);
-        if (i == len)
+        note_value(framing, bytes, i);
+        if (i == len || is_space(bytes[i]))
                 return i;
         if (bytes[i] != '\r')
                 return fail(framing, bytes[i] == '\n' ? &bad_line_end : &bad_value);
@@ -523,28 +507,53 @@ void framing_init(struct framing *framing)
 
 /*
  * How many of the bytes that were taken in a state are passed on: not those that a recipient has to
- * ignore, and that libmicrohttpd 1.0.1 is not good at. It loses its place in a chunk's extension
- * (RFC 9112, 7.1.1), and ends the connection after some blank lines before a request line (2.2).
+ * ignore, and that libmicrohttpd is not good at. 1.0.1 loses its place in a chunk's extension (RFC
+ * 9112, 7.1.1), and ends the connection after some blank lines before a request line (2.2); 0.9.75
+ * takes white space at the end of a value for a part of it (5.1).
  */
 static size_t kept_of(enum framing_state state, const unsigned char *bytes, size_t taken)
 {
-        if (state == FRAMING_START_LF || (state == FRAMING_START && bytes[0] == '\r'))
+        if (state == FRAMING_START_LF || (state == FRAMING_START && bytes[0] == '\r') ||
+            (state == FRAMING_VALUE && is_space(bytes[0])))
                 return 0;
         if (state != FRAMING_CHUNK_EXTENSION)
                 return taken;
         return taken > 0 && bytes[taken - 1] == '\r';
 }
 
+void framing_release(struct framing *framing, void *bytes, size_t size)
+{
+        assert(size <= framing->spaces);
+        memset(bytes, ' ', size);
+        framing->spaces -= size;
+}
+
+/* Puts the white space back that was in the middle of a value. Returns how much. */
+static size_t end_spaces(struct framing *framing, enum framing_state state,
+                         const unsigned char *next, unsigned char *out)
+{
+        size_t count = framing->spaces;
+
+        if (state != FRAMING_VALUE || is_space(*next))
+                return 0;
+        if (*next != '\r')
+                framing_release(framing, out, count);
+        framing->spaces = 0;
+        return *next != '\r' ? count : 0;
+}
+
 size_t framing_feed(struct framing *framing, void *bytes, size_t len)
 {
-        unsigned char *next = bytes, *end = next + len, *out = bytes, *complete = bytes;
+        unsigned char *out = bytes, *complete = bytes;
+        unsigned char *next = out + framing->spaces, *end = next + len;
 
         assert(!framing->fault);
         while (next < end && !framing->fault) {
                 const uint64_t ended = framing->ended;
                 const enum framing_state state = framing->state;
-                size_t taken = states[state].take(framing, next, (size_t)(end - next));
 
+                out += end_spaces(framing, state, next, out);
+                size_t taken = states[state].take(framing, next, (size_t)(end - next));
                 size_t kept = kept_of(state, next, taken);
                 next += taken;
                 if (out + kept != next)

@@ -8,7 +8,8 @@
  * would answer by themselves in HTML or not at all, is a fault here. docs/http-edge.md lists the
  * rules.
  *
- * The bytes come in pieces of any size, with the same result. No byte is kept.
+ * The bytes come in pieces of any size, with the same result. No byte is kept; white space that may
+ * be the end of a value is counted.
  *
  * Thread: any; one at a time for each struct framing.
  */
@@ -81,6 +82,7 @@ struct framing {
         /* The line in progress. */
         unsigned field; /* enum framing_field; valid from the colon on */
         size_t name_len, value_len;
+        size_t spaces;                   /* white space that was taken and is not passed on yet */
         char name[FRAMING_NAME_BYTES];   /* as much as fits */
         char value[FRAMING_VALUE_BYTES]; /* likewise; without spaces in front */
 };
@@ -88,12 +90,18 @@ struct framing {
 void framing_init(struct framing *framing);
 
 /*
- * Checks the next bytes, and takes out of them the extensions of chunks and the blank lines before
- * a request line. Returns how many are left, from the first one on: all but those, or, once there
- * is a fault, those of the messages that are complete before it. Requires that there is no fault
- * yet.
+ * Checks the next len bytes, which begin at bytes + framing->spaces. Takes out of them the
+ * extensions of chunks, the blank lines before a request line, and the white space at the end of
+ * values; in the middle of a value, a tab becomes a space. Returns how many are left, from the
+ * first byte on: all but those, or, once there is a fault, those of the messages that are complete
+ * before it. White space that may be the end of a value is not among them: where the next bytes
+ * show that it is not, it is put in front of them. Requires that there is no fault yet.
  */
 size_t framing_feed(struct framing *framing, void *bytes, size_t len);
+
+/* Where there is no room for more than framing->spaces: fills `size` bytes with as many of them,
+ * though they may be the end of a value. */
+void framing_release(struct framing *framing, void *bytes, size_t size);
 
 /* Whether a message has begun and is not complete. */
 bool framing_in_message(const struct framing *framing);

@@ -38,11 +38,14 @@ static ssize_t read_once(const struct receive_call *call, void *bytes, size_t si
         *ret_refused = connection ? connection_may_receive(connection) : 0;
         if (*ret_refused < 0)
                 return 0;
-        ssize_t got = call->read(call, bytes, size);
+        size_t held = connection ? connection_held(connection) : 0;
+        if (held >= size)
+                return connection_release(connection, bytes, size);
+        ssize_t got = call->read(call, (char *)bytes + held, size - held);
         if (got <= 0 || !connection)
                 return got;
         ssize_t passed = connection_receive(connection, bytes, (size_t)got);
-        *ret_all = passed == got;
+        *ret_all = passed == got + (ssize_t)held;
         if (passed >= 0)
                 return passed;
         *ret_refused = (int)passed;

@@ -331,10 +331,17 @@ enum receive_layer connection_layer(const struct client_connection *connection);
 int connection_may_receive(const struct client_connection *connection);
 
 /*
- * Checks received bytes, len > 0 of them, and takes out what is not passed on (framing.h). Returns
- * how many are left for libmicrohttpd. A malformed message is answered and the connection ended:
- * -ECONNRESET; or, while requests before it are in progress, the last of them will be the last on
- * the connection: -EAGAIN.
+ * How many bytes of white space were received before, and may have to be passed on before the next
+ * ones. The second passes on `size` of them, as many at most: where there is no room for more.
+ */
+size_t connection_held(const struct client_connection *connection);
+ssize_t connection_release(struct client_connection *connection, void *bytes, size_t size);
+
+/*
+ * Checks received bytes, len > 0 of them, which begin at bytes + connection_held(), and takes out
+ * what is not passed on (framing.h). Returns how many are left for libmicrohttpd, from bytes on. A
+ * malformed message is answered and the connection ended: -ECONNRESET; or, while requests before it
+ * are in progress, the last of them will be the last on the connection: -EAGAIN.
  */
 ssize_t connection_receive(struct client_connection *connection, void *bytes, size_t len);
 

@@ -255,7 +255,9 @@ static size_t feed(struct framing *framing, const char *bytes, size_t len, size_
         framing_init(framing);
         for (size_t at = 0; at < len && !framing->fault; at += piece) {
                 size_t part = len - at < piece ? len - at : piece;
-                char *exact = fuzz_copy((const uint8_t *)bytes + at, part);
+                char *exact = malloc(framing->spaces + part);
+                CHECK(exact);
+                memcpy(exact + framing->spaces, bytes + at, part);
                 size_t kept = framing_feed(framing, exact, part);
                 memcpy(left + passed, exact, kept);
                 passed += kept;

@@ -99,7 +99,7 @@ def pauses(house):
 
 
 def test_each_connection_gets_its_turn_and_its_job_is_whole(house):
-    tasks = [job(images=1, size=1500, seed=seed) for seed in range(CONNECTIONS)]
+    tasks = [job(images=1, size=3000, seed=seed) for seed in range(CONNECTIONS)]
     socks = [connect(house) for _ in tasks]
     for sock in socks:
         sock.sendall(head(house, ONE))
@@ -118,7 +118,7 @@ def test_each_connection_gets_its_turn_and_its_job_is_whole(house):
 def test_a_client_that_has_closed_its_side_is_read_to_its_end(house):
     if house.url.startswith("https"):
         pytest.skip("closing one side ends TLS")
-    tasks = [job(images=1, size=1500, seed=seed) for seed in range(CONNECTIONS)]
+    tasks = [job(images=1, size=3000, seed=seed) for seed in range(CONNECTIONS)]
     socks = [connect(house) for _ in tasks]
     for sock in socks:
         sock.sendall(head(house, ONE))

@@ -148,6 +148,19 @@ async def test_a_coded_body_is_refused(house):
     expect.error(await raw(house.url, text), 415, "not_json")
 
 
+@pytest.mark.parametrize("space", ["", " ", " \t"])
+async def test_white_space_after_an_expectation_does_not_matter(house, space):
+    head = request_bytes("POST", "/solve", house.host, {
+        "Content-Type": "application/json", "Content-Length": "2",
+        "Expect": f"100-continue{space}"})
+    async with await Connection.open(house.url) as connection:
+        await connection.send(head)
+        line = await asyncio.wait_for(connection.reader.readuntil(b"\r\n\r\n"), patience(5.0))
+        assert line.startswith(b"HTTP/1.1 100 "), line
+        await connection.send(b"{}")
+        expect.error(await connection.answer("POST", timeout=5), 400, "bad_job")
+
+
 async def test_a_large_header_is_refused_in_json(house):
     text = request_bytes("GET", "/status?id=x", house.host, {"apikey": "k" * 9000})
     expect.error(await raw(house.url, text), 431, "header_too_large")

@@ -171,12 +171,15 @@ def test_a_request_that_comes_in_pieces_is_the_same(listeners, where):
 
 @pytest.mark.parametrize("where", ["plain", "tls"])
 def test_a_request_byte_by_byte(listeners, where):
-    """Of the extension of a chunk nothing is passed on: reads of it leave nothing."""
+    """Of a chunk's extension, white space and blank lines nothing is passed on: reads of it leave
+    nothing."""
     extended = raw_requests.WHOLE.replace(b"\r\n", b";name=value\r\n", 1)
     for row in [("well-formed", raw_requests.get(), 404),
                 ("malformed", raw_requests.get(fields=b": x\r\n"), 400),
                 ("a chunked body", raw_requests.chunked(raw_requests.WHOLE), 403),
-                ("a chunk extension", raw_requests.chunked(extended), 403)]:
+                ("a chunk extension", raw_requests.chunked(extended), 403),
+                ("white space", raw_requests.get(host=b"Host: {HOST} \t\r\n"), 404),
+                ("a blank line", b"\r\n\r\n" + raw_requests.get(), 404)]:
         size = len(listeners[where].bytes_of(row[1]))
         check(listeners[where], row, range(1, size))
 

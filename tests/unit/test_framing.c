@@ -24,8 +24,8 @@ static char copied[131072];
 /* Passes a copy. The copy holds what is left afterwards. */
 static size_t feed_copy(struct framing *framing, const char *bytes, size_t len)
 {
-        assert_true(len <= sizeof copied);
-        memcpy(copied, bytes, len);
+        assert_true(framing->spaces + len <= sizeof copied);
+        memcpy(copied + framing->spaces, bytes, len);
         return framing_feed(framing, copied, len);
 }
 
@@ -39,8 +39,9 @@ static struct framing feed(const char *bytes, size_t len)
         framing_init(&whole);
         framing_init(&pieces);
         while (i < len && !pieces.fault) {
-                if (feed_copy(&pieces, bytes + i++, 1) > 0)
-                        left[left_len++] = copied[0];
+                size_t count = feed_copy(&pieces, bytes + i++, 1);
+                memcpy(left + left_len, copied, count);
+                left_len += count;
         }
         size_t whole_len = feed_copy(&whole, bytes, len);
         if (!whole.fault) {
@@ -232,6 +233,48 @@ static void the_extensions_of_chunks_are_taken_out(void **state)
         (void)feed(text, sizeof text - 1);
 }
 
+static void blank_lines_before_a_request_line_are_taken_out(void **state)
+{
+        struct framing framing;
+
+        (void)state;
+        framing_init(&framing);
+        assert_int_equal(
+                feed_copy(&framing, "\r\n\r\n" GET "\r\n" GET "\r", 7 + 2 * sizeof GET - 2),
+                2 * (sizeof GET - 1));
+        assert_memory_equal(copied, GET GET, 2 * (sizeof GET - 1));
+        assert_int_equal(framing.state, FRAMING_START_LF);
+}
+
+static void white_space_at_the_end_of_a_value_is_taken_out(void **state)
+{
+        static const char text[] = "GET / HTTP/1.1\r\nHost: a \t\r\nA: b\tc   d\t \r\nB:  \r\n\r\n";
+        static const char left[] = "GET / HTTP/1.1\r\nHost: a\r\nA: b c   d\r\nB:  \r\n\r\n";
+        struct framing framing;
+
+        (void)state;
+        framing_init(&framing);
+        assert_int_equal(feed_copy(&framing, text, sizeof text - 1), sizeof left - 1);
+        assert_memory_equal(copied, left, sizeof left - 1);
+        assert_int_equal(framing.ended, 1);
+        (void)feed(text, sizeof text - 1);
+}
+
+static void white_space_is_passed_on_where_there_is_no_room_to_wait_for_more(void **state)
+{
+        static const char begin[] = "GET / HTTP/1.1\r\nA: b   ";
+        struct framing framing;
+
+        (void)state;
+        framing_init(&framing);
+        assert_int_equal(feed_copy(&framing, begin, sizeof begin - 1), sizeof begin - 1 - 3);
+        assert_int_equal(framing.spaces, 3);
+        framing_release(&framing, copied, 2);
+        assert_memory_equal(copied, "  ", 2);
+        assert_int_equal(feed_copy(&framing, "c", 1), 2);
+        assert_memory_equal(copied, " c", 2);
+}
+
 /* ---- sizes ---- */
 
 static unsigned status_of(const char *begin, const char *repeated, size_t count, const char *end)
@@ -264,6 +307,10 @@ static void a_header_has_limits(void **state)
         assert_int_equal(status_of("GET / HTTP/1.1\r\nHost: a\r\nCookie: ", "a;", 200, end), 431);
         assert_int_equal(status_of("", "\r\n", FRAMING_HEADER_BYTES_MAX / 2, ""), 0);
         assert_int_equal(status_of("", "\r\n", FRAMING_HEADER_BYTES_MAX, ""), 414);
+        assert_int_equal(status_of("GET /", "x", 4000, "?a HTTP/1.0\r\n\r\n"), 0);
+        assert_int_equal(status_of("GET /", "x", 6700, "?a HTTP/1.0\r\n\r\n"), 414);
+        assert_int_equal(status_of("GET /", "x", 6700, "?a HTTP/1.0\r\nA:\r\n\r\n"), 0);
+        assert_int_equal(status_of("GET /", "x", 6700, " HTTP/1.0\r\n\r\n"), 0);
         assert_int_equal(status_of(CODED "0\r\n", "A:\r\n", 16, "\r\n"), 0);
         assert_int_equal(status_of(CODED "0\r\n", "A:\r\n", 17, "\r\n"), 400);
         assert_int_equal(status_of(CODED "1;", "x", FRAMING_EXTENSION_MAX + 1, ""), 400);
@@ -334,6 +381,9 @@ int main(void)
                 cmocka_unit_test(
                         what_came_before_the_fault_in_an_earlier_piece_is_not_passed_on_again),
                 cmocka_unit_test(the_extensions_of_chunks_are_taken_out),
+                cmocka_unit_test(blank_lines_before_a_request_line_are_taken_out),
+                cmocka_unit_test(white_space_at_the_end_of_a_value_is_taken_out),
+                cmocka_unit_test(white_space_is_passed_on_where_there_is_no_room_to_wait_for_more),
                 cmocka_unit_test(a_header_has_limits),
                 cmocka_unit_test(an_absolute_target_is_split),
                 cmocka_unit_test(a_target_is_utf8_without_controls),

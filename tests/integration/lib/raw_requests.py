@@ -179,6 +179,17 @@ def _fields():
     yield "an empty value", get(fields=b"X-Name:\r\n"), 404
     yield "no space after the colon", get(host=b"Host:" + HOST + b"\r\n"), 404
     yield "many spaces after the colon", get(host=b"Host: \t  " + HOST + b"\r\n"), 404
+    for space in [b" ", b"\t", b" \t  ", b" " * 3000]:
+        after = f"{len(space)} bytes of white space ({space[:4]!r}) after"
+        yield f"{after} Host", get(host=b"Host: " + HOST + space + b"\r\n"), 404
+        yield f"{after} another value", get(fields=b"X-Name: a" + space + b"\r\n"), 404
+        yield (f"{after} Content-Type",
+               post(content_type=b"Content-Type: application/json" + space + b"\r\n"), NOT_ALLOWED)
+        yield (f"{after} Content-Encoding", post(b"Content-Encoding: identity" + space + b"\r\n"),
+               NOT_ALLOWED)
+        yield (f"{after} Expect", get(fields=b"Expect: 100-continue" + space + b"\r\n"), "404 last")
+    yield "white space in Host", get(host=b"Host: local   host\r\n"), 400
+    yield "white space in and after a value", get(fields=b"X-Name: a  b \t c  \r\n"), 404
     yield "a name of odd characters", get(fields=b"!#$%&'*+-.^_`|~9z: x\r\n"), 404
 
 
