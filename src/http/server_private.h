@@ -244,8 +244,8 @@ enum connection_room {
 int connection_table_new(struct server *server, struct connection_table **ret_table);
 void connection_table_free(struct connection_table *table);
 
-/* Ends TLS on all connections, before libmicrohttpd is stopped: 1.0 shuts their sockets down first.
- */
+/* Ends TLS on all connections, before libmicrohttpd is stopped: it shuts their sockets down first,
+ * and then the end of TLS cannot be sent any more. */
 void connection_table_end(struct connection_table *table);
 void connection_on_notify(void *arg, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode code);

@@ -68,6 +68,7 @@ class Peer:
 
     def __init__(self, house, authority, version=None):
         context = ssl.create_default_context(cafile=str(authority.certificate))
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # an end without close_notify is an error
         if version is not None:
             context.minimum_version = context.maximum_version = version
         self.house = house
