@@ -47,27 +47,6 @@ use_proxy() {
         [ -z "$proxy" ] || export http_proxy=$proxy https_proxy=$proxy
 }
 
-# build_base TREE RELEASE PACKAGE...: a Debian of that release with these packages, and those they
-# need. Its apt fetches as that of this machine does.
-build_base() {
-        local tree=$1 release=$2 log=$1.log mirror names
-        shift 2
-        mirror=$(find_mirror "$release")
-        [ -n "$mirror" ] || cannot_run "apt has no mirror of Debian"
-        use_proxy
-        names=$(printf ',%s' "$@")
-        rm -rf "$tree.new"
-        printf 'building a tree of Debian %s in %s\n' "$release" "$tree"
-        debootstrap --variant=minbase --include="${names#,}" "$release" "$tree.new" "$mirror" \
-                >"$log" 2>&1 || {
-                tail -n 5 "$log" >&2
-                cannot_run "debootstrap could not build the tree, see $log"
-        }
-        apt-config dump | grep '^Acquire::[^"]* "' >"$tree.new/etc/apt/apt.conf.d/90acquire" || true
-        rm -rf "$tree.new"/var/cache/apt/archives/*.deb "$tree.new"/var/lib/apt/lists/*
-        mv "$tree.new" "$tree"
-}
-
 container=(
         systemd-nspawn --quiet --register=no --keep-unit --timezone=off --link-journal=no
         --console=pipe
@@ -84,6 +63,31 @@ in_tree() {
         local tree=$1
         shift
         "${container[@]}" --resolv-conf=replace-host -D "$tree" "$@" </dev/null
+}
+
+# build_base TREE RELEASE PACKAGE...: a Debian of that release with these packages, and those they
+# need. Its apt fetches as that of this machine does.
+build_base() {
+        local tree=$1 release=$2 log=$1.log mirror
+        shift 2
+        mirror=$(find_mirror "$release")
+        [ -n "$mirror" ] || cannot_run "apt has no mirror of Debian"
+        use_proxy
+        rm -rf "$tree.new"
+        printf 'building a tree of Debian %s in %s\n' "$release" "$tree"
+        debootstrap --variant=minbase "$release" "$tree.new" "$mirror" >"$log" 2>&1 || {
+                tail -n 5 "$log" >&2
+                cannot_run "debootstrap could not build the tree, see $log"
+        }
+        check_container "$tree.new" "$log"
+        apt-config dump | grep '^Acquire::[^"]* "' >"$tree.new/etc/apt/apt.conf.d/90acquire" || true
+        in_tree "$tree.new" /bin/sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y -qq --no-install-recommends "$@" && apt-get clean' \
+                sh "$@" >"$log" 2>&1 || {
+                tail -n 5 "$log" >&2
+                cannot_run "apt could not install what the tree needs, see $log"
+        }
+        mv "$tree.new" "$tree"
 }
 
 # clone_to TREE DIRECTORY OWNER: what is committed.
