@@ -49,8 +49,8 @@ def test_a_bad_file_does_not_keep_a_rotated_audit_from_being_begun_anew(simulato
     old = move_away(house)
     house.config.write_text(house.config.read_text() + "bogus = 1;\n")
     house.hang_up(ERROR)
+    wait_until(house.audit_file.exists, what="there is a new file")  # until then the old one is used
     refuse(house)
-    wait_until(house.audit_file.exists, what="there is a new file")
     lines_of(house, 1)
     house.stop_well()
     assert len(audit.refused(old)) == 1
