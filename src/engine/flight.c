@@ -191,24 +191,6 @@ static void flight_return(struct flight *flight, enum store_charge charge, enum 
 
 /* ---- asking the upstream to solve it ---- */
 
-void flight_log_trouble(const struct flight *flight, const struct account_terms *terms,
-                        const struct answer *answer)
-{
-        const char *name = flight->turn.account->name;
-
-        if (answer->detail[0] && job_log_take_upstream(LOG_LEVEL_WARNING))
-                log_warning("upstream %s: %s", name, answer->detail);
-        if (!answer->about_account || !job_log_take_upstream(LOG_LEVEL_ERROR))
-                return;
-        if (answer->loops)
-                log_error("upstream %s: its url %s leads back to this solvegate; correct the url, "
-                          "or what it resolves to, and reload (SIGHUP)",
-                          name, terms->url);
-        else
-                log_error("upstream %s refuses the account of credential %s: %s", name,
-                          terms->credential_name, answer->message);
-}
-
 /* It may be sent again. */
 static void flight_retry(struct flight *flight, enum store_charge charge, enum scheduler_try tried)
 {
@@ -291,33 +273,6 @@ static void on_unclear(struct flight *flight, const struct answer *answer)
         }
 }
 
-/*
- * Judges the id that the upstream gives the job. If another job that is not final has it, the
- * answer may be that one's, so it is unknown what became of this one.
- */
-static void check_id(const struct flight *flight, struct answer *answer)
-{
-        struct scheduler *scheduler = scheduler_of(flight);
-        int r = 0;
-
-        if (answer->kind == ANSWER_PENDING)
-                r = scheduler_claim_id(scheduler, &flight->turn, answer->upstream_id);
-        else if (answer->kind == ANSWER_FINAL && answer->upstream_id[0] &&
-                 scheduler_has_id(scheduler, &flight->turn, answer->upstream_id))
-                r = -EEXIST;
-        if (r == 0)
-                return;
-        if (r == -EEXIST && job_log_take_upstream(LOG_LEVEL_ERROR))
-                log_error("upstream %s has answered a job with the id of another one, which has "
-                          "another task and is not finished; the answer is not used",
-                          flight->turn.account->name);
-        answer->kind = ANSWER_UNCLEAR;
-        answer->retry_after_ms = 0;
-        (void)snprintf(answer->message, sizeof answer->message, "%s",
-                       r == -EEXIST ? "the upstream's answer has the id of another job"
-                                    : "there was no memory to follow the job");
-}
-
 static void on_solve_answer(struct answer *answer, void *arg)
 {
         struct flight *flight = arg;
@@ -328,9 +283,10 @@ static void on_solve_answer(struct answer *answer, void *arg)
                 job_log_stray(flight->turn.account->name);
         if (!answer->local)
                 shortage_note_connection(&forwarder->shortage);
-        check_id(flight, answer);
+        flight_check_id(flight, answer);
+        flight_name_deadline(flight, answer);
         flight_log_trouble(flight, flight->turn.terms, answer);
-        scheduler_note(scheduler_of(flight), &flight->turn, probe_result_of(answer),
+        scheduler_note(scheduler_of(flight), &flight->turn, flight_result_of(flight, answer),
                        answer->retry_after_ms);
         switch (answer->kind) {
         case ANSWER_FINAL:
@@ -414,10 +370,11 @@ static void flight_ask(struct flight *flight)
                 .endpoint = UPSTREAM_SOLVE,
                 .body = body->data,
                 .body_len = body->len,
-                .timeout_ms = flight_timeout_ms(flight_time_left_ms(flight)),
                 .fresh = flight->turn.probe,
         };
 
+        flight->timeout_ms = flight_timeout_ms(flight_time_left_ms(flight));
+        question.timeout_ms = flight->timeout_ms;
         flight->phase = FLIGHT_ASKING;
         if (exchange_start(forwarder->transfers, &question, on_solve_answer, flight,
                            &flight->exchange) == 0)

@@ -59,7 +59,8 @@ static void copy_detail(const struct exchange *exchange, const struct transfer_r
 static void read_result(const struct exchange *exchange, const struct transfer_result *result,
                         struct answer *ret_answer)
 {
-        *ret_answer = (struct answer){.stray = result->stray, .local = result->local};
+        *ret_answer = (struct answer){
+                .stray = result->stray, .local = result->local, .timed_out = result->timed_out};
         switch (result->end) {
         case TRANSFER_ANSWERED:
                 read_answered(exchange, result, ret_answer);

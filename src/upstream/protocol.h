@@ -44,10 +44,11 @@ struct answer {
         char message[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* for the client */
         char detail[UPSTREAM_MESSAGE_BYTES_MAX + 1];  /* more, for the log; or "" */
         int64_t retry_after_ms;                       /* what the upstream asks to wait, or 0 */
-        bool local;   /* NOT_SENT: for want of a file descriptor or memory of this system; it says
-                         nothing about the upstream */
-        bool skipped; /* FINAL: without a solution */
-        bool stray;   /* data that belonged to no request came on a connection, and was ignored */
+        bool local;     /* NOT_SENT: for want of a file descriptor or memory of this system; it says
+                           nothing about the upstream */
+        bool timed_out; /* NOT_SENT and UNCLEAR: the question's timeout_ms passed */
+        bool skipped;   /* FINAL: without a solution */
+        bool stray;     /* data that belonged to no request came on a connection, and was ignored */
         bool about_account; /* the key, the balance or the plan is refused, not the job; or: */
         bool loops;   /* with about_account: the request came back to this process, by http/guard */
         bool foreign; /* UPSTREAM_STATUS: it names another job, so it is the response to

@@ -185,6 +185,7 @@ static void finish(struct transfer *transfer, CURLcode code)
                 read_answer(transfer, &result);
         } else {
                 result.end = end_of_failure(transfer);
+                result.timed_out = transfer->overdue && code == CURLE_OPERATION_TIMEDOUT;
                 describe_end(transfer, code, &result);
         }
         pool_enter(pool);

@@ -87,11 +87,12 @@ struct transfer_result {
         int64_t retry_after_ms; /* ANSWERED; the Retry-After field (RFC 9110, 10.2.3), or 0 */
         const char *problem;    /* otherwise: in a word, for clients; static text */
         const char *detail;     /* otherwise: with addresses, for the log; valid in the callback */
-        bool local;    /* NOT_SENT: for want of a file descriptor or memory of this system; it
-                          says nothing about the upstream */
-        bool stray;    /* data that belonged to no request was ignored on the way */
-        bool distrust; /* set by the callback: it was not an answer to this request, so
-                          that the connection is not to be used again */
+        bool local;     /* NOT_SENT: for want of a file descriptor or memory of this system; it
+                           says nothing about the upstream */
+        bool timed_out; /* otherwise: the request's timeout_ms passed */
+        bool stray;     /* data that belonged to no request was ignored on the way */
+        bool distrust;  /* set by the callback: it was not an answer to this request, so
+                           that the connection is not to be used again */
 };
 
 typedef void transfer_done_fn(struct transfer_result *result, void *arg);

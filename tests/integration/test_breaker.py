@@ -121,6 +121,33 @@ def test_unclear_answers_open_it_as_well(simulator, gateway):
     assert times[3] - times[2] > PROBE * 0.8
 
 
+
+def test_a_short_deadline_blames_itself_and_not_a_slow_upstream(simulator, gateway):
+    sim = simulator(mode="pro", latency=2.5)
+    house = gateway(sim, limits={"job_deadline": 1.0}, retry={"probe": 30.0})
+    for seed in range(4):
+        said = expect.failed(house.solve(job(seed=seed), HELD), "outcome_unknown")["message"]
+        assert said.endswith("no answer came within the time that limits.job_deadline left")
+    assert "ms, which was all that was left of limits.job_deadline; if the upstream needs longer, " \
+        "raise it: Operation timed out" in house.log()
+    house.reload(limits={"job_deadline": 30.0}, retry={"probe": 30.0})
+    task = job(seed="with time")
+    expect.solved(house.solve(task, HELD), task)  # as the next request, without a pause
+
+
+def test_an_upstream_that_hangs_opens_it_where_requests_have_time(simulator, gateway):
+    sim = simulator(mode="pro", latency=0, faults=["solve:hang*3"])
+    house = gateway(sim, upstream={"max_in_flight": 3}, limits={"job_deadline": 12.0},
+                    retry={"probe": 60.0})
+    ids = [house.submit(job(seed=seed)) for seed in range(3)]
+    for job_id in ids:
+        said = expect.failed(house.status(job_id, "&wait=20"), "outcome_unknown")["message"]
+        assert "limits.job_deadline" in said
+    waits = house.submit(job(seed="waits"))
+    assert house.status(waits).object()["status"] == "new"
+    assert len(solves(sim)) == 3
+
+
 def test_refusals_of_jobs_do_not_open_it(simulator, gateway, mode):
     sim = simulator(mode=mode, latency=0)
     house = gateway(sim, retry={"probe": 30.0})
