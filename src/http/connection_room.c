@@ -125,10 +125,10 @@ static struct client_connection *find_victim(const struct client_connection *new
 static const char *eviction_message(const struct client_connection *victim)
 {
         return victim->phase == CONNECTION_BEYOND
-                       ? "too many connections are open, and this one has sent no request; try "
-                         "again with fewer connections"
+                       ? "too many connections are open, and this one has sent no request; reuse "
+                         "connections, and close idle ones"
                        : "this connection was slow, and was closed to make room for another one; "
-                         "try again with fewer connections";
+                         "reuse connections, and close idle ones";
 }
 
 void connection_evict(struct client_connection *victim)

@@ -261,33 +261,49 @@ static void check_body(struct request *request)
         verdict_refuse(request, verdict, message);
 }
 
-/* What bounds the connections; operators cannot change it. */
-static const char *room_limit(const struct server *server)
+/* What bounds the connections, and what to do; the operators' number is fixed. */
+static void refuse_connection(struct request *request)
 {
-        if (server->kind != SERVER_FOR_TOOLS)
-                return "";
-        return atomic_load(&server->shared->waits) ? " (the limit of open files)"
-                                                   : " (limits.connections)";
+        const struct server_shared *shared = request->server->shared;
+        int max = atomic_load(&shared->connections_max);
+
+        if (request->server->kind != SERVER_FOR_TOOLS)
+                request_refuse(request, 503, "too_many_connections",
+                               "at most %d connections of operators may be open; close idle ones, "
+                               "and try again",
+                               max);
+        else
+                request_refuse(request, 503, "too_many_connections",
+                               "at most %d connection%s may be open (%s); reuse connections, close "
+                               "idle ones, or ask the operator of solvegate to raise %s",
+                               max, max == 1 ? "" : "s",
+                               atomic_load(&shared->waits) ? "the limit of open files"
+                                                           : "limits.connections",
+                               atomic_load(&shared->waits) ? "LimitNOFILE=" : "limits.connections");
+}
+
+static void refuse_address(struct request *request)
+{
+        int share = connection_share(request->connection);
+
+        request_refuse(request, 503, "too_many_connections",
+                       "one address may have at most %d connection%s open while half of "
+                       "limits.connections are in use (limits.connections_per_address), and yours "
+                       "has more; reuse connections, close idle ones, or ask the operator of "
+                       "solvegate to raise limits.connections_per_address",
+                       share, share == 1 ? "" : "s");
 }
 
 static void check_room(struct request *request)
 {
-        const struct server_shared *shared = request->server->shared;
-
         switch (connection_claim_room(request->connection)) {
         case CONNECTION_ROOM:
                 break;
         case CONNECTION_OVER_LIMIT:
-                request_refuse(request, 503, "too_many_connections",
-                               "%d connections are open already, as many as may be%s; try again "
-                               "later",
-                               atomic_load(&shared->connections_max), room_limit(request->server));
+                refuse_connection(request);
                 break;
         case CONNECTION_OVER_ADDRESS_LIMIT:
-                request_refuse(request, 503, "too_many_connections",
-                               "this address has %d connections open already, as many as one may "
-                               "have (limits.connections_per_address); try again later",
-                               connection_share(request->connection));
+                refuse_address(request);
                 break;
         }
 }

@@ -183,7 +183,7 @@ async def test_loopback_addresses_have_no_share_unless_one_is_set(start):
         await crowd(stack, house, LIMIT, ask_and_stay)
         house.reload(limits={"connections": 4 * LIMIT, "connections_per_address": 2 * LIMIT})
         body = expect.error(await is_served(house, GREEDY), 503, "too_many_connections")
-        assert f"this address has {2 * LIMIT} connections" in body["message"]
+        assert f"one address may have at most {2 * LIMIT} connections open" in body["message"]
         expect.error(await is_served(house), 404, "unknown_id")
         house.reload(limits={"connections": 4 * LIMIT})
         expect.error(await is_served(house, GREEDY), 404, "unknown_id")
@@ -206,7 +206,7 @@ async def test_a_remote_address_has_a_tenth_by_default(simulator, gateway):
         for _ in range(LIMIT // 10):
             expect.error(await come(stack, OWN), 404, "unknown_id")
         body = expect.error(await come(stack, OWN), 503, "too_many_connections")
-        assert f"this address has {LIMIT // 10} connections" in body["message"]
+        assert f"one address may have at most {LIMIT // 10} connections open" in body["message"]
         expect.error(await come(stack, "127.0.0.1"), 404, "unknown_id")
 
 
