@@ -33,8 +33,30 @@ static enum gateway_verdict say(enum gateway_verdict verdict, const char *text, 
         return verdict;
 }
 
-/* Says why a job cannot be taken at the moment. */
-static enum gateway_verdict busy_verdict(const struct gateway *gateway, int error, char *message)
+/* limits.queue_jobs bounds what one client alone has; another one may go beyond it, up to its
+ * share. */
+static enum gateway_verdict queue_full(const struct gateway *gateway, const struct client *client,
+                                       char *message)
+{
+        int max = gateway_config(gateway)->limits.queue_jobs;
+
+        if (client)
+                (void)snprintf(
+                        message, GATEWAY_MESSAGE_BYTES_MAX,
+                        "the queue is full (limits.queue_jobs = %d), and this client has its "
+                        "share of it; send the job again when some of its jobs have ended",
+                        max);
+        else
+                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
+                               "the queue is full (limits.queue_jobs = %d): only a client with "
+                               "less than its share of it may submit jobs until some have ended",
+                               max);
+        return GATEWAY_QUEUE_FULL;
+}
+
+/* Says why a job cannot be taken at the moment. client may be NULL: anybody's job. */
+static enum gateway_verdict busy_verdict(const struct gateway *gateway, const struct client *client,
+                                         int error, char *message)
 {
         switch (error) {
         case -ESHUTDOWN:
@@ -67,10 +89,7 @@ static enum gateway_verdict busy_verdict(const struct gateway *gateway, int erro
         case -ENOMEM:
                 return say(GATEWAY_NO_MEMORY, no_memory, message);
         default:
-                (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "%d jobs wait already (limits.queue_jobs); send it again later",
-                               gateway_config(gateway)->limits.queue_jobs);
-                return GATEWAY_QUEUE_FULL;
+                return queue_full(gateway, client, message);
         }
 }
 
@@ -88,9 +107,13 @@ enum gateway_verdict gateway_body_verdict(const struct gateway *gateway, int err
                 return GATEWAY_TOO_LARGE;
         case -ENOBUFS:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "the jobs under way fill %lld bytes (limits.queue_bytes); send it "
-                               "again later",
-                               (long long)config->limits.queue_bytes);
+                               "the bodies of all jobs may fill at most %lld bytes "
+                               "(limits.queue_bytes)%s; send the job again later",
+                               (long long)config->limits.queue_bytes,
+                               atomic_load(&gateway->bodies.spare_bytes) > 0
+                                       ? ", the last eighth only for a client with no more than "
+                                         "one body"
+                                       : "");
                 return GATEWAY_QUEUE_FULL;
         default:
                 return say(GATEWAY_NO_MEMORY, no_memory, message);
@@ -102,7 +125,7 @@ enum gateway_verdict gateway_check(struct gateway *gateway, const struct client 
 {
         int r = scheduler_check(gateway->scheduler, client);
 
-        return r < 0 ? busy_verdict(gateway, r, message) : GATEWAY_OK;
+        return r < 0 ? busy_verdict(gateway, client, r, message) : GATEWAY_OK;
 }
 
 enum gateway_verdict gateway_admit(struct gateway *gateway, struct client *client, int64_t length,
@@ -145,7 +168,8 @@ static void explain_site(const struct gateway *gateway, const struct client *cli
                 return;
         case POLICY_SITE_NOT_FOR_CLIENT:
                 (void)snprintf(message, GATEWAY_MESSAGE_BYTES_MAX,
-                               "site \"%s\" is not on the list of client %s; add it there: "
+                               "site \"%s\" is not on the list of client %s; if it is yours, or "
+                               "you are authorized to test it, add it there: "
                                "sites = { allow = [ …, \"%s\" ]; }; in %s, and reload (SIGHUP)",
                                host, client->name, host, file);
                 return;
@@ -306,7 +330,7 @@ static enum gateway_verdict enter(struct gateway *gateway, struct forwarder *for
         if (r == -EDQUOT)
                 return quota_verdict(&result, told);
         if (r < 0)
-                return busy_verdict(gateway, r, told->message);
+                return busy_verdict(gateway, order->client, r, told->message);
         *ret_job = job_ref(job);
         forwarder_kick(forwarder);
         return GATEWAY_OK;
@@ -339,7 +363,7 @@ enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct loop *loop
                                       char message[static GATEWAY_MESSAGE_BYTES_MAX])
 {
         if (entry_withdraw(gateway->scheduler, loop, job))
-                return busy_verdict(gateway, -EIO, message);
+                return busy_verdict(gateway, NULL, -EIO, message);
         return say(GATEWAY_STORE,
                    "the job was sent already, but cannot be stored at the moment; one that is sent "
                    "again while it is under way shares its result",

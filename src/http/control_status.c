@@ -78,9 +78,6 @@ static const char *why_not_ready(const struct request *request, enum gateway_ver
                        "over), or its url leads back to solvegate, so no job is taken; "
                        "solvegatectl "
                        "upstreams shows them";
-        if (verdict == GATEWAY_QUEUE_FULL)
-                return "as many jobs wait as may (limits.queue_jobs), so none is taken until some "
-                       "have been sent";
         return message;
 }
 

@@ -14,6 +14,7 @@ from lib.build import wait_until
 from lib.clients import Client, post_over
 from lib.gate import owner_of, task
 from lib.job import job
+from lib.operator import ask
 
 SLOTS = 4
 FLOOD = 200
@@ -136,7 +137,14 @@ def test_in_a_full_queue_each_client_has_room_for_a_few_jobs(fleet, gate):
     house = fleet([FLOODER, OTHER, frugal], slots=1, limits={"queue_jobs": 20})
     occupy(house, gate, OTHER, 1)
     asyncio.run(queue_up(house, FLOODER, 20))
-    expect.error(house.caller(FLOODER).solve(task("flooder", "more"), ASYNC), 503, "queue_full")
+    more = house.caller(FLOODER).solve(task("flooder", "more"), ASYNC)
+    assert expect.error(more, 503, "queue_full")["message"] == (
+        "the queue is full (limits.queue_jobs = 20), and this client has its share of it; send the "
+        "job again when some of its jobs have ended")
+    status = ask(house, "/control/status")
+    assert not status["ready"]
+    assert status["message"] == ("the queue is full (limits.queue_jobs = 20): only a client with less "
+                                 "than its share of it may submit jobs until some have ended")
     asyncio.run(queue_up(house, frugal, ALWAYS))
     refused = house.caller(frugal).solve(task("frugal", "more"), ASYNC)
     expect.error(refused, 503, "queue_full")
@@ -178,7 +186,9 @@ def test_in_memory_that_is_full_of_a_flood_there_is_room_for_anothers_job(fleet,
     assert taken > 10
     house.caller(OTHER).submit(job(images=1, size=30_000, seed="other"))
     again = house.caller(FLOODER).solve(job(images=1, size=30_000, seed="again"), ASYNC)
-    expect.error(again, 503, "queue_full")
+    assert expect.error(again, 503, "queue_full")["message"] == (
+        "the bodies of all jobs may fill at most 800000 bytes (limits.queue_bytes), the last eighth "
+        "only for a client with no more than one body; send the job again later")
 
 
 # ---- shares ----

@@ -55,7 +55,9 @@ def test_the_queue_is_as_long_as_the_last_file_says(stuck):
     assert "changed: limits.queue_jobs\n" in told, told
     assert post(stuck, 1, 2, 3) == [200, 200, 503]
     body = expect.error(stuck.solve(job(seed=3), ASYNC), 503, "queue_full")
-    assert "2 jobs" in body["message"]
+    assert body["message"] == (
+        "the queue is full (limits.queue_jobs = 2), and this client has its share of it; send the job "
+        "again when some of its jobs have ended")
     stuck.reload(limits={**DRAIN, "queue_jobs": 3})
     assert post(stuck, 3, 4) == [200, 503]
     stuck.reload(limits={**DRAIN, "queue_jobs": 1})
@@ -113,7 +115,8 @@ def test_connections_are_as_many_as_the_last_file_says(gateway, vendor):
         told = house.reload(limits={**DRAIN, "connections": 5})
         assert "changed: limits.connections\n" in told, told
         body = expect.error(house.get("/usage"), 503, "too_many_connections")
-        assert body["message"].startswith("5 connections")
+        assert body["message"].startswith("at most 5 connections may be open (limits.connections); reuse")
+        assert body["message"].endswith("ask the operator of solvegate to raise limits.connections")
         house.reload(limits={**DRAIN, "connections": 400})
         keep(345)  # more than libmicrohttpd was told of at the start, and than are told of too many
         assert house.get("/usage").status == 200
