@@ -265,7 +265,9 @@ static const struct config_key poll_keys[] = {
 
 static const struct config_key limits_keys[] = {
         NUMBER(CONFIG_INT, "queue_jobs", offsetof(struct config, limits.queue_jobs), "10000", 1,
-               1000000, "How many jobs may wait."),
+               1000000,
+               "How many jobs may wait; while others fill the queue, a client below its share of "
+               "it may go beyond."),
         NUMBER(CONFIG_BYTES, "queue_bytes", offsetof(struct config, limits.queue_bytes),
                "1073741824L", 1024, 68719476736.0,
                "How many bytes of bodies may be in memory: being received, waiting, or being "
@@ -287,7 +289,9 @@ static const struct config_key limits_keys[] = {
                "60.0", 0.1, 3600,
                "How long a request's body may take to arrive, and a response to be read."),
         NUMBER(CONFIG_SECONDS, "job_deadline", offsetof(struct config, limits.job_deadline_ms),
-               "120.0", 0.1, 86400, "After how long a job that is not final fails."),
+               "120.0", 0.1, 86400,
+               "After how long a job that is not final fails; the upstream must be able to answer "
+               "in this time, and 10 seconds or less hide one that hangs."),
         NUMBER(CONFIG_SECONDS, "drain_timeout", offsetof(struct config, limits.drain_timeout_ms),
                "30.0", 0, 3600, "How long a stop waits for jobs that are under way."),
         END,
