@@ -236,6 +236,8 @@ void gateway_free(struct gateway *gateway)
         audit_close(gateway->audit); /* after the store, which gives it entries */
         balances_free(gateway->balances);
         scheduler_free(gateway->scheduler);
+        if (gateway->results)
+                gateway_sweep_done(gateway);
         results_free(gateway->results);
         charges_free(gateway->charges);
         policy_unref(gateway->policy);

@@ -23,12 +23,14 @@
 /* A job that was paid for goes early only where all that were paid for exceed results.bytes. */
 static void tell_paid_early(struct gateway *gateway, int64_t count, int64_t now_ms)
 {
-        if (count == gateway->paid_early_told || now_ms < gateway->tell_paid_early_ms)
+        int64_t more = count - gateway->paid_early_told;
+
+        if (more == 0 || now_ms < gateway->tell_paid_early_ms)
                 return;
-        log_warning("%" PRId64 " charged results were dropped before results.ttl, because all of "
+        log_warning("%" PRId64 " charged result%s dropped before results.ttl, because all of "
                     "them together exceed results.bytes; a repeat with the Idempotency-Key of one "
                     "is charged again: raise results.bytes, or lower results.ttl",
-                    count - gateway->paid_early_told);
+                    more, more == 1 ? " was" : "s were");
         gateway->paid_early_told = count;
         gateway->tell_paid_early_ms = now_ms + TELL_AGAIN_MS;
 }
@@ -68,4 +70,12 @@ bool gateway_sweep(struct gateway *gateway)
         tell_paid_early(gateway, figures.paid_early, now_ms);
         return_memory(gateway, figures.freed_bytes, clock_monotonic_ms());
         return more;
+}
+
+void gateway_sweep_done(struct gateway *gateway)
+{
+        struct results_figures figures;
+
+        results_read(gateway->results, &figures);
+        tell_paid_early(gateway, figures.paid_early, INT64_MAX - TELL_AGAIN_MS);
 }

@@ -66,7 +66,7 @@ static void add_job(struct strbuf *json, const struct scheduler_job *shown)
 static void find(struct request *request)
 {
         const char *id = control_parameter(request, "id");
-        const struct config *config = gateway_config(request->server->gateway);
+        int64_t ttl_s = gateway_config(request->server->gateway)->results.ttl_ms / 1000;
 
         if (!id) {
                 request_refuse(request, 400, "bad_request", "name the job: /control/job?id=ID");
@@ -75,9 +75,10 @@ static void find(struct request *request)
         request->job = results_find(gateway_results(request->server->gateway), id);
         if (!request->job)
                 request_refuse(request, 404, "unknown_id",
-                               "no job has this id; one that has ended is known for %lld seconds "
-                               "(results.ttl)",
-                               (long long)(config->results.ttl_ms / 1000));
+                               "no job has this id; one that has ended is known for at most %lld "
+                               "second%s (results.ttl), less where results.bytes is too little "
+                               "for all",
+                               (long long)ttl_s, ttl_s == 1 ? "" : "s");
 }
 
 enum MHD_Result control_job_handle(struct request *request)

@@ -24,6 +24,7 @@ static void find(struct request *request)
 {
         const char *id = MHD_lookup_connection_value(request->mhd, MHD_GET_ARGUMENT_KIND, "id");
         const struct config *config = gateway_config(request->server->gateway);
+        int64_t ttl_s = config->results.ttl_ms / 1000;
 
         if (!id) {
                 request_refuse(request, 400, "bad_request", "name the job: %s?id=ID",
@@ -36,11 +37,14 @@ static void find(struct request *request)
                 request->job = NULL;
         }
         if (!request->job)
-                request_refuse(
-                        request, 404, "unknown_id",
-                        "no job has this id; a result is kept for %lld seconds (results.ttl)%s",
-                        (long long)(config->results.ttl_ms / 1000),
-                        config->durability == DURABILITY_NONE ? ", and not over a restart" : "");
+                request_refuse(request, 404, "unknown_id",
+                               "no job has this id; a result is kept for at most %lld second%s "
+                               "(results.ttl), less "
+                               "where results.bytes is too little for all%s",
+                               (long long)ttl_s, ttl_s == 1 ? "" : "s",
+                               config->durability == DURABILITY_NONE
+                                       ? "; none outlives a restart (durability = \"none\")"
+                                       : "");
 }
 
 enum MHD_Result status_handle(struct request *request)

@@ -1,6 +1,7 @@
 """What one client does for free takes nothing from another one: neither results nor their keys."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -17,6 +18,7 @@ LONG = "t" * 4000  # a job has its target in memory
 HITS = 3 * LIMIT // len(LONG)
 TOOLS = 16
 BOUGHT = 20
+EARLY = re.compile(r"(\d+) charged results? w\w+ dropped before results\.ttl")
 
 
 def key(number):
@@ -78,9 +80,31 @@ def test_a_client_that_buys_a_lot_takes_no_result_of_one_that_bought_little(simu
     taken = asyncio.run(post_over(house, many, tasks, TOOLS, prefer="wait=30"))
     assert all(answer.status == 200 for answer in taken)
     assert_untouched(house, OWNER, ids)
-    expect.error(house.caller(many).status(taken[0].object()["id"]), 404, "unknown_id")
+    gone = taken[0].object()["id"]
+    said = expect.error(house.caller(many).status(gone), 404, "unknown_id")["message"]
+    assert "results.ttl" in said and "results.bytes" in said
+    said = house.operate("GET", f"/control/job?id={gone}").object()["message"]
+    assert "results.ttl" in said and "results.bytes" in said
     expect.solved(house.caller(many).status(taken[-1].object()["id"]), tasks[-1])
-    wait_until(lambda: "charged results were dropped before results.ttl" in house.log())
+    wait_until(lambda: EARLY.search(house.log()))
+
+
+def test_charged_results_that_were_dropped_within_the_minute_are_logged_at_the_stop(simulator,
+                                                                                    gateway):
+    house = gateway(simulator(mode="pro", latency=0), clients=[OWNER], results={"bytes": LIMIT})
+
+    def buy_more(name):
+        tasks = [job(seed=f"{name} {number}", images=1, size=30, target=LONG)
+                 for number in range(2 * LIMIT // len(LONG))]
+        return [answer.object()["id"]
+                for answer in asyncio.run(post_over(house, OWNER, tasks, TOOLS, prefer="wait=30"))]
+
+    ids = buy_more("first")
+    wait_until(lambda: EARLY.search(house.log()))
+    ids += buy_more("second")
+    gone = sum(house.caller(OWNER).status(job_id).status == 404 for job_id in ids)
+    house.stop_well()
+    assert sum(map(int, EARLY.findall(house.log()))) == gone
 
 
 def test_repeats_by_key_take_nothing_from_another_client(simulator, gateway):
