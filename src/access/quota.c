@@ -346,8 +346,9 @@ static void explain_rate(const struct quota_figures *figures,
         int64_t tenths = figures->next_ms > 0 ? divide_up(figures->next_ms, 100) : 1;
 
         (void)snprintf(ret_message, QUOTA_MESSAGE_BYTES_MAX,
-                       "more than %g job%s in a second (burst %" PRId64
-                       "); the next one may come in %" PRId64 ".%" PRId64 " s",
+                       "at most %g job%s a second (rate; burst %" PRId64
+                       "); the next one may come in %" PRId64 ".%" PRId64
+                       " s; for more, the operator of solvegate can raise the rate of this client",
                        figures->limits.rate, figures->limits.rate == 1 ? "" : "s",
                        figures->limits.burst, tenths / 10, tenths % 10);
 }
@@ -363,9 +364,10 @@ static void explain_window(const struct quota_window *window, const char *name,
         (void)strftime(renews, sizeof renews, "%Y-%m-%dT%H:%M:%SZ", &date);
         (void)snprintf(ret_message, QUOTA_MESSAGE_BYTES_MAX,
                        "the %s limit of %" PRId64 " job%s is used up: %" PRId64 " used, %" PRId64
-                       " reserved for jobs under way; it renews at %s",
+                       " reserved for jobs under way; it renews at %s; for more, the operator of "
+                       "solvegate can raise %s_limit of this client",
                        name, window->limit, window->limit == 1 ? "" : "s", window->used,
-                       window->reserved, renews);
+                       window->reserved, renews, name);
 }
 
 void quota_explain(const struct quota_figures *figures, enum quota_verdict verdict,

@@ -120,7 +120,7 @@ void quota_read(const struct quota *quota, struct quota_time now,
 /* When to come again after a refusal, in whole seconds, at least 1. */
 int64_t quota_retry_after_s(const struct quota_figures *figures, enum quota_verdict verdict);
 
-#define QUOTA_MESSAGE_BYTES_MAX 256
+#define QUOTA_MESSAGE_BYTES_MAX 320
 
 /* One sentence for the client: which limit, how much of it is used, and when it renews. The figures
  * are those of the refusal's moment. */

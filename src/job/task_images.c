@@ -187,10 +187,12 @@ int task_read_images(struct task_reading *reading)
         if (r < 0)
                 return r;
         if (reading->task.images == 0)
-                task_refuse(reading, FAULT_VALUE, "images: none given; give 1 to %u",
+                task_refuse(reading, FAULT_VALUE,
+                            "images: none given; give 1 to %u (limits.images)",
                             reading->max_images);
         else if (reading->task.images > reading->max_images)
-                task_refuse(reading, FAULT_VALUE, "images: %u given, at most %u are taken",
+                task_refuse(reading, FAULT_VALUE,
+                            "images: %u given, at most %u allowed (limits.images)",
                             reading->task.images, reading->max_images);
         return 0;
 }

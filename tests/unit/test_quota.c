@@ -170,26 +170,37 @@ static void a_message_says_which_limit_how_much_is_used_and_when_it_renews(void 
                 quota_reserve_always(&quota, clock_day_of(now.wall_ms));
         struct quota_figures figures = read_at(&quota, now);
         quota_explain(&figures, QUOTA_DAILY, message);
-        assert_string_equal(message, "the daily limit of 100 jobs is used up: 97 used, 3 reserved "
-                                     "for jobs under way; it renews at 2026-11-23T00:00:00Z");
+        assert_string_equal(
+                message,
+                "the daily limit of 100 jobs is used up: 97 used, 3 reserved "
+                "for jobs under way; it renews at 2026-11-23T00:00:00Z; "
+                "for more, the operator of solvegate can raise daily_limit of this client");
         quota_explain(&figures, QUOTA_MONTHLY, message);
-        assert_string_equal(message, "the monthly limit of 1 job is used up: 97 used, 3 reserved "
-                                     "for jobs under way; it renews at 2026-12-01T00:00:00Z");
+        assert_string_equal(
+                message,
+                "the monthly limit of 1 job is used up: 97 used, 3 reserved "
+                "for jobs under way; it renews at 2026-12-01T00:00:00Z; "
+                "for more, the operator of solvegate can raise monthly_limit of this client");
         figures.next_ms = 101;
         quota_explain(&figures, QUOTA_RATE, message);
-        assert_string_equal(message, "more than 5 jobs in a second (burst 10); the next one may "
-                                     "come in 0.2 s");
+        assert_string_equal(
+                message,
+                "at most 5 jobs a second (rate; burst 10); the next one may come in 0.2 s; "
+                "for more, the operator of solvegate can raise the rate of this client");
         figures.limits.rate = 0.5;
         figures.limits.burst = 1;
         figures.next_ms = 1900;
         quota_explain(&figures, QUOTA_RATE, message);
-        assert_string_equal(message, "more than 0.5 jobs in a second (burst 1); the next one may "
-                                     "come in 1.9 s");
+        assert_string_equal(
+                message,
+                "at most 0.5 jobs a second (rate; burst 1); the next one may come in 1.9 s; "
+                "for more, the operator of solvegate can raise the rate of this client");
         figures.limits.rate = 1;
         figures.next_ms = 0;
         quota_explain(&figures, QUOTA_RATE, message);
-        assert_string_equal(message, "more than 1 job in a second (burst 1); the next one may "
-                                     "come in 0.1 s");
+        assert_string_equal(
+                message, "at most 1 job a second (rate; burst 1); the next one may come in 0.1 s; "
+                         "for more, the operator of solvegate can raise the rate of this client");
 }
 
 static void the_longest_message_is_whole(void **state)
@@ -200,15 +211,22 @@ static void the_longest_message_is_whole(void **state)
                         .used = INT64_MAX,
                         .reserved = INT64_MAX,
                         .renews_wall_ms = at("9999-12-31 00:00:00").wall_ms},
+                .month = {.limit = INT64_MAX,
+                          .used = INT64_MAX,
+                          .reserved = INT64_MAX,
+                          .renews_wall_ms = at("9999-12-31 00:00:00").wall_ms},
                 .next_ms = INT64_MAX,
         };
         char message[QUOTA_MESSAGE_BYTES_MAX];
 
         (void)state;
         quota_explain(&figures, QUOTA_DAILY, message);
+        assert_string_equal(message + strlen(message) - 14, "of this client");
         assert_non_null(strstr(message, "at 9999-12-31T00:00:00Z"));
+        quota_explain(&figures, QUOTA_MONTHLY, message);
+        assert_string_equal(message + strlen(message) - 14, "of this client");
         quota_explain(&figures, QUOTA_RATE, message);
-        assert_string_equal(message + strlen(message) - 2, " s");
+        assert_string_equal(message + strlen(message) - 14, "of this client");
 }
 
 int main(void)
