@@ -95,8 +95,8 @@ void caller_turn_away(struct request *request)
         caller_end_penalty(request);
         request->refusal = (struct refusal){.closes = true, .retry_after_s = later_s};
         request_refuse(request, 429, "rate_limited",
-                       "too many wrong tokens came from this address; send the right one in %lld "
-                       "seconds",
+                       "too many wrong tokens came from this address; send the right one, which is "
+                       "accepted at once; another wrong one is refused for %lld seconds",
                        (long long)later_s);
 }
 

@@ -345,7 +345,8 @@ def test_beyond_so_many_held_answers_wrong_tokens_are_turned_away(house):
         assert len(held) == WAITING
         for connection in turned_away:
             answer = read(connection)
-            expect.error(answer, 429, "rate_limited")
+            said = expect.error(answer, 429, "rate_limited")["message"]
+            assert "send the right one, which is accepted at once" in said
             assert int(answer.header("Retry-After")) >= 1
             assert answer.header("Connection") == "close"
         task = job(seed="beyond")
