@@ -183,15 +183,18 @@ static void become_idle(struct client_connection *connection)
 /* The deadline of what was awaited has passed. */
 static void connection_expire(struct client_connection *connection)
 {
+        int64_t limit_ms = connection->deadline_ms - connection->entered_ms;
+
         switch (connection->phase) {
         case CONNECTION_BEYOND:
                 connection_evict(connection);
                 break;
         case CONNECTION_HEADER:
-                request_header_late(connection->table->server, connection->mhd, connection);
+                request_header_late(connection->table->server, connection->mhd, connection,
+                                    limit_ms);
                 break;
         case CONNECTION_BODY:
-                request_body_late(connection->request);
+                request_body_late(connection->request, limit_ms);
                 break;
         case CONNECTION_UNREAD:
                 if (has_unread(connection))

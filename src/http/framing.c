@@ -156,12 +156,20 @@ static size_t fail_target(struct framing *framing, enum target_problem problem)
         return fail(framing, &bad_target_form);
 }
 
+/* HTTP/2 begins with "PRI * HTTP/2.0", so "*" is refused when the version is known. */
+static bool is_asterisk(const struct target *target)
+{
+        return target->start_len == 1 && target->start[0] == '*';
+}
+
 static size_t take_target(struct framing *framing, const unsigned char *bytes, size_t len)
 {
         size_t i;
         enum target_problem problem = target_feed(&framing->target, bytes, len, &i);
 
-        if (problem == TARGET_OK && i < len)
+        if (problem == TARGET_CONTROL && (bytes[i - 1] == '\r' || bytes[i - 1] == '\n'))
+                return fail(framing, &bad_version);
+        if (problem == TARGET_OK && i < len && !is_asterisk(&framing->target))
                 problem = target_end(&framing->target);
         if (problem != TARGET_OK)
                 return fail_target(framing, problem);
@@ -184,6 +192,8 @@ static size_t end_version(struct framing *framing, size_t taken)
 {
         if (framing->value[5] != '1')
                 return fail(framing, &version_unsupported);
+        if (is_asterisk(&framing->target))
+                return fail(framing, &bad_target_form);
         framing->http_1_0 = framing->value[7] == '0';
         return go_on(framing, FRAMING_LINE_LF, taken);
 }
@@ -200,7 +210,9 @@ static size_t take_version(struct framing *framing, const unsigned char *bytes, 
         }
         if (i == len)
                 return i;
-        return bytes[i] == '\r' ? end_version(framing, i + 1) : fail(framing, &bad_version);
+        if (bytes[i] != '\r')
+                return fail(framing, bytes[i] == '\n' ? &bad_line_end : &bad_version);
+        return end_version(framing, i + 1);
 }
 
 /* ---- field lines ---- */

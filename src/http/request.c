@@ -286,10 +286,22 @@ void request_cut(struct request *request, enum connection_end end, unsigned stat
         reply_cut(request, end);
 }
 
-void request_body_late(struct request *request)
+/* Long enough for any message of describe_late(). */
+#define LATE_BYTES_MAX 128
+
+static void describe_late(const char *part, const char *key, int64_t limit_ms,
+                          char ret_message[static LATE_BYTES_MAX])
 {
-        request_cut(request, CONNECTION_SHUT, 408, "request_timeout",
-                    "the body did not arrive within limits.body_timeout");
+        (void)snprintf(ret_message, LATE_BYTES_MAX, "the %s did not arrive within %g s (%s)", part,
+                       (double)limit_ms / 1000, key);
+}
+
+void request_body_late(struct request *request, int64_t limit_ms)
+{
+        char message[LATE_BYTES_MAX];
+
+        describe_late("body", "limits.body_timeout", limit_ms, message);
+        request_cut(request, CONNECTION_SHUT, 408, "request_timeout", message);
 }
 
 void request_malformed(struct request *request, const struct framing_fault *fault)
@@ -313,10 +325,13 @@ void request_header_refuse(struct server *server, struct MHD_Connection *mhd,
 }
 
 void request_header_late(struct server *server, struct MHD_Connection *mhd,
-                         struct client_connection *connection)
+                         struct client_connection *connection, int64_t limit_ms)
 {
+        char message[LATE_BYTES_MAX];
+
+        describe_late("header", "limits.header_timeout", limit_ms, message);
         request_header_refuse(server, mhd, connection, CONNECTION_SHUT, 408, "request_timeout",
-                              "the header did not arrive within limits.header_timeout");
+                              message);
 }
 
 /* If libmicrohttpd reads by other means than those of receive.h, no request is served. */

@@ -188,11 +188,11 @@ void request_client_gone(struct request *request);
 
 /*
  * What is awaited has not come in time: answers so past libmicrohttpd, and ends the connection. The
- * second is for one whose header is not there yet.
+ * second is for one whose header is not there yet. limit_ms is how long it had.
  */
-void request_body_late(struct request *request);
+void request_body_late(struct request *request, int64_t limit_ms);
 void request_header_late(struct server *server, struct MHD_Connection *mhd,
-                         struct client_connection *connection);
+                         struct client_connection *connection, int64_t limit_ms);
 
 /*
  * Answers past libmicrohttpd likewise, and ends the connection: a request whose body is still

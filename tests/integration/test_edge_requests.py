@@ -218,6 +218,18 @@ def test_a_malformed_request_behind_a_good_one_ends_the_connection(listeners, wh
             assert [r.status for r in responses[before:]] in ([], [400]), responses
 
 
+@pytest.mark.parametrize("text, status, said", [
+    (b"GET / HTTP/1.1\n", 400, "a line ends with CR LF; there is a CR or an LF alone"),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "the HTTP version is not supported; use HTTP/1.1"),
+    (b"OPTIONS * HTTP/1.1\r\n", 400,
+     "the target is not a path that begins with /, nor http://HOST/PATH"),
+    (b"GET /\r\n", 400, "the request line does not end with one space and HTTP/1.1"),
+])
+def test_a_request_line_is_refused_for_what_is_wrong_with_it(listeners, text, status, said):
+    (response,) = exchange(listeners["plain"], text)
+    assert expect.error(response, status, "bad_request")["message"] == said
+
+
 def test_headers_around_the_limits_are_served_or_refused_in_json(listeners):
     """libmicrohttpd has memory for whatever passes the check."""
     chance = random.Random(11)

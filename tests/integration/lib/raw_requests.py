@@ -114,7 +114,7 @@ def _request_lines():
                     b"HTTP /1.1", b"HTTP/1.1 ", b" HTTP/1.1", b"HTTP/1.x", b"", b"\x00"]:
         yield f"version {version!r}", get(version=version), 400
     yield "HTTP/0.9, a bare target", b"GET /status\r\n\r\n", 400
-    yield "the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400
+    yield "the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505
     yield "a ClientHello of TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64), 400
     yield "a line of text", b"hello\r\n\r\n", 400
     yield "a method with a colon", get(method=b"GE:T"), 400
