@@ -227,8 +227,8 @@ static void on_turned_away(struct flight *flight, const struct answer *answer)
                 flight_retry(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_TURNED_AWAY);
         else
                 flight_fail(flight, JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE, STORE_CHARGE_NOT_CHARGED,
-                            "the upstream did not take the job in %d tries (retry.attempts); %s: "
-                            "%s; send it again later",
+                            "the upstream did not take the job, with retry.attempts = %d; %s: %s; "
+                            "send it again later",
                             config_of(flight)->retry.attempts,
                             purchase_charge_note(flight->turn.purchase), answer->message);
 }

@@ -1,5 +1,6 @@
 /*
- * flight_private: what flight.c, flight_answer.c and flight_follow.c share; nobody else includes it.
+ * flight_private: what flight.c, flight_answer.c and flight_follow.c share; nobody else includes
+ * it.
  */
 #ifndef SOLVEGATE_ENGINE_FLIGHT_PRIVATE_H
 #define SOLVEGATE_ENGINE_FLIGHT_PRIVATE_H

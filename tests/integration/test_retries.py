@@ -98,7 +98,8 @@ def test_the_pause_without_a_wish_stays_below_its_ceiling(house):
 def test_a_job_is_sent_so_often_at_most(simulator, gateway, mode, attempts):
     house = gateway(simulator(mode=mode), retry={**QUICK, "attempts": attempts})
     house.sim.fault("solve:status=503")
-    expect.failed(house.solve(job(), HELD), "upstream_unavailable")
+    said = expect.failed(house.solve(job(), HELD), "upstream_unavailable")["message"]
+    assert "the upstream did not take the job, with retry.attempts = " in said
     counters = house.sim.counters()
     assert counters["solve_requests"] == attempts
     assert counters["charged"] == 0

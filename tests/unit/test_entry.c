@@ -323,6 +323,9 @@ static void of_an_accepted_purchase_the_last_job_stays_with_its_flight(void **st
         accept_turn(f, &turn);
         expire(f, LONG_MS);
         assert_int_equal(outcome_of(f, early)->error, JOB_DEADLINE);
+        assert_string_equal(outcome_of(f, early)->text,
+                            "no result within limits.job_deadline; the upstream has the job and "
+                            "may have charged it");
         assert_int_equal(state_of(f, late), JOB_ACCEPTED);
         solve_turn(f, &turn);
         assert_int_equal(state_of(f, late), JOB_SOLVED);
