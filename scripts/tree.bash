@@ -49,7 +49,7 @@ use_proxy() {
 
 container=(
         systemd-nspawn --quiet --register=no --keep-unit --timezone=off --link-journal=no
-        --console=pipe
+        --console=pipe --hostname=debian
 )
 
 # check_container TREE LOG: ends the script with 77 where no container can be started.
@@ -80,6 +80,7 @@ build_base() {
                 cannot_run "debootstrap could not build the tree, see $log"
         }
         check_container "$tree.new" "$log"
+        printf '%s\n' '127.0.0.1 localhost' '127.0.1.1 debian' '::1 localhost' >"$tree.new/etc/hosts"
         apt-config dump | grep '^Acquire::[^"]* "' >"$tree.new/etc/apt/apt.conf.d/90acquire" || true
         in_tree "$tree.new" /bin/sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
                 apt-get install -y -qq --no-install-recommends "$@" && apt-get clean' \
