@@ -201,8 +201,10 @@ static void drop_socket(struct pool *pool, struct upstream_socket *socket)
         struct transfer *transfer;
 
         DL_FOREACH (pool->transfers, transfer) {
-                if (transfer->socket == socket)
-                        transfer->socket = NULL;
+                if (transfer->socket != socket)
+                        continue;
+                transfer->unacknowledged = !tcp_all_acknowledged(socket->fd);
+                transfer->socket = NULL;
         }
         HASH_DELETE(by_fd, pool->sockets, socket);
         upstream_socket_free(socket);

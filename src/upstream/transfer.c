@@ -213,6 +213,7 @@ static bool restart(struct transfer *transfer)
         transfer->unusable = false;
         transfer->premature = false;
         transfer->reused = false;
+        transfer->unacknowledged = false;
         transfer->judged_code = 0;
         transfer->local_error = 0;
         transfer->socket = NULL;
@@ -224,7 +225,7 @@ static bool restart(struct transfer *transfer)
 static bool was_refused_early(const struct transfer *transfer, CURLcode code)
 {
         return (code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_UNSUPPORTED_PROTOCOL) &&
-               transfer->reused && !transfer_is_written(transfer) &&
+               transfer->reused && (!transfer_is_written(transfer) || transfer->unacknowledged) &&
                !(transfer->socket && transfer->socket->http2);
 }
 

@@ -42,7 +42,8 @@ struct transfer {
         bool unusable;                  /* it had something to read before the first byte */
         bool premature;                 /* a response began on it before the request was sent */
         long judged_code;               /* of the response whose beginning was examined, or 0 */
-        bool stray; /* bytes arrived that belong to no request; stays over a restart */
+        bool unacknowledged; /* the connection was closed before the peer's host had all of it */
+        bool stray;          /* bytes arrived that belong to no request; stays over a restart */
         bool restarted;
         struct transfer *prev, *next; /* in the pool */
 };
