@@ -381,6 +381,6 @@ def test_the_directory_that_systemd_names_comes_first(tmp_path):
     granted.mkdir()
     message = refused(path, CREDENTIALS_DIRECTORY=str(granted))
     assert message.startswith(f"{granted}/key: systemd has passed no such credential; "), message
-    (granted / "key").touch(mode=0o440)
     (granted / "key").write_text(CREDENTIAL)
+    (granted / "key").chmod(0o440)
     assert check(path, CREDENTIALS_DIRECTORY=str(granted)).returncode == 0
