@@ -237,6 +237,8 @@ def test_a_fault_on_a_connection_used_before_does_not_make_it_sent_again(single,
 @pytest.mark.parametrize("count", ["", "*1"])
 @pytest.mark.parametrize("warm", [False, True], ids=["new", "used before"])
 def test_a_connection_that_ends_before_the_body_costs_nothing(single, warm, count):
+    """As long as nothing of the body was written the job is sent again: by probes, too, which are
+    no attempts. How much was written when the reset came is up to the kernel."""
     if warm:
         warm_up(single)
     single.sim.fault(f"solve:{EARLY_END}{count}")
@@ -249,7 +251,7 @@ def test_a_connection_that_ends_before_the_body_costs_nothing(single, warm, coun
     solved = int(warm) + (answer.object()["status"] == "solved")
     counters = single.sim.counters()
     assert counters["charged"] == solved
-    assert counters["solve_requests"] <= 2 + int(warm)
+    assert not count or counters["solve_requests"] <= 2 + int(warm)
     assert_goes_on(single)
 
 
