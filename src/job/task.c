@@ -13,6 +13,7 @@
 #define SHOWN_BYTES     32 /* of a member's name in a message */
 #define GIVEN_TWICE     "given twice (case does not count)"
 #define LABEL_BYTES_MAX (SHOWN_BYTES + sizeof "images[\"\"]")
+#define ESCAPE_FACTOR   6 /* the longest escape of a byte */
 
 enum field {
         FIELD_IMAGES,
@@ -238,13 +239,65 @@ static int read_value(struct task_reading *reading, enum field field)
         return -EINVAL;
 }
 
+/* Whether a string is a tool's name: short, and without control characters and lone surrogates. */
+static bool is_tool_name(struct task_reading *reading, struct json_span text)
+{
+        static const char replacement[] = "\xef\xbf\xbd"; /* what a lone surrogate is decoded to */
+
+        if (text.len > (size_t)TASK_SOFTID_BYTES_MAX * ESCAPE_FACTOR ||
+            task_decode(reading, text) < 0 || reading->text.len > TASK_SOFTID_BYTES_MAX)
+                return false;
+        for (size_t i = 0; i < reading->text.len; i++) {
+                unsigned char c = (unsigned char)reading->text.data[i];
+                if (c < 0x20 || c == 0x7f)
+                        return false;
+        }
+        return !memmem(reading->text.data, reading->text.len, replacement, strlen(replacement));
+}
+
+static bool is_tool_number(struct json_span digits)
+{
+        for (size_t i = 0; i < digits.len; i++) {
+                if (digits.ptr[i] < '0' || digits.ptr[i] > '9')
+                        return false;
+        }
+        return digits.len <= TASK_SOFTID_DIGITS_MAX;
+}
+
+/*
+ * Reads a value of `softid` that only names the tool. Returns 1; or 0, with nothing read, for one
+ * that the upstream may refuse: it must not be shared with other clients' jobs; or -EBADMSG.
+ */
+static int skip_tool(struct task_reading *reading)
+{
+        const struct json_reader before = reading->json;
+        enum json_type type;
+        struct json_span raw;
+        int r = json_reader_peek(&reading->json, &type);
+
+        if (r == 0)
+                r = json_reader_skip(&reading->json, &raw);
+        if (r < 0)
+                return r;
+        if (type == JSON_NULL || (type == JSON_NUMBER && is_tool_number(raw)) ||
+            (type == JSON_STRING &&
+             is_tool_name(reading, (struct json_span){raw.ptr + 1, raw.len - 2})))
+                return 1;
+        reading->json = before;
+        return 0;
+}
+
 /* Reads the value of the field whose name was taken last, as a part of the identity. */
 static int read_field(struct task_reading *reading, enum field field, struct json_span raw_name)
 {
         struct json_span folded = {reading->text.data, reading->text.len};
 
-        if (text_is(reading, "softid")) /* says which tool it is, not what the task is */
-                return json_reader_skip(&reading->json, NULL);
+        if (text_is(reading, "softid")) {
+                int r = skip_tool(reading);
+                if (r != 0)
+                        return r < 0 ? r : 0;
+                folded = (struct json_span){"softid", strlen("softid")};
+        }
         if (field == FIELD_SITEKEY) /* one name for both */
                 folded = (struct json_span){"sitekey", strlen("sitekey")};
         task_identity_begin_field(&reading->identity, folded, raw_name);

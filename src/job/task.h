@@ -18,6 +18,8 @@
 #define TASK_FIELDS_MAX        64   /* fields of the object */
 #define TASK_NAME_BYTES_MAX    256  /* of the JSON text of a field's name, or a name in images */
 #define TASK_MESSAGE_BYTES_MAX 256
+#define TASK_SOFTID_BYTES_MAX  64 /* decoded; a longer one counts in the identity */
+#define TASK_SOFTID_DIGITS_MAX 16
 
 /*
  * Of everything but the images and their names: each scalar, array, object and member name is a
@@ -33,7 +35,10 @@
  * What a task is, whoever sends it and however it is written: SHA-256 over its fields in the order
  * of their folded names. Images count by their bytes, in order of appearance and with their names
  * (an array's are 0, 1, …); strings decoded; other values without white space, and in the order in
- * which they stand. `softid`, which says only which tool it was, does not count.
+ * which they stand. `softid` does not count if it only names the tool: null, or up to
+ * TASK_SOFTID_DIGITS_MAX digits, or a string of up to TASK_SOFTID_BYTES_MAX bytes without control
+ * characters and lone surrogates. The upstream may refuse any other value, and a refusal must not
+ * end the jobs of other clients, so that value counts as any other field.
  */
 struct task_identity {
         unsigned char bytes[TASK_IDENTITY_BYTES];

@@ -5,7 +5,7 @@
  * message of one line and leaves the task untouched; an accepted task has 1 to MAX_IMAGES images, a
  * target that is in the body, and a site without NUL. Verdict and identity do not depend on how the
  * same task is written: with white space, with fields in another order, with escaped letters, or
- * with `softid`.
+ * with a plain `softid`.
  */
 #include "base/json.h"
 #include "base/strbuf.h"
@@ -157,7 +157,7 @@ static void reverse(const char *text, size_t len, struct strbuf *ret)
                 (void)strbuf_puts(ret, i > 0 ? "," : "");
         }
         if (count < FIELDS_MAX && !may_have_softid(text, len))
-                (void)strbuf_puts(ret, count > 0 ? ",\"softid\":[1]" : "\"softid\":[1]");
+                (void)strbuf_puts(ret, count > 0 ? ",\"softid\":\"x\"" : "\"softid\":\"x\"");
         (void)strbuf_puts(ret, "}");
 }
 

@@ -4,14 +4,17 @@ remembered. What is identical, and what only looks so."""
 import asyncio
 import base64
 import json
+import threading
 import time
 
 import pytest
 
 from lib import expect
-from lib.build import SANITIZE, wait_until
+from lib.build import SANITIZE, patience, wait_until
+from lib.clients import Client
 from lib.http import Connection, request_bytes
 from lib.job import Job, job
+from lib.upstream import SOLVED, Upstream
 
 HIT = "solvegate; hit"
 COLLAPSED = "solvegate; fwd=miss; collapsed"
@@ -113,8 +116,13 @@ def with_a_further_field(task):
     return task.with_fields(choices=["a", "b"])
 
 
+def with_a_long_softid(task):
+    return task.with_fields(softid=65 * "x")
+
+
 OTHER = [with_one_bit_changed, with_two_images_swapped, with_two_members_swapped,
-         with_another_target, with_another_sitekey, with_a_further_field]
+         with_another_target, with_another_sitekey, with_a_further_field,
+         with_a_long_softid]
 
 
 async def post_all(house, tasks, headers=()):
@@ -195,6 +203,26 @@ async def test_a_job_that_differs_is_bought(house, other):
     expect.solved(answers[1], second)
     assert shared(answers) == 0
     assert bought(house) == 2
+
+
+@pytest.mark.parametrize("softid", [2000 * "x", "tool\0", ["tool"], 10**17])
+def test_a_softid_that_the_upstream_refuses_ends_no_job_of_another_client(gateway, softid):
+    attacker, victim = Client("attacker"), Client("victim")
+    task = job(size=2000)
+    posted = threading.Event()
+
+    def refuse_softid(_number, body):
+        assert posted.wait(patience(20.0))
+        if b"softid" in body:
+            return 400, {}, {"status": "error", "message": "bad softid"}
+        return 200, {}, SOLVED
+
+    with Upstream(refuse_softid) as upstream:
+        house = gateway(upstream=upstream.entry, clients=[attacker, victim])
+        house.caller(attacker).submit(task.with_fields(softid=softid))
+        victims = house.caller(victim).submit(task)
+        posted.set()
+        assert house.caller(victim).finish(victims).object()["status"] == "solved"
 
 
 def test_a_follower_has_an_id_of_its_own_that_outlives_the_wait(house):

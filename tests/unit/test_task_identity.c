@@ -17,12 +17,13 @@
 
 #define MAX_IMAGES 3
 
-#define M    "\"method\":\"hcaptcha_base64\""
-#define T    "\"target\":\"bus\""
-#define I    "\"images\":{\"0\":\"QUJD\"}"
-#define S    "\"site\":\"a.example\""
-#define LONG "long long long long long long long long long long "
-#define TM   "," T "," M "}"
+#define M           "\"method\":\"hcaptcha_base64\""
+#define T           "\"target\":\"bus\""
+#define I           "\"images\":{\"0\":\"QUJD\"}"
+#define S           "\"site\":\"a.example\""
+#define LONG_SOFTID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LONG        "long long long long long long long long long long "
+#define TM          "," T "," M "}"
 
 /* The identity of a body that is taken. */
 static struct task_identity identity_of(const char *body)
@@ -143,14 +144,18 @@ static void images_differ_by_bytes_names_number_and_order(void **state)
         ALL_DIFFER(images);
 }
 
-static void the_site_key_counts_under_one_name_and_softid_not_at_all(void **state)
+static void the_site_key_counts_under_one_name_and_a_plain_softid_not_at_all(void **state)
 {
         static const char *const same[] = {
                 I ",\"sitekey\":\"k\"",
                 I ",\"site_key\":\"k\"",
                 I ",\"SiteKey\":\"\\u006b\"",
                 I ",\"softid\":1,\"sitekey\":\"k\"",
-                I ",\"SoftID\":{\"x\":[]},\"sitekey\":\"k\"",
+                I ",\"SoftID\":\"tool\\/1.2 (\xc3\xa9 \\u00e9)\",\"sitekey\":\"k\"",
+                I ",\"softid\":1234567890123456,\"sitekey\":\"k\"",
+                I ",\"softid\":\"\",\"sitekey\":\"k\"",
+                I ",\"softid\":null,\"sitekey\":\"k\"",
+                I ",\"softid\":\"" LONG_SOFTID "\",\"sitekey\":\"k\"",
         };
         static const char *const different[] = {
                 I ",\"sitekey\":\"k\"", I ",\"sitekey\":\"K\"", I ",\"sitekey\":null",
@@ -161,6 +166,34 @@ static void the_site_key_counts_under_one_name_and_softid_not_at_all(void **stat
         (void)state;
         ALL_SAME(same);
         ALL_DIFFER(different);
+}
+
+static void a_softid_that_the_upstream_may_refuse_counts(void **state)
+{
+        static const char *const different[] = {
+                I,
+                I ",\"softid\":\"" LONG_SOFTID "x\"",
+                I ",\"softid\":\"x\\u0000\"",
+                I ",\"softid\":\"x\\n\"",
+                I ",\"softid\":\"x\\u007f\"",
+                I ",\"softid\":\"x\\ud800\"",
+                I ",\"softid\":12345678901234567",
+                I ",\"softid\":1e999",
+                I ",\"softid\":-1",
+                I ",\"softid\":1.5",
+                I ",\"softid\":true",
+                I ",\"softid\":{\"x\":[]}",
+                I ",\"softid\":[1]",
+        };
+        static const char *const same[] = {
+                I ",\"softid\":[1]",
+                I ",\"SoftID\":[ 1 ]",
+                I ",\"\xc5\xbfoftid\":[1]",
+        };
+
+        (void)state;
+        ALL_DIFFER(different);
+        ALL_SAME(same);
 }
 
 static void values_are_the_same_without_their_white_space_and_escapes(void **state)
@@ -301,7 +334,8 @@ int main(void)
                 cmocka_unit_test(a_task_is_the_same_however_its_fields_are_ordered_and_spaced),
                 cmocka_unit_test(images_are_the_same_by_their_bytes),
                 cmocka_unit_test(images_differ_by_bytes_names_number_and_order),
-                cmocka_unit_test(the_site_key_counts_under_one_name_and_softid_not_at_all),
+                cmocka_unit_test(the_site_key_counts_under_one_name_and_a_plain_softid_not_at_all),
+                cmocka_unit_test(a_softid_that_the_upstream_may_refuse_counts),
                 cmocka_unit_test(values_are_the_same_without_their_white_space_and_escapes),
                 cmocka_unit_test(values_differ_by_type_text_order_and_nesting),
                 cmocka_unit_test(lone_surrogates_are_not_taken_for_each_other),
