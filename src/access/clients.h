@@ -19,6 +19,7 @@
 #include "job/parser.h"
 #include "job/queue.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct client {
         char *name;                /* immutable */
         struct body_share bodies;  /* counts by itself */
         struct client_lines lines; /* likewise */
+        _Atomic int connections;   /* open ones whose last request had its token */
         struct parse_line parses;  /* guarded by the parser's mutex */
 
         /* guarded by the scheduler's mutex */

@@ -277,7 +277,9 @@ static const struct config_key limits_keys[] = {
         NUMBER(CONFIG_INT, "images", offsetof(struct config, limits.images), "64", 1, 1000,
                "How many images a job may have."),
         NUMBER(CONFIG_INT, "connections", offsetof(struct config, limits.connections), "10000", 1,
-               CONFIG_CONNECTIONS_MAX, "How many connections of tools are open at once."),
+               CONFIG_CONNECTIONS_MAX,
+               "How many connections of tools are open at once; when all are in use, the client "
+               "with the most makes room."),
         LIMIT(CONFIG_INT, "connections_per_address",
               offsetof(struct config, limits.connections_per_address), "1000", 1,
               CONFIG_CONNECTIONS_MAX,

@@ -352,6 +352,7 @@ static void connection_closed(struct server *server, struct client_connection *c
         end_handshake(connection);
         remove_by_fd(connection);
         connection_leave_room(connection);
+        connection_set_client(connection, NULL);
         peers_leave(&server->shared->peers, connection->peer);
         if (connection->lingers && !server->closed)
                 closer_add(connection->table->closer, connection->fd);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct client;
 struct closer;
 struct loop_timer;
 struct loop_watch;
@@ -27,6 +28,8 @@ struct client_connection {
         struct tls_identity *identity; /* the one it was opened under, a reference, which outlives
                                           its TLS; NULL: plain HTTP */
         struct peer *peer;             /* of the client's address; NULL: not counted */
+        struct client *client;         /* of the last request's token; NULL: it had none */
+        bool served;                   /* a request passed the checks of its header */
         int fd;                        /* libmicrohttpd's */
         struct framing framing;        /* of what was received */
         uint64_t carried;              /* so many requests libmicrohttpd has begun */
@@ -37,7 +40,7 @@ struct client_connection {
         bool lingers;                  /* its client may be sending when it is closed */
         enum connection_room room;
         bool seated;             /* it counts in server_shared.seats */
-        bool claiming;           /* its request has come, and wants room */
+        bool claiming;           /* its request passed them, and wants room */
         bool turned_away;        /* it was ended as soon as it was opened */
         struct request *request; /* the one that is under way, or NULL */
         int64_t began_us;     /* monotonic: when its first line had come; before: the connection */
@@ -83,11 +86,15 @@ void connection_close_idle(struct client_connection *connection);
 /* ---- connection_room.c ---- */
 
 /*
- * Looks for a seat for a new connection, and sets room. If all are taken, another connection of
- * this server makes room: one that is slow or idle, or of an address that has more connections;
- * then also a request that is held for its answer, which is answered early. Once more than half are
- * taken, an address beyond its share gets only a seat of its own slow and idle connections. Among
- * those it takes one of the address with the most. Looks only at the oldest ones.
+ * Looks for a seat for a new connection, or for one that claims it, and sets room. If all are
+ * taken, another connection of this server makes room: one that is slow or idle, or of a holder
+ * that has more connections; then also a request that is held for its answer, which is answered
+ * early. A holder is a client that is known by its token, or an address without its known clients.
+ * Before the connection claims, its token is not known, and whole addresses are compared. A claim
+ * also ends connections on which every request was refused, and these first. Once more than half
+ * of the seats are taken, an address beyond its share gets only a seat of its own slow, idle and
+ * refused connections. Among those it takes one of the holder with the most. Looks only at the
+ * oldest ones.
  */
 void connection_find_room(struct client_connection *connection);
 
@@ -96,6 +103,9 @@ void connection_find_room(struct client_connection *connection);
  * one that is beyond a limit and of an address with more connections may be ended for it.
  */
 bool connection_has_file(const struct client_connection *connection);
+
+/* Sets whose connection it is, for the numbers of connections; NULL: of no known client. */
+void connection_set_client(struct client_connection *connection, struct client *client);
 
 /* Gives its seat back. */
 void connection_leave_room(struct client_connection *connection);

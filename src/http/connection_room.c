@@ -3,12 +3,14 @@
  *
  * There are limits.connections seats, over all threads. A connection without one is beyond a limit:
  * it gets one response, 503. It asks for a seat when it is accepted and again when its request has
- * come, so a connection that sends nothing does not keep one that does from being served.
+ * come, so a connection that sends nothing does not keep one that does from being served. By then
+ * its token is known, so clients behind one proxy are told apart.
  */
 #include "http/closer.h"
 #include "http/connection_private.h"
 #include "http/peers.h"
 
+#include "access/clients.h"
 #include "base/clock.h"
 
 #include <fcntl.h>
@@ -17,7 +19,8 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define EVICT_LOOK_MAX 64 /* connections of a phase, so that a flood costs little */
+#define EVICT_LOOK_MAX 64  /* connections of a phase, so that a flood costs little */
+#define CLAIM_LOOK_MAX 512 /* the same, for one whose request has come */
 #define ENDS_A_TURN    16
 #define BEYOND_GRACE_MS                                                                            \
         8                /* for each one that may be beyond a limit: so 125 a second end at least */
@@ -59,6 +62,40 @@ int connection_share(const struct client_connection *connection)
         return share > 0 ? share : 1;
 }
 
+/* ---- holders ---- */
+
+void connection_set_client(struct client_connection *connection, struct client *client)
+{
+        if (connection->client == client)
+                return;
+        if (connection->client)
+                (void)atomic_fetch_sub(&connection->client->connections, 1);
+        if (client)
+                (void)atomic_fetch_add(&client->connections, 1);
+        peer_count_known(connection->peer, (client != NULL) - (connection->client != NULL));
+        connection->client = client;
+}
+
+void connection_checked(struct client_connection *connection, struct client *client, bool served)
+{
+        connection_set_client(connection, client);
+        connection->served = connection->served || served;
+}
+
+static bool have_one_holder(const struct client_connection *one,
+                            const struct client_connection *other)
+{
+        if (one->client || other->client)
+                return one->client == other->client;
+        return one->peer == other->peer;
+}
+
+static int holder_connections(const struct client_connection *connection)
+{
+        return connection->client ? atomic_load(&connection->client->connections)
+                                  : peer_unknown_connections(connection->peer);
+}
+
 /* ---- who makes room ---- */
 
 /* In this order, and after how long in the phase a connection makes room for another one of the
@@ -87,12 +124,29 @@ static bool is_silent_operator(const struct client_connection *victim,
                victim->phase == CONNECTION_HEADER && !has_input(victim);
 }
 
-/* Whether the address of one has more connections than that of another. The counts change all the
- * time, so an address is not compared with itself. */
-static bool has_more(const struct client_connection *one, const struct client_connection *other)
+/*
+ * Whether the holder of a connection has more of them than the newcomer's. The counts change all
+ * the time, so a holder is not compared with itself. The holder of one that does not claim yet is
+ * unknown: otherwise a client with many connections would pass for a new one with each of them.
+ */
+static bool has_more(const struct client_connection *one, const struct client_connection *newcomer)
 {
-        return one->peer != other->peer &&
-               peer_connections(one->peer) > peer_connections(other->peer);
+        if (!newcomer->claiming)
+                return one->peer != newcomer->peer &&
+                       peer_connections(one->peer) > peer_connections(newcomer->peer);
+        return !have_one_holder(one, newcomer) &&
+               holder_connections(one) > holder_connections(newcomer);
+}
+
+/* Whether nothing was served on it, though it has sent a request. */
+static bool is_only_refused(const struct client_connection *connection)
+{
+        return connection->carried > 0 && !connection->served;
+}
+
+static int look_max(const struct client_connection *newcomer)
+{
+        return newcomer->claiming ? CLAIM_LOOK_MAX : EVICT_LOOK_MAX;
 }
 
 static bool may_evict(const struct client_connection *victim,
@@ -101,24 +155,41 @@ static bool may_evict(const struct client_connection *victim,
         if (victim == newcomer || !victim->seated || (of_peer && victim->peer != newcomer->peer))
                 return false;
         return victim->entered_ms <= slow_since_ms || has_more(victim, newcomer) ||
+               (newcomer->claiming && is_only_refused(victim)) ||
                is_silent_operator(victim, newcomer);
 }
 
-/* Among the oldest of a phase: one of the address with the most connections. */
-static struct client_connection *find_victim(const struct client_connection *newcomer, bool of_peer,
-                                             size_t rank, int64_t now_ms)
+/* Among the oldest of a phase: one of the holder with the most connections. */
+static struct client_connection *find_victim_in(const struct client_connection *newcomer,
+                                                bool of_peer, bool refused, size_t rank,
+                                                int64_t now_ms)
 {
         struct client_connection *list = newcomer->table->awaited[evictable[rank].phase];
         struct client_connection *one, *victim = NULL;
         int looked = 0;
 
         DL_FOREACH (list, one) {
-                if (looked++ == EVICT_LOOK_MAX)
+                if (looked++ == look_max(newcomer))
                         break;
-                if (may_evict(one, newcomer, of_peer, now_ms - evictable[rank].slow_ms) &&
-                    (!victim || peer_connections(one->peer) > peer_connections(victim->peer)))
+                if (is_only_refused(one) == refused &&
+                    may_evict(one, newcomer, of_peer, now_ms - evictable[rank].slow_ms) &&
+                    (!victim || holder_connections(one) > holder_connections(victim)))
                         victim = one;
         }
+        return victim;
+}
+
+/* Those on which every request was refused go first. */
+static struct client_connection *find_victim(const struct client_connection *newcomer, bool of_peer)
+{
+        const size_t ranks = sizeof evictable / sizeof *evictable;
+        int64_t now_ms = clock_monotonic_ms();
+        struct client_connection *victim = NULL;
+
+        for (size_t i = 0; !victim && i < ranks; i++)
+                victim = find_victim_in(newcomer, of_peer, true, i, now_ms);
+        for (size_t i = 0; !victim && i < ranks; i++)
+                victim = find_victim_in(newcomer, of_peer, false, i, now_ms);
         return victim;
 }
 
@@ -156,7 +227,8 @@ void connection_evict(struct client_connection *victim)
         }
 }
 
-/* A request that is held, of an address with more connections than the newcomer's. */
+/* The oldest request that is held of the holder with the most connections, if the newcomer's has
+ * fewer. */
 static struct client_connection *find_held(const struct client_connection *newcomer)
 {
         struct client_connection *victim = NULL;
@@ -165,10 +237,10 @@ static struct client_connection *find_held(const struct client_connection *newco
 
         DL_FOREACH2 (newcomer->table->server->held, request, held_next) {
                 struct client_connection *one = request->connection;
-                if (looked++ == EVICT_LOOK_MAX)
+                if (looked++ == look_max(newcomer))
                         break;
-                if (one->held && one->seated && has_more(one, victim ? victim : newcomer) &&
-                    has_more(one, newcomer))
+                if (one->held && one->seated && has_more(one, newcomer) &&
+                    (!victim || holder_connections(one) > holder_connections(victim)))
                         victim = one;
         }
         return victim;
@@ -177,11 +249,8 @@ static struct client_connection *find_held(const struct client_connection *newco
 /* Returns whether a connection has left its seat; it is closed soon. */
 static bool make_room(const struct client_connection *newcomer, bool of_peer)
 {
-        int64_t now_ms = clock_monotonic_ms();
-        struct client_connection *victim = NULL;
+        struct client_connection *victim = find_victim(newcomer, of_peer);
 
-        for (size_t i = 0; !victim && i < sizeof evictable / sizeof *evictable; i++)
-                victim = find_victim(newcomer, of_peer, i, now_ms);
         if (victim) {
                 connection_evict(victim);
                 return true;
@@ -212,7 +281,7 @@ void connection_find_room(struct client_connection *connection)
 enum connection_room connection_claim_room(struct client_connection *connection)
 {
         if (connection->room != CONNECTION_ROOM && !connection->seated) {
-                connection->claiming = true;
+                connection->claiming = connection->served;
                 connection_find_room(connection);
                 connection->claiming = false;
         }

@@ -294,9 +294,9 @@ static void refuse_address(struct request *request)
                        share, share == 1 ? "" : "s");
 }
 
-static void check_room(struct request *request)
+static void refuse_for_room(struct request *request, enum connection_room room)
 {
-        switch (connection_claim_room(request->connection)) {
+        switch (room) {
         case CONNECTION_ROOM:
                 break;
         case CONNECTION_OVER_LIMIT:
@@ -308,24 +308,39 @@ static void check_room(struct request *request)
         }
 }
 
-/* Whether it is taken at all at the moment. */
-static void check_capacity(struct request *request)
+static void check_stopping(struct request *request)
 {
-        check_room(request);
         if (request->server->closed)
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped; ask again when it is back");
 }
 
+/* It comes when the client is known, but takes the place of every other refusal. */
+static void check_room(struct request *request)
+{
+        struct client *client = request->has_token ? request->client : NULL;
+
+        connection_checked(request->connection, client, request->refusal.status == 0);
+        if (request->server->closed)
+                return;
+        enum connection_room room = connection_claim_room(request->connection);
+        if (room == CONNECTION_ROOM)
+                return;
+        caller_end_penalty(request);
+        request->refusal = (struct refusal){0};
+        refuse_for_room(request, room);
+}
+
 void guard_check(struct request *request, const char *target, const char *method)
 {
-        check_capacity(request);
+        check_stopping(request);
         check_loop(request);
         const char *path = read_target(request, target);
         check_host(request);
         origin_check(request, method);
         check_route(request, path, method);
         caller_check(request);
+        check_room(request);
         if (request->refusal.status == 0 && request->route->kind == ROUTE_SOLVES &&
             !request->preflight)
                 check_body(request);

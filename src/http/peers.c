@@ -14,6 +14,7 @@
 struct peer {
         struct in6_addr address; /* of IPv4: mapped (RFC 4291, 2.5.5.2); of IPv6: its /64 */
         _Atomic int connections; /* written under peers->mutex */
+        _Atomic int known;       /* of these, those of known clients */
         UT_hash_handle hh;       /* guarded by peers->mutex */
 };
 
@@ -95,6 +96,17 @@ void peers_leave(struct peers *peers, struct peer *peer)
 int peer_connections(const struct peer *peer)
 {
         return peer ? atomic_load(&peer->connections) : 0;
+}
+
+void peer_count_known(struct peer *peer, int change)
+{
+        if (peer)
+                (void)atomic_fetch_add(&peer->known, change);
+}
+
+int peer_unknown_connections(const struct peer *peer)
+{
+        return peer ? atomic_load(&peer->connections) - atomic_load(&peer->known) : 0;
 }
 
 bool peer_is_loopback(const struct peer *peer)

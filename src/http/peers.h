@@ -37,6 +37,13 @@ void peers_leave(struct peers *peers, struct peer *peer);
 /* How many connections a peer has; 0 for NULL. */
 int peer_connections(const struct peer *peer);
 
+/* One of its connections belongs to a known client from now on (1), or no longer (-1). Takes NULL.
+ */
+void peer_count_known(struct peer *peer, int change);
+
+/* How many of its connections belong to no known client; 0 for NULL. */
+int peer_unknown_connections(const struct peer *peer);
+
 /* Whether its address is a loopback one: 127.0.0.0/8 or ::1. */
 bool peer_is_loopback(const struct peer *peer);
 

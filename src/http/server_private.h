@@ -309,7 +309,14 @@ void connection_linger(struct client_connection *connection);
 /* Whether the message of the request under way is not complete. */
 bool connection_message_comes(const struct client_connection *connection);
 
-/* Whether there is room for the connection whose first request has come; looks for it once more. */
+/*
+ * The header of its request was checked. client: the one whose token it has, or NULL. served: it
+ * was not refused.
+ */
+void connection_checked(struct client_connection *connection, struct client *client, bool served);
+
+/* Whether there is room for the connection whose first request has come; looks for it once more,
+ * after connection_checked(). */
 enum connection_room connection_claim_room(struct client_connection *connection);
 
 /* How many connections its address may have: its share. */

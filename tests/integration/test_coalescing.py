@@ -205,7 +205,8 @@ async def test_a_job_that_differs_is_bought(house, other):
     assert bought(house) == 2
 
 
-@pytest.mark.parametrize("softid", [2000 * "x", "tool\0", ["tool"], 10**17])
+@pytest.mark.parametrize("softid", [2000 * "x", "tool\0", ["tool"], 10**17],
+                         ids=["long", "control", "array", "number"])
 def test_a_softid_that_the_upstream_refuses_ends_no_job_of_another_client(gateway, softid):
     attacker, victim = Client("attacker"), Client("victim")
     task = job(size=2000)

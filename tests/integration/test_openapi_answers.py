@@ -380,9 +380,10 @@ def test_one_connection_too_many(simulator, gateway, operations, status, code):
 
     async def crowd():
         async with contextlib.AsyncExitStack() as stack:
-            for url in [stage.house.url] * 4 + [stage.house.admin_url] * 32:
+            for url, path in ([(stage.house.url, "/status?id=h-none")] * 4 +
+                              [(stage.house.admin_url, "/healthz")] * 32):
                 connection = await stack.enter_async_context(await Connection.open(url))
-                await connection.request("GET", "/nowhere")
+                await connection.request("GET", path)
             return list(await stage.ask_all(operations, stage.asked))
 
     check(operations, status, code, asyncio.run(crowd()))

@@ -35,6 +35,26 @@ static union address v6(const char *text)
         return address;
 }
 
+static void connections_of_known_clients_are_told_apart(void **state)
+{
+        struct peers peers = PEERS_INIT;
+        const union address a = v4("192.0.2.1", 1);
+        struct peer *peer = peers_join(&peers, &a.any);
+
+        (void)state;
+        assert_ptr_equal(peers_join(&peers, &a.any), peer);
+        assert_int_equal(peer_unknown_connections(peer), 2);
+        peer_count_known(peer, 1);
+        assert_int_equal(peer_connections(peer), 2);
+        assert_int_equal(peer_unknown_connections(peer), 1);
+        peer_count_known(peer, -1);
+        assert_int_equal(peer_unknown_connections(peer), 2);
+        peer_count_known(NULL, 1);
+        assert_int_equal(peer_unknown_connections(NULL), 0);
+        peers_leave(&peers, peer);
+        peers_leave(&peers, peer);
+}
+
 static void connections_are_counted_by_address(void **state)
 {
         struct peers peers = PEERS_INIT;
@@ -119,6 +139,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(connections_are_counted_by_address),
+                cmocka_unit_test(connections_of_known_clients_are_told_apart),
                 cmocka_unit_test(addresses_of_one_ipv6_network_are_one),
                 cmocka_unit_test(loopback_addresses_are_told_from_others),
                 cmocka_unit_test(other_addresses_are_not_counted),
