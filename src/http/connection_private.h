@@ -99,8 +99,9 @@ void connection_close_idle(struct client_connection *connection);
 void connection_find_room(struct client_connection *connection);
 
 /*
- * Returns whether a new connection may keep its descriptor, as one beyond a limit at least; another
- * one that is beyond a limit and of an address with more connections may be ended for it.
+ * Returns whether a new connection may keep its descriptor, as one beyond a limit at least. Another
+ * one that is beyond a limit and has sent nothing may be ended for it: the oldest of the same
+ * address, or of one with more connections.
  */
 bool connection_has_file(const struct client_connection *connection);
 

@@ -296,7 +296,8 @@ static int files_max(const struct server_shared *shared)
 }
 
 /* Whether a connection beyond a limit may end for another one: it had time to send something and
- * has not, or is of an address with more connections. Operators are near. */
+ * has not, or has sent nothing and is of the same address or one with more connections. Operators
+ * are near. */
 static bool may_end_beyond(const struct client_connection *one,
                            const struct client_connection *newcomer)
 {
@@ -306,7 +307,7 @@ static bool may_end_beyond(const struct client_connection *one,
         if (has_input(one))
                 return false;
         if (newcomer)
-                return has_more(one, newcomer);
+                return one->peer == newcomer->peer || has_more(one, newcomer);
         return server->kind != SERVER_FOR_TOOLS ||
                clock_monotonic_ms() - one->entered_ms >= grace_ms;
 }

@@ -14,6 +14,7 @@ from lib.http import Connection, request_bytes
 from lib.job import job
 
 LIMIT = 20
+BEYOND = 256  # so many more are refused
 NEVER = 60
 
 GREEDY, MODEST = Client("greedy"), Client("modest")
@@ -162,6 +163,16 @@ async def test_connections_without_a_token_make_room_for_a_client(start, method,
     async with crowd(house) as strangers:
         kept = await strangers.ask(LIMIT, method, target)
         assert {connection.first.status for connection in kept} == {status}
+        for _ in range(3):
+            await is_served(house, MODEST)
+
+
+async def test_silent_connections_of_the_same_address_beyond_every_limit_make_room(start):
+    """Of those that are only kept to be refused as well."""
+    house = start(header_timeout=60.0)
+    async with crowd(house) as silent:
+        for _ in range(LIMIT + BEYOND + 50):
+            await silent.connect()
         for _ in range(3):
             await is_served(house, MODEST)
 

@@ -433,9 +433,12 @@ def test_a_connection_that_sends_nothing_or_ends_after_its_handshake_has_no_line
 def test_a_handshake_that_is_closed_at_once_for_want_of_room_has_no_line(secure, authority):
     house = secure(admin=LOOPBACK, limits={"connections": 1})
     with contextlib.ExitStack() as stack:
-        # Quickly: after a second, silent ones make room for others.
-        for _ in range(1 + TOLD_BEYOND_LIMIT):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port_of(house))))
+        # Quickly: after a second, silent ones make room for others. All are of addresses with fewer
+        # connections than that of the last one: otherwise one would end for it.
+        for number in range(1 + TOLD_BEYOND_LIMIT):
+            source = f"127.0.{number // 250}.{number % 250 + 1}"
+            stack.enter_context(socket.create_connection(("127.0.0.1", port_of(house)),
+                                                         source_address=(source, 0)))
         wait_until(lambda: house.metrics()["solvegate_connections"] == 1 + TOLD_BEYOND_LIMIT)
         house.freeze()  # so that it finds both, a connection and a greeting
         with Peer(house, authority) as peer:
