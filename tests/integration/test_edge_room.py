@@ -31,7 +31,7 @@ async def connect(house, address):
 @pytest.fixture
 def start(simulator, gateway):
     def start(**limits):
-        return gateway(simulator(mode="pro", latency=NEVER), workers=1,
+        return gateway(simulator(mode="pro", latency=NEVER), workers=1, admin=LOOPBACK,
                        limits={"connections": LIMIT, **limits})
 
     return start
@@ -68,6 +68,11 @@ async def ask_and_stay(_house, connection, _number):
 async def send_a_job(house, connection, number):
     await connection.send(request_bytes("POST", "/solve", house.host, {"Prefer": "wait=30"},
                                         job(images=1, seed=number).body))
+
+
+def jobs_in(house):
+    metrics = house.metrics()
+    return metrics["solvegate_queue_jobs"] + metrics['solvegate_in_flight{upstream="main"}']
 
 
 async def is_served(house, address=MODEST):
@@ -131,7 +136,8 @@ async def test_a_held_request_that_makes_room_is_answered_with_its_id(start):
     house = start()
     async with contextlib.AsyncExitStack() as stack:
         held = await crowd(stack, house, LIMIT, send_a_job)
-        await asyncio.sleep(0.1)  # some may not be held yet; any of them may be chosen
+        # Any of them may be chosen.
+        await asyncio.to_thread(wait_until, lambda: jobs_in(house) == LIMIT, 20.0, "all are held")
         expect.error(await is_served(house), 404, "unknown_id")
         answers = [asyncio.create_task(c.answer("POST", timeout=20)) for c in held]
         done, rest = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
