@@ -42,15 +42,22 @@ static int read_string(struct json_reader *reader, struct strbuf *buffer, struct
         return 0;
 }
 
-static bool string_is(struct json_span raw, const char *expected)
+/* The same of what is a string and nothing else. The caller frees the buffer. */
+static int read_one_string(struct json_span raw, struct strbuf *buffer, struct json_span *ret)
 {
         struct json_reader reader;
+
+        json_reader_init(&reader, raw.ptr, raw.len);
+        strbuf_init(buffer, raw.len);
+        return read_string(&reader, buffer, ret);
+}
+
+static bool string_is(struct json_span raw, const char *expected)
+{
         struct json_span text;
         struct strbuf buffer;
 
-        json_reader_init(&reader, raw.ptr, raw.len);
-        strbuf_init(&buffer, raw.len);
-        bool is = read_string(&reader, &buffer, &text) == 0 && text.len == strlen(expected) &&
+        bool is = read_one_string(raw, &buffer, &text) == 0 && text.len == strlen(expected) &&
                   memcmp(text.ptr, expected, text.len) == 0;
         strbuf_done(&buffer);
         return is;
@@ -221,13 +228,10 @@ static int write_target(struct json_span text, struct sim_body *body)
 
 static int read_target(struct json_span raw, struct sim_body *body)
 {
-        struct json_reader reader;
         struct json_span text;
         struct strbuf buffer;
 
-        json_reader_init(&reader, raw.ptr, raw.len);
-        strbuf_init(&buffer, raw.len);
-        int r = read_string(&reader, &buffer, &text);
+        int r = read_one_string(raw, &buffer, &text);
         if (r == 0)
                 r = write_target(text, body);
         strbuf_done(&buffer);
