@@ -14,8 +14,6 @@ bool twin_read(const char *text, size_t len, unsigned max_depth, struct json_obj
         struct json_tokener *tokener = json_tokener_new_ex((int)max_depth + 1);
 
         CHECK(tokener);
-        /* Its own check of UTF-8 is not asked for: that of 0.18 refuses valid text. */
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
         *ret_twin = json_tokener_parse_ex(tokener, text, (int)len);
         /* A number at the end of the text might go on: a NUL ends it. */
         if (json_tokener_get_error(tokener) == json_tokener_continue)

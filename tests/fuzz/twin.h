@@ -11,8 +11,9 @@
 struct json_object; /* of json-c; NULL stands for null */
 
 /*
- * Reads text in json-c's strictest mode, up to max_depth containers deep. Returns false if json-c
- * does not accept it. The caller frees *ret_twin with twin_free().
+ * Reads text, up to max_depth containers deep. Returns false if json-c does not accept it. Not in
+ * its strict mode, which in 0.18 refuses all that is not ASCII, and integers of more than 64 bits.
+ * The caller frees *ret_twin with twin_free().
  */
 bool twin_read(const char *text, size_t len, unsigned max_depth, struct json_object **ret_twin);
 void twin_free(struct json_object *twin);
