@@ -15,9 +15,8 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#define TICK_MS       20
-#define PIECE_BYTES   65536
-#define PIECES_A_TICK 32 /* of each connection, so that one cannot keep the loop busy */
+#define TICK_MS     20
+#define PIECE_BYTES 65536
 
 struct lingering {
         int fd;
@@ -41,17 +40,22 @@ static void end(struct closer *closer, struct lingering *one)
         free(one);
 }
 
-/* Returns whether more may come. */
-static bool drop_input(const struct lingering *one)
+/* Drops at most `most` bytes and adds their number to *dropped. Returns whether more may come. */
+static bool drop_input(const struct lingering *one, size_t most, size_t *dropped)
 {
-        static _Thread_local char piece[PIECE_BYTES];
+        static _Thread_local char
+                piece[PIECE_BYTES]; /* a local socket copies in spite of MSG_TRUNC */
+        size_t left = most;
 
-        for (int i = 0; i < PIECES_A_TICK; i++) {
-                ssize_t got = read(one->fd, piece, sizeof piece);
+        while (left > 0) {
+                size_t size = left < sizeof piece ? left : sizeof piece;
+                ssize_t got = recv(one->fd, piece, size, MSG_TRUNC);
                 if (got < 0)
                         return errno == EAGAIN || errno == EINTR;
                 if (got == 0)
                         return false;
+                *dropped += (size_t)got;
+                left -= (size_t)got;
         }
         return true;
 }
@@ -61,9 +65,12 @@ static void on_tick(void *arg)
         struct closer *closer = arg;
         struct lingering *one, *next;
         int64_t now_ms = clock_monotonic_ms();
+        size_t dropped = 0, waiting = closer->count;
 
+        /* A connection leaves what it does not use of its share to those after it. */
         DL_FOREACH_SAFE (closer->list, one, next) {
-                if (!drop_input(one) || one->deadline_ms <= now_ms)
+                size_t share = (CLOSER_TICK_BYTES - dropped) / waiting--;
+                if (!drop_input(one, share, &dropped) || one->deadline_ms <= now_ms)
                         end(closer, one);
         }
         if (!closer->list)

@@ -3,15 +3,17 @@
  *
  * When a socket with unread data is closed, TCP resets the connection, and the client may lose the
  * response that was sent before (RFC 9112, 9.6). So such a socket is half-closed, and what comes is
- * read and dropped until the client closes its side, too, or for CLOSER_MS.
+ * read and dropped until the client closes its side, too, or for CLOSER_MS. A tick of its timer
+ * drops at most CLOSER_TICK_BYTES, and a share of them from each connection.
  *
  * Thread: the loop's.
  */
 #ifndef SOLVEGATE_HTTP_CLOSER_H
 #define SOLVEGATE_HTTP_CLOSER_H
 
-#define CLOSER_MS  2000
-#define CLOSER_MAX 256 /* connections at once; beyond that the oldest one is closed */
+#define CLOSER_MS         2000
+#define CLOSER_MAX        256 /* connections at once; beyond that the oldest one is closed */
+#define CLOSER_TICK_BYTES ((size_t)4 * 1024 * 1024)
 
 #include <stdbool.h>
 
