@@ -35,12 +35,27 @@ void pause_count(struct request *request, size_t bytes)
         MHD_suspend_connection(request->mhd);
 }
 
+bool pause_may_handshake(struct server *server)
+{
+        if (server->handshake_us < PAUSE_HANDSHAKE_US)
+                return true;
+        server->handshakes_wait = true;
+        return false;
+}
+
+void pause_count_handshake(struct server *server, int64_t us)
+{
+        server->handshake_us += us;
+}
+
 void pause_turn(struct server *server)
 {
         size_t planned = 0;
 
         server->turns++;
         server->turn_work = 0;
+        server->handshake_us = 0;
+        server->handshakes_wait = false;
         while (server->paused && planned < PAUSE_TURN_WORK) {
                 planned += server->paused->work;
                 resume(server->paused);

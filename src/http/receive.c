@@ -4,16 +4,17 @@
 #undef _FORTIFY_SOURCE /* with it the C library defines recv() inline */
 #include "http/receive.h"
 
+#include "http/pause.h"
 #include "http/server_private.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 
-static _Thread_local struct connection_table *reading; /* NULL: no server has its turn */
+static _Thread_local struct server *reading; /* NULL: no server has its turn */
 
-void receive_begin(struct connection_table *table)
+void receive_begin(struct server *server)
 {
-        reading = table;
+        reading = server;
 }
 
 void receive_end(void)
@@ -23,9 +24,21 @@ void receive_end(void)
 
 static struct client_connection *find(int fd, enum receive_layer layer)
 {
-        struct client_connection *connection = reading ? connection_find(reading, fd) : NULL;
+        struct client_connection *connection =
+                reading ? connection_find(reading->connections, fd) : NULL;
 
         return connection && connection_layer(connection) == layer ? connection : NULL;
+}
+
+bool receive_may_handshake(int fd)
+{
+        return !find(fd, RECEIVE_TLS) || pause_may_handshake(reading);
+}
+
+void receive_handshake_took(int fd, int64_t us)
+{
+        if (find(fd, RECEIVE_TLS))
+                pause_count_handshake(reading, us);
 }
 
 /* Reads once. Returns as receive_read(); *ret_all says whether all that came is passed on. */

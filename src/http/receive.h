@@ -5,7 +5,8 @@
  * and the dynamic linker looks both up in the program first (ld.so(8)). So they are defined here.
  * While a server has its turn they hand what they have read to connection_receive(), which checks
  * it and may hold it back. (gnutls_record_recv() is in tls.c, the only file that knows GnuTLS.) At
- * any other time, and for any other socket, they behave as usual.
+ * any other time, and for any other socket, they behave as usual. gnutls_handshake(3) is defined in
+ * the same way, because a turn does only so much of handshakes (pause.h).
  *
  * If libmicrohttpd read by other means, a request would arrive whose header was not checked; such a
  * request is not served (connection_header_checked()).
@@ -15,16 +16,18 @@
 #ifndef SOLVEGATE_HTTP_RECEIVE_H
 #define SOLVEGATE_HTTP_RECEIVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-struct connection_table;
+struct server;
 
 /* For the definition of a function that libraries are to call in place of their own. */
 #define RECEIVE_REPLACES __attribute__((visibility("default")))
 
-/* libmicrohttpd may read from the table's connections until receive_end(). */
-void receive_begin(struct connection_table *table);
+/* libmicrohttpd may read from the server's connections until receive_end(). */
+void receive_begin(struct server *server);
 void receive_end(void);
 
 /* Where a connection's HTTP is read: GnuTLS reads its records with recv(2), too, unchecked. */
@@ -50,5 +53,13 @@ struct receive_call {
  * which the library gets in place of bytes.
  */
 ssize_t receive_read(const struct receive_call *call, void *bytes, size_t size, int *ret_refused);
+
+/*
+ * Returns whether the TLS handshake of a socket may go on in this turn (pause.h). It may if the
+ * socket is not a connection of the server. The second function says how long a step took in which
+ * the handshake went on, in microseconds.
+ */
+bool receive_may_handshake(int fd);
+void receive_handshake_took(int fd, int64_t us);
 
 #endif

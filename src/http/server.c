@@ -8,7 +8,8 @@
  * As long as a TLS handshake waits for its client, libmicrohttpd takes the connection for ready and
  * that moment is always now: a client that stops in the middle would keep the processor busy. So
  * turns in which no handler was called come in a row only so often, and then after pauses; what
- * comes on a socket still has its turn at once.
+ * comes on a socket still has its turn at once. The same holds for the handshakes that a turn has
+ * left to the next (pause.h).
  */
 #include "http/server.h"
 
@@ -61,7 +62,7 @@ struct server_turn {
         uv_prepare_t prepare;
         uv_timer_t timer;
         int open_handles;
-        unsigned idle_turns; /* since a handler was called */
+        unsigned idle_turns; /* since a handler was called, or handshakes were left */
         uint64_t turn_ns;    /* how long the last one took */
 };
 
@@ -74,9 +75,11 @@ static void turn(struct server *server)
         server->parsed_bytes = 0;
         pause_turn(server);
         handles->idle_turns++;
-        receive_begin(server->connections);
+        receive_begin(server);
         (void)MHD_run(server->daemon);
         receive_end();
+        if (server->handshakes_wait)
+                handles->idle_turns = 0;
         handles->turn_ns = uv_hrtime() - began_ns;
 }
 

@@ -58,6 +58,8 @@ struct server {
         struct request *paused;      /* others, whose bodies come, see pause.h */
         unsigned turns;              /* of libmicrohttpd, since the start */
         size_t turn_work;            /* of bodies, in this turn */
+        int64_t handshake_us;        /* of TLS handshakes, in this turn */
+        bool handshakes_wait;        /* one has to go on in a later turn */
         bool ending;                 /* the last turn has come: nothing is paused */
         bool draining;               /* each answer is its connection's last */
         bool finishing;              /* no request is held for an answer any more */

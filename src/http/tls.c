@@ -8,6 +8,7 @@
  */
 #include "http/tls.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/strbuf.h"
 #include "config/config.h"
@@ -440,6 +441,8 @@ static gnutls_session_t session_of(struct MHD_Connection *mhd)
         return info ? info->tls_session : NULL;
 }
 
+static _Thread_local unsigned handshake_messages; /* sent and received, of all sessions */
+
 /* The session's place for what caches sessions, which nobody does here, has the progress. */
 static int on_handshake_message(gnutls_session_t session, unsigned type, unsigned when,
                                 unsigned incoming, const gnutls_datum_t *message)
@@ -447,6 +450,7 @@ static int on_handshake_message(gnutls_session_t session, unsigned type, unsigne
         enum tls_progress *progress = gnutls_db_get_ptr(session);
 
         (void)when, (void)message;
+        handshake_messages++;
         if (incoming && type == GNUTLS_HANDSHAKE_FINISHED)
                 *progress = TLS_FINISHED;
         else if (incoming && *progress == TLS_SILENT)
@@ -500,17 +504,20 @@ void tls_end(struct MHD_Connection *mhd)
                 (void)gnutls_bye(session, GNUTLS_SHUT_WR);
 }
 
-/* ---- what libmicrohttpd reads, see receive.h ---- */
+/* ---- what libmicrohttpd calls, see receive.h ---- */
 
 typedef ssize_t record_recv(gnutls_session_t session, void *bytes, size_t size);
+typedef int handshake(gnutls_session_t session);
 
 static record_recv *library_record_recv; /* GnuTLS's own */
+static handshake *library_handshake;     /* likewise */
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
 static void find_library(void)
 {
         /* POSIX has no other conversion to a pointer to a function. */
         *(void **)&library_record_recv = dlsym(RTLD_NEXT, "gnutls_record_recv");
+        *(void **)&library_handshake = dlsym(RTLD_NEXT, "gnutls_handshake");
 }
 
 static ssize_t read_record(const struct receive_call *call, void *bytes, size_t size)
@@ -534,4 +541,22 @@ RECEIVE_REPLACES ssize_t gnutls_record_recv(gnutls_session_t session, void *byte
         if (refused == 0)
                 return got;
         return refused == -EAGAIN ? GNUTLS_E_AGAIN : GNUTLS_E_PREMATURE_TERMINATION;
+}
+
+/* After GNUTLS_E_AGAIN libmicrohttpd calls again in its next turn, and asks for that at once. */
+RECEIVE_REPLACES int gnutls_handshake(gnutls_session_t session)
+{
+        int fd = gnutls_transport_get_int(session);
+        unsigned messages = handshake_messages;
+        int64_t began_us = clock_monotonic_us();
+
+        (void)pthread_once(&library_once, find_library);
+        if (!library_handshake)
+                return GNUTLS_E_INTERNAL_ERROR;
+        if (!receive_may_handshake(fd))
+                return GNUTLS_E_AGAIN;
+        int r = library_handshake(session);
+        if (r != GNUTLS_E_AGAIN || handshake_messages != messages)
+                receive_handshake_took(fd, clock_monotonic_us() - began_us);
+        return r;
 }

@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import time
 from pathlib import Path
 
 _ESTABLISHED = "01"
@@ -42,3 +43,18 @@ def connections(port):
         if fields[1] == local and fields[3] == _ESTABLISHED:
             waiting.append(int(fields[4].split(":")[1], 16))
     return waiting
+
+
+_LAST_DATA_RECEIVED = 52  # tcpi_last_data_recv of struct tcp_info (linux/tcp.h)
+_SURE_MS = 2
+
+
+def received_at_ms(sock):
+    """When the last data of a TCP socket came, by the kernel and the monotonic clock: it does not
+    matter when it is asked."""
+    while True:
+        began = time.monotonic()
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED + 4)
+        now = time.monotonic()
+        if (now - began) * 1000 < _SURE_MS:
+            return now * 1000 - struct.unpack_from("=I", info, _LAST_DATA_RECEIVED)[0]
