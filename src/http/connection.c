@@ -6,6 +6,7 @@
 #include "http/caller.h"
 #include "http/closer.h"
 #include "http/connection_private.h"
+#include "http/pause.h"
 #include "http/peers.h"
 #include "http/tls.h"
 
@@ -14,6 +15,7 @@
 #include "base/log_limit.h"
 #include "base/loop.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -144,6 +146,8 @@ ssize_t connection_receive(struct client_connection *connection, void *bytes, si
         const uint64_t headers = framing->headers;
         size_t passed = framing_feed(framing, bytes, len);
 
+        if (framing->headers != headers || framing_in_header(framing))
+                pause_count_header(connection, len);
         if ((connection->phase == CONNECTION_IDLE || connection->phase == CONNECTION_UNREAD) &&
             (framing_in_message(framing) || framing->headers != headers)) {
                 connection->began_us = clock_monotonic_us();
@@ -172,11 +176,6 @@ void connection_answered(struct client_connection *connection)
         connection->answered++;
         connection_enter(connection, framing_in_message(&connection->framing) ? CONNECTION_HEADER
                                                                               : CONNECTION_UNREAD);
-}
-
-bool connection_message_comes(const struct client_connection *connection)
-{
-        return connection->framing.ended == connection->answered;
 }
 
 void connection_linger(struct client_connection *connection)
@@ -348,6 +347,7 @@ static void connection_closed(struct server *server, struct client_connection *c
                 return;
         if (is_failed_handshake(connection))
                 tell_of_handshake(server, connection);
+        assert(!connection->is_paused);
         connection_leave_phase(connection);
         end_handshake(connection);
         remove_by_fd(connection);

@@ -1,6 +1,6 @@
 /*
- * connection_private: what connection.c and its parts connection_deadline.c and connection_room.c
- * share; no other file includes it.
+ * connection_private: what connection.c, its parts connection_deadline.c and connection_room.c, and
+ * pause.c share; no other file includes it.
  */
 #ifndef SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
 #define SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
@@ -50,8 +50,13 @@ struct client_connection {
         int64_t deadline_ms; /* valid unless CONNECTION_BUSY */
         struct heap_node by_deadline;
         struct client_connection *prev, *next;
-        enum tls_progress progress; /* valid with an identity */
-        bool handshaking;           /* its TLS handshake was not over when it was last looked at */
+        bool is_paused;      /* it is read in another turn, see pause.h */
+        unsigned resumed_in; /* the turn in which it went on last */
+        unsigned worked_in;  /* the turn in which it made work last */
+        size_t work;         /* in that turn */
+        struct client_connection *paused_prev, *paused_next; /* valid while it is paused */
+        enum tls_progress progress;                          /* valid with an identity */
+        bool handshaking; /* its TLS handshake was not over when it was last looked at */
         struct client_connection *handshake_prev, *handshake_next; /* valid with handshaking */
 };
 

@@ -585,3 +585,8 @@ bool framing_in_message(const struct framing *framing)
 {
         return framing->state > FRAMING_START_LF;
 }
+
+bool framing_in_header(const struct framing *framing)
+{
+        return framing_in_message(framing) && framing->state < FRAMING_BODY;
+}

@@ -106,4 +106,7 @@ void framing_release(struct framing *framing, void *bytes, size_t size);
 /* Whether a message has begun and is not complete. */
 bool framing_in_message(const struct framing *framing);
 
+/* Whether a header or a trailer has begun and is not complete. */
+bool framing_in_header(const struct framing *framing);
+
 #endif

@@ -3,37 +3,82 @@
  */
 #include "http/pause.h"
 
-#include "http/server_private.h"
+#include "http/connection_private.h"
 
+#include <poll.h>
 #include <utlist.h>
 
-static void resume(struct request *request)
+/* ---- reads ---- */
+
+static void resume(struct client_connection *connection)
 {
-        DL_DELETE2(request->server->paused, request, paused_prev, paused_next);
-        request->is_paused = false;
-        MHD_resume_connection(request->mhd);
+        struct server *server = connection->table->server;
+
+        DL_DELETE2(server->paused, connection, paused_prev, paused_next);
+        connection->is_paused = false;
+        connection->resumed_in = server->turns;
+        MHD_resume_connection(connection->mhd);
 }
 
-void pause_count(struct request *request, size_t bytes)
+/* libmicrohttpd reads before it closes such a connection, and must not close a suspended one. */
+static bool has_failed(const struct client_connection *connection)
 {
-        struct server *server = request->server;
-        size_t work = bytes + PAUSE_PIECE_WORK;
+        struct pollfd file = {.fd = connection->fd, .events = POLLPRI};
 
-        if (request->worked_in != server->turns)
-                request->work = 0;
-        request->worked_in = server->turns;
-        request->work += work;
-        server->turn_work += work;
-        if (request->is_paused || server->ending ||
-            (server->turn_work <= PAUSE_TURN_WORK && !server->paused) ||
-            !connection_message_comes(request->connection))
-                return;
-        DL_APPEND2(server->paused, request, paused_prev, paused_next);
-        request->is_paused = true;
+        return poll(&file, 1, 0) != 0;
+}
+
+bool pause_read(struct client_connection *connection)
+{
+        struct server *server = connection->table->server;
+
+        if (connection->resumed_in == server->turns || server->ending ||
+            (server->turn_work < PAUSE_TURN_WORK && !server->paused) || has_failed(connection))
+                return false;
+        DL_APPEND2(server->paused, connection, paused_prev, paused_next);
+        connection->is_paused = true;
         server->again = true;
-        (void)atomic_fetch_add(&server->shared->pauses, 1);
-        MHD_suspend_connection(request->mhd);
+        if (connection->request)
+                (void)atomic_fetch_add(&server->shared->pauses, 1);
+        MHD_suspend_connection(connection->mhd);
+        return true;
 }
+
+static void count(struct client_connection *connection, size_t work)
+{
+        struct server *server = connection->table->server;
+
+        if (connection->worked_in != server->turns)
+                connection->work = 0;
+        connection->worked_in = server->turns;
+        connection->work += work;
+        server->turn_work += work;
+}
+
+void pause_count_header(struct client_connection *connection, size_t bytes)
+{
+        if (bytes > FRAMING_HEADER_BYTES_MAX)
+                bytes = FRAMING_HEADER_BYTES_MAX;
+        count(connection, bytes * PAUSE_HEADER_BYTE_WORK);
+}
+
+void pause_count_request(struct client_connection *connection)
+{
+        count(connection, PAUSE_REQUEST_WORK);
+}
+
+void pause_count_body(struct client_connection *connection, size_t bytes)
+{
+        count(connection, bytes + PAUSE_PIECE_WORK);
+}
+
+/* A connection that did nothing yet may have a request. */
+static size_t expected_work(const struct client_connection *connection)
+{
+        return connection->work > PAUSE_REQUEST_WORK ? connection->work : PAUSE_REQUEST_WORK;
+}
+
+/* ---- handshakes ---- */
 
 bool pause_may_handshake(struct server *server)
 {
@@ -48,6 +93,8 @@ void pause_count_handshake(struct server *server, int64_t us)
         server->handshake_us += us;
 }
 
+/* ---- turns ---- */
+
 void pause_turn(struct server *server)
 {
         size_t planned = 0;
@@ -57,7 +104,7 @@ void pause_turn(struct server *server)
         server->handshake_us = 0;
         server->handshakes_wait = false;
         while (server->paused && planned < PAUSE_TURN_WORK) {
-                planned += server->paused->work;
+                planned += expected_work(server->paused);
                 resume(server->paused);
         }
         if (server->paused)

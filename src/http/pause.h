@@ -1,14 +1,15 @@
 /*
- * pause: bounds what one turn of libmicrohttpd does for bodies that come.
+ * pause: bounds what one turn of libmicrohttpd does.
  *
- * A turn reads once from each connection that is ready: with 1,000 of them, whose bodies come in
- * chunks of a byte, that takes 0.3 s. So pieces of bodies count as work. Once a turn has done
- * PAUSE_TURN_WORK, or while another connection is paused, a connection is suspended after its piece
- * and joins the end of a line. Each turn begins with those at the head, as many as make
- * PAUSE_TURN_WORK together by what each did last. So no connection is passed over.
+ * A turn reads once from each connection that is ready, and handles what it has read: with 1,000 of
+ * them, whose bodies come in chunks of a byte, or whose requests have many arguments, that takes
+ * 0.3 s. So headers, requests and pieces of bodies count as work. Once a turn has done
+ * PAUSE_TURN_WORK, or while another connection is paused, a connection that is to be read is
+ * suspended before that, and joins the end of a line. Each turn begins with those at the head, as
+ * many as make PAUSE_TURN_WORK together by what each did last. So no connection is passed over.
+ * To libmicrohttpd it is as if the bytes had come later: a resumed connection is read first.
  *
- * A connection whose message has come to its end is not paused: libmicrohttpd would read from it
- * before the answer (request.c).
+ * Requests that were read with one before them are counted, but do not wait.
  *
  * A TLS handshake needs a signature, which takes milliseconds. Once handshakes have taken
  * PAUSE_HANDSHAKE_US of a turn, the others go on in the next turns, the oldest first: libmicrohttpd
@@ -24,15 +25,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAUSE_TURN_WORK    (1024 * 1024) /* in bytes */
-#define PAUSE_PIECE_WORK   256 /* of a piece, besides its bytes; a chunk is one at least */
-#define PAUSE_HANDSHAKE_US 5000
+#define PAUSE_TURN_WORK        (1024 * 1024)
+#define PAUSE_HEADER_BYTE_WORK 4    /* of each byte of a header */
+#define PAUSE_REQUEST_WORK     8192 /* of a request, besides its bytes */
+#define PAUSE_PIECE_WORK       256  /* of a piece of a body, besides its bytes */
+#define PAUSE_HANDSHAKE_US     5000
 
-struct request;
+struct client_connection;
 struct server;
 
-/* A piece of the request's body has been read. To be called in the access handler, at its end. */
-void pause_count(struct request *request, size_t bytes);
+/*
+ * libmicrohttpd is about to read from a connection that has no error to tell of. Returns whether it
+ * is paused: the connection is suspended, and is to be read in another turn; then the read has to
+ * fail with EAGAIN.
+ */
+bool pause_read(struct client_connection *connection);
+
+/*
+ * Counts as work: a read of so many bytes in which a header came, or a part of it; a request whose
+ * header is complete; a piece of a body.
+ */
+void pause_count_header(struct client_connection *connection, size_t bytes);
+void pause_count_request(struct client_connection *connection);
+void pause_count_body(struct client_connection *connection, size_t bytes);
 
 /* Returns whether a TLS handshake may go on in this turn. */
 bool pause_may_handshake(struct server *server);

@@ -67,9 +67,14 @@ static ssize_t read_once(const struct receive_call *call, void *bytes, size_t si
 
 ssize_t receive_read(const struct receive_call *call, void *bytes, size_t size, int *ret_refused)
 {
+        struct client_connection *connection = find(call->fd, call->layer);
         size_t used = 0;
         bool all;
 
+        if (connection && connection_may_receive(connection) == 0 && pause_read(connection)) {
+                *ret_refused = -EAGAIN;
+                return 0;
+        }
         do {
                 ssize_t got = read_once(call, (char *)bytes + used, size - used, ret_refused, &all);
                 if (used > 0 && (got <= 0 || *ret_refused < 0)) {

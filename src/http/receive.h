@@ -49,8 +49,9 @@ struct receive_call {
  * Reads what the library may have. Sockets that are not of the table, or whose HTTP is read at the
  * other layer, are read with one read(), unchecked. Where something of what came is not passed on,
  * the rest of the space is filled by further ones: the library takes less than it asked for as a
- * sign that there is nothing more. Returns what read() does; or 0 with -errno in *ret_refused,
- * which the library gets in place of bytes.
+ * sign that there is nothing more. In a turn that has done enough, a connection is paused in place
+ * of that (pause.h). Returns what read() does; or 0 with -errno in *ret_refused, which the library
+ * gets in place of bytes.
  */
 ssize_t receive_read(const struct receive_call *call, void *bytes, size_t size, int *ret_refused);
 

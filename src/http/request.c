@@ -212,6 +212,7 @@ static struct request *request_new(struct server *server, struct MHD_Connection 
                 return NULL;
         request_init(request, server, mhd, connection);
         connection_carry(connection, request);
+        pause_count_request(connection);
         server->requests++;
         return request;
 }
@@ -271,8 +272,7 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
                 if (request->penalty_ms > 0)
                         caller_turn_away(request);
                 reply_cut(request, CONNECTION_LINGER);
-                /* libmicrohttpd must not close a suspended connection. A read ends it later. */
-                return request->is_paused ? MHD_YES : MHD_NO;
+                return MHD_NO;
         }
         return MHD_YES;
 }
@@ -364,10 +364,8 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
         if (*upload_bytes > 0) {
                 size_t bytes = *upload_bytes;
                 *upload_bytes = 0;
-                enum MHD_Result result = on_body(request, upload, bytes);
-                if (result == MHD_YES)
-                        pause_count(request, bytes);
-                return result;
+                pause_count_body(request->connection, bytes);
+                return on_body(request, upload, bytes);
         }
         /* libmicrohttpd may call once more after a reply was queued. */
         return request->phase == REQUEST_DONE ? MHD_YES : on_ready(request);
@@ -375,8 +373,7 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
 
 static void request_free(struct request *request)
 {
-        assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed &&
-               !request->is_paused);
+        assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
         loop_timer_free(request->hold_timer);
         caller_end_penalty(request);
         parse_end(request);

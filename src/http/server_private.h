@@ -54,16 +54,16 @@ struct server {
         struct server_turn *turn;  /* the handles that drive the daemon */
         struct connection_table *connections;
         size_t requests;
-        struct request *held;        /* requests whose connection is suspended */
-        struct request *paused;      /* others, whose bodies come, see pause.h */
-        unsigned turns;              /* of libmicrohttpd, since the start */
-        size_t turn_work;            /* of bodies, in this turn */
-        int64_t handshake_us;        /* of TLS handshakes, in this turn */
-        bool handshakes_wait;        /* one has to go on in a later turn */
-        bool ending;                 /* the last turn has come: nothing is paused */
-        bool draining;               /* each answer is its connection's last */
-        bool finishing;              /* no request is held for an answer any more */
-        bool closed;                 /* every request is refused */
+        struct request *held;             /* requests whose connection is suspended */
+        struct client_connection *paused; /* the first in line, see pause.h */
+        unsigned turns;                   /* of libmicrohttpd, since the start */
+        size_t turn_work;                 /* in this turn */
+        int64_t handshake_us;             /* of TLS handshakes, in this turn */
+        bool handshakes_wait;             /* one has to go on in a later turn */
+        bool ending;                      /* the last turn has come: nothing is paused */
+        bool draining;                    /* each answer is its connection's last */
+        bool finishing;                   /* no request is held for an answer any more */
+        bool closed;                      /* every request is refused */
         unsigned inactivity_s;       /* libmicrohttpd's own time-out; the deadlines come first */
         unsigned inactivity_first_s; /* the one its daemon was started with */
         int64_t warn_again_ms;       /* no warning about accept(2) before this moment */
@@ -106,16 +106,12 @@ struct request {
         bool cancels;              /* the method is DELETE */
         enum request_phase phase;
         struct refusal refusal;
-        struct body *body;                         /* of a POST; the parse's once it is whole */
-        int64_t discarded_bytes;                   /* of the body of a refused request */
-        bool is_paused;                            /* its body comes in another turn, see pause.h */
-        unsigned worked_in;                        /* the turn in which a piece was read last */
-        size_t work;                               /* in that turn */
-        struct request *paused_prev, *paused_next; /* valid while it is paused */
-        const char *host;   /* the Host field, or authority; valid as long as the request */
-        char *authority;    /* of a target in absolute-form; or NULL */
-        const char *origin; /* the Origin field, if it is a listed one, or NULL; likewise */
-        bool preflight;     /* the method is OPTIONS, and a browser asks (CORS) */
+        struct body *body;       /* of a POST; the parse's once it is whole */
+        int64_t discarded_bytes; /* of the body of a refused request */
+        const char *host;        /* the Host field, or authority; valid as long as the request */
+        char *authority;         /* of a target in absolute-form; or NULL */
+        const char *origin;      /* the Origin field, if it is a listed one, or NULL; likewise */
+        bool preflight;          /* the method is OPTIONS, and a browser asks (CORS) */
         char address[JOB_ADDRESS_CHARS]; /* of the client, in numbers */
         struct request_record record;    /* for the log */
 
@@ -307,9 +303,6 @@ void connection_answered(struct client_connection *connection);
 
 /* The client may still be sending when the connection is closed, see closer.h. */
 void connection_linger(struct client_connection *connection);
-
-/* Whether the message of the request under way is not complete. */
-bool connection_message_comes(const struct client_connection *connection);
 
 /*
  * The header of its request was checked. client: the one whose token it has, or NULL. served: it

@@ -4,8 +4,10 @@ The daemon stands still until all bytes have come, so that they are there in one
 answer came is asked of the kernel, so that it does not matter how fast the test is."""
 
 import select
+import signal
 import socket
 import ssl
+import struct
 import urllib.parse
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from lib import proc
 from lib.build import patience, wait_until
 from lib.clients import Client
-from lib.gateway import LOOPBACK
+from lib.gateway import LOOPBACK, STOP_TIMEOUT
 from lib.http import request_bytes
 from lib.tls import make_certificate
 
@@ -25,7 +27,13 @@ ONE = Client("one")
 @pytest.fixture(scope="module")
 def certificate(authority, tmp_path_factory):
     return make_certificate(tmp_path_factory.mktemp("certificate"), authority, "server",
-                            "IP:127.0.0.1", algorithm=SLOW_KEY)
+                            "IP:127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def slow_certificate(authority, tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("slow"), authority, "server", "IP:127.0.0.1",
+                            algorithm=SLOW_KEY)
 
 
 def address_of(url):
@@ -79,10 +87,10 @@ def answered_before(socks, other):
     return sum(proc.received_at_ms(sock) < moment for sock in socks)
 
 
-def test_handshakes_that_come_at_once_let_others_have_their_turn(simulator, gateway, certificate):
+def test_handshakes_that_come_at_once_let_others_have_their_turn(simulator, gateway, slow_certificate):
     """And each of them comes to its end."""
-    certificate.key.chmod(0o600)
-    tls = {"certificate": str(certificate.certificate), "key": str(certificate.key)}
+    slow_certificate.key.chmod(0o600)
+    tls = {"certificate": str(slow_certificate.certificate), "key": str(slow_certificate.key)}
     house = gateway(simulator(mode="pro", latency=0), listen=[{**LOOPBACK, "tls": tls}],
                     clients=[ONE], workers=1)
     kept = secured(connect(house.url))
@@ -111,3 +119,108 @@ def test_handshakes_that_come_at_once_let_others_have_their_turn(simulator, gate
         assert read_status(sock) == 404
         sock.close()
     kept.close()
+
+
+REQUESTS = 200
+ARGUMENTS = "&".join(f"a{number:02}=" + "%41" * 35 for number in range(60))
+COSTLY = f"/api/status?id=none&{ARGUMENTS}"
+
+
+@pytest.fixture(params=["plain", "tls"])
+def house(request, simulator, gateway, certificate):
+    """One worker with two listeners, whose second one is plain."""
+    certificate.key.chmod(0o600)
+    tls = {"certificate": str(certificate.certificate), "key": str(certificate.key)}
+    first = {**LOOPBACK, **({"tls": tls} if request.param == "tls" else {})}
+    return gateway(simulator(mode="pro", latency=0), listen=[first, LOOPBACK], clients=[ONE],
+                   admin=LOOPBACK,
+                   workers=1)
+
+
+def open_kept(url, count):
+    """Connections with an answered request, so that handshakes are over, too."""
+    socks = [connect(url) for _ in range(count)]
+    if url.startswith("https"):
+        socks = [secured(sock) for sock in socks]
+    for sock in socks:
+        sock.sendall(poll(url))
+    for sock in socks:
+        assert read_status(sock) == 404
+    return socks
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["open", "half-closed"])
+def test_requests_that_come_at_once_let_others_have_their_turn(house, ends):
+    """And each of them is answered, though its client has nothing more to say."""
+    busy, quiet = house.urls[:2]
+    if ends and busy.startswith("https"):
+        pytest.skip("closing one side ends TLS")
+    socks, [other] = open_kept(busy, REQUESTS), open_kept(quiet, 1)
+    all_were_read(busy, REQUESTS)
+    house.freeze()
+    for sock in socks:
+        sock.sendall(poll(busy, COSTLY))
+    all_have_come(busy, REQUESTS)
+    if ends:
+        for sock in socks:
+            sock.shutdown(socket.SHUT_WR)
+    other.sendall(poll(quiet))
+    all_have_come(quiet, 1)
+    house.thaw()
+    assert answered_before(socks, other) < REQUESTS / 2
+    assert read_status(other) == 404
+    for sock in socks:
+        assert read_status(sock) == 404
+        sock.close()
+    other.close()
+
+
+def test_requests_that_come_behind_one_another_are_all_answered(house):
+    """More than one read takes, on each of many connections."""
+    url = house.url
+    socks = open_kept(url, 40)
+    all_were_read(url, len(socks))
+    house.freeze()
+    for sock in socks:
+        sock.sendall(poll(url, COSTLY) + poll(url) * 20 + poll(url, COSTLY) +
+                     poll(url, Connection="close"))
+    all_have_come(url, len(socks))
+    house.thaw()
+    for sock in socks:
+        text = b""
+        while piece := sock.recv(65536):
+            text += piece
+        assert text.count(b"HTTP/1.1 404 ") == 23
+        sock.close()
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_clients_that_go_while_their_requests_wait_leave_nothing(house, reset):
+    url = house.url
+    socks = open_kept(url, REQUESTS)
+    all_were_read(url, len(socks))
+    house.freeze()
+    for sock in socks:
+        sock.sendall(poll(url, COSTLY))
+        if reset:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    house.thaw()
+    [other] = open_kept(url, 1)
+    other.close()
+    wait_until(lambda: house.metrics()["solvegate_connections"] == 0, what="no connection")
+
+
+def test_it_stops_while_requests_wait(house):
+    url = house.url
+    socks = open_kept(url, REQUESTS)
+    all_were_read(url, len(socks))
+    house.freeze()
+    for sock in socks:
+        sock.sendall(poll(url, COSTLY))
+    all_have_come(url, REQUESTS)
+    house.signal(signal.SIGTERM)
+    house.thaw()
+    assert house.wait(STOP_TIMEOUT) == 0
+    for sock in socks:
+        sock.close()
