@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define ACCEPTS_A_TURN   16 /* so that a flood does not keep the loop from the others */
 #define NO_ROOM_MS       20 /* a connection that another loop closes does not end the pause */
 #define AFTER_FAILURE_MS 100
 
@@ -82,7 +81,7 @@ static void on_connections(uv_poll_t *poll, int status, int events)
                 pause_for(acceptor, AFTER_FAILURE_MS);
                 return;
         }
-        for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        for (int i = 0; i < ACCEPTOR_TURN_MAX; i++) {
                 if (!acceptor->setup.admit(acceptor->setup.arg)) {
                         pause_for(acceptor, NO_ROOM_MS);
                         return;

@@ -1,6 +1,10 @@
 /*
  * acceptor: accepts the connections of one listening socket on a loop.
  *
+ * In a turn of the loop it accepts ACCEPTOR_TURN_MAX connections at most, so that a flood does not
+ * keep the loop from the others; that takes a few milliseconds, about as long as a turn of
+ * libmicrohttpd may take (pause.h), so that established connections do not keep it from new ones.
+ *
  * Its owner decides before each one whether there is room. Without room, or when the process or the
  * system is out of file descriptors (EMFILE, ENFILE), it pauses: further connections wait in the
  * kernel's backlog, and the loop does not turn for them.
@@ -12,6 +16,8 @@
 
 #include <stdbool.h>
 #include <sys/socket.h>
+
+#define ACCEPTOR_TURN_MAX 64
 
 struct acceptor;
 struct loop;
