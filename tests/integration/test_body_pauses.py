@@ -228,7 +228,7 @@ def test_it_stops_while_connections_are_paused(house, number):
 
 def test_a_body_that_is_late_is_refused_though_its_connection_was_paused(simulator, gateway):
     house = gateway(simulator(mode="pro", latency=0), clients=[ONE], admin=LOOPBACK, workers=1,
-                    limits={"body_timeout": 1.0})
+                    limits={"body_timeout": patience(2.0)})
     socks = [connect(house) for _ in range(CONNECTIONS)]
     for sock in socks:
         sock.sendall(head(house, ONE))
