@@ -27,7 +27,7 @@
 
 #define PAUSE_TURN_WORK        (1024 * 1024)
 #define PAUSE_HEADER_BYTE_WORK 4    /* of each byte of a header */
-#define PAUSE_REQUEST_WORK     8192 /* of a request, besides its bytes */
+#define PAUSE_REQUEST_WORK     2048 /* of a request, besides its bytes */
 #define PAUSE_PIECE_WORK       256  /* of a piece of a body, besides its bytes */
 #define PAUSE_HANDSHAKE_US     5000
 
