@@ -18,6 +18,7 @@
 #include "job/body.h"
 #include "job/parser.h"
 #include "job/queue.h"
+#include "job/store_line.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -37,6 +38,7 @@ struct client {
         struct client_lines lines; /* likewise */
         _Atomic int connections;   /* open ones whose last request had its token */
         struct parse_line parses;  /* guarded by the parser's mutex */
+        struct store_line records; /* the store's: guarded by its mutex */
 
         /* guarded by the scheduler's mutex */
         struct queue_flow flow;

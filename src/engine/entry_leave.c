@@ -38,9 +38,9 @@ void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purch
                 return;
         }
         record->must = true;
+        record->purchase = purchase_ref(purchase);
         if (dropped) {
                 record->move = STORE_PURCHASE_MOVE;
-                record->purchase = purchase_ref(purchase);
                 record->state = JOB_CANCELLED;
         }
         if (forgotten) {

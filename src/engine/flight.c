@@ -4,6 +4,7 @@
  */
 #include "engine/flight_private.h"
 
+#include "access/clients.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -449,6 +450,10 @@ bool flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn
                 flight->phase = FLIGHT_FETCHING;
                 flight->fetch = (struct store_fetch){
                         .number = turn->purchase->number,
+                        .purchase = turn->purchase,
+                        .line = flight->payer && flight->payer->flow
+                                        ? &client_of(flight->payer->flow)->records
+                                        : NULL,
                         .pool = forwarder->setup.bodies,
                         .loop = forwarder->setup.loop,
                         .done = on_body_fetched,

@@ -67,6 +67,14 @@ static int fill_locked(struct scheduler *scheduler, struct store_record *record,
         return 0;
 }
 
+/* Adds the body, and the line in which it waits. */
+static void add_body_locked(struct store_record *record, const struct purchase *purchase,
+                            struct body *body)
+{
+        record->body = body_ref(body);
+        record->lines[0] = payment_line_locked(purchase);
+}
+
 /* The end of fill_locked(): the jobs are kept now, or not. */
 static void note_kept_locked(struct scheduler *scheduler, const struct store_record *record,
                              bool kept)
@@ -227,7 +235,7 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
                 record->must = false;
                 /* A crash is to find what it takes to send it again. */
                 if (scheduler->config->retry.on_unknown == ON_UNKNOWN_RETRY)
-                        record->body = body_ref(body);
+                        add_body_locked(record, journal->purchase, body);
                 record->charge_wall_ms = journal->purchase->sent_wall_ms;
                 record->charge_day = journal->purchase->charge_day;
                 (void)snprintf(record->charge_job, sizeof record->charge_job, "%s",
@@ -281,7 +289,7 @@ void journal_returned(const struct journal *journal, enum store_charge charge)
                 record->charge = charge;
                 record->audit = audit;
                 if (!purchase->body_stored)
-                        record->body = body_ref(purchase->body);
+                        add_body_locked(record, purchase, purchase->body);
                 purchase->body_stored = true;
                 purchase->sent_stored = false;
                 write_locked(journal, record);

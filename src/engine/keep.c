@@ -3,7 +3,9 @@
  */
 #include "engine/keep.h"
 
+#include "access/clients.h"
 #include "config/config.h"
+#include "engine/payment.h"
 #include "engine/scheduler_private.h"
 #include "job/body.h"
 #include "job/job.h"
@@ -63,9 +65,10 @@ static void on_row_stored(struct store_record *record, int error, void *arg)
 }
 
 /* With what the store needs to know of the purchase, unless it surely knows already. */
-static void add_purchase_locked(const struct scheduler *scheduler, struct purchase *purchase,
+static void add_purchase_locked(const struct scheduler *scheduler, const struct job *job,
                                 struct store_record *record)
 {
+        struct purchase *purchase = job->purchase;
         bool may_be_sent_again =
                 purchase->place != PURCHASE_IS_DONE &&
                 (!purchase->sent_stored || scheduler->config->retry.on_unknown == ON_UNKNOWN_RETRY);
@@ -75,8 +78,11 @@ static void add_purchase_locked(const struct scheduler *scheduler, struct purcha
         purchase->recorded = true;
         /* Until the store has it as sending, it is queued. */
         record->state = JOB_QUEUED;
-        if (may_be_sent_again && !purchase->body_stored && purchase->body)
+        if (may_be_sent_again && !purchase->body_stored && purchase->body) {
                 record->body = body_ref(purchase->body);
+                record->lines[0] = payment_line_locked(purchase);
+                record->lines[1] = &client_of(job->flow)->records;
+        }
         /* Jobs are kept in any order. */
         if (purchase->place == PURCHASE_WAITS && purchase->jobs && purchase->jobs->sibling_next)
                 (void)snprintf(record->payer, sizeof record->payer, "%s", purchase->jobs->id);
@@ -101,7 +107,7 @@ static int describe_locked(struct scheduler *scheduler, struct job *job,
         if (!record->jobs)
                 return -ENOMEM;
         record->jobs[record->job_count++] = job_ref(job);
-        add_purchase_locked(scheduler, job->purchase, record);
+        add_purchase_locked(scheduler, job, record);
         if (final)
                 record->state = job->outcome->state;
         return 0;

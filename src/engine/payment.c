@@ -149,6 +149,13 @@ const struct job *payment_payer_locked(const struct purchase *purchase)
         return purchase->payer ? purchase->payer : purchase->jobs;
 }
 
+struct store_line *payment_line_locked(const struct purchase *purchase)
+{
+        const struct job *payer = payment_payer_locked(purchase);
+
+        return payer && payer->flow ? &client_of(payer->flow)->records : NULL;
+}
+
 char *payment_describe_locked(const struct purchase *purchase, const char *upstream, bool charged,
                               const char *outcome)
 {

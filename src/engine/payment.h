@@ -57,6 +57,9 @@ void payment_fix_locked(struct purchase *purchase, struct job *payer);
 /* The job that pays: as fixed, else the first. NULL: there is none. */
 const struct job *payment_payer_locked(const struct purchase *purchase);
 
+/* The line of its client, for the store. NULL: it is not known. */
+struct store_line *payment_line_locked(const struct purchase *purchase);
+
 /*
  * What the audit says of a charge: taken, or perhaps. upstream may be NULL. The caller frees it;
  * NULL: no memory.

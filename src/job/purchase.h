@@ -14,6 +14,7 @@
 #include "base/heap.h"
 #include "base/small_set.h"
 #include "job/state.h"
+#include "job/store_line.h"
 #include "job/task.h"
 
 #include <stdatomic.h>
@@ -99,9 +100,10 @@ struct purchase {
         char *trouble; /* what came of the last try that was not taken, for the client; or NULL */
         /* Which account had it then, as above; valid with trouble. */
         const char *trouble_account;
-        struct body *body; /* NULL: on disk only, or not needed any more */
-        bool body_stored;  /* the store has the body */
-        bool sent_stored;  /* the store has it as sending, accepted or final */
+        struct body *body;              /* NULL: on disk only, or not needed any more */
+        bool body_stored;               /* the store has the body */
+        bool sent_stored;               /* the store has it as sending, accepted or final */
+        struct store_group store_group; /* the store's: what waits there of it */
         int attempts; /* how often it was sent, a breaker's probes that were turned away apart */
 
         /* valid where the store gave it back as accepted */

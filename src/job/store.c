@@ -1,5 +1,5 @@
 /*
- * store: see store.h. The queue of records, and the thread that writes them.
+ * store: see store.h. The thread that writes records.
  *
  * What a commit holds is told to nobody before it has succeeded. A transaction that fails is rolled
  * back whole; then its records that must be written return to the head of the queue, in order.
@@ -20,8 +20,7 @@
 #include <time.h>
 #include <utlist.h>
 
-#define BATCH_BYTES (16 << 20) /* of bodies, as the cache holds them; a larger one goes alone */
-#define RETRY_MS    250
+#define RETRY_MS 250
 
 #define RELEASE_AFTER_MS 1000 /* without a start's reading and without deletions */
 
@@ -33,7 +32,7 @@ struct store_record *store_record_of(struct store_item *item)
         return (struct store_record *)((char *)item - offsetof(struct store_record, item));
 }
 
-static struct store_fetch *fetch_of(struct store_item *item)
+struct store_fetch *store_fetch_of(struct store_item *item)
 {
         return (struct store_fetch *)((char *)item - offsetof(struct store_fetch, item));
 }
@@ -110,13 +109,12 @@ void store_write(struct store *store, struct store_record *record)
         record->error = 0;
         record->item.is_fetch = false;
         (void)pthread_mutex_lock(&store->mutex);
-        record->item.order = store->order++;
         if (!record->must && atomic_load(&store->sick))
                 error = store->sick_error;
         else if (!record->must && atomic_load(&store->detached))
                 error = -ESTALE;
         else
-                DL_APPEND(store->queue, &record->item);
+                store_queue_add_locked(store, &record->item);
         (void)pthread_cond_signal(&store->wake);
         (void)pthread_mutex_unlock(&store->mutex);
         if (error < 0)
@@ -128,8 +126,7 @@ void store_fetch_body(struct store *store, struct store_fetch *fetch)
         fetch->body = NULL;
         fetch->item.is_fetch = true;
         (void)pthread_mutex_lock(&store->mutex);
-        fetch->item.order = store->order++;
-        DL_APPEND(store->queue, &fetch->item);
+        store_queue_add_locked(store, &fetch->item);
         (void)pthread_cond_signal(&store->wake);
         (void)pthread_mutex_unlock(&store->mutex);
 }
@@ -166,39 +163,12 @@ void store_problem(struct store *store, char *ret_text, size_t size)
         (void)pthread_mutex_unlock(&store->mutex);
 }
 
-/* How much of a transaction a record is. No more bodies go with it. */
-static size_t steps_of(const struct store_record *record)
-{
-        return 1 + (record->ending_count > record->dropped_count ? record->ending_count
-                                                                 : record->dropped_count);
-}
-
-/* How many rows of jobs.db a record may add or change, about. */
-static size_t rows_of(const struct store_record *record)
-{
-        return steps_of(record) + record->job_count + record->forget_count;
-}
-
-/* Takes what goes into one transaction: records up to the next fetch, within the bounds, and a few
- * of the deletions that wait. */
+/* Takes what goes into one transaction: records, and a few of the deletions that wait. */
 static struct store_item *take_batch_locked(struct store *store)
 {
-        struct store_item *batch = NULL, *item;
-        size_t steps = 0, bytes = 0, rows = 0;
+        size_t rows = 0;
 
-        while ((item = store->queue) && !item->is_fetch) {
-                const struct store_record *record = store_record_of(item);
-                size_t more = record->body ? record->body->len : 0;
-                if (batch &&
-                    (more > BATCH_BYTES - bytes || steps + steps_of(record) > STORE_BATCH_STEPS ||
-                     rows + rows_of(record) > STORE_BATCH_ROWS))
-                        break;
-                DL_DELETE(store->queue, item);
-                DL_APPEND(batch, item);
-                steps += steps_of(record);
-                rows += rows_of(record);
-                bytes = more > BATCH_BYTES - bytes ? BATCH_BYTES : bytes + more;
-        }
+        struct store_item *batch = store_queue_take_locked(store, &rows);
         store_forget_take_locked(store, atomic_load(&store->sick) ? 0 : rows);
         return batch;
 }
@@ -263,13 +233,16 @@ static int write_rows(struct store *store, struct store_item *batch,
         return r;
 }
 
-/* A record that can never be written gets its error, and the others are written without it. */
-static int write_sparing(struct store *store, struct store_item *batch,
-                         int (*write)(struct store *, struct store_item *, struct store_record **))
+/* A record that can never be written gets its error, and the others are written without it. Then
+ * a body may be needed that was not before, so it begins with the bodies again. */
+static int write_sparing(struct store *store, struct store_item *batch)
 {
         for (;;) {
                 struct store_record *faulty = NULL;
-                int r = write(store, batch, &faulty);
+                store_queue_mark_bodies(batch);
+                int r = store_bodies_write(store, batch, &faulty);
+                if (r == 0)
+                        r = write_rows(store, batch, &faulty);
                 if (!faulty)
                         return r == -EPROTO ? -EIO : r;
                 faulty->error = -EPROTO;
@@ -286,11 +259,7 @@ static int write_batch(struct store *store, struct store_item *batch)
 
         while (r == 0 && store->drop_count >= STORE_DROPS)
                 r = store_bodies_drop(store);
-        if (r == 0)
-                r = write_sparing(store, batch, store_bodies_write);
-        if (r == 0)
-                r = write_sparing(store, batch, write_rows);
-        return r;
+        return r == 0 ? write_sparing(store, batch) : r;
 }
 
 static void finish_record(struct store *store, struct store_record *record, int error)
@@ -313,55 +282,46 @@ static void finish_batch(struct store *store, struct store_item *batch)
                 store_forget_committed(store);
         store->jobs.slack = true;
         store_audit_tell(store, batch);
+        (void)pthread_mutex_lock(&store->mutex);
+        store_queue_done_locked(store, batch);
+        (void)pthread_mutex_unlock(&store->mutex);
         DL_FOREACH_SAFE (batch, item, next)
                 finish_record(store, store_record_of(item), store_record_of(item)->error);
 }
 
-/* Moves from one list to the end of another what need not, or cannot, wait any longer. */
-static void give_up_locked(struct store_item **list, struct store_item **given_up, bool must_too)
+static void finish_all(struct store *store, struct store_item *items, int error)
 {
         struct store_item *item, *next;
 
-        DL_FOREACH_SAFE (*list, item, next) {
-                if (item->is_fetch || (store_record_of(item)->must && !must_too))
-                        continue;
-                DL_DELETE(*list, item);
-                DL_APPEND(*given_up, item);
-        }
+        DL_FOREACH_SAFE (items, item, next)
+                finish_record(store, store_record_of(item), error);
 }
 
 /* A batch was not written: what must be waits at the head of the queue, the rest is told. */
 static void return_batch(struct store *store, struct store_item *batch, int error)
 {
-        struct store_item *given_up = NULL, *item, *next;
+        struct store_item *given_up = NULL;
 
-        DL_FOREACH (batch, item)
-                store_record_of(item)->error = 0;
         (void)pthread_mutex_lock(&store->mutex);
         atomic_store(&store->sick, true);
         store->sick_error = error;
         store->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
-        give_up_locked(&batch, &given_up, store->giving_up);
-        give_up_locked(&store->queue, &given_up, false);
-        DL_CONCAT(batch, store->queue);
-        store->queue = batch;
+        store_queue_give_up_locked(store, &batch, &given_up, store->giving_up);
+        store_queue_return_locked(store, batch);
         (void)pthread_mutex_unlock(&store->mutex);
-        DL_FOREACH_SAFE (given_up, item, next)
-                finish_record(store, store_record_of(item), error);
+        finish_all(store, given_up, error);
 }
 
 /* Records that may fail do as long as the store is detached; the others are written to the files
  * that are open. */
 static void fail_while_detached(struct store *store, struct store_item **batch)
 {
-        struct store_item *failed = NULL, *item, *next;
+        struct store_item *failed = NULL;
 
         (void)pthread_mutex_lock(&store->mutex);
-        give_up_locked(batch, &failed, false);
-        give_up_locked(&store->queue, &failed, false);
+        store_queue_give_up_locked(store, batch, &failed, false);
         (void)pthread_mutex_unlock(&store->mutex);
-        DL_FOREACH_SAFE (failed, item, next)
-                finish_record(store, store_record_of(item), -ESTALE);
+        finish_all(store, failed, -ESTALE);
 }
 
 /* Writes a batch, with the deletions that were taken. */
@@ -462,9 +422,10 @@ static bool wait_locked(struct store *store)
         for (;;) {
                 bool sick = atomic_load(&store->sick);
                 int64_t turn_ms = next_turn_ms_locked(store);
-                if (!store->queue && atomic_load(&store->closing))
+                if (!store->items && atomic_load(&store->closing))
                         return false;
-                if (store->queue && (!sick || store->giving_up || store->queue->is_fetch))
+                if (store->items &&
+                    (!sick || store->giving_up || store_queue_fetches_locked(store)))
                         return true;
                 if (clock_monotonic_ms() >= turn_ms)
                         return true;
@@ -473,16 +434,15 @@ static bool wait_locked(struct store *store)
         }
 }
 
-/* Does what is first in the queue. Called with the mutex, which it releases. */
+/* Does what is next: reads a body, or writes records. Called with the mutex, which it releases. */
 static void serve_queue(struct store *store)
 {
-        struct store_item *item = store->queue;
+        struct store_fetch *fetch = store_queue_take_fetch_locked(store);
 
         store->busy_turns++;
-        if (item && item->is_fetch) {
-                DL_DELETE(store->queue, item);
+        if (fetch) {
                 (void)pthread_mutex_unlock(&store->mutex);
-                tell_fetch(fetch_of(item), store_bodies_read(store, fetch_of(item)));
+                tell_fetch(fetch, store_bodies_read(store, fetch));
         } else {
                 struct store_item *batch = take_batch_locked(store);
                 (void)pthread_mutex_unlock(&store->mutex);
@@ -497,10 +457,10 @@ static void *writer_main(void *arg)
         (void)pthread_mutex_lock(&store->mutex);
         while (wait_locked(store)) {
                 bool sick = atomic_load(&store->sick);
-                if (store->queue && store->busy_turns >= BUSY_TURNS && !sick && !store->giving_up) {
+                if (store->items && store->busy_turns >= BUSY_TURNS && !sick && !store->giving_up) {
                         (void)pthread_mutex_unlock(&store->mutex);
                         tidy_between_records(store);
-                } else if (store->queue || sick) {
+                } else if (store->items || sick) {
                         serve_queue(store);
                 } else {
                         (void)pthread_mutex_unlock(&store->mutex);
@@ -516,11 +476,12 @@ int store_start(struct store *store)
 {
         store_log_begin(store);
         store->release_at_ms = clock_monotonic_ms() + RELEASE_AFTER_MS;
+        store->started = true; /* which the writer reads */
         int r = -pthread_create(&store->thread, NULL, writer_main, store);
-        if (r == 0) {
-                store->started = true;
+        if (r == 0)
                 (void)pthread_setname_np(store->thread, "store");
-        }
+        else
+                store->started = false;
         return r;
 }
 
@@ -571,7 +532,8 @@ size_t store_close(struct store *store)
         (void)pthread_mutex_unlock(&store->mutex);
         if (store->started)
                 (void)pthread_join(store->thread, NULL);
-        DL_FOREACH_SAFE (store->queue, item, next) { /* there are some where it never started */
+        /* There are some where it never started. */
+        DL_FOREACH_SAFE2 (store->items, item, next, newer) {
                 if (!item->is_fetch)
                         finish_record(store, store_record_of(item), -ECANCELED);
         }

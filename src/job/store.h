@@ -5,8 +5,11 @@
  * Two databases in the state directory: jobs.db has the rows, in WAL mode; bodies.db the bodies of
  * what waits to be sent. One thread writes both, with synchronous=FULL: whatever records came while
  * the last transaction was committed go into the next, their bodies first. A record is written
- * whole or not at all, in the order in which records were given, and its caller is told on his loop
- * when it is durable.
+ * whole or not at all, and its caller is told on his loop when it is durable.
+ *
+ * The records of a purchase are written in the order in which they were given. Between purchases
+ * there is no order: records without a body come first, and those with one take turns by client
+ * (store_queue.c has the rules).
  *
  * A record either may fail, and the caller is told why; or it must be written, and then it is kept
  * and tried again until it is. After a failed commit the store is sick until one succeeds: records
@@ -22,6 +25,7 @@
 
 #include "base/loop.h"
 #include "job/state.h"
+#include "job/store_line.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,13 +57,6 @@ enum store_charge {
         STORE_CHARGE_UNKNOWN = 4,     /* it may have */
 };
 
-/* A record's or a fetch's place in the writer's queue. The store's own. */
-struct store_item {
-        bool is_fetch;
-        uint64_t order; /* in which they were given */
-        struct store_item *prev, *next;
-};
-
 /* A job that ended by itself, with its outcome: references. */
 struct store_ending {
         struct job *job;
@@ -85,10 +82,13 @@ struct store_record {
         enum job_state state;
         const char *upstream; /* sending and later: the account's name; outlives the store */
         char upstream_id[STORE_UPSTREAM_ID_BYTES_MAX + 1]; /* accepted */
-        char *asked_at;          /* accepted: where it is polled, allocated; or NULL */
-        struct outcome *outcome; /* a reference, when final: the purchase's, or the job's own */
-        struct body *body;       /* a reference: stored with the purchase; NULL: not now */
-        struct job **jobs;       /* references: rows to be added where they are not there yet */
+        char *asked_at;              /* accepted: where it is polled, allocated; or NULL */
+        struct outcome *outcome;     /* a reference, when final: the purchase's, or the job's own */
+        struct body *body;           /* a reference: stored with the purchase; NULL: not now */
+        struct store_line *lines[2]; /* with a body: of the client that pays, and of the one whose
+                                        job it is; the shorter one is taken. NULL: the common line.
+                                        They outlive the store */
+        struct job **jobs;           /* references: rows to be added where they are not there yet */
         size_t job_count;
         enum store_charge charge; /* of purchase, at upstream, for the first of its jobs */
         char charge_job[40];      /* CHARGE_OPEN: the payer's id */
@@ -103,11 +103,13 @@ struct store_record {
         struct purchase *
                 *dropped; /* references: each becomes cancelled, as by STORE_PURCHASE_MOVE */
         size_t dropped_count;
-        char (*forget)[40]; /* ids of jobs whose rows are deleted at once, as store_forget() does */
+        char (*forget)[40]; /* ids of jobs whose rows are deleted at once, as store_forget() does:
+                               of jobs of purchase, so that it comes after what adds them */
         size_t forget_count;
 
         /* the store's */
         struct store_item item;
+        bool body_needed; /* the writer's: valid in a batch */
         struct mail mail;
         int error;
         int64_t entry; /* the number of audit; valid once it is written; 0: it has none */
@@ -282,12 +284,14 @@ enum store_loss store_loss(struct store *store);
 void store_problem(struct store *store, char *ret_text, size_t size);
 
 /*
- * A body that is read back: fetched by the writer, in order with the records. done is called on the
- * loop with the body, counted in the pool even beyond its ceiling, or with an -errno (-ENOENT:
- * there is none).
+ * A body that is read back: fetched by the writer, in order with the records of the purchase. done
+ * is called on the loop with the body, counted in the pool even beyond its ceiling, or with an
+ * -errno (-ENOENT: there is none).
  */
 struct store_fetch {
-        int64_t number; /* of the purchase */
+        int64_t number;            /* of the purchase */
+        struct purchase *purchase; /* the caller's reference; NULL: it has no records that wait */
+        struct store_line *line;   /* of the client that pays; NULL: the common line */
         struct body_pool *pool;
         struct loop *loop;
         void (*done)(struct store_fetch *fetch, int error, struct body *body);

@@ -41,7 +41,7 @@ static bool brings_body(struct store_item *item)
 {
         const struct store_record *record = store_record_of(item);
 
-        return record->body && record->error == 0;
+        return record->body_needed && record->error == 0;
 }
 
 int store_bodies_write(struct store *store, struct store_item *batch,

@@ -9,7 +9,7 @@
  * A deletion that came before a record may be done after it: an ID is deleted once nobody can ask
  * for its job any more, and IDs and numbers are never used again. It is never done before a record
  * that came earlier, which may be the one that adds the row: each has a number in their common
- * order, and only deletions from before the first record that is left are taken.
+ * order, and only deletions from before the oldest record that is left are taken.
  *
  * A sweep finds what has no list: rows of an earlier run that store_load() did not read, and days
  * of the ledger that are too old. store_load() does not read what has expired or does not fit into
@@ -101,7 +101,7 @@ bool store_forget_waits_locked(const struct store *store)
 void store_forget_take_locked(struct store *store, size_t rows)
 {
         struct store_forget *forget = &store->forget;
-        const uint64_t before = store->queue ? store->queue->order : UINT64_MAX;
+        const uint64_t before = store_queue_oldest_locked(store);
         const struct store_deletion *deletion = forget->list;
         size_t at = forget->done;
 

@@ -1,7 +1,8 @@
 /*
  * store_private: what the files of the store share. See store.h.
  *
- *   store.c         the queue and the writer's thread
+ *   store.c         the writer's thread
+ *   store_queue.c   in which order records are written
  *   store_bodies.c  the bodies: written, read, deleted
  *   store_apply.c   what a record does to the tables of jobs.db
  *   store_audit.c   entries on their way to the audit file
@@ -222,7 +223,11 @@ struct store {
         pthread_mutex_t mutex; /* a leaf, but for mailboxes' */
         pthread_cond_t wake;   /* monotonic */
         /* guarded by mutex */
-        struct store_item *queue; /* while sick it has no record that may fail */
+        struct store_item *items; /* all that wait or are taken, by order; while sick there is no
+                                     record among them that may fail */
+        struct store_item *queue; /* those that are served first */
+        struct store_line *lines; /* those that have something, in the order of their turns */
+        struct store_line line;   /* the common one, for records without */
         uint64_t order;           /* of the next item or deletion */
         bool giving_up;
         _Atomic bool closing;
@@ -231,8 +236,42 @@ struct store {
         char problem[STORE_PROBLEM_BYTES];
 };
 
-/* The record around an item that is no fetch. */
+/* The record around an item that is no fetch, and the fetch around one that is. */
 struct store_record *store_record_of(struct store_item *item);
+struct store_fetch *store_fetch_of(struct store_item *item);
+
+/* ---- store_queue.c ---- */
+
+/* Gives an item its place. */
+void store_queue_add_locked(struct store *store, struct store_item *item);
+
+/* Takes the records of the next transaction, within its bounds, or NULL: there are none before the
+ * next fetch. *ret_rows: how many rows they may add or change, about. */
+struct store_item *store_queue_take_locked(struct store *store, size_t *ret_rows);
+
+/* Whether a body is to be read next. */
+bool store_queue_fetches_locked(const struct store *store);
+
+/* Takes that fetch, or returns NULL. */
+struct store_fetch *store_queue_take_fetch_locked(struct store *store);
+
+/* Notes in each record of a batch whether its body is needed: not if one without an error that
+ * follows drops the purchase, or says that it was accepted or is final. Thread: the writer's. */
+void store_queue_mark_bodies(struct store_item *batch);
+
+/* A batch was written: it does not count as waiting any more. */
+void store_queue_done_locked(struct store *store, struct store_item *batch);
+
+/* A batch was not written: it is the first in the queue, without errors. */
+void store_queue_return_locked(struct store *store, struct store_item *batch);
+
+/* Moves from the batch, and from all that waits, to the end of a list what may fail; with must_too,
+ * all of the batch. */
+void store_queue_give_up_locked(struct store *store, struct store_item **batch,
+                                struct store_item **given_up, bool must_too);
+
+/* The order of the oldest record or fetch that is not taken, or UINT64_MAX. */
+uint64_t store_queue_oldest_locked(const struct store *store);
 
 /* ---- store_file.c ---- */
 
@@ -426,7 +465,8 @@ int store_audit_load(struct store *store);
 /* ---- store_bodies.c ---- */
 
 /*
- * Writes the bodies of those of a batch that have no error, in a transaction of its own. Returns 0
+ * Writes the bodies of those of a batch that need it and have no error, in a transaction of its
+ * own. Requires store_queue_mark_bodies(). Returns 0
  * or -errno; on -EPROTO, *ret_faulty is whose fault it is.
  */
 int store_bodies_write(struct store *store, struct store_item *batch,

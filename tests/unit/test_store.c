@@ -518,6 +518,89 @@ static void a_record_that_contradicts_what_is_there_fails_alone(void **state)
         assert_int_equal(ask_file(f->file, "SELECT count(*) FROM job WHERE client = 'bad'"), 0);
 }
 
+/* A record without a body comes first, and an end by itself may do so. */
+static void an_end_that_is_written_before_its_job_is_added_stays(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = new_purchase(f);
+        struct job *job = add_job(purchase, "early", NULL);
+        struct store_record *record = new_record(f);
+
+        (void)add_job(purchase, "late", NULL);
+        record->ended = job_ref(job);
+        record->outcome = outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, "by its client");
+        assert_int_equal(write_record(f, record), 0);
+        assert_int_equal(write_queued(f, purchase), 0);
+        purchase_drop(purchase);
+        reload(f);
+        assert_int_equal(f->purchase_count, 1);
+        assert_int_equal(f->purchases[0].purchase->state, JOB_QUEUED);
+        assert_string_equal(f->purchases[0].purchase->jobs->client, "late");
+        assert_null(f->purchases[0].purchase->jobs->sibling_next);
+        assert_string_equal(f->ended->client, "early");
+        assert_int_equal(f->ended_outcome->state, JOB_CANCELLED);
+}
+
+#define LARGE (4 << 20)
+
+/* Queued and cancelled before the writer has time. */
+static void give_cancelled(struct fixture *f)
+{
+        struct purchase *purchase = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(purchase, "ci", NULL);
+        record = record_for(f, STORE_PURCHASE_ADD, purchase, JOB_QUEUED);
+        record->body = new_body(f, LARGE);
+        store_write(f->store, record);
+        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_CANCELLED);
+        record->must = true;
+        store_write(f->store, record);
+        purchase_drop(purchase);
+}
+
+static void the_body_of_a_cancelled_purchase_is_not_written(void **state)
+{
+        struct fixture *f = *state;
+
+        f->before_start = give_cancelled;
+        load(f);
+        while (f->told < 2)
+                loop_run(f->loop);
+        assert_int_equal(f->error, 0);
+        assert_true(file_bytes(f->bodies, "") < LARGE);
+        close_store(f);
+        assert_int_equal(ask_file(f->file, "SELECT state FROM purchase"), JOB_CANCELLED);
+}
+
+static void give_cancelled_wrongly(struct fixture *f)
+{
+        struct purchase *purchase = new_purchase(f);
+        struct store_record *record;
+
+        (void)add_job(purchase, "ci", NULL);
+        record = record_for(f, STORE_PURCHASE_ADD, purchase, JOB_QUEUED);
+        record->body = new_body(f, LARGE);
+        store_write(f->store, record);
+        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_CANCELLED);
+        record->must = true;
+        record->ended = job_ref(purchase->jobs); /* without an outcome */
+        store_write(f->store, record);
+        purchase_drop(purchase);
+}
+
+static void a_body_is_written_if_the_cancelling_record_never_can_be(void **state)
+{
+        struct fixture *f = *state;
+
+        f->before_start = give_cancelled_wrongly;
+        load(f);
+        while (f->told < 2)
+                loop_run(f->loop);
+        assert_int_equal(f->error, -EPROTO);
+        assert_int_equal(fetch(f, f->number), LARGE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -541,6 +624,9 @@ int main(void)
                 ON_STORE(the_ledger_keeps_the_latest_days_that_there_are),
                 ON_STORE(records_are_told_in_the_order_in_which_they_came),
                 ON_STORE(a_record_that_contradicts_what_is_there_fails_alone),
+                ON_STORE(an_end_that_is_written_before_its_job_is_added_stays),
+                ON_DIRECTORY(the_body_of_a_cancelled_purchase_is_not_written),
+                ON_DIRECTORY(a_body_is_written_if_the_cancelling_record_never_can_be),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

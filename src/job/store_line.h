@@ -1,0 +1,38 @@
+/*
+ * store_line: where records and fetches wait for the store's writer. The types that a purchase and
+ * a client have in them; all is the store's own (store_queue.c).
+ */
+#ifndef SOLVEGATE_JOB_STORE_LINE_H
+#define SOLVEGATE_JOB_STORE_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Guarded by the store's mutex, like the rest; while it is taken, the writer's. */
+struct store_item {
+        bool is_fetch;
+        bool taken;     /* by the writer, and not written yet */
+        bool with_next; /* valid in the queue: goes into the same transaction as the next one */
+        uint64_t order; /* in which they were given */
+        struct store_group *group;        /* in which it waits; NULL: in the queue, or taken */
+        struct store_item *prev, *next;   /* there, or in a batch */
+        struct store_item *older, *newer; /* among all items, in the order of order */
+};
+
+/* What waits of one purchase in a line, in order. All zero: nothing. */
+struct store_group {
+        struct store_item *items;        /* NULL: none */
+        struct store_line *line;         /* valid with items */
+        struct store_group *prev, *next; /* likewise: in the line */
+        bool gone; /* the writer's, during a batch: a later record of it needs no body any more */
+};
+
+/* A client's line: its purchases that wait with a body to be written or read. All zero: none. */
+struct store_line {
+        struct store_group *groups;
+        size_t count;                   /* of groups */
+        struct store_line *prev, *next; /* valid with groups: in the row of lines */
+};
+
+#endif

@@ -1,0 +1,517 @@
+/*
+ * The order in which the store writes records, without a disk: bodies have a length and no bytes.
+ */
+#include "job/store_private.h"
+
+#include "job/body.h"
+#include "job/purchase.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include <cmocka.h>
+
+#define LARGE     8000000
+#define PURCHASES 8
+#define STEPS     20000
+
+struct fixture {
+        struct store store;
+        struct body_pool pool;
+        struct store_line big, small; /* of two clients */
+        struct purchase *purchases[PURCHASES];
+        struct store_item *batch; /* the last one */
+};
+
+static int set_up(void **state)
+{
+        struct fixture *f = calloc(1, sizeof *f);
+        const struct task_identity identity = {0};
+
+        assert_non_null(f);
+        for (int i = 0; i < PURCHASES; i++)
+                assert_int_equal(
+                        purchase_new(i + 1, &identity, strdup("a.example"), NULL, &f->purchases[i]),
+                        0);
+        *state = f;
+        return 0;
+}
+
+/* Takes what goes into the next transaction. Returns how many records. */
+static int take(struct fixture *f)
+{
+        struct store_item *item;
+        size_t rows = 0;
+        int count = 0;
+
+        f->batch = store_queue_take_locked(&f->store, &rows);
+        store_queue_mark_bodies(f->batch);
+        DL_COUNT(f->batch, item, count);
+        return count;
+}
+
+/* Ends the transaction well. */
+static void finish(struct fixture *f)
+{
+        struct store_item *item, *next;
+
+        store_queue_done_locked(&f->store, f->batch);
+        DL_FOREACH_SAFE (f->batch, item, next)
+                store_record_free(store_record_of(item));
+        f->batch = NULL;
+}
+
+static int tear_down(void **state)
+{
+        struct fixture *f = *state;
+
+        while (take(f) > 0)
+                finish(f);
+        assert_null(f->store.items);
+        assert_null(f->store.lines);
+        for (int i = 0; i < PURCHASES; i++)
+                purchase_drop(f->purchases[i]);
+        free(f);
+        return 0;
+}
+
+static struct store_record *new_record(struct purchase *purchase)
+{
+        struct store_record *record = store_record_new();
+
+        assert_non_null(record);
+        record->must = true;
+        record->purchase = purchase_ref(purchase);
+        return record;
+}
+
+static struct store_record *with_body(struct fixture *f, struct store_line *line,
+                                      struct purchase *purchase, size_t len)
+{
+        struct store_record *record = new_record(purchase);
+
+        record->body = calloc(1, sizeof *record->body);
+        assert_non_null(record->body);
+        record->body->references = 1;
+        record->body->pool = &f->pool;
+        record->body->len = len;
+        record->move = STORE_PURCHASE_ADD;
+        record->lines[0] = line;
+        return record;
+}
+
+static struct store_record *moved(struct purchase *purchase, enum job_state state)
+{
+        struct store_record *record = new_record(purchase);
+
+        record->move = STORE_PURCHASE_MOVE;
+        record->state = state;
+        return record;
+}
+
+static struct store_record *dropping(struct purchase *const *purchases, size_t count)
+{
+        struct store_record *record = store_record_new();
+
+        assert_non_null(record);
+        record->must = true;
+        record->dropped = calloc(count, sizeof(struct purchase *));
+        assert_non_null(record->dropped);
+        while (record->dropped_count < count) {
+                record->dropped[record->dropped_count] =
+                        purchase_ref(purchases[record->dropped_count]);
+                record->dropped_count++;
+        }
+        return record;
+}
+
+static struct store_record *give(struct fixture *f, struct store_record *record)
+{
+        store_queue_add_locked(&f->store, &record->item);
+        return record;
+}
+
+/* A hundred purchases of one client, each with a large body. */
+static void give_a_hundred(struct fixture *f)
+{
+        const struct task_identity identity = {0};
+
+        for (int i = 0; i < 100; i++) {
+                struct purchase *purchase;
+                assert_int_equal(
+                        purchase_new(100 + i, &identity, strdup("a.example"), NULL, &purchase), 0);
+                (void)give(f, with_body(f, &f->big, purchase, LARGE));
+                purchase_drop(purchase);
+        }
+}
+
+static bool in_batch(const struct fixture *f, const struct store_record *record)
+{
+        const struct store_item *item;
+
+        DL_FOREACH (f->batch, item) {
+                if (item == &record->item)
+                        return true;
+        }
+        return false;
+}
+
+static void a_record_without_a_body_is_in_the_next_transaction(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        const struct store_record *record = give(f, moved(f->purchases[0], JOB_SENDING));
+        assert_int_equal(take(f), 2);
+        assert_true(f->batch == &record->item);
+        finish(f);
+}
+
+static void a_body_of_another_client_is_in_the_next_transaction(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        const struct store_record *record =
+                give(f, with_body(f, &f->small, f->purchases[0], 100000));
+        assert_int_equal(take(f), 2);
+        assert_true(in_batch(f, record));
+        finish(f);
+}
+
+static void a_large_body_of_another_client_is_next_but_one(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        const struct store_record *record =
+                give(f, with_body(f, &f->small, f->purchases[0], LARGE));
+        assert_int_equal(take(f), 1);
+        assert_false(in_batch(f, record));
+        finish(f);
+        assert_int_equal(take(f), 1);
+        assert_true(in_batch(f, record));
+        finish(f);
+}
+
+static void small_bodies_of_one_client_share_a_transaction(void **state)
+{
+        struct fixture *f = *state;
+
+        for (int i = 0; i < PURCHASES; i++)
+                (void)give(f, with_body(f, &f->small, f->purchases[i], 100000));
+        assert_int_equal(take(f), PURCHASES);
+        finish(f);
+}
+
+static void a_record_waits_behind_those_of_its_purchase_only(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = f->purchases[0];
+
+        const struct store_record *queued = give(f, with_body(f, &f->big, purchase, LARGE));
+        give_a_hundred(f);
+        const struct store_record *sending = give(f, moved(purchase, JOB_SENDING));
+        assert_int_equal(take(f), 2);
+        assert_true(f->batch == &queued->item);
+        assert_true(f->batch->next == &sending->item);
+        assert_true(queued->body_needed);
+        finish(f);
+}
+
+static void a_sending_does_not_overtake_the_return_to_the_queue(void **state)
+{
+        struct fixture *f = *state;
+        struct purchase *purchase = f->purchases[0];
+        struct store_record *returned = with_body(f, &f->big, purchase, LARGE);
+
+        give_a_hundred(f);
+        returned->move = STORE_PURCHASE_MOVE;
+        (void)give(f, returned);
+        const struct store_record *sending = give(f, moved(purchase, JOB_SENDING));
+        assert_int_equal(take(f), 2); /* before the hundred of its client, which have no slot */
+        assert_true(f->batch == &returned->item);
+        assert_true(f->batch->next == &sending->item);
+        finish(f);
+}
+
+static void a_deletion_does_not_overtake_what_adds_the_row(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        const struct store_record *adds = give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        const struct store_record *deletes = give(f, new_record(f->purchases[0]));
+        assert_int_equal(take(f), 2);
+        assert_true(f->batch == &adds->item);
+        assert_true(f->batch->next == &deletes->item);
+        finish(f);
+}
+
+/* As of store_forget(). */
+static void a_deletion_that_has_time_waits_for_the_oldest_record(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        (void)give(f, moved(f->purchases[0], JOB_SENDING));
+        assert_int_equal(store_queue_oldest_locked(&f->store), 0);
+        assert_int_equal(take(f), 2); /* the first and the last */
+        assert_int_equal(store_queue_oldest_locked(&f->store), 1);
+        store_queue_return_locked(&f->store, f->batch);
+        assert_int_equal(store_queue_oldest_locked(&f->store), 0);
+}
+
+static void a_dropped_purchase_needs_no_turn_and_no_body(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        struct store_record *queued[PURCHASES];
+        for (int i = 0; i < PURCHASES; i++)
+                queued[i] = give(f, with_body(f, &f->big, f->purchases[i], LARGE));
+        const struct store_record *drop = give(f, dropping(f->purchases, PURCHASES));
+        assert_int_equal(take(f), PURCHASES + 2); /* and one of the hundred */
+        for (int i = 0; i < PURCHASES; i++) {
+                assert_true(in_batch(f, queued[i]));
+                assert_false(queued[i]->body_needed);
+        }
+        assert_true(in_batch(f, drop));
+        assert_true(store_record_of(f->batch->prev)->body_needed);
+        finish(f);
+}
+
+static void a_body_is_needed_if_the_drop_can_never_be_written(void **state)
+{
+        struct fixture *f = *state;
+
+        struct store_record *queued = give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        struct store_record *drop = give(f, dropping(f->purchases, 1));
+        assert_int_equal(take(f), 2);
+        assert_false(queued->body_needed);
+        drop->error = -1;
+        store_queue_mark_bodies(f->batch);
+        assert_true(queued->body_needed);
+        finish(f);
+}
+
+/* More than fits into a transaction, so the drop is alone with what goes with it. */
+static void a_drop_is_never_parted_from_the_bodies_that_it_saves(void **state)
+{
+        struct fixture *f = *state;
+
+        for (int i = 0; i < STORE_BATCH_STEPS - 2; i++)
+                (void)give(f, moved(f->purchases[1], JOB_SENDING));
+        struct store_record *queued = give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        (void)give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        (void)give(f, moved(f->purchases[0], JOB_CANCELLED));
+        assert_int_equal(take(f), STORE_BATCH_STEPS - 2);
+        finish(f);
+        assert_int_equal(take(f), 3);
+        assert_false(queued->body_needed);
+        finish(f);
+}
+
+static void who_joins_a_purchase_in_a_long_line_does_not_wait_for_it(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        (void)give(f, with_body(f, &f->big, f->purchases[0], 1000));
+        struct store_record *joins = with_body(f, &f->big, f->purchases[0], 1000);
+        joins->lines[1] = &f->small;
+        (void)give(f, joins);
+        assert_int_equal(take(f), 3);
+        assert_true(in_batch(f, joins));
+        finish(f);
+}
+
+static void reading_a_body_takes_turns_and_keeps_its_place(void **state)
+{
+        struct fixture *f = *state;
+        struct store_fetch fetch = {.purchase = f->purchases[0], .line = &f->small};
+
+        give_a_hundred(f);
+        (void)give(f, with_body(f, &f->small, f->purchases[0], LARGE));
+        fetch.item.is_fetch = true;
+        store_queue_add_locked(&f->store, &fetch.item);
+        for (int i = 0; i < 2; i++) {
+                assert_null(store_queue_take_fetch_locked(&f->store));
+                assert_int_equal(take(f), 1);
+                finish(f);
+        }
+        while (!store_queue_fetches_locked(&f->store)) {
+                assert_int_equal(take(f), 1);
+                finish(f);
+        }
+        assert_true(f->big.count >= 98);
+        assert_ptr_equal(store_queue_take_fetch_locked(&f->store), &fetch);
+}
+
+/* ---- anything ---- */
+
+/* What was given of each purchase, and what was written. */
+struct orders {
+        uint64_t written[PURCHASES];
+        int records, bodies; /* written */
+};
+
+static int index_of(const struct purchase *purchase)
+{
+        return (int)purchase->number - 1;
+}
+
+static void note_written(struct orders *orders, const struct purchase *purchase, uint64_t order)
+{
+        assert_true(order >= orders->written[index_of(purchase)]);
+        orders->written[index_of(purchase)] = order + 1;
+}
+
+static struct store_record *any_record(struct fixture *f)
+{
+        static const enum job_state states[] = {JOB_QUEUED, JOB_SENDING, JOB_ACCEPTED,
+                                                JOB_CANCELLED};
+        struct purchase *purchase = f->purchases[rand() % PURCHASES];
+        struct store_record *record;
+
+        switch (rand() % 5) {
+        case 0:
+                return dropping(&f->purchases[rand() % (PURCHASES - 2)], 1 + (size_t)(rand() % 3));
+        case 1:
+                return moved(purchase, states[rand() % 4]);
+        case 2:
+                return new_record(purchase);
+        default:
+                record = with_body(f, rand() % 2 ? &f->big : &f->small, purchase,
+                                   (size_t)(rand() % LARGE));
+                record->lines[1] = rand() % 2 ? &f->small : NULL;
+                record->must = rand() % 2;
+                return record;
+        }
+}
+
+static void give_any_fetch(struct fixture *f)
+{
+        struct store_fetch *fetch = calloc(1, sizeof *fetch);
+
+        assert_non_null(fetch);
+        fetch->item.is_fetch = true;
+        fetch->purchase = f->purchases[rand() % PURCHASES];
+        fetch->line = rand() % 2 ? &f->big : NULL;
+        store_queue_add_locked(&f->store, &fetch->item);
+}
+
+/* Whether a body is missing that was to be stored with a row: the next that names the purchase in
+ * the same transaction has to drop it. */
+static void check_batch(const struct fixture *f, struct orders *orders)
+{
+        struct store_item *item, *later;
+
+        DL_FOREACH (f->batch, item) {
+                const struct store_record *record = store_record_of(item);
+                bool drops = false;
+
+                if (record->purchase)
+                        note_written(orders, record->purchase, item->order);
+                for (size_t i = 0; i < record->dropped_count; i++)
+                        note_written(orders, record->dropped[i], item->order);
+                orders->records++;
+                orders->bodies += record->body_needed;
+                if (!record->body || record->body_needed)
+                        continue;
+                for (later = item->next; later; later = later->next) {
+                        const struct store_record *other = store_record_of(later);
+                        drops |= other->purchase == record->purchase &&
+                                 other->move == STORE_PURCHASE_MOVE && other->state >= JOB_ACCEPTED;
+                        for (size_t i = 0; i < other->dropped_count; i++)
+                                drops |= other->dropped[i] == record->purchase;
+                }
+                assert_true(drops);
+        }
+}
+
+static int give_up(struct fixture *f, bool must_too)
+{
+        struct store_item *given_up = NULL, *item, *next;
+        int count = 0;
+
+        store_queue_give_up_locked(&f->store, &f->batch, &given_up, must_too);
+        DL_FOREACH_SAFE (given_up, item, next) {
+                store_record_free(store_record_of(item));
+                count++;
+        }
+        return count;
+}
+
+/* What the writer does, on a disk that fails now and then. Returns how many were given up. */
+static int write_any(struct fixture *f, struct orders *orders, bool may_fail)
+{
+        struct store_fetch *fetch = store_queue_take_fetch_locked(&f->store);
+        int lost = 0;
+
+        if (fetch) {
+                note_written(orders, fetch->purchase, fetch->item.order);
+                free(fetch);
+                return 0;
+        }
+        bool empty = take(f) == 0;
+        assert_true(empty == !f->store.items);
+        if (may_fail && rand() % 4 == 0) {
+                lost = give_up(f, rand() % 8 == 0);
+                store_queue_return_locked(&f->store, f->batch);
+                f->batch = NULL;
+                f->store.sick = true;
+        } else {
+                f->store.sick = false;
+                check_batch(f, orders);
+                finish(f);
+        }
+        return lost;
+}
+
+static void whatever_comes_and_fails_each_purchase_keeps_its_order(void **state)
+{
+        struct fixture *f = *state;
+        struct orders orders = {0};
+        int given = 0, lost = 0;
+
+        srand(12);
+        for (int i = 0; i < STEPS; i++) {
+                for (int more = rand() % 8; more > 0; more--, given++)
+                        (void)give(f, any_record(f));
+                if (rand() % 4 == 0)
+                        give_any_fetch(f);
+                lost += write_any(f, &orders, true);
+        }
+        while (f->store.items)
+                lost += write_any(f, &orders, false);
+        assert_int_equal(orders.records + lost, given);
+        assert_true(orders.bodies > 0 && orders.bodies < orders.records);
+}
+
+#define ON_QUEUE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                ON_QUEUE(a_record_without_a_body_is_in_the_next_transaction),
+                ON_QUEUE(a_body_of_another_client_is_in_the_next_transaction),
+                ON_QUEUE(a_large_body_of_another_client_is_next_but_one),
+                ON_QUEUE(small_bodies_of_one_client_share_a_transaction),
+                ON_QUEUE(a_record_waits_behind_those_of_its_purchase_only),
+                ON_QUEUE(a_sending_does_not_overtake_the_return_to_the_queue),
+                ON_QUEUE(a_deletion_does_not_overtake_what_adds_the_row),
+                ON_QUEUE(a_deletion_that_has_time_waits_for_the_oldest_record),
+                ON_QUEUE(a_dropped_purchase_needs_no_turn_and_no_body),
+                ON_QUEUE(a_body_is_needed_if_the_drop_can_never_be_written),
+                ON_QUEUE(a_drop_is_never_parted_from_the_bodies_that_it_saves),
+                ON_QUEUE(who_joins_a_purchase_in_a_long_line_does_not_wait_for_it),
+                ON_QUEUE(reading_a_body_takes_turns_and_keeps_its_place),
+                ON_QUEUE(whatever_comes_and_fails_each_purchase_keeps_its_order),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
