@@ -112,7 +112,7 @@ enum gateway_verdict gateway_body_verdict(const struct gateway *gateway, int err
                                (long long)config->limits.queue_bytes,
                                atomic_load(&gateway->bodies.spare_bytes) > 0
                                        ? ", the last eighth only for a client with no more than "
-                                         "one body"
+                                         "one body or its share of that eighth"
                                        : "");
                 return GATEWAY_QUEUE_FULL;
         default:

@@ -11,12 +11,13 @@
 
 #define GROWTH_BYTES 65536 /* a chunked body grows by this at least */
 
-static void give(_Atomic int64_t *counter, int64_t bytes)
+/* Returns what is left. */
+static int64_t give(_Atomic int64_t *counter, int64_t bytes)
 {
         int64_t before = atomic_fetch_sub(counter, bytes);
 
         assert(before >= bytes);
-        (void)before;
+        return before - bytes;
 }
 
 /* Takes bytes up to the limit or none: what does not fit must not, not even for a moment, be in the
@@ -32,26 +33,49 @@ static bool take_within(struct body_pool *pool, int64_t bytes, int64_t limit)
         return true;
 }
 
+/* Returns how much the owner has then. */
+static int64_t share_take(struct body_pool *pool, struct body_share *share, int64_t bytes)
+{
+        int64_t before = atomic_fetch_add(&share->bytes, bytes);
+
+        if (before == 0)
+                (void)atomic_fetch_add(&pool->owners, 1);
+        return before + bytes;
+}
+
+static void share_give(struct body_pool *pool, struct body_share *share, int64_t bytes)
+{
+        if (give(&share->bytes, bytes) == 0)
+                (void)atomic_fetch_sub(&pool->owners, 1);
+}
+
+static bool is_little(const struct body_pool *pool, int64_t bytes, int64_t spare_bytes)
+{
+        int64_t owners = atomic_load(&pool->owners);
+
+        return bytes <= atomic_load(&pool->body_max_bytes) ||
+               bytes <= spare_bytes / (owners > 0 ? owners + 1 : 2);
+}
+
 /* The share is added to first and looked at afterwards, so that two bodies of one owner cannot both
- * be his only one. */
+ * be its only one. */
 static int pool_take(struct body_pool *pool, struct body_share *share, int64_t bytes)
 {
-        bool little =
-                share && atomic_fetch_add(&share->bytes, bytes) + bytes <= pool->body_max_bytes;
+        int64_t spare_bytes = atomic_load(&pool->spare_bytes);
+        bool little = share && is_little(pool, share_take(pool, share, bytes), spare_bytes);
 
-        if (take_within(pool, bytes,
-                        pool->max_bytes - (little ? 0 : atomic_load(&pool->spare_bytes))))
+        if (take_within(pool, bytes, pool->max_bytes - (little ? 0 : spare_bytes)))
                 return 0;
         if (share)
-                give(&share->bytes, bytes);
+                share_give(pool, share, bytes);
         return -ENOBUFS;
 }
 
 static void pool_give(struct body_pool *pool, struct body_share *share, int64_t bytes)
 {
-        give(&pool->bytes, bytes);
+        (void)give(&pool->bytes, bytes);
         if (share)
-                give(&share->bytes, bytes);
+                share_give(pool, share, bytes);
 }
 
 /* Makes the capacity at least capacity bytes. */

@@ -16,7 +16,8 @@
 #include <stdint.h>
 
 struct body_pool {
-        _Atomic int64_t bytes; /* counted now */
+        _Atomic int64_t bytes;  /* counted now */
+        _Atomic int64_t owners; /* that have bytes in it; counted after these, so it may lag */
         /* may be changed at any time; what is there already stays */
         _Atomic int64_t max_bytes;      /* of all bodies */
         _Atomic int64_t spare_bytes;    /* of these, the last, for owners who have little */
@@ -24,8 +25,9 @@ struct body_pool {
 };
 
 /*
- * What one owner has in a pool. Who has little, with the new bytes no more than one body may be, is
- * given the spare ones too, so he finds room when another has filled the rest.
+ * What one owner has in a pool. An owner with little is given the spare bytes too, so it finds room
+ * when another has filled the rest. Little is, with the new bytes, no more than one body may be, or
+ * than the spare bytes divided by the number of owners and one more, who may come.
  */
 struct body_share {
         _Atomic int64_t bytes;

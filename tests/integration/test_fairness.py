@@ -188,7 +188,23 @@ def test_in_memory_that_is_full_of_a_flood_there_is_room_for_anothers_job(fleet,
     again = house.caller(FLOODER).solve(job(images=1, size=30_000, seed="again"), ASYNC)
     assert expect.error(again, 503, "queue_full")["message"] == (
         "the bodies of all jobs may fill at most 800000 bytes (limits.queue_bytes), the last eighth "
-        "only for a client with no more than one body; send the job again later")
+        "only for a client with no more than one body or its share of that eighth; send the job again "
+        "later")
+
+
+def test_in_memory_that_is_full_of_a_flood_another_has_more_than_one_body(fleet, gate):
+    """Its share of the last eighth, 400,000 bytes, is a third of it."""
+    house = fleet([FLOODER, OTHER], slots=1,
+                  limits={"queue_bytes": 3_200_000, "body_bytes": 50_000})
+    occupy(house, gate, OTHER, 1)
+    taken, answer = 0, None
+    while answer is None or answer.status == 200:
+        answer = house.caller(FLOODER).solve(job(images=1, size=30_000, seed=taken), ASYNC)
+        taken += 1
+        assert taken < 120
+    expect.error(answer, 503, "queue_full")
+    for number in range(3):
+        house.caller(OTHER).submit(job(images=1, size=30_000, seed=f"other {number}"))
 
 
 # ---- shares ----

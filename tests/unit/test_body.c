@@ -146,6 +146,31 @@ static void the_spare_bytes_are_for_who_has_no_more_than_one_body(void **state)
         assert_int_equal(much.bytes + little.bytes + pool.bytes, 0);
 }
 
+static void the_spare_bytes_are_shared_out_where_they_are_many(void **state)
+{
+        struct body_pool pool = {.max_bytes = 1600, .spare_bytes = 600, .body_max_bytes = 100};
+        struct body_share much = {0}, other = {0}, third = {0};
+        struct body *held[10], *bodies[4], *body;
+
+        (void)state;
+        for (int i = 0; i < 10; i++)
+                assert_int_equal(body_new(&pool, &much, 100, &held[i]), 0);
+        assert_int_equal(body_new(&pool, &much, 1, &body), -ENOBUFS);
+        for (int i = 0; i < 2; i++) /* a third of 600 */
+                assert_int_equal(body_new(&pool, &other, 100, &bodies[i]), 0);
+        assert_int_equal(body_new(&pool, &other, 1, &body), -ENOBUFS);
+        assert_int_equal(pool.owners, 2);
+        assert_int_equal(body_new(&pool, &third, 100, &bodies[2]), 0);
+        assert_int_equal(body_new(&pool, &third, 50, &bodies[3]), 0); /* a quarter */
+        assert_int_equal(body_new(&pool, &third, 1, &body), -ENOBUFS);
+        for (int i = 0; i < 10; i++)
+                body_unref(held[i]);
+        for (int i = 0; i < 4; i++)
+                body_unref(bodies[i]);
+        assert_int_equal(pool.bytes, 0);
+        assert_int_equal(pool.owners, 0);
+}
+
 static void the_spare_bytes_have_an_end_too(void **state)
 {
         struct body_pool pool = {.max_bytes = 150, .spare_bytes = 50, .body_max_bytes = 100};
@@ -261,6 +286,7 @@ int main(void)
                 cmocka_unit_test(a_chunked_body_grows_up_to_the_limit_and_keeps_its_bytes),
                 cmocka_unit_test(a_chunked_body_stops_when_the_pool_is_full),
                 cmocka_unit_test(the_spare_bytes_are_for_who_has_no_more_than_one_body),
+                cmocka_unit_test(the_spare_bytes_are_shared_out_where_they_are_many),
                 cmocka_unit_test(the_spare_bytes_have_an_end_too),
                 cmocka_unit_test(
                         a_chunked_body_grows_into_the_spare_bytes_as_long_as_its_owner_has_little),
