@@ -205,6 +205,19 @@ static const struct range *from_here(const void *caller)
         return NULL;
 }
 
+/* Notes the call that fails. Another one may, in another thread, when a test counts anew. */
+static void note(const char *function, const void *caller)
+{
+        static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+        const struct range *module = from_here(caller);
+
+        (void)pthread_mutex_lock(&mutex);
+        (void)strncpy(control->function, function, NAME_BYTES_MAX - 1);
+        (void)pthread_mutex_unlock(&mutex);
+        atomic_store(&control->caller, module ? (int64_t)((uintptr_t)caller - module->base) : 0);
+        (void)atomic_fetch_add(&control->failed, 1);
+}
+
 /* Counts a call that counts. Returns whether it shall fail; then errno is set. */
 static bool due(const char *function, const void *caller)
 {
@@ -212,10 +225,7 @@ static bool due(const char *function, const void *caller)
 
         if (number != atomic_load(&control->number))
                 return false;
-        (void)strncpy(control->function, function, NAME_BYTES_MAX - 1);
-        const struct range *module = from_here(caller);
-        atomic_store(&control->caller, module ? (int64_t)((uintptr_t)caller - module->base) : 0);
-        (void)atomic_fetch_add(&control->failed, 1);
+        note(function, caller);
         errno = atomic_load(&control->error);
         return true;
 }
