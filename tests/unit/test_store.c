@@ -543,8 +543,9 @@ static void an_end_that_is_written_before_its_job_is_added_stays(void **state)
 
 #define LARGE (4 << 20)
 
-/* Queued and cancelled before the writer has time. */
-static void give_cancelled(struct fixture *f)
+/* Gives, before the writer has time, a purchase with a body and a record that cancels it; if that
+ * is wrong, it can never be written. */
+static void give_with_cancel(struct fixture *f, bool wrong)
 {
         struct purchase *purchase = new_purchase(f);
         struct store_record *record;
@@ -555,8 +556,15 @@ static void give_cancelled(struct fixture *f)
         store_write(f->store, record);
         record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_CANCELLED);
         record->must = true;
+        if (wrong)
+                record->ended = job_ref(purchase->jobs); /* without an outcome */
         store_write(f->store, record);
         purchase_drop(purchase);
+}
+
+static void give_cancelled(struct fixture *f)
+{
+        give_with_cancel(f, false);
 }
 
 static void the_body_of_a_cancelled_purchase_is_not_written(void **state)
@@ -575,18 +583,7 @@ static void the_body_of_a_cancelled_purchase_is_not_written(void **state)
 
 static void give_cancelled_wrongly(struct fixture *f)
 {
-        struct purchase *purchase = new_purchase(f);
-        struct store_record *record;
-
-        (void)add_job(purchase, "ci", NULL);
-        record = record_for(f, STORE_PURCHASE_ADD, purchase, JOB_QUEUED);
-        record->body = new_body(f, LARGE);
-        store_write(f->store, record);
-        record = record_for(f, STORE_PURCHASE_MOVE, purchase, JOB_CANCELLED);
-        record->must = true;
-        record->ended = job_ref(purchase->jobs); /* without an outcome */
-        store_write(f->store, record);
-        purchase_drop(purchase);
+        give_with_cancel(f, true);
 }
 
 static void a_body_is_written_if_the_cancelling_record_never_can_be(void **state)
