@@ -85,6 +85,7 @@ int main(int argc, char **argv)
 
         signals_begin();
         process_protect_secrets();
+        process_limit_slack();
         bool key_log = process_clean_environment();
         tls_global_init();
         if (standard_fds_take() < 0)

@@ -3,10 +3,18 @@
  */
 #include "daemon/process.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+
+/*
+ * glibc raises its thresholds with the largest block that was freed: to 64 MB, which each of its
+ * arenas may then keep at its end, where malloc_trim(3) looks in the main arena only. With this
+ * much nothing changes for the small blocks that come and go with each request.
+ */
+#define SLACK_BYTES (1 << 20)
 
 void process_protect_secrets(void)
 {
@@ -24,6 +32,12 @@ bool process_clean_environment(void)
 
         (void)unsetenv("SSLKEYLOGFILE");
         return set;
+}
+
+void process_limit_slack(void)
+{
+        (void)mallopt(M_TRIM_THRESHOLD, SLACK_BYTES);
+        (void)mallopt(M_MMAP_THRESHOLD, SLACK_BYTES);
 }
 
 size_t process_raise_file_limit(void)

@@ -20,6 +20,9 @@ void process_protect_secrets(void);
  */
 bool process_clean_environment(void);
 
+/* Lets the allocator give what is freed back to the kernel, see malloc_trim(3) for the rest. */
+void process_limit_slack(void);
+
 /* Raises the limit of open files to what it may be. Returns the limit. */
 size_t process_raise_file_limit(void);
 

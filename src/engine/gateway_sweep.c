@@ -6,13 +6,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "job/results.h"
+#include "job/store.h"
 
 #include <inttypes.h>
 #include <malloc.h>
 
 /* Memory goes back to the kernel in pieces of this size, since malloc_trim(3) takes some
- * milliseconds for each; then what is left; and a few times later, since the store deletes the rows
- * of these jobs meanwhile. */
+ * milliseconds for each; then what is left; and again once the store has deleted the rows of these
+ * jobs, for which it keeps their IDs, and its cache of pages some seconds later. */
 #define RETURN_BYTES       (16 << 20)
 #define RETURN_QUIET_MS    2000
 #define RETURN_AGAIN_MS    3000
@@ -35,6 +36,11 @@ static void tell_paid_early(struct gateway *gateway, int64_t count, int64_t now_
         gateway->tell_paid_early_ms = now_ms + TELL_AGAIN_MS;
 }
 
+static bool deletes(const struct gateway *gateway)
+{
+        return gateway->store && store_forgets(gateway->store);
+}
+
 /* The allocator keeps what is free between blocks that are in use, unless it is asked. */
 static void return_now(struct gateway *gateway, int64_t now_ms)
 {
@@ -53,7 +59,8 @@ static void return_memory(struct gateway *gateway, int64_t freed_bytes, int64_t 
                         gateway->returns_left = RETURNS_AFTER_FREE;
                         return_now(gateway, now_ms);
                 }
-        } else if (gateway->returns_left > 0 && now_ms >= gateway->return_at_ms) {
+        } else if (gateway->returns_left > 0 && now_ms >= gateway->return_at_ms &&
+                   (gateway->returns_left == RETURNS_AFTER_FREE || !deletes(gateway))) {
                 gateway->returns_left--;
                 gateway->return_at_ms = now_ms + RETURN_AGAIN_MS;
                 return_now(gateway, now_ms);

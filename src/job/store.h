@@ -251,6 +251,9 @@ void store_write(struct store *store, struct store_record *record);
  */
 int store_forget(struct store *store, const struct job *gone);
 
+/* Whether rows wait to be deleted by store_forget(). Thread: any. */
+bool store_forgets(struct store *store);
+
 /* Whether the last commit succeeded, and the store is not detached. Thread: any. */
 bool store_healthy(struct store *store);
 

@@ -62,6 +62,14 @@ int store_forget(struct store *store, const struct job *gone)
         return 0;
 }
 
+bool store_forgets(struct store *store)
+{
+        (void)pthread_mutex_lock(&store->mutex);
+        bool waits = store->forget.list;
+        (void)pthread_mutex_unlock(&store->mutex);
+        return waits;
+}
+
 void store_forget_done(struct store *store)
 {
         struct store_deletion *deletion, *next;

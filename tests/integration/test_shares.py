@@ -1,7 +1,9 @@
 """What one client does for free takes nothing from another one: neither results nor their keys."""
 
 import asyncio
+import contextlib
 import re
+import sqlite3
 
 import pytest
 
@@ -9,6 +11,7 @@ from lib import expect
 from lib.build import wait_until
 from lib.clients import Client, post_over
 from lib.job import job
+from lib.state import database
 
 HELD = {"Prefer": "wait=30"}
 OWNER = Client("owner")
@@ -18,6 +21,7 @@ LONG = "t" * 4000  # a job has its target in memory
 HITS = 3 * LIMIT // len(LONG)
 TOOLS = 16
 BOUGHT = 20
+RETURNED = "memory of final jobs was returned"
 EARLY = re.compile(r"(\d+) charged results? w\w+ dropped before results\.ttl")
 
 
@@ -122,7 +126,8 @@ def test_repeats_by_key_take_nothing_from_another_client(simulator, gateway):
 def test_results_that_expire_together_go_in_pieces_and_their_memory_is_returned(
         simulator, gateway):
     """So many that one sweep does not drop them all, and so much that it is worth returning."""
-    house = gateway(simulator(mode="pro", latency=0), clients=[OWNER], log={"level": "debug"})
+    house = gateway(simulator(mode="pro", latency=0), clients=[OWNER], durability="full",
+                    log={"level": "debug"})
     repeated = job(seed="repeated", target=LONG)
     expect.solved(house.caller(OWNER).solve(repeated, HELD), repeated)
     ids = [answer.object()["id"] for answer in flood(house, OWNER, repeated, 5200)]
@@ -130,4 +135,9 @@ def test_results_that_expire_together_go_in_pieces_and_their_memory_is_returned(
     house.reload(results={"ttl": 1})
     for job_id in (ids[0], ids[-1]):
         wait_until(lambda job_id=job_id: house.caller(OWNER).status(job_id).status == 404)
-    wait_until(lambda: "memory of final jobs was returned" in house.log(), 60.0)
+    with contextlib.closing(sqlite3.connect(database(house.state_directory), timeout=30)) as rows:
+        wait_until(lambda: rows.execute("SELECT count(*) FROM job").fetchone()[0] == 0, 60.0)
+    # Once more after the rows are deleted, for which the store kept their IDs.
+    returned = house.log().count(RETURNED)
+    wait_until(lambda: house.log().count(RETURNED) > returned, 60.0)
+    assert returned > 0
