@@ -1,6 +1,6 @@
 /*
  * connection_private: what connection.c, its parts connection_deadline.c and connection_room.c, and
- * pause.c share; no other file includes it.
+ * pause.c share; no other file but their unit tests includes it.
  */
 #ifndef SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
 #define SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
@@ -51,7 +51,7 @@ struct client_connection {
         struct heap_node by_deadline;
         struct client_connection *prev, *next;
         bool is_paused;      /* it is read in another turn, see pause.h */
-        unsigned resumed_in; /* the turn in which it went on last */
+        unsigned resumed_in; /* the turn that has resumed it; 0: it was to be read since */
         unsigned worked_in;  /* the turn in which it made work last */
         size_t work;         /* in that turn */
         struct client_connection *paused_prev, *paused_next; /* valid while it is paused */

@@ -10,14 +10,26 @@
 
 /* ---- reads ---- */
 
-static void resume(struct client_connection *connection)
+/* Takes the first one out of a line. */
+static void resume(struct server *server, struct client_connection **line)
+{
+        struct client_connection *connection = *line;
+
+        DL_DELETE2(*line, connection, paused_prev, paused_next);
+        connection->is_paused = false;
+        connection->resumed_in = server->turns;
+        server->resumed_left++;
+        MHD_resume_connection(connection->mhd);
+}
+
+static void suspend(struct client_connection *connection, struct client_connection **line)
 {
         struct server *server = connection->table->server;
 
-        DL_DELETE2(server->paused, connection, paused_prev, paused_next);
-        connection->is_paused = false;
-        connection->resumed_in = server->turns;
-        MHD_resume_connection(connection->mhd);
+        DL_APPEND2(*line, connection, paused_prev, paused_next);
+        connection->is_paused = true;
+        server->again = true;
+        MHD_suspend_connection(connection->mhd);
 }
 
 /* libmicrohttpd reads before it closes such a connection, and must not close a suspended one. */
@@ -28,19 +40,47 @@ static bool has_failed(const struct client_connection *connection)
         return poll(&file, 1, 0) != 0;
 }
 
+/* The order in which libmicrohttpd reads does not matter: no other connection is read before one
+ * that was resumed, and one of these is read in any case. */
+static bool may_read(const struct server *server, bool is_resumed)
+{
+        if (is_resumed && server->resumed_read == 0)
+                return true;
+        return server->turn_work < PAUSE_TURN_WORK &&
+               (is_resumed ||
+                (server->resumed_left == 0 && !server->passed_over && !server->paused));
+}
+
+/* It is expected to do as much as the others did, so that few are resumed in vain. */
+static void pass_over(struct client_connection *connection)
+{
+        struct server *server = connection->table->server;
+        size_t mean = server->turn_work / server->resumed_read;
+
+        if (connection->work < mean)
+                connection->work = mean;
+        suspend(connection, &server->passed_over);
+}
+
 bool pause_read(struct client_connection *connection)
 {
         struct server *server = connection->table->server;
+        bool is_resumed = connection->resumed_in == server->turns;
 
-        if (connection->resumed_in == server->turns || server->ending ||
-            (server->turn_work < PAUSE_TURN_WORK && !server->paused) || has_failed(connection))
+        connection->resumed_in = 0;
+        if (is_resumed)
+                server->resumed_left--;
+        if (server->ending || may_read(server, is_resumed) || has_failed(connection)) {
+                server->resumed_read += is_resumed;
                 return false;
-        DL_APPEND2(server->paused, connection, paused_prev, paused_next);
-        connection->is_paused = true;
-        server->again = true;
+        }
+        if (is_resumed) {
+                pass_over(connection);
+                return true;
+        }
         if (connection->request)
                 (void)atomic_fetch_add(&server->shared->pauses, 1);
-        MHD_suspend_connection(connection->mhd);
+        suspend(connection, &server->paused);
         return true;
 }
 
@@ -97,23 +137,29 @@ void pause_count_handshake(struct server *server, int64_t us)
 
 void pause_turn(struct server *server)
 {
+        struct client_connection **line =
+                server->passed_over ? &server->passed_over : &server->paused;
         size_t planned = 0;
 
         server->turns++;
         server->turn_work = 0;
+        server->resumed_left = 0;
+        server->resumed_read = 0;
         server->handshake_us = 0;
         server->handshakes_wait = false;
-        while (server->paused && planned < PAUSE_TURN_WORK) {
-                planned += expected_work(server->paused);
-                resume(server->paused);
+        while (*line && planned < PAUSE_TURN_WORK) {
+                planned += expected_work(*line);
+                resume(server, line);
         }
-        if (server->paused)
+        if (server->passed_over || server->paused)
                 server->again = true;
 }
 
 void pause_end(struct server *server)
 {
         server->ending = true;
+        while (server->passed_over)
+                resume(server, &server->passed_over);
         while (server->paused)
-                resume(server->paused);
+                resume(server, &server->paused);
 }

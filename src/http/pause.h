@@ -5,9 +5,15 @@
  * them, whose bodies come in chunks of a byte, or whose requests have many arguments, that takes
  * 0.3 s. So headers, requests and pieces of bodies count as work. Once a turn has done
  * PAUSE_TURN_WORK, or while another connection is paused, a connection that is to be read is
- * suspended before that, and joins the end of a line. Each turn begins with those at the head, as
- * many as make PAUSE_TURN_WORK together by what each did last. So no connection is passed over.
- * To libmicrohttpd it is as if the bytes had come later: a resumed connection is read first.
+ * suspended before that, and joins the end of a line. To libmicrohttpd it is as if the bytes had
+ * come later.
+ *
+ * Each turn resumes connections from the head of the line. How many, is only an estimate, by what
+ * each did last. Once the turn has done PAUSE_TURN_WORK, the others that it has resumed are passed
+ * over: they are suspended again, and the next turns resume them alone. One resumed connection is
+ * read in each turn, and no other before all resumed ones. So a turn does at most PAUSE_TURN_WORK
+ * and the work of one read, and each connection in the line is read after a limited number of
+ * turns.
  *
  * Requests that were read with one before them are counted, but do not wait.
  *
