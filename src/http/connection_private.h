@@ -92,9 +92,10 @@ void connection_close_idle(struct client_connection *connection);
 
 /*
  * Looks for a seat for a new connection, or for one that claims it, and sets room. If all are
- * taken, another connection of this server makes room: one that is slow or idle, or of a holder
- * that has more connections; then also a request that is held for its answer, which is answered
- * early. A holder is a client that is known by its token, or an address without its known clients.
+ * taken, another connection of this server makes room: one that is slow, or one of a holder that
+ * has more connections. Of these, idle ones go first, then headers and bodies that are coming, then
+ * a request that is held for its answer, which is answered early, and last a response that is being
+ * sent. A holder is a client that is known by its token, or an address without its known clients.
  * Before the connection claims, its token is not known, and whole addresses are compared. A claim
  * also ends connections on which every request was refused, and these first. Once more than half
  * of the seats are taken, an address beyond its share gets only a seat of its own slow, idle and

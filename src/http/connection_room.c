@@ -98,14 +98,27 @@ static int holder_connections(const struct client_connection *connection)
 
 /* ---- who makes room ---- */
 
-/* In this order, and after how long in the phase a connection makes room for another one of the
- * same address; it does so at once for one of an address with fewer connections. */
+/*
+ * A connection makes room if it is slow, if its holder has more connections than the newcomer's,
+ * or, for a claim, if every request on it was refused. Of the slow ones, those that keep work in
+ * memory go first. Of the others, those whose clients lose least go first. Requests that are held
+ * for their answer come between BODY_RANK and REPLY_RANK.
+ */
+enum { IDLE_RANK, UNREAD_RANK, HEADER_RANK, BODY_RANK, REPLY_RANK, RANKS };
+
+enum victim_kind { VICTIM_REFUSED, VICTIM_SLOW, VICTIM_OF_MORE };
+
+#define NO_RANK ((int)(VICTIM_OF_MORE + 1) * RANKS)
+
+/* In the order of the ranks. */
 static const struct {
         enum connection_phase phase;
-        int64_t slow_ms;
+        int64_t slow_ms; /* it is slow after so long in the phase */
+        int slow_rank;   /* among the slow ones */
 } evictable[] = {
-        {CONNECTION_HEADER, 1000}, {CONNECTION_BODY, 1000},  {CONNECTION_REPLY, 1000},
-        {CONNECTION_UNREAD, 5000}, {CONNECTION_IDLE, 10000},
+        [IDLE_RANK] = {CONNECTION_IDLE, 10000, 4},    [UNREAD_RANK] = {CONNECTION_UNREAD, 5000, 3},
+        [HEADER_RANK] = {CONNECTION_HEADER, 1000, 0}, [BODY_RANK] = {CONNECTION_BODY, 1000, 1},
+        [REPLY_RANK] = {CONNECTION_REPLY, 1000, 2},
 };
 
 static bool has_input(const struct client_connection *connection)
@@ -149,48 +162,61 @@ static int look_max(const struct client_connection *newcomer)
         return newcomer->claiming ? CLAIM_LOOK_MAX : EVICT_LOOK_MAX;
 }
 
-static bool may_evict(const struct client_connection *victim,
-                      const struct client_connection *newcomer, bool of_peer, int64_t slow_since_ms)
+static int total_rank(enum victim_kind kind, int rank)
 {
-        if (victim == newcomer || !victim->seated || (of_peer && victim->peer != newcomer->peer))
-                return false;
-        return victim->entered_ms <= slow_since_ms || has_more(victim, newcomer) ||
-               (newcomer->claiming && is_only_refused(victim)) ||
-               is_silent_operator(victim, newcomer);
+        return (int)kind * RANKS + rank;
 }
 
-/* Among the oldest of a phase: one of the holder with the most connections. */
-static struct client_connection *find_victim_in(const struct client_connection *newcomer,
-                                                bool of_peer, bool refused, size_t rank,
-                                                int64_t now_ms)
+/* The lowest one makes room first; NO_RANK: it does not make room. */
+static int rank_victim(const struct client_connection *victim,
+                       const struct client_connection *newcomer, int rank, int64_t now_ms)
 {
-        struct client_connection *list = newcomer->table->awaited[evictable[rank].phase];
-        struct client_connection *one, *victim = NULL;
-        int looked = 0;
+        bool slow = victim->entered_ms <= now_ms - evictable[rank].slow_ms ||
+                    is_silent_operator(victim, newcomer);
+        bool refused = is_only_refused(victim);
 
-        DL_FOREACH (list, one) {
-                if (looked++ == look_max(newcomer))
-                        break;
-                if (is_only_refused(one) == refused &&
-                    may_evict(one, newcomer, of_peer, now_ms - evictable[rank].slow_ms) &&
-                    (!victim || holder_connections(one) > holder_connections(victim)))
-                        victim = one;
+        if (refused && (newcomer->claiming || slow || has_more(victim, newcomer)))
+                return total_rank(VICTIM_REFUSED, rank);
+        if (slow)
+                return total_rank(VICTIM_SLOW, evictable[rank].slow_rank);
+        return has_more(victim, newcomer) ? total_rank(VICTIM_OF_MORE, rank) : NO_RANK;
+}
+
+/* A search for a connection that makes room. */
+struct search {
+        const struct client_connection *newcomer;
+        bool of_peer;   /* only among those of its address */
+        int rank;       /* of the best one so far; or NO_RANK */
+        int64_t now_ms; /* monotonic */
+        struct client_connection *victim;
+};
+
+static void consider(struct search *search, struct client_connection *one, int rank)
+{
+        if (one == search->newcomer || !one->seated ||
+            (search->of_peer && one->peer != search->newcomer->peer))
+                return;
+        int found = rank_victim(one, search->newcomer, rank, search->now_ms);
+        if (found < search->rank ||
+            (found == search->rank && search->victim &&
+             holder_connections(one) > holder_connections(search->victim))) {
+                search->rank = found;
+                search->victim = one;
         }
-        return victim;
 }
 
-/* Those on which every request was refused go first. */
-static struct client_connection *find_victim(const struct client_connection *newcomer, bool of_peer)
+/* Looks at the oldest of each phase. Of equal ones, one of the holder with the most is found. */
+static void find_victim(struct search *search)
 {
-        const size_t ranks = sizeof evictable / sizeof *evictable;
-        int64_t now_ms = clock_monotonic_ms();
-        struct client_connection *victim = NULL;
-
-        for (size_t i = 0; !victim && i < ranks; i++)
-                victim = find_victim_in(newcomer, of_peer, true, i, now_ms);
-        for (size_t i = 0; !victim && i < ranks; i++)
-                victim = find_victim_in(newcomer, of_peer, false, i, now_ms);
-        return victim;
+        for (int rank = 0; rank < RANKS && search->rank > rank; rank++) {
+                struct client_connection *one;
+                int looked = 0;
+                DL_FOREACH (search->newcomer->table->awaited[evictable[rank].phase], one) {
+                        if (looked++ == look_max(search->newcomer))
+                                break;
+                        consider(search, one, rank);
+                }
+        }
 }
 
 static const char *eviction_message(const struct client_connection *victim)
@@ -198,8 +224,8 @@ static const char *eviction_message(const struct client_connection *victim)
         return victim->phase == CONNECTION_BEYOND
                        ? "too many connections are open, and this one has sent no request; reuse "
                          "connections, and close idle ones"
-                       : "this connection was slow, and was closed to make room for another one; "
-                         "reuse connections, and close idle ones";
+                       : "this connection was closed to make room for another one: it was slow, or "
+                         "its client has the most; reuse connections, and close idle ones";
 }
 
 void connection_evict(struct client_connection *victim)
@@ -229,39 +255,49 @@ void connection_evict(struct client_connection *victim)
 
 /* The oldest request that is held of the holder with the most connections, if the newcomer's has
  * fewer. */
-static struct client_connection *find_held(const struct client_connection *newcomer)
+static struct client_connection *find_held(const struct search *search)
 {
         struct client_connection *victim = NULL;
         struct request *request;
         int looked = 0;
 
-        DL_FOREACH2 (newcomer->table->server->held, request, held_next) {
+        DL_FOREACH2 (search->newcomer->table->server->held, request, held_next) {
                 struct client_connection *one = request->connection;
-                if (looked++ == look_max(newcomer))
+                if (looked++ == look_max(search->newcomer))
                         break;
-                if (one->held && one->seated && has_more(one, newcomer) &&
+                if (one->held && one->seated && has_more(one, search->newcomer) &&
                     (!victim || holder_connections(one) > holder_connections(victim)))
                         victim = one;
         }
         return victim;
 }
 
-/* Returns whether a connection has left its seat; it is closed soon. */
-static bool make_room(const struct client_connection *newcomer, bool of_peer)
+static void answer_early(struct client_connection *victim)
 {
-        struct client_connection *victim = find_victim(newcomer, of_peer);
-
-        if (victim) {
-                connection_evict(victim);
-                return true;
-        }
-        victim = of_peer ? NULL : find_held(newcomer);
-        if (!victim)
-                return false;
         connection_leave_room(victim);
         victim->room = CONNECTION_OVER_LIMIT; /* its response is the last one */
         request_client_gone(victim->held);
-        return true;
+}
+
+/* Returns whether a connection has left its seat; it is closed soon. */
+static bool make_room(const struct client_connection *newcomer, bool of_peer)
+{
+        struct search search = {
+                .newcomer = newcomer,
+                .of_peer = of_peer,
+                .rank = NO_RANK,
+                .now_ms = clock_monotonic_ms(),
+        };
+        struct client_connection *held = NULL;
+
+        find_victim(&search);
+        if (!of_peer && search.rank > total_rank(VICTIM_OF_MORE, BODY_RANK))
+                held = find_held(&search);
+        if (held)
+                answer_early(held);
+        else if (search.victim)
+                connection_evict(search.victim);
+        return held || search.victim;
 }
 
 void connection_find_room(struct client_connection *connection)
