@@ -8,6 +8,7 @@
  */
 #include "http/closer.h"
 #include "http/connection_private.h"
+#include "http/pause.h"
 #include "http/peers.h"
 
 #include "access/clients.h"
@@ -186,6 +187,7 @@ static int rank_victim(const struct client_connection *victim,
 struct search {
         const struct client_connection *newcomer;
         bool of_peer;   /* only among those of its address */
+        size_t looked;  /* at so many connections */
         int rank;       /* of the best one so far; or NO_RANK */
         int64_t now_ms; /* monotonic */
         struct client_connection *victim;
@@ -214,6 +216,7 @@ static void find_victim(struct search *search)
                 DL_FOREACH (search->newcomer->table->awaited[evictable[rank].phase], one) {
                         if (looked++ == look_max(search->newcomer))
                                 break;
+                        search->looked++;
                         consider(search, one, rank);
                 }
         }
@@ -255,7 +258,7 @@ void connection_evict(struct client_connection *victim)
 
 /* The oldest request that is held of the holder with the most connections, if the newcomer's has
  * fewer. */
-static struct client_connection *find_held(const struct search *search)
+static struct client_connection *find_held(struct search *search)
 {
         struct client_connection *victim = NULL;
         struct request *request;
@@ -265,6 +268,7 @@ static struct client_connection *find_held(const struct search *search)
                 struct client_connection *one = request->connection;
                 if (looked++ == look_max(search->newcomer))
                         break;
+                search->looked++;
                 if (one->held && one->seated && has_more(one, search->newcomer) &&
                     (!victim || holder_connections(one) > holder_connections(victim)))
                         victim = one;
@@ -280,7 +284,7 @@ static void answer_early(struct client_connection *victim)
 }
 
 /* Returns whether a connection has left its seat; it is closed soon. */
-static bool make_room(const struct client_connection *newcomer, bool of_peer)
+static bool make_room(struct client_connection *newcomer, bool of_peer)
 {
         struct search search = {
                 .newcomer = newcomer,
@@ -293,6 +297,8 @@ static bool make_room(const struct client_connection *newcomer, bool of_peer)
         find_victim(&search);
         if (!of_peer && search.rank > total_rank(VICTIM_OF_MORE, BODY_RANK))
                 held = find_held(&search);
+        if (newcomer->claiming)
+                pause_count_search(newcomer, search.looked);
         if (held)
                 answer_early(held);
         else if (search.victim)

@@ -112,6 +112,11 @@ void pause_count_body(struct client_connection *connection, size_t bytes)
         count(connection, bytes + PAUSE_PIECE_WORK);
 }
 
+void pause_count_search(struct client_connection *connection, size_t looked)
+{
+        count(connection, looked * PAUSE_LOOK_WORK);
+}
+
 /* A connection that did nothing yet may have a request. */
 static size_t expected_work(const struct client_connection *connection)
 {

@@ -35,6 +35,7 @@
 #define PAUSE_HEADER_BYTE_WORK 4    /* of each byte of a header */
 #define PAUSE_REQUEST_WORK     2048 /* of a request, besides its bytes */
 #define PAUSE_PIECE_WORK       256  /* of a piece of a body, besides its bytes */
+#define PAUSE_LOOK_WORK        8    /* of each connection that is looked at for a seat */
 #define PAUSE_HANDSHAKE_US     5000
 
 struct client_connection;
@@ -49,11 +50,12 @@ bool pause_read(struct client_connection *connection);
 
 /*
  * Counts as work: a read of so many bytes in which a header came, or a part of it; a request whose
- * header is complete; a piece of a body.
+ * header is complete; a piece of a body; a search for a seat among so many connections.
  */
 void pause_count_header(struct client_connection *connection, size_t bytes);
 void pause_count_request(struct client_connection *connection);
 void pause_count_body(struct client_connection *connection, size_t bytes);
+void pause_count_search(struct client_connection *connection, size_t looked);
 
 /* Returns whether a TLS handshake may go on in this turn. */
 bool pause_may_handshake(struct server *server);

@@ -1,7 +1,8 @@
 /*
- * Which connection makes room for another client's.
+ * Which connection makes room for another client's, and that a search counts as work.
  */
 #include "http/connection_private.h"
+#include "http/pause.h"
 
 #include "access/clients.h"
 #include "base/clock.h"
@@ -183,6 +184,18 @@ static void of_equal_ones_the_client_with_the_most_loses_its_oldest(void **state
         assert_true(of_other->seated && newer->seated);
 }
 
+static void a_claim_in_vain_looks_once_at_each_connection_and_counts_as_work(void **state)
+{
+        struct scene *scene = *state;
+
+        for (int i = 0; i < 5; i++)
+                add(scene, i % 2 ? CONNECTION_IDLE : CONNECTION_REPLY, YOUNG_MS)->client =
+                        &scene->modest;
+        add(scene, CONNECTION_BUSY, YOUNG_MS)->client = &scene->modest;
+        assert_false(claim(scene));
+        assert_int_equal(scene->server.turn_work, 6 * PAUSE_LOOK_WORK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -192,6 +205,7 @@ int main(void)
                 TEST(slow_connections_make_room_before_those_of_a_client_with_more),
                 TEST(connections_that_were_only_refused_make_room_before_slow_ones),
                 TEST(of_equal_ones_the_client_with_the_most_loses_its_oldest),
+                TEST(a_claim_in_vain_looks_once_at_each_connection_and_counts_as_work),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
