@@ -3,7 +3,9 @@
  *
  * libmicrohttpd's epoll descriptor is edge-triggered inside and watched level-triggered here. It
  * may have more to do than the descriptor shows (MHD_get_timeout), so before each wait of the loop
- * a prepare handle asks for that moment and sets a timer to it.
+ * a prepare handle asks for that moment and sets a timer to it. While connections are paused
+ * (pause.h), only the timer makes turns: one in each iteration of the loop, so that the other
+ * handles of the loop, such as those of other servers, have theirs in between.
  *
  * As long as a TLS handshake waits for its client, libmicrohttpd takes the connection for ready and
  * that moment is always now: a client that stops in the middle would keep the processor busy. So
@@ -71,6 +73,7 @@ static void turn(struct server *server)
         struct server_turn *handles = server->turn;
         uint64_t began_ns = uv_hrtime();
 
+        (void)uv_timer_stop(&handles->timer); /* on_prepare() sets it again */
         server->again = false;
         server->parsed_bytes = 0;
         pause_turn(server);
@@ -85,9 +88,12 @@ static void turn(struct server *server)
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
+        struct server *server = ((struct server_turn *)poll->data)->server;
+
         (void)status;
         (void)events;
-        turn(((struct server_turn *)poll->data)->server);
+        if (!server->again)
+                turn(server);
 }
 
 static void on_turn_timer(uv_timer_t *timer)
@@ -117,8 +123,6 @@ static void on_prepare(uv_prepare_t *prepare)
         uv_handle_t *timer = (uv_handle_t *)&handles->timer;
         uint64_t wait_ms;
 
-        if (handles->server->again)
-                turn(handles->server);
         if (!next_turn(handles, &wait_ms)) {
                 (void)uv_timer_stop(&handles->timer);
                 return;

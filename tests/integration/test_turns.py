@@ -175,6 +175,32 @@ def test_requests_that_come_at_once_let_others_have_their_turn(house, ends):
     other.close()
 
 
+def test_later_turns_let_others_have_their_turn_too(house):
+    """The other one needs a turn for each of its requests, or two. In each of them the busy one
+    answers 34 requests."""
+    busy, quiet = house.urls[:2]
+    count, asked = 5 * REQUESTS, 4
+    socks, [other] = open_kept(busy, count), open_kept(quiet, 1)
+    all_were_read(busy, count)
+    house.freeze()
+    for sock in socks:
+        sock.sendall(poll(busy, COSTLY))
+    all_have_come(busy, count)
+    other.sendall(poll(quiet, COSTLY) * asked)
+    all_have_come(quiet, 1)
+    house.thaw()
+    text = b""
+    while text.count(b"HTTP/1.1 404 ") < asked:
+        text += other.recv(65536)
+    moment, earlier = proc.received_at_ms(other), 0
+    for sock in socks:
+        assert read_status(sock) == 404
+        earlier += proc.received_at_ms(sock) < moment
+        sock.close()
+    assert earlier < 0.3 * count
+    other.close()
+
+
 def test_requests_that_come_behind_one_another_are_all_answered(house):
     """More than one read takes, on each of many connections."""
     url = house.url
