@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 build_packages=(
-        gcc libc6-dev meson ninja-build pkg-config
+        gcc libc6-dev meson ninja-build pkgconf
         libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev
         libsqlite3-dev libssl-dev libsystemd-dev libuv1-dev uthash-dev
 )
