@@ -70,8 +70,8 @@ in_tree() {
 build_base() {
         local tree=$1 release=$2 log=$1.log mirror
         shift 2
-        mirror=$(find_mirror "$release")
-        [ -n "$mirror" ] || cannot_run "apt has no mirror of Debian"
+        mirror=$(find_mirror "$release") || true
+        [ -n "$mirror" ] || cannot_run "apt has no mirror of Debian; if it should have one, run: apt-get update"
         use_proxy
         rm -rf "$tree.new"
         printf 'building a tree of Debian %s in %s\n' "$release" "$tree"
