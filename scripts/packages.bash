@@ -10,10 +10,11 @@ fuzz_packages=(clang libclang-rt-dev)
 coverage_packages=(gcovr)
 demo_packages=(curl python3)
 test_packages=(
-        bash-completion chromium curl libcmocka-dev man-db mandoc nghttp2-proxy openssl procps
+        bash-completion curl libcmocka-dev man-db mandoc nghttp2-proxy openssl procps
         python3 python3-h2 python3-jsonschema python3-pytest python3-pytest-xdist python3-yaml slowhttptest
         sqlite3 systemd valgrind
 )
+browser_packages=(chromium) # Ubuntu offers it as a snap only, and the tests in a browser are skipped
 package_packages=(build-essential debhelper dpkg-dev git lintian)
 boot_packages=(debootstrap dpkg-dev systemd-container)
 
@@ -30,6 +31,15 @@ install_packages() {
         "${as_root[@]}" apt-get update -qq
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
                 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# install_offered NAME...: like install_packages, but without those that this release does not offer.
+install_offered() {
+        local name
+        for name in "$@"; do
+                LC_ALL=C apt-cache policy "$name" | grep 'Candidate: [^(]' >/dev/null || continue
+                install_packages "$name"
+        done
 }
 
 # build_in FOLDER [MESON OPTION...]: configures once, and builds what has changed.

@@ -1,6 +1,7 @@
 """The scripts, as far as they need neither root, nor apt, nor a tree: stubs stand in for programs."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -60,6 +61,24 @@ def test_a_tree_is_built_from_the_mirror_of_its_release_or_else_from_another(stu
 
 
 # ---- packages ----
+
+
+@pytest.mark.parametrize(("candidate", "installed"), [("1.0-1", ["chromium"]), ("(none)", []),
+                                                      (None, [])])
+def test_a_package_that_the_release_does_not_offer_is_left_out(stub, bash, candidate, installed):
+    stub("apt-cache", f"echo '  Candidate: {candidate}'" if candidate else "true")
+    stub("dpkg-query", "exit 1")
+    stub("id", "echo 0")
+    stub("apt-get", 'case $1 in install) echo "${@: -1}" >>installed ;; esac')
+    done = bash("touch installed; install_offered chromium; cat installed >&2", "packages.bash")
+    assert done.returncode == 0 and done.stderr.split() == installed, done.stderr
+
+
+def test_the_tests_install_chromium_only_where_it_is_offered():
+    lists = re.findall(r"^(\w+)=\((.*?)\)", (SCRIPTS / "packages.bash").read_text(),
+                       re.DOTALL | re.MULTILINE)
+    assert [name for name, packages in lists if "chromium" in packages.split()] == ["browser_packages"]
+    assert 'install_offered "${browser_packages[@]}"' in (SCRIPTS / "test").read_text()
 
 
 # ---- unit tests ----
