@@ -64,7 +64,7 @@ build_in() {
 download() {
         local package
         for package in "$@"; do
-                apt-get download -qq "$package" 2>/dev/null && return
+                apt-get download -qq "$package" && return
         done
         return 1
 }
@@ -82,7 +82,7 @@ use_program() {
         mkdir -p "$folder/new"
         (
                 cd "$folder/new"
-                download "$@" || {
+                download "$@" 2>/dev/null || {
                         "${as_root[@]}" apt-get update -qq
                         download "$@" || {
                                 printf 'apt has no package with %s: %s\n' "$program" "$*" >&2

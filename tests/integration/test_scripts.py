@@ -81,6 +81,16 @@ def test_the_tests_install_chromium_only_where_it_is_offered():
     assert 'install_offered "${browser_packages[@]}"' in (SCRIPTS / "test").read_text()
 
 
+def test_why_a_program_cannot_be_fetched_is_shown(stub, bash):
+    stub("apt-get", 'case $1 in download) echo "E: no route to ${@: -1}" >&2; exit 100 ;; esac')
+    stub("id", "echo 0")
+    done = bash("use_program no-such-program one two", "packages.bash")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "E: no route to one", "E: no route to two",
+        "apt has no package with no-such-program: one two"]
+
+
 # ---- unit tests ----
 
 
