@@ -30,9 +30,9 @@ require_trees() {
         done
 }
 
-# find_mirror RELEASE: where apt of this machine gets that release from, or else another one of
+# mirror_of_apt RELEASE: where apt of this machine gets that release from, or else another one of
 # Debian: a mirror has them all.
-find_mirror() {
+mirror_of_apt() {
         apt-get indextargets --format '$(CODENAME) $(ORIGIN) $(COMPONENT) $(REPO_URI)' \
                 'Created-By: Packages' | grep -v -- '-\(security\|updates\|backports\) ' |
                 grep ' Debian main ' | sort -k "1,1" |
@@ -40,11 +40,26 @@ find_mirror() {
                         END { print first != "" ? first : other }'
 }
 
+# find_mirror RELEASE: as mirror_of_apt, but an address, or nothing where there is none. In Debian's
+# cloud images apt reads the addresses from a file, which debootstrap does not.
+find_mirror() {
+        local mirror
+        mirror=$(mirror_of_apt "$1") || true
+        case $mirror in
+        mirror+file:*)
+                mirror=${mirror#mirror+file:}
+                grep -o -m 1 '^[a-z]*://[^[:space:]]*' "${mirror%/}" || true
+                ;;
+        *) printf '%s\n' "$mirror" ;;
+        esac
+}
+
 # use_proxy: debootstrap does not read apt's configuration.
 use_proxy() {
         local proxy=''
         eval "$(apt-config shell proxy Acquire::http::Proxy)"
-        [ -z "$proxy" ] || export http_proxy=$proxy https_proxy=$proxy
+        case $proxy in '' | DIRECT) return ;; esac # DIRECT is apt's word for none
+        export http_proxy=$proxy https_proxy=$proxy
 }
 
 container=(
@@ -70,7 +85,7 @@ in_tree() {
 build_base() {
         local tree=$1 release=$2 log=$1.log mirror
         shift 2
-        mirror=$(find_mirror "$release") || true
+        mirror=$(find_mirror "$release")
         [ -n "$mirror" ] || cannot_run "apt has no mirror of Debian; if it should have one, run: apt-get update"
         use_proxy
         rm -rf "$tree.new"

@@ -60,6 +60,22 @@ def test_a_tree_is_built_from_the_mirror_of_its_release_or_else_from_another(stu
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{mirror}\n", "")
 
 
+def test_the_mirror_is_the_first_of_a_file_where_apt_reads_it_from_one(stub, bash, tmp_path):
+    (tmp_path / "mirrors").write_text("# ours\nhttps://a.invalid/debian\tpriority:1\n"
+                                      "https://b.invalid/debian\n")
+    stub("apt-get", f"echo trixie Debian main mirror+file:{tmp_path}/mirrors/")
+    done = bash("find_mirror trixie", "packages.bash", "tree.bash")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "https://a.invalid/debian\n", "")
+
+
+@pytest.mark.parametrize(("proxy", "used"), [("", ""), ("DIRECT", ""),
+                                             ("http://p.invalid:3142", "http://p.invalid:3142")])
+def test_debootstrap_uses_the_proxy_of_apt(stub, bash, proxy, used):
+    stub("apt-config", f"echo \"proxy='{proxy}'\"")
+    done = bash("unset http_proxy; use_proxy; echo ${http_proxy-}", "packages.bash", "tree.bash")
+    assert (done.returncode, done.stdout) == (0, f"{used}\n"), done.stderr
+
+
 # ---- packages ----
 
 
