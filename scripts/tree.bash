@@ -9,9 +9,12 @@ cannot_run() {
         exit 77
 }
 
-# is_release NAME
-is_release() {
-        [[ " ${releases[*]} " == *" $1 "* ]]
+# require_release NAME: ends the script with 2 if there is no such release.
+require_release() {
+        [[ " ${releases[*]} " == *" $1 "* ]] || {
+                printf 'unknown release %s; one of: %s\n' "$1" "${releases[*]}" >&2
+                exit 2
+        }
 }
 
 # this_release: the name of this machine's.

@@ -76,6 +76,14 @@ def test_debootstrap_uses_the_proxy_of_apt(stub, bash, proxy, used):
     assert (done.returncode, done.stdout) == (0, f"{used}\n"), done.stderr
 
 
+@pytest.mark.parametrize("script", ["test-boot", "test-release"])
+def test_a_release_that_is_not_supported_is_named(script):
+    done = subprocess.run([SCRIPTS / script, "sarge"], stdin=subprocess.DEVNULL, timeout=60,
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "unknown release sarge; one of: bookworm trixie\n"
+
+
 # ---- packages ----
 
 
