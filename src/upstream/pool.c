@@ -136,11 +136,25 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
         return 0;
 }
 
-/* Within TLS, the notice that a connection is closed is data as well. */
+static bool has_transfer(const struct pool *pool, const struct upstream_socket *socket)
+{
+        const struct transfer *transfer;
+
+        DL_FOREACH (pool->transfers, transfer) {
+                if (transfer->socket == socket)
+                        return true;
+        }
+        return false;
+}
+
+/*
+ * Within TLS, the notice that a connection is closed is data as well. libcurl waits for nothing on
+ * a connection that it is about to close, so one can be idle in the middle of its response.
+ */
 static void note_stray(struct pool *pool, const struct upstream_socket *socket)
 {
-        if (socket->idle && socket->requests > 0 && !socket->http2 && !socket->tls &&
-            upstream_socket_peek(socket->fd) == SOCKET_DATA)
+        if (socket->idle && !has_transfer(pool, socket) && socket->requests > 0 && !socket->http2 &&
+            !socket->tls && upstream_socket_peek(socket->fd) == SOCKET_DATA)
                 pool->stray = true;
 }
 

@@ -122,6 +122,19 @@ def test_a_surplus_response_is_reported(one):
     assert "upstream main sent a response that no request was waiting for" in house.log()
 
 
+def test_an_oversized_response_is_not_reported_as_a_surplus_one(one):
+    """Its connection is closed with much of it unread."""
+    def serve(connection):
+        while connection.read():
+            connection.write(answer(b" " * 4_194_304 if len(upstream.log) == 1 else solved(1)))
+
+    with RawUpstream(serve) as upstream:
+        house = one(upstream)
+        assert house.solve(small(1)).object()["code"] == "outcome_unknown"
+        expect_solution(house.solve(small(2)), [1])
+    assert "no request was waiting for" not in house.log()
+
+
 def test_an_idle_connection_with_input_is_closed(raw, one):
     closed = threading.Event()
 
