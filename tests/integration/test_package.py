@@ -25,6 +25,22 @@ def test_the_package_is_built_with_every_library_that_the_scripts_install():
     assert not libraries - set(re.findall(r"^ ([\w.+-]+)", read("debian/control"), re.MULTILINE))
 
 
+# The package of each library, and its names for pkg-config.
+LIBRARIES = {
+    "libconfig-dev": ["libconfig"], "libcurl4-openssl-dev": ["libcurl"],
+    "libgnutls28-dev": ["gnutls"], "libjson-c-dev": ["json-c"],
+    "libmicrohttpd-dev": ["libmicrohttpd"], "libsqlite3-dev": ["sqlite3"],
+    "libssl-dev": ["libcrypto", "libssl"], "libsystemd-dev": ["libsystemd"], "libuv1-dev": ["libuv"],
+}
+
+
+def test_the_package_is_built_with_the_versions_that_the_build_asks_for():
+    asked = dict(re.findall(r"dependency\('([\w-]+)', version: '>=([\d.]+)'\)", read("meson.build")))
+    package = dict(re.findall(r"^ ([\w-]+-dev) \(>= ([\d.]+)\)", read("debian/control"), re.MULTILINE))
+    assert package.keys() == LIBRARIES.keys()
+    assert {name: package[key] for key, names in LIBRARIES.items() for name in names} == asked
+
+
 def test_the_package_leaves_out_the_line_of_the_sample_that_is_for_trials():
     left_out = re.findall(r"grep -q?[vx]+q? '(.*)' \$\(sample\)", read("debian/rules"))
     assert len(left_out) == 2 and left_out[0] == left_out[1]
