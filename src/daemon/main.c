@@ -59,9 +59,10 @@ static int check_done(const struct config *config, struct tls_identity *const *i
 }
 
 /*
- * Runs before the initializers of the libraries, which take milliseconds: a reload that somebody
- * asks for meanwhile waits until the daemon is ready, where it would end the process. A sanitizer
- * is not ready yet, nor are its versions of the C library's functions, so the kernel is asked.
+ * Runs before the initializers of the libraries, which take milliseconds: a SIGHUP that comes
+ * meanwhile waits until the daemon is ready, instead of ending the process. Sanitizers are not
+ * initialized yet, nor are their versions of the C library's functions, so this calls the kernel
+ * directly.
  */
 __attribute__((no_sanitize("address", "thread", "undefined"))) static void block_hangup(void)
 {

@@ -224,7 +224,8 @@ static struct MHD_Daemon *start_daemon(struct server *server)
         struct MHD_OptionItem options[] = {
                 /* First, so that it is heard of in what follows. */
                 {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, server},
-                /* What framing.c might miss is refused. 1.0 wants no blank lines then. */
+                /* It refuses what framing.c might miss. 1.0 then allows one empty line before
+                 * a request line. */
                 {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
                 {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
                 {MHD_OPTION_CONNECTION_LIMIT, connections, NULL},
