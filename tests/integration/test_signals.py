@@ -92,6 +92,12 @@ def test_early_signals_end_neither_a_start_nor_a_check(simulator, gateway):
     assert check.returncode == 0, check.stderr
 
 
+def test_a_reload_before_the_libraries_are_initialized_is_done_when_it_is_up(simulator, gateway):
+    early = early_signals(loading=[signal.SIGHUP])
+    house = gateway(simulator(), environment=early)
+    wait_until(lambda: "reloaded " in house.log(), what="the SIGHUP is done when it is up")
+
+
 _PARENT = """
 import os, signal, sys
 numbers = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
