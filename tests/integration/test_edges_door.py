@@ -99,7 +99,6 @@ def hang_up_early(house, pid_before, pause):
     house.signal(signal.SIGHUP)
 
 
-@pytest.mark.skipif(SANITIZE == "tsan", reason="GCC 12's ThreadSanitizer loses signals at the start")
 @pytest.mark.parametrize("durability", ["full", "none"])
 def test_a_signal_to_reload_while_it_starts_does_not_end_it(simulator, gateway, pool, durability):
     """It counts once at most, when the daemon is ready."""
