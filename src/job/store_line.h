@@ -25,14 +25,16 @@ struct store_group {
         struct store_item *items;        /* NULL: none */
         struct store_line *line;         /* valid with items */
         struct store_group *prev, *next; /* likewise: in the line */
-        bool gone; /* the writer's, during a batch: a later record of it needs no body any more */
+        bool urgent; /* valid with items: it is being sent, so it is before those that are not */
+        bool gone;   /* the writer's, during a batch: a later record of it needs no body any more */
 };
 
 /* A client's line: its purchases that wait with a body to be written or read. All zero: none. */
 struct store_line {
         struct store_group *groups;
-        size_t count;                   /* of groups */
-        struct store_line *prev, *next; /* valid with groups: in the row of lines */
+        struct store_group *last_urgent; /* in groups, the first of which are urgent; NULL: none */
+        size_t count;                    /* of groups */
+        struct store_line *prev, *next;  /* valid with groups: in the row of lines */
 };
 
 #endif

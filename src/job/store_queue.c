@@ -4,7 +4,7 @@
  * Bodies take long to write, and a client can have hundreds of megabytes of them. So there are two
  * places. The queue has the records without a body; it is served first. Each client has a line of
  * the purchases that have a body to be written or read; lines take turns, a purchase in a turn. In
- * a line, those that are being sent come first.
+ * a line, purchases that are being sent come before the others. Both are first in, first out.
  *
  * What the order must keep:
  *
@@ -36,15 +36,22 @@
 
 /* ---- the places ---- */
 
-static void add_to_line(struct store *store, struct store_line *line, struct store_group *group,
-                        bool first)
+/* Urgent groups are before the others, both in the order in which they came. */
+static void insert_group(struct store_line *line, struct store_group *group)
+{
+        if (group->urgent) {
+                DL_APPEND_ELEM(line->groups, line->last_urgent, group);
+                line->last_urgent = group;
+        } else {
+                DL_APPEND(line->groups, group);
+        }
+}
+
+static void add_to_line(struct store *store, struct store_line *line, struct store_group *group)
 {
         if (!line->groups)
                 DL_APPEND(store->lines, line);
-        if (first)
-                DL_PREPEND(line->groups, group);
-        else
-                DL_APPEND(line->groups, group);
+        insert_group(line, group);
         line->count++;
         group->line = line;
 }
@@ -53,6 +60,8 @@ static void remove_from_line(struct store *store, struct store_group *group)
 {
         struct store_line *line = group->line;
 
+        if (line->last_urgent == group)
+                line->last_urgent = group == line->groups ? NULL : group->prev;
         DL_DELETE(line->groups, group);
         line->count--;
         if (!line->groups)
@@ -77,8 +86,10 @@ static void remove_item(struct store *store, struct store_item *item)
         }
         DL_DELETE(group->items, item);
         item->group = NULL;
-        if (!group->items)
-                remove_from_line(store, group);
+        if (group->items)
+                return;
+        remove_from_line(store, group);
+        group->urgent = false;
 }
 
 static void append_to_queue(struct store *store, struct store_item *item, bool with_next)
@@ -117,22 +128,24 @@ static struct store_line *choose_line(struct store_line *const lines[2])
 
 /*
  * Adds to a group that waits, or begins one. One goes on in an empty line of a client that joins:
- * it does not wait for the rest of another client's. With urgent it is the first of its line from
- * now on: a purchase that is being sent has a slot meanwhile.
+ * it does not wait for the rest of another client's. An urgent item makes its group urgent: a
+ * purchase that is being sent has a slot meanwhile.
  */
 static void add_to_group(struct store *store, struct store_group *group, struct store_item *item,
                          struct store_line *const lines[2], bool urgent)
 {
         struct store_line *line = choose_line(lines);
+        bool rises = urgent && !group->urgent;
 
+        group->urgent = group->urgent || urgent;
         if (!group->line) {
-                add_to_line(store, line ? line : &store->line, group, urgent);
+                add_to_line(store, line ? line : &store->line, group);
         } else if (line && line->count == 0) {
                 remove_from_line(store, group);
-                add_to_line(store, line, group, urgent);
-        } else if (urgent) {
+                add_to_line(store, line, group);
+        } else if (rises) {
                 DL_DELETE(group->line->groups, group);
-                DL_PREPEND(group->line->groups, group);
+                insert_group(group->line, group);
         }
         append_to_group(group, item);
 }

@@ -351,6 +351,95 @@ static void reading_a_body_takes_turns_and_keeps_its_place(void **state)
         assert_ptr_equal(store_queue_take_fetch_locked(&f->store), &fetch);
 }
 
+static struct store_fetch *give_fetch(struct fixture *f, struct purchase *purchase,
+                                      struct store_line *line)
+{
+        struct store_fetch *fetch = calloc(1, sizeof *fetch);
+
+        assert_non_null(fetch);
+        fetch->item.is_fetch = true;
+        fetch->purchase = purchase;
+        fetch->line = line;
+        store_queue_add_locked(&f->store, &fetch->item);
+        return fetch;
+}
+
+/* Takes the next body to be read, with the writing before it. Returns its purchase. */
+static const struct purchase *take_fetch(struct fixture *f)
+{
+        while (!store_queue_fetches_locked(&f->store)) {
+                assert_true(take(f) > 0);
+                finish(f);
+        }
+        struct store_fetch *fetch = store_queue_take_fetch_locked(&f->store);
+        const struct purchase *purchase = fetch->purchase;
+        free(fetch);
+        return purchase;
+}
+
+static void bodies_of_a_client_are_read_in_the_order_of_the_requests(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        for (int i = 0; i < PURCHASES; i++)
+                (void)give_fetch(f, f->purchases[i], &f->big);
+        for (int i = 0; i < PURCHASES; i++)
+                assert_ptr_equal(take_fetch(f), f->purchases[i]);
+        assert_true(f->big.count >= 99);
+}
+
+/* As after a restart with many jobs: another purchase is sent whenever one was served. */
+static void what_is_being_sent_does_not_starve_behind_later_purchases(void **state)
+{
+        struct fixture *f = *state;
+        const int served = 5 * PURCHASES;
+
+        give_a_hundred(f);
+        for (int i = 0; i < PURCHASES - 1; i++)
+                (void)give_fetch(f, f->purchases[i], &f->big);
+        for (int i = 0; i < served; i++) {
+                (void)give_fetch(f, f->purchases[(i + PURCHASES - 1) % PURCHASES], &f->big);
+                assert_ptr_equal(take_fetch(f), f->purchases[i % PURCHASES]);
+        }
+        for (int i = 0; i < PURCHASES - 1; i++)
+                (void)take_fetch(f);
+}
+
+static void purchases_that_begin_to_be_sent_keep_their_order(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        for (int i = 0; i < 3; i++)
+                (void)give(f, with_body(f, &f->big, f->purchases[i], LARGE));
+        (void)give_fetch(f, f->purchases[7], &f->big);
+        const struct store_record *second = give(f, moved(f->purchases[2], JOB_SENDING));
+        const struct store_record *third = give(f, moved(f->purchases[0], JOB_SENDING));
+        (void)give(f, moved(f->purchases[2], JOB_SENDING)); /* again: it keeps its place */
+        assert_ptr_equal(take_fetch(f), f->purchases[7]);
+        assert_int_equal(take(f), 3);
+        assert_true(in_batch(f, second));
+        finish(f);
+        assert_int_equal(take(f), 2);
+        assert_true(in_batch(f, third));
+        finish(f);
+}
+
+static void a_purchase_that_begins_to_be_sent_keeps_the_turn_of_its_line(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        (void)give(f, with_body(f, &f->small, f->purchases[0], LARGE));
+        assert_int_equal(take(f), 1); /* of the hundred */
+        finish(f);
+        const struct store_record *sending = give(f, moved(f->purchases[0], JOB_SENDING));
+        assert_int_equal(take(f), 2);
+        assert_true(in_batch(f, sending));
+        finish(f);
+}
+
 /* ---- anything ---- */
 
 /* What was given of each purchase, and what was written. */
@@ -393,15 +482,25 @@ static struct store_record *any_record(struct fixture *f)
         }
 }
 
-static void give_any_fetch(struct fixture *f)
+/* Urgent purchases are the first of their line. */
+static void check_lines(const struct fixture *f)
 {
-        struct store_fetch *fetch = calloc(1, sizeof *fetch);
+        const struct store_line *line;
+        const struct store_group *group;
 
-        assert_non_null(fetch);
-        fetch->item.is_fetch = true;
-        fetch->purchase = f->purchases[rand() % PURCHASES];
-        fetch->line = rand() % 2 ? &f->big : NULL;
-        store_queue_add_locked(&f->store, &fetch->item);
+        DL_FOREACH (f->store.lines, line) {
+                const struct store_group *last_urgent = NULL;
+                size_t count = 0, urgent = 0;
+                DL_FOREACH (line->groups, group) {
+                        count++;
+                        if (!group->urgent)
+                                continue;
+                        last_urgent = group;
+                        assert_int_equal(++urgent, count);
+                }
+                assert_ptr_equal(line->last_urgent, last_urgent);
+                assert_int_equal(line->count, count);
+        }
 }
 
 /* Whether a body is missing that was to be stored with a row: the next that names the purchase in
@@ -483,7 +582,9 @@ static void whatever_comes_and_fails_each_purchase_keeps_its_order(void **state)
                 for (int more = rand() % 8; more > 0; more--, given++)
                         (void)give(f, any_record(f));
                 if (rand() % 4 == 0)
-                        give_any_fetch(f);
+                        (void)give_fetch(f, f->purchases[rand() % PURCHASES],
+                                         rand() % 2 ? &f->big : NULL);
+                check_lines(f);
                 lost += write_any(f, &orders, true);
         }
         while (f->store.items)
@@ -510,6 +611,10 @@ int main(void)
                 ON_QUEUE(a_drop_is_never_parted_from_the_bodies_that_it_saves),
                 ON_QUEUE(who_joins_a_purchase_in_a_long_line_does_not_wait_for_it),
                 ON_QUEUE(reading_a_body_takes_turns_and_keeps_its_place),
+                ON_QUEUE(bodies_of_a_client_are_read_in_the_order_of_the_requests),
+                ON_QUEUE(what_is_being_sent_does_not_starve_behind_later_purchases),
+                ON_QUEUE(purchases_that_begin_to_be_sent_keep_their_order),
+                ON_QUEUE(a_purchase_that_begins_to_be_sent_keeps_the_turn_of_its_line),
                 ON_QUEUE(whatever_comes_and_fails_each_purchase_keeps_its_order),
         };
 
