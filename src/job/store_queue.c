@@ -150,6 +150,14 @@ static void add_to_group(struct store *store, struct store_group *group, struct 
         append_to_group(group, item);
 }
 
+/* Whether a record goes before those that queue a job: it has no body to be written, or it is about
+ * a purchase that is being sent, which has a body only with retry.on_unknown = "retry". */
+static bool is_urgent(const struct store_record *record)
+{
+        return !record->body ||
+               (record->move == STORE_PURCHASE_MOVE && record->state == JOB_SENDING);
+}
+
 static void add_record(struct store *store, struct store_record *record)
 {
         struct store_group *group = record->purchase ? &record->purchase->store_group : NULL;
@@ -160,7 +168,7 @@ static void add_record(struct store *store, struct store_record *record)
         for (size_t i = 0; i < record->dropped_count; i++)
                 empty_group(store, &record->dropped[i]->store_group, true);
         if (group && (group->items || (record->body && !drops && record->dropped_count == 0)))
-                add_to_group(store, group, &record->item, record->lines, !record->body);
+                add_to_group(store, group, &record->item, record->lines, is_urgent(record));
         else
                 append_to_queue(store, &record->item, false);
 }

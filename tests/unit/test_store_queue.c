@@ -389,6 +389,25 @@ static void bodies_of_a_client_are_read_in_the_order_of_the_requests(void **stat
         assert_true(f->big.count >= 99);
 }
 
+/* A sending brings the body along with retry.on_unknown = "retry". */
+static void a_sending_with_a_body_does_not_wait_for_those_that_have_no_slot(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        (void)give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        const struct store_record *sendings[2];
+        for (int i = 0; i < 2; i++) { /* one that waits already, and one that does not */
+                struct store_record *sending = with_body(f, &f->big, f->purchases[i], 1000);
+                sending->move = STORE_PURCHASE_MOVE;
+                sending->state = JOB_SENDING;
+                sendings[i] = give(f, sending);
+        }
+        assert_int_equal(take(f), 3);
+        assert_true(in_batch(f, sendings[0]) && in_batch(f, sendings[1]));
+        finish(f);
+}
+
 /* As after a restart with many jobs: another purchase is sent whenever one was served. */
 static void what_is_being_sent_does_not_starve_behind_later_purchases(void **state)
 {
@@ -612,6 +631,7 @@ int main(void)
                 ON_QUEUE(who_joins_a_purchase_in_a_long_line_does_not_wait_for_it),
                 ON_QUEUE(reading_a_body_takes_turns_and_keeps_its_place),
                 ON_QUEUE(bodies_of_a_client_are_read_in_the_order_of_the_requests),
+                ON_QUEUE(a_sending_with_a_body_does_not_wait_for_those_that_have_no_slot),
                 ON_QUEUE(what_is_being_sent_does_not_starve_behind_later_purchases),
                 ON_QUEUE(purchases_that_begin_to_be_sent_keep_their_order),
                 ON_QUEUE(a_purchase_that_begins_to_be_sent_keeps_the_turn_of_its_line),
