@@ -86,8 +86,9 @@ struct store_record {
         struct outcome *outcome;     /* a reference, when final: the purchase's, or the job's own */
         struct body *body;           /* a reference: stored with the purchase; NULL: not now */
         struct store_line *lines[2]; /* with a body: of the client that pays, and of the one whose
-                                        job it is; the shorter one is taken. NULL: the common line.
-                                        They outlive the store */
+                                        job it is. The shorter one is used; a purchase that waits
+                                        already moves if less waits before it there. NULL: the
+                                        common line. They outlive the store */
         struct job **jobs;           /* references: rows to be added where they are not there yet */
         size_t job_count;
         enum store_charge charge; /* of purchase, at upstream, for the first of its jobs */

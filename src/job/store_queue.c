@@ -34,6 +34,10 @@
  */
 #define BATCH_BYTES (4 << 20)
 
+/* A client that joins a purchase and has more purchases than this in its own line waits in the line
+ * in which that purchase is. */
+#define SHORT_LINE 64
+
 /* ---- the places ---- */
 
 /* Urgent groups are before the others, both in the order in which they came. */
@@ -118,7 +122,7 @@ static void empty_group(struct store *store, struct store_group *group, bool wit
         }
 }
 
-/* The shorter of the lines in which a purchase may wait, or NULL. */
+/* The shorter of the lines in which a purchase may begin to wait, or NULL. */
 static struct store_line *choose_line(struct store_line *const lines[2])
 {
         if (!lines[0] || !lines[1])
@@ -126,10 +130,25 @@ static struct store_line *choose_line(struct store_line *const lines[2])
         return lines[1]->count < lines[0]->count ? lines[1] : lines[0];
 }
 
+/* Whether fewer groups would be before a group in another line than are before it now. Looks at
+ * those of a short line only. */
+static bool waits_less(const struct store_line *line, const struct store_group *group)
+{
+        const struct store_group *before = group->line->groups;
+        size_t more = line->count;
+
+        if (line == group->line || more > SHORT_LINE)
+                return false;
+        for (; before != group && more > 0; more--)
+                before = before->next;
+        return before != group;
+}
+
 /*
- * Adds to a group that waits, or begins one. One goes on in an empty line of a client that joins:
- * it does not wait for the rest of another client's. An urgent item makes its group urgent: a
- * purchase that is being sent has a slot meanwhile.
+ * Adds to a group that waits, or begins one. A group that waits goes on in the line of a client
+ * that joins if less waits before it there, so a client that joins waits for no more than its own
+ * bodies, and the payer no longer than before. An urgent item makes its group urgent: a purchase
+ * that is being sent has a slot meanwhile.
  */
 static void add_to_group(struct store *store, struct store_group *group, struct store_item *item,
                          struct store_line *const lines[2], bool urgent)
@@ -140,7 +159,7 @@ static void add_to_group(struct store *store, struct store_group *group, struct 
         group->urgent = group->urgent || urgent;
         if (!group->line) {
                 add_to_line(store, line ? line : &store->line, group);
-        } else if (line && line->count == 0) {
+        } else if (line && waits_less(line, group)) {
                 remove_from_line(store, group);
                 add_to_line(store, line, group);
         } else if (rises) {

@@ -134,18 +134,24 @@ static struct store_record *give(struct fixture *f, struct store_record *record)
         return record;
 }
 
-/* A hundred purchases of one client, each with a large body. */
-static void give_a_hundred(struct fixture *f)
+/* Purchases of one client, each with a large body. */
+static void give_bodies(struct fixture *f, struct store_line *line, int64_t first_number, int count)
 {
         const struct task_identity identity = {0};
 
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < count; i++) {
                 struct purchase *purchase;
-                assert_int_equal(
-                        purchase_new(100 + i, &identity, strdup("a.example"), NULL, &purchase), 0);
-                (void)give(f, with_body(f, &f->big, purchase, LARGE));
+                assert_int_equal(purchase_new(first_number + i, &identity, strdup("a.example"),
+                                              NULL, &purchase),
+                                 0);
+                (void)give(f, with_body(f, line, purchase, LARGE));
                 purchase_drop(purchase);
         }
+}
+
+static void give_a_hundred(struct fixture *f)
+{
+        give_bodies(f, &f->big, 100, 100);
 }
 
 static bool in_batch(const struct fixture *f, const struct store_record *record)
@@ -315,18 +321,71 @@ static void a_drop_is_never_parted_from_the_bodies_that_it_saves(void **state)
         finish(f);
 }
 
-static void who_joins_a_purchase_in_a_long_line_does_not_wait_for_it(void **state)
+static struct store_record *join(struct fixture *f, struct purchase *purchase,
+                                 struct store_line *payer, struct store_line *line)
+{
+        struct store_record *joins = with_body(f, payer, purchase, 1000);
+
+        joins->lines[1] = line;
+        return give(f, joins);
+}
+
+static void a_client_that_joins_a_purchase_in_a_long_line_does_not_wait_for_it(void **state)
 {
         struct fixture *f = *state;
 
         give_a_hundred(f);
         (void)give(f, with_body(f, &f->big, f->purchases[0], 1000));
-        struct store_record *joins = with_body(f, &f->big, f->purchases[0], 1000);
-        joins->lines[1] = &f->small;
-        (void)give(f, joins);
+        const struct store_record *joins = join(f, f->purchases[0], &f->big, &f->small);
         assert_int_equal(take(f), 3);
         assert_true(in_batch(f, joins));
         finish(f);
+}
+
+static void a_client_that_joins_waits_for_its_own_bodies_only(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        (void)give(f, with_body(f, &f->big, f->purchases[0], 1000));
+        (void)give(f, with_body(f, &f->small, f->purchases[1], LARGE));
+        const struct store_record *joins = join(f, f->purchases[0], &f->big, &f->small);
+        assert_int_equal(take(f), 1); /* of the hundred */
+        finish(f);
+        assert_int_equal(take(f), 3);
+        assert_true(in_batch(f, joins));
+        finish(f);
+}
+
+static void a_client_that_joins_does_not_make_the_payer_wait_for_its_bodies(void **state)
+{
+        struct fixture *f = *state;
+
+        const struct store_record *pays = give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        const struct store_record *second = give(f, with_body(f, &f->big, f->purchases[1], LARGE));
+        give_a_hundred(f);
+        give_bodies(f, &f->small, 300, 2);
+        (void)join(f, f->purchases[0], &f->big, &f->small);
+        (void)join(f, f->purchases[1], &f->big, &f->small);
+        assert_int_equal(take(f), 2);
+        assert_true(in_batch(f, pays));
+        finish(f);
+        assert_int_equal(take(f), 1); /* of the client that joined */
+        finish(f);
+        assert_int_equal(take(f), 2);
+        assert_true(in_batch(f, second));
+        finish(f);
+}
+
+static void a_client_with_a_long_line_moves_nothing(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        (void)give(f, with_body(f, &f->big, f->purchases[0], 1000));
+        give_bodies(f, &f->small, 300, 65);
+        (void)join(f, f->purchases[0], &f->big, &f->small);
+        assert_ptr_equal(f->purchases[0]->store_group.line, &f->big);
 }
 
 static void reading_a_body_takes_turns_and_keeps_its_place(void **state)
@@ -628,7 +687,10 @@ int main(void)
                 ON_QUEUE(a_dropped_purchase_needs_no_turn_and_no_body),
                 ON_QUEUE(a_body_is_needed_if_the_drop_can_never_be_written),
                 ON_QUEUE(a_drop_is_never_parted_from_the_bodies_that_it_saves),
-                ON_QUEUE(who_joins_a_purchase_in_a_long_line_does_not_wait_for_it),
+                ON_QUEUE(a_client_that_joins_a_purchase_in_a_long_line_does_not_wait_for_it),
+                ON_QUEUE(a_client_that_joins_waits_for_its_own_bodies_only),
+                ON_QUEUE(a_client_that_joins_does_not_make_the_payer_wait_for_its_bodies),
+                ON_QUEUE(a_client_with_a_long_line_moves_nothing),
                 ON_QUEUE(reading_a_body_takes_turns_and_keeps_its_place),
                 ON_QUEUE(bodies_of_a_client_are_read_in_the_order_of_the_requests),
                 ON_QUEUE(a_sending_with_a_body_does_not_wait_for_those_that_have_no_slot),
