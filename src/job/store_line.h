@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct body;
+
 /* Guarded by the store's mutex, like the rest; while it is taken, the writer's. */
 struct store_item {
         bool is_fetch;
@@ -26,7 +28,9 @@ struct store_group {
         struct store_line *line;         /* valid with items */
         struct store_group *prev, *next; /* likewise: in the line */
         bool urgent; /* valid with items: it is being sent, so it is before those that are not */
-        bool gone;   /* the writer's, during a batch: a later record of it needs no body any more */
+        /* the writer's, during a batch */
+        bool gone;               /* a later record of it needs no body any more */
+        const struct body *body; /* the last that an earlier record of it brings; NULL: none */
 };
 
 /* A client's line: its purchases that wait with a body to be written or read. All zero: none. */

@@ -219,8 +219,9 @@ void store_queue_add_locked(struct store *store, struct store_item *item)
 /* What a transaction has, or is to get. */
 struct load {
         size_t steps, rows;
-        size_t bodies; /* how many */
-        size_t bytes;  /* of these; in a transaction without the first one's */
+        size_t bodies;           /* how many */
+        size_t bytes;            /* of these; in a transaction without the first one's */
+        const struct body *last; /* of these */
 };
 
 /* How much of a transaction a record is. No more bodies go with it. */
@@ -230,15 +231,17 @@ static size_t steps_of(const struct store_record *record)
                                                                  : record->dropped_count);
 }
 
+/* Jobs that share a purchase, and a sending, may each bring the same body: it is written once. */
 static void add_load(struct load *load, const struct store_record *record, bool needs_body)
 {
         size_t steps = steps_of(record);
 
         load->steps += steps;
         load->rows += steps + record->job_count + record->forget_count;
-        if (record->body && needs_body) {
+        if (record->body && needs_body && record->body != load->last) {
                 load->bodies++;
                 load->bytes += record->body->len;
+                load->last = record->body;
         }
 }
 
@@ -262,13 +265,14 @@ static void take(struct store *store, struct store_item **batch, struct load *lo
         load->steps += more->steps;
         load->rows += more->rows;
         load->bodies += more->bodies;
+        load->last = more->last;
 }
 
 /* Takes the first of the queue, with what goes with it, if that fits. Returns whether it did. */
 static bool take_first(struct store *store, struct store_item **batch, struct load *load)
 {
         struct store_item *item = store->queue, *end = item;
-        struct load chain = {0};
+        struct load chain = {.last = load->last};
 
         do {
                 add_load(&chain, store_record_of(end), !end->with_next);
@@ -277,7 +281,7 @@ static bool take_first(struct store *store, struct store_item **batch, struct lo
         if (!fits(load, &chain))
                 return false;
         for (struct store_item *next; item != end; item = next) {
-                struct load more = {0};
+                struct load more = {.last = load->last};
                 next = item->next;
                 add_load(&more, store_record_of(item), !item->with_next);
                 take(store, batch, load, &more, item);
@@ -294,7 +298,7 @@ static bool take_turn(struct store *store, struct store_item **batch, struct loa
         bool some = false;
 
         while ((item = group->items) && !item->is_fetch) {
-                struct load more = {0};
+                struct load more = {.last = load->last};
                 add_load(&more, store_record_of(item), true);
                 if (!fits(load, &more))
                         break;
@@ -382,7 +386,8 @@ struct store_fetch *store_queue_take_fetch_locked(struct store *store)
 
 /* ---- what was taken ---- */
 
-void store_queue_mark_bodies(struct store_item *batch)
+/* Marks the bodies that no later record of the batch makes superfluous. */
+static void mark_wanted(struct store_item *batch)
 {
         struct store_item *item = batch ? batch->prev : NULL;
         bool more = item != NULL;
@@ -399,10 +404,35 @@ void store_queue_mark_bodies(struct store_item *batch)
                 for (size_t i = 0; i < record->dropped_count; i++)
                         record->dropped[i]->store_group.gone = true;
         }
+}
+
+/* Unmarks the bodies that an earlier record of the batch brings. One with an error brings none. */
+static void unmark_repeated(struct store_item *batch)
+{
+        struct store_item *item;
+
+        DL_FOREACH (batch, item) {
+                struct store_record *record = store_record_of(item);
+                if (!record->body_needed || !record->purchase || record->error < 0)
+                        continue;
+                struct store_group *group = &record->purchase->store_group;
+                record->body_needed = group->body != record->body;
+                group->body = record->body;
+        }
+}
+
+void store_queue_mark_bodies(struct store_item *batch)
+{
+        struct store_item *item;
+
+        mark_wanted(batch);
+        unmark_repeated(batch);
         DL_FOREACH (batch, item) {
                 const struct store_record *record = store_record_of(item);
-                if (record->purchase)
+                if (record->purchase) {
                         record->purchase->store_group.gone = false;
+                        record->purchase->store_group.body = NULL;
+                }
                 for (size_t i = 0; i < record->dropped_count; i++)
                         record->dropped[i]->store_group.gone = false;
         }

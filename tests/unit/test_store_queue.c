@@ -342,6 +342,66 @@ static void a_client_that_joins_a_purchase_in_a_long_line_does_not_wait_for_it(v
         finish(f);
 }
 
+/* As of a job that joins before the body is stored. */
+static struct store_record *with_body_of(struct fixture *f, struct store_record *other)
+{
+        struct store_record *record = with_body(f, other->lines[0], other->purchase, 0);
+
+        body_unref(record->body);
+        record->body = body_ref(other->body);
+        return record;
+}
+
+static void jobs_that_share_a_body_have_it_written_once_in_one_transaction(void **state)
+{
+        struct fixture *f = *state;
+        struct store_record *records[21];
+
+        records[0] = give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        for (int i = 1; i < 21; i++) {
+                if (i % 7 == 0)
+                        (void)give(f, new_record(f->purchases[0]));
+                records[i] = give(f, with_body_of(f, records[0]));
+        }
+        assert_int_equal(take(f), 23);
+        assert_true(records[0]->body_needed);
+        for (int i = 1; i < 21; i++)
+                assert_false(records[i]->body_needed);
+        store_queue_return_locked(&f->store, f->batch); /* it failed, and is tried again */
+        assert_int_equal(take(f), 23);
+        finish(f);
+}
+
+static void a_body_is_written_for_a_later_job_if_the_first_can_never_be_written(void **state)
+{
+        struct fixture *f = *state;
+
+        struct store_record *first = give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        struct store_record *second = give(f, with_body_of(f, first));
+        const struct store_record *third = give(f, with_body_of(f, first));
+        assert_int_equal(take(f), 3);
+        first->error = -1;
+        store_queue_mark_bodies(f->batch);
+        assert_true(second->body_needed);
+        assert_false(third->body_needed);
+        second->error = -1;
+        store_queue_mark_bodies(f->batch);
+        assert_true(third->body_needed);
+        finish(f);
+}
+
+static void a_body_that_was_read_again_is_another_one(void **state)
+{
+        struct fixture *f = *state;
+
+        (void)give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        const struct store_record *other = give(f, with_body(f, &f->big, f->purchases[0], 1000));
+        const struct store_record *purchase = give(f, with_body(f, &f->big, f->purchases[1], 1000));
+        assert_int_equal(take(f), 3);
+        assert_true(other->body_needed && purchase->body_needed);
+        finish(f);
+}
+
 static void a_client_that_joins_waits_for_its_own_bodies_only(void **state)
 {
         struct fixture *f = *state;
@@ -526,6 +586,20 @@ struct orders {
         int records, bodies; /* written */
 };
 
+/* Bodies that several records bring. */
+static struct body *shared[PURCHASES];
+
+static void share_any_body(struct store_record *record, int index)
+{
+        if (shared[index] && rand() % 2) {
+                body_unref(record->body);
+                record->body = body_ref(shared[index]);
+        } else {
+                body_unref(shared[index]);
+                shared[index] = body_ref(record->body);
+        }
+}
+
 static int index_of(const struct purchase *purchase)
 {
         return (int)purchase->number - 1;
@@ -556,6 +630,7 @@ static struct store_record *any_record(struct fixture *f)
                                    (size_t)(rand() % LARGE));
                 record->lines[1] = rand() % 2 ? &f->small : NULL;
                 record->must = rand() % 2;
+                share_any_body(record, index_of(purchase));
                 return record;
         }
 }
@@ -581,8 +656,24 @@ static void check_lines(const struct fixture *f)
         }
 }
 
-/* Whether a body is missing that was to be stored with a row: the next that names the purchase in
- * the same transaction has to drop it. */
+/* Whether an earlier record of the same transaction brings the same body. */
+static bool has_brought(const struct fixture *f, const struct store_record *record)
+{
+        struct store_item *item;
+
+        DL_FOREACH (f->batch, item) {
+                const struct store_record *other = store_record_of(item);
+                if (other == record)
+                        return false;
+                if (other->body_needed && other->purchase == record->purchase &&
+                    other->body == record->body)
+                        return true;
+        }
+        return false;
+}
+
+/* Whether a body is missing that was to be stored with a row: an earlier record has to bring it, or
+ * a later one in the same transaction to drop it. */
 static void check_batch(const struct fixture *f, struct orders *orders)
 {
         struct store_item *item, *later;
@@ -597,7 +688,7 @@ static void check_batch(const struct fixture *f, struct orders *orders)
                         note_written(orders, record->dropped[i], item->order);
                 orders->records++;
                 orders->bodies += record->body_needed;
-                if (!record->body || record->body_needed)
+                if (!record->body || record->body_needed || has_brought(f, record))
                         continue;
                 for (later = item->next; later; later = later->next) {
                         const struct store_record *other = store_record_of(later);
@@ -667,6 +758,8 @@ static void whatever_comes_and_fails_each_purchase_keeps_its_order(void **state)
         }
         while (f->store.items)
                 lost += write_any(f, &orders, false);
+        for (int i = 0; i < PURCHASES; i++)
+                body_unref(shared[i]);
         assert_int_equal(orders.records + lost, given);
         assert_true(orders.bodies > 0 && orders.bodies < orders.records);
 }
@@ -688,6 +781,9 @@ int main(void)
                 ON_QUEUE(a_body_is_needed_if_the_drop_can_never_be_written),
                 ON_QUEUE(a_drop_is_never_parted_from_the_bodies_that_it_saves),
                 ON_QUEUE(a_client_that_joins_a_purchase_in_a_long_line_does_not_wait_for_it),
+                ON_QUEUE(jobs_that_share_a_body_have_it_written_once_in_one_transaction),
+                ON_QUEUE(a_body_is_written_for_a_later_job_if_the_first_can_never_be_written),
+                ON_QUEUE(a_body_that_was_read_again_is_another_one),
                 ON_QUEUE(a_client_that_joins_waits_for_its_own_bodies_only),
                 ON_QUEUE(a_client_that_joins_does_not_make_the_payer_wait_for_its_bodies),
                 ON_QUEUE(a_client_with_a_long_line_moves_nothing),
