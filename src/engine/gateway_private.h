@@ -5,6 +5,7 @@
 #define SOLVEGATE_ENGINE_GATEWAY_PRIVATE_H
 
 #include "engine/gateway.h"
+#include "engine/memory_return.h"
 #include "job/body.h"
 #include "upstream/account.h"
 
@@ -45,10 +46,7 @@ struct gateway {
         int64_t expire_from_ms; /* no job is ended for being late before that; main's */
 
         /* of gateway_sweep(); main's */
-        int64_t freed_bytes;    /* how much final jobs had freed */
-        int64_t returned_bytes; /* how much of it when memory was last returned to the kernel */
-        int returns_left;       /* how often it is to be returned; then return_at_ms is valid */
-        int64_t return_at_ms;
+        struct memory_return memory;
         int64_t paid_early_told;    /* see struct results_figures; that were logged */
         int64_t tell_paid_early_ms; /* not again before this */
 };

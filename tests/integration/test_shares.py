@@ -11,7 +11,7 @@ from lib import expect
 from lib.build import wait_until
 from lib.clients import Client, post_over
 from lib.job import job
-from lib.state import database
+from lib.state import database, rows
 
 HELD = {"Prefer": "wait=30"}
 OWNER = Client("owner")
@@ -22,6 +22,7 @@ HITS = 3 * LIMIT // len(LONG)
 TOOLS = 16
 BOUGHT = 20
 RETURNED = "memory of final jobs was returned"
+RETURNED_AGAIN_LATER = "will be again after their rows are deleted"
 EARLY = re.compile(r"(\d+) charged results? w\w+ dropped before results\.ttl")
 
 
@@ -123,6 +124,16 @@ def test_repeats_by_key_take_nothing_from_another_client(simulator, gateway):
     assert_untouched(house, OWNER, ids)
 
 
+@contextlib.contextmanager
+def writes_held_up(house):
+    """Nothing is written to the database meanwhile."""
+    with contextlib.closing(sqlite3.connect(database(house.state_directory), timeout=30,
+                                            isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
 def test_results_that_expire_together_go_in_pieces_and_their_memory_is_returned(
         simulator, gateway):
     """So many that one sweep does not drop them all, and so much that it is worth returning."""
@@ -132,12 +143,13 @@ def test_results_that_expire_together_go_in_pieces_and_their_memory_is_returned(
     expect.solved(house.caller(OWNER).solve(repeated, HELD), repeated)
     ids = [answer.object()["id"] for answer in flood(house, OWNER, repeated, 5200)]
     expect.solved(house.caller(OWNER).status(ids[0]), repeated)
-    house.reload(results={"ttl": 1})
-    for job_id in (ids[0], ids[-1]):
-        wait_until(lambda job_id=job_id: house.caller(OWNER).status(job_id).status == 404)
-    with contextlib.closing(sqlite3.connect(database(house.state_directory), timeout=30)) as rows:
-        wait_until(lambda: rows.execute("SELECT count(*) FROM job").fetchone()[0] == 0, 60.0)
-    # Once more after the rows are deleted, for which the store kept their IDs.
-    returned = house.log().count(RETURNED)
-    wait_until(lambda: house.log().count(RETURNED) > returned, 60.0)
-    assert returned > 0
+    with writes_held_up(house):  # so the rows are deleted later
+        house.reload(results={"ttl": 1})
+        for job_id in (ids[0], ids[-1]):
+            wait_until(lambda job_id=job_id: house.caller(OWNER).status(job_id).status == 404)
+        # At once, and when no more of them expire.
+        wait_until(lambda: house.log().count(RETURNED_AGAIN_LATER) >= 2, 60.0)
+    # Several times more: the store had kept their IDs, and has pages in its cache.
+    wait_until(lambda: house.log().count(RETURNED) >= house.log().count(RETURNED_AGAIN_LATER) + 3,
+               60.0)
+    wait_until(lambda: rows(house.state_directory, "SELECT count(*) FROM job") == [(0,)], 60.0)
