@@ -37,8 +37,9 @@
  * (an array's are 0, 1, …); strings decoded; other values without white space, and in the order in
  * which they stand. `softid` does not count if it only names the tool: null, or up to
  * TASK_SOFTID_DIGITS_MAX digits, or a string of up to TASK_SOFTID_BYTES_MAX bytes without control
- * characters and lone surrogates. The upstream may refuse any other value, and a refusal must not
- * end the jobs of other clients, so that value counts as any other field.
+ * characters and lone surrogates. Any other value counts as any other field: the upstream may
+ * refuse it, and the refusal must not end the jobs of other clients. Known limit: a refusal of a
+ * value that does not count ends them.
  */
 struct task_identity {
         unsigned char bytes[TASK_IDENTITY_BYTES];
