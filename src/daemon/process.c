@@ -10,9 +10,10 @@
 #include <sys/resource.h>
 
 /*
- * glibc raises its thresholds with the largest block that was freed: to 64 MB, which each of its
- * arenas may then keep at its end, where malloc_trim(3) looks in the main arena only. With this
- * much nothing changes for the small blocks that come and go with each request.
+ * glibc raises its thresholds with the largest block that was freed, so each of its arenas may keep
+ * up to 64 MB of free memory at its end. malloc_trim(3) does not shrink the end of the arenas
+ * besides the main one. The limit is large enough for the small blocks of requests, which take
+ * nothing from the kernel and give nothing back to it.
  */
 #define SLACK_BYTES (1 << 20)
 

@@ -20,7 +20,11 @@ void process_protect_secrets(void);
  */
 bool process_clean_environment(void);
 
-/* Lets the allocator give what is freed back to the kernel, see malloc_trim(3) for the rest. */
+/*
+ * Makes the allocator return free memory at the end of each arena, and large blocks, to the kernel.
+ * malloc_trim(3) returns free memory between blocks that are in use. To be called before threads
+ * are created.
+ */
 void process_limit_slack(void);
 
 /* Raises the limit of open files to what it may be. Returns the limit. */

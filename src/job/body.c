@@ -20,8 +20,8 @@ static int64_t give(_Atomic int64_t *counter, int64_t bytes)
         return before - bytes;
 }
 
-/* Takes bytes up to the limit or none: what does not fit must not, not even for a moment, be in the
- * way of another who fits. */
+/* Takes all bytes, or none if they exceed the limit. Bytes that do not fit are never counted, so
+ * they do not keep another body out that fits. */
 static bool take_within(struct body_pool *pool, int64_t bytes, int64_t limit)
 {
         int64_t before = atomic_load(&pool->bytes);
@@ -33,7 +33,7 @@ static bool take_within(struct body_pool *pool, int64_t bytes, int64_t limit)
         return true;
 }
 
-/* Returns how much the owner has then. */
+/* Returns how many bytes the owner has with these. */
 static int64_t share_take(struct body_pool *pool, struct body_share *share, int64_t bytes)
 {
         int64_t before = atomic_fetch_add(&share->bytes, bytes);
@@ -57,8 +57,8 @@ static bool is_little(const struct body_pool *pool, int64_t bytes, int64_t spare
                bytes <= spare_bytes / (owners > 0 ? owners + 1 : 2);
 }
 
-/* The share is added to first and looked at afterwards, so that two bodies of one owner cannot both
- * be its only one. */
+/* Adds to the share before it reads the share, so that of two bodies of one owner at least one is
+ * counted with the other. */
 static int pool_take(struct body_pool *pool, struct body_share *share, int64_t bytes)
 {
         int64_t spare_bytes = atomic_load(&pool->spare_bytes);

@@ -20,14 +20,14 @@ struct body_pool {
         _Atomic int64_t owners; /* that have bytes in it; counted after these, so it may lag */
         /* may be changed at any time; what is there already stays */
         _Atomic int64_t max_bytes;      /* of all bodies */
-        _Atomic int64_t spare_bytes;    /* of these, the last, for owners who have little */
+        _Atomic int64_t spare_bytes;    /* of these, the last, for owners that have little */
         _Atomic int64_t body_max_bytes; /* of one body */
 };
 
 /*
  * What one owner has in a pool. An owner with little is given the spare bytes too, so it finds room
  * when another has filled the rest. Little is, with the new bytes, no more than one body may be, or
- * than the spare bytes divided by the number of owners and one more, who may come.
+ * than the spare bytes divided by the number of owners and one more, which may come.
  */
 struct body_share {
         _Atomic int64_t bytes;
@@ -46,8 +46,9 @@ struct body {
 
 /*
  * Makes an empty body for length bytes, with one reference. It counts in its owner's share; without
- * one it is treated as that of an owner who has much. All are dropped before the pool and the share
- * go. Returns 0, -EMSGSIZE (longer than one body may be), -ENOBUFS (the pool is full) or -ENOMEM.
+ * one it is treated as that of an owner that has much. All are dropped before the pool and the
+ * share go. Returns 0, -EMSGSIZE (longer than one body may be), -ENOBUFS (the pool is full) or
+ * -ENOMEM.
  */
 int body_new(struct body_pool *pool, struct body_share *share, int64_t length,
              struct body **ret_body);
@@ -62,7 +63,7 @@ int body_append(struct body *body, const void *bytes, size_t len);
  */
 int body_new_beyond(struct body_pool *pool, size_t length, struct body **ret_body);
 
-/* Takes another reference. Thread: any who holds one. */
+/* Takes another reference. Thread: any that holds one. */
 struct body *body_ref(struct body *body);
 
 /* Drops one; the last frees the body and gives its bytes back. Takes NULL. Thread: any. */

@@ -95,7 +95,7 @@ struct store_record {
         char charge_job[40];      /* CHARGE_OPEN: the payer's id */
         int64_t charge_wall_ms;   /* CHARGE_OPEN: now */
         int64_t charge_day;       /* CHARGE_OPEN: the day on which it counts, since 1970, UTC */
-        char payer[40];           /* who pays for purchase from now on, a job's id; "": as before */
+        char payer[40];           /* the id of the job that pays from now on; "": as before */
         char *audit;              /* an entry for the audit file, allocated; or NULL */
         struct job *ended; /* a reference: a job that ended by itself, not with its purchase: its
                               row is added or becomes final with outcome */

@@ -18,7 +18,7 @@ struct store_item {
         bool with_next; /* valid in the queue: goes into the same transaction as the next one */
         uint64_t order; /* in which they were given */
         struct store_group *group;        /* in which it waits; NULL: in the queue, or taken */
-        struct store_item *prev, *next;   /* there, or in a batch */
+        struct store_item *prev, *next;   /* in the queue, the group or a batch */
         struct store_item *older, *newer; /* among all items, in the order of order */
 };
 
@@ -29,7 +29,7 @@ struct store_group {
         struct store_group *prev, *next; /* likewise: in the line */
         bool urgent; /* valid with items: it is being sent, so it is before those that are not */
         /* the writer's, during a batch */
-        bool gone;               /* a later record of it needs no body any more */
+        bool body_superfluous;   /* a later record drops it, or says that it is accepted or final */
         const struct body *body; /* the last that an earlier record of it brings; NULL: none */
 };
 

@@ -236,7 +236,7 @@ struct store {
         char problem[STORE_PROBLEM_BYTES];
 };
 
-/* The record around an item that is no fetch, and the fetch around one that is. */
+/* The record around an item that is not a fetch, and the fetch around an item that is. */
 struct store_record *store_record_of(struct store_item *item);
 struct store_fetch *store_fetch_of(struct store_item *item);
 
@@ -255,8 +255,9 @@ bool store_queue_fetches_locked(const struct store *store);
 /* Takes that fetch, or returns NULL. */
 struct store_fetch *store_queue_take_fetch_locked(struct store *store);
 
-/* Notes in each record of a batch whether its body is needed: not if one without an error that
- * follows drops the purchase, or says that it was accepted or is final. Thread: the writer's. */
+/* Notes in each record of a batch whether its body is written: not if a later record without an
+ * error drops the purchase, or says that it is accepted or final, nor if an earlier one without an
+ * error brings the same body. Thread: the writer's. */
 void store_queue_mark_bodies(struct store_item *batch);
 
 /* A batch was written: it does not count as waiting any more. */
@@ -265,8 +266,8 @@ void store_queue_done_locked(struct store *store, struct store_item *batch);
 /* A batch was not written: it is the first in the queue, without errors. */
 void store_queue_return_locked(struct store *store, struct store_item *batch);
 
-/* Moves from the batch, and from all that waits, to the end of a list what may fail; with must_too,
- * all of the batch. */
+/* Moves the records that may fail, of the batch and of all that wait, to the end of a list; with
+ * must_too, the rest of the batch as well. */
 void store_queue_give_up_locked(struct store *store, struct store_item **batch,
                                 struct store_item **given_up, bool must_too);
 

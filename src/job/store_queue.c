@@ -11,8 +11,8 @@
  * - The records and fetches of one purchase keep their order: a sending never overtakes the record
  *   that queues the purchase again, nor a deletion the record that adds the row. So whatever names
  *   a purchase of which something waits in a line waits behind it, in the purchase's group.
- *   Nothing of a purchase is in the queue and in a line at once, but what was in the queue before:
- *   nothing is taken from a line while the queue has something left.
+ *   While a purchase waits in a line, new records of it go there. Records of it that were in the
+ *   queue before are served first: nothing is taken from a line while the queue has something left.
  * - A record that drops purchases, or says that one is accepted or final, takes their groups out of
  *   the lines with it: they go to the queue before it, all in one transaction. No body is
  *   written for them, as none is needed when that is committed: together they are written or not.
@@ -30,8 +30,8 @@
 
 #include <utlist.h>
 
-/* Of bodies in a transaction, as the cache holds them, beside the first, which may be of any size.
- */
+/* How much of bodies a transaction has besides its first body, which may be of any size. SQLite's
+ * cache holds as much. */
 #define BATCH_BYTES (4 << 20)
 
 /* A client that joins a purchase and has more purchases than this in its own line waits in the line
@@ -79,7 +79,7 @@ static void append_to_group(struct store_group *group, struct store_item *item)
         item->group = group;
 }
 
-/* Takes an item out of where it waits. */
+/* Removes an item from the queue or group in which it waits. */
 static void remove_item(struct store *store, struct store_item *item)
 {
         struct store_group *group = item->group;
@@ -289,13 +289,14 @@ static bool take_first(struct store *store, struct store_item **batch, struct lo
         return true;
 }
 
-/* Takes of the purchase whose turn it is in a line what fits. Returns whether that was anything. */
+/* Takes the records that fit of the purchase whose turn it is in a line. Returns whether there were
+ * any. */
 static bool take_turn(struct store *store, struct store_item **batch, struct load *load,
                       struct store_line *line)
 {
         struct store_group *group = line->groups;
         struct store_item *item;
-        bool some = false;
+        bool took_any = false;
 
         while ((item = group->items) && !item->is_fetch) {
                 struct load more = {.last = load->last};
@@ -303,12 +304,12 @@ static bool take_turn(struct store *store, struct store_item **batch, struct loa
                 if (!fits(load, &more))
                         break;
                 take(store, batch, load, &more, item);
-                some = true;
+                took_any = true;
         }
-        return some;
+        return took_any;
 }
 
-/* The line has had its turn. */
+/* Moves a line that has had its turn behind the others. */
 static void move_to_end(struct store *store, struct store_line *line)
 {
         if (!line->groups)
@@ -317,23 +318,23 @@ static void move_to_end(struct store *store, struct store_line *line)
         DL_APPEND(store->lines, line);
 }
 
-/* One turn for each line. A line of which nothing fits keeps its place, so it becomes the first.
- * Returns whether something was taken. */
+/* Gives each line a turn. If the next record of a line does not fit, the line keeps its place, so
+ * it becomes the first. Returns whether a record was taken. */
 static bool take_round(struct store *store, struct store_item **batch, struct load *load)
 {
         struct store_line *last = store->lines ? store->lines->prev : NULL;
         struct store_line *line = store->lines, *next;
-        bool some = false, more = line != NULL;
+        bool took_any = false, lines_left = line != NULL;
 
-        for (; more; line = next) {
-                more = line != last;
+        for (; lines_left; line = next) {
+                lines_left = line != last;
                 next = line->next;
                 if (take_turn(store, batch, load, line)) {
                         move_to_end(store, line);
-                        some = true;
+                        took_any = true;
                 }
         }
-        return some;
+        return took_any;
 }
 
 struct store_item *store_queue_take_locked(struct store *store, size_t *ret_rows)
@@ -390,19 +391,20 @@ struct store_fetch *store_queue_take_fetch_locked(struct store *store)
 static void mark_wanted(struct store_item *batch)
 {
         struct store_item *item = batch ? batch->prev : NULL;
-        bool more = item != NULL;
+        bool items_left = item != NULL;
 
-        for (; more; item = item->prev) {
+        for (; items_left; item = item->prev) {
                 struct store_record *record = store_record_of(item);
-                more = item != batch;
+                items_left = item != batch;
                 record->body_needed =
-                        record->body && !(record->purchase && record->purchase->store_group.gone);
+                        record->body &&
+                        !(record->purchase && record->purchase->store_group.body_superfluous);
                 if (record->error < 0)
                         continue;
                 if (drops_purchase(record))
-                        record->purchase->store_group.gone = true;
+                        record->purchase->store_group.body_superfluous = true;
                 for (size_t i = 0; i < record->dropped_count; i++)
-                        record->dropped[i]->store_group.gone = true;
+                        record->dropped[i]->store_group.body_superfluous = true;
         }
 }
 
@@ -430,11 +432,11 @@ void store_queue_mark_bodies(struct store_item *batch)
         DL_FOREACH (batch, item) {
                 const struct store_record *record = store_record_of(item);
                 if (record->purchase) {
-                        record->purchase->store_group.gone = false;
+                        record->purchase->store_group.body_superfluous = false;
                         record->purchase->store_group.body = NULL;
                 }
                 for (size_t i = 0; i < record->dropped_count; i++)
-                        record->dropped[i]->store_group.gone = false;
+                        record->dropped[i]->store_group.body_superfluous = false;
         }
 }
 

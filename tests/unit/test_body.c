@@ -122,7 +122,7 @@ static void a_chunked_body_stops_when_the_pool_is_full(void **state)
         assert_int_equal(pool.bytes, 0);
 }
 
-static void the_spare_bytes_are_for_who_has_no_more_than_one_body(void **state)
+static void the_spare_bytes_are_for_an_owner_with_no_more_than_one_body(void **state)
 {
         struct body_pool pool = {.max_bytes = 1000, .spare_bytes = 200, .body_max_bytes = 100};
         struct body_share much = {0}, little = {0};
@@ -285,7 +285,7 @@ int main(void)
                 cmocka_unit_test(a_body_longer_than_one_may_be_is_refused),
                 cmocka_unit_test(a_chunked_body_grows_up_to_the_limit_and_keeps_its_bytes),
                 cmocka_unit_test(a_chunked_body_stops_when_the_pool_is_full),
-                cmocka_unit_test(the_spare_bytes_are_for_who_has_no_more_than_one_body),
+                cmocka_unit_test(the_spare_bytes_are_for_an_owner_with_no_more_than_one_body),
                 cmocka_unit_test(the_spare_bytes_are_shared_out_where_they_are_many),
                 cmocka_unit_test(the_spare_bytes_have_an_end_too),
                 cmocka_unit_test(
