@@ -5,15 +5,34 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 
 _Static_assert(DIGEST_BYTES <= EVP_MAX_MD_SIZE, "digest_finish() has room for any");
+
+static EVP_MD *sha256;
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+
+static void fetch_sha256(void)
+{
+        sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+/*
+ * The implementation, fetched once for the process. EVP_sha256() stands for a search for it in each
+ * digest, in a table that all threads share (crypto(7), "Implicit fetching").
+ */
+static const EVP_MD *find_sha256(void)
+{
+        (void)pthread_once(&sha256_once, fetch_sha256);
+        return sha256 ? sha256 : EVP_sha256(); /* NULL: there was no memory */
+}
 
 int digest_init(struct digest *digest)
 {
         EVP_MD_CTX *context = EVP_MD_CTX_new();
 
-        if (!context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1) {
+        if (!context || EVP_DigestInit_ex(context, find_sha256(), NULL) != 1) {
                 EVP_MD_CTX_free(context);
                 return -ENOMEM;
         }

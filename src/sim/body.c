@@ -16,7 +16,7 @@
 
 /* What the images of one body come to. */
 struct answer {
-        struct strbuf digests;  /* SIM_SHA256_BYTES for each image */
+        struct strbuf digests;  /* DIGEST_BYTES for each image */
         struct strbuf solution; /* the JSON array, still without its closing bracket */
         unsigned count;
 };
@@ -119,7 +119,7 @@ static void skip_data_prefix(const char **text, size_t *len)
         *text = found + sizeof marker - 1;
 }
 
-static int digest_text(const char *text, size_t len, unsigned char ret_digest[SIM_SHA256_BYTES])
+static int digest_text(const char *text, size_t len, unsigned char ret_digest[DIGEST_BYTES])
 {
         size_t decoded_len;
 
@@ -131,12 +131,12 @@ static int digest_text(const char *text, size_t len, unsigned char ret_digest[SI
         if (r == 0 && decoded_len == 0)
                 r = -EBADMSG;
         if (r == 0)
-                r = sim_sha256(decoded, decoded_len, ret_digest);
+                r = digest_of(decoded, decoded_len, ret_digest);
         free(decoded);
         return r;
 }
 
-static int digest_image(struct json_reader *images, unsigned char ret_digest[SIM_SHA256_BYTES])
+static int digest_image(struct json_reader *images, unsigned char ret_digest[DIGEST_BYTES])
 {
         struct json_span text;
         struct strbuf buffer;
@@ -151,7 +151,7 @@ static int digest_image(struct json_reader *images, unsigned char ret_digest[SIM
 
 static int add_image(struct answer *answer, struct json_reader *images)
 {
-        unsigned char digest[SIM_SHA256_BYTES];
+        unsigned char digest[DIGEST_BYTES];
 
         if (answer->count == SIM_BODY_IMAGES_MAX)
                 return -EBADMSG;
@@ -193,7 +193,7 @@ static int solve_images(struct json_span images, struct sim_body *body)
 {
         struct answer answer = {.count = 0};
 
-        strbuf_init(&answer.digests, SIM_BODY_IMAGES_MAX * SIM_SHA256_BYTES);
+        strbuf_init(&answer.digests, SIM_BODY_IMAGES_MAX * DIGEST_BYTES);
         strbuf_init(&answer.solution, SOLUTION_BYTES_MAX);
         (void)strbuf_puts(&answer.solution, "[");
         int r = add_images(&answer, images);

@@ -3,20 +3,12 @@
  */
 #include "sim/sha256.h"
 
-#include <errno.h>
-#include <openssl/evp.h>
-
-int sim_sha256(const void *bytes, size_t len, unsigned char ret_digest[static SIM_SHA256_BYTES])
-{
-        return EVP_Digest(bytes, len, ret_digest, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
-}
-
 int sim_sha256_hex(const void *bytes, size_t len, char ret_hex[static SIM_SHA256_HEX_BYTES])
 {
         static const char digits[] = "0123456789abcdef";
-        unsigned char digest[SIM_SHA256_BYTES];
+        unsigned char digest[DIGEST_BYTES];
 
-        int r = sim_sha256(bytes, len, digest);
+        int r = digest_of(bytes, len, digest);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < sizeof digest; i++) {
