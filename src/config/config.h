@@ -11,6 +11,7 @@
 #ifndef SOLVEGATE_CONFIG_CONFIG_H
 #define SOLVEGATE_CONFIG_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -193,6 +194,18 @@ void config_changed(const struct config *running, const struct config *merged,
  */
 int config_merge(const struct config *running, const struct config *loaded,
                  struct config **ret_merged);
+
+/*
+ * The configuration in force, which main replaces at a reload. Do not keep what config_get()
+ * returns, nor a pointer into it, beyond the current event of the loop: a reload frees it
+ * afterwards. Thread: any that main tells about reloads.
+ */
+struct config_in_force {
+        _Atomic(const struct config *) config;
+};
+
+const struct config *config_get(const struct config_in_force *in_force);
+void config_put(struct config_in_force *in_force, const struct config *config);
 
 /* The table, for tests and documents. */
 enum config_type {

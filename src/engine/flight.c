@@ -11,7 +11,6 @@
 #include "config/config.h"
 #include "engine/budget.h"
 #include "engine/entry.h"
-#include "engine/gateway.h"
 #include "engine/job_log.h"
 #include "engine/probe.h"
 #include "job/body.h"
@@ -38,7 +37,7 @@ _Static_assert(UPSTREAM_ID_BYTES_MAX == STORE_UPSTREAM_ID_BYTES_MAX, "an id can 
 
 static const struct config *config_of(const struct flight *flight)
 {
-        return gateway_config(flight->forwarder->setup.gateway);
+        return config_get(flight->forwarder->setup.config);
 }
 
 static struct scheduler *scheduler_of(const struct flight *flight)

@@ -10,7 +10,6 @@
 
 #include "base/loop.h"
 #include "config/config.h"
-#include "engine/gateway.h"
 #include "engine/job_log.h"
 #include "upstream/account.h"
 #include "upstream/exchange.h"
@@ -63,7 +62,7 @@ static void schedule_poll(struct flight *flight, int64_t at_least_ms)
 {
         int64_t left_ms = flight_time_left_ms(flight);
 
-        flight->poll_delay_ms = next_delay_ms(gateway_config(flight->forwarder->setup.gateway),
+        flight->poll_delay_ms = next_delay_ms(config_get(flight->forwarder->setup.config),
                                               flight->polls++, flight->poll_delay_ms);
         int64_t delay_ms = flight->poll_delay_ms, soon_ms = soon(left_ms);
         if (flight->poll_broken && delay_ms > soon_ms)

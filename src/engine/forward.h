@@ -20,8 +20,8 @@
 #include <stdint.h>
 
 struct body_pool;
+struct config_in_force;
 struct forwarder;
-struct gateway;
 struct loop;
 struct results;
 struct scheduler;
@@ -30,7 +30,7 @@ struct transfers;
 
 /* All of it outlives the forwarder. */
 struct forwarder_setup {
-        const struct gateway *gateway; /* which has the configuration in force */
+        const struct config_in_force *config;
         struct loop *loop;
         struct scheduler *scheduler;
         struct store *store; /* NULL: nothing is kept */

@@ -161,7 +161,7 @@ int gateway_new(const struct config *config, struct credential **credentials,
 
         if (!gateway)
                 return -ENOMEM;
-        atomic_init(&gateway->config, config);
+        config_put(&gateway->config, config);
         int r = open_all(gateway, config, problem);
         if (r == 0)
                 r = gateway_prepare(gateway, config, credentials, problem, &change);
@@ -400,7 +400,7 @@ void gateway_give_up(struct gateway *gateway)
 struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct loop *loop)
 {
         return (struct forwarder_setup){
-                .gateway = gateway,
+                .config = &gateway->config,
                 .loop = loop,
                 .scheduler = gateway->scheduler,
                 .store = gateway->store,
@@ -453,5 +453,5 @@ struct scheduler *gateway_scheduler(struct gateway *gateway)
 
 const struct config *gateway_config(const struct gateway *gateway)
 {
-        return atomic_load_explicit(&gateway->config, memory_order_acquire);
+        return config_get(&gateway->config);
 }

@@ -4,6 +4,7 @@
 #ifndef SOLVEGATE_ENGINE_GATEWAY_PRIVATE_H
 #define SOLVEGATE_ENGINE_GATEWAY_PRIVATE_H
 
+#include "config/config.h"
 #include "engine/gateway.h"
 #include "engine/memory_return.h"
 #include "job/body.h"
@@ -24,7 +25,7 @@ enum gateway_store_state {
 };
 
 struct gateway {
-        _Atomic(const struct config *) config; /* in force; main replaces it */
+        struct config_in_force config; /* main replaces it */
         struct clients *clients;
         struct policy *policy; /* a reference; main's */
         struct throttle *throttle;

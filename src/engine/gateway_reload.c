@@ -224,7 +224,7 @@ void gateway_apply(struct gateway *gateway, struct gateway_change *change)
 
         gateway->policy = policy_ref(change->policy);
         policy_unref(before);
-        atomic_store_explicit(&gateway->config, config, memory_order_release);
+        config_put(&gateway->config, config);
         scheduler_apply(gateway->scheduler, gateway->policy);
         scheduler_reconfigure(gateway->scheduler, config, change->upstreams, change->count);
         for (size_t i = 0; i < change->count; i++) {
