@@ -4,7 +4,7 @@
 #ifndef SOLVEGATE_CTL_LINES_H
 #define SOLVEGATE_CTL_LINES_H
 
-#include "access/audit_chain.h"
+#include "audit/audit_chain.h"
 
 #include <stdbool.h>
 #include <stddef.h>

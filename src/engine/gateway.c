@@ -3,10 +3,10 @@
  */
 #include "engine/gateway_private.h"
 
-#include "access/audit.h"
 #include "access/clients.h"
 #include "access/policy.h"
 #include "access/throttle.h"
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"

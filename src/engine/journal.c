@@ -6,8 +6,8 @@
  */
 #include "engine/journal.h"
 
-#include "access/audit.h"
 #include "access/clients.h"
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "config/config.h"
 #include "engine/charges.h"

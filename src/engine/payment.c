@@ -3,8 +3,8 @@
  */
 #include "engine/payment.h"
 
-#include "access/audit.h"
 #include "access/clients.h"
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "job/job.h"
 #include "job/purchase.h"

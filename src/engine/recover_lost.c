@@ -3,8 +3,8 @@
  */
 #include "engine/recover_lost.h"
 
-#include "access/audit.h"
-#include "access/audit_history.h"
+#include "audit/audit.h"
+#include "audit/audit_history.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"

@@ -3,9 +3,9 @@
  */
 #include "engine/scheduler.h"
 
-#include "access/audit.h"
 #include "access/clients.h"
 #include "access/policy.h"
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"

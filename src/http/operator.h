@@ -1,5 +1,5 @@
 /*
- * operator: what the handlers for operators ask of the daemon around them, which is on a floor
+ * operator: what the handlers for operators ask of the daemon around them, which is in a layer
  * above: its listeners, its reloads. All of it is on the main loop.
  */
 #ifndef SOLVEGATE_HTTP_OPERATOR_H

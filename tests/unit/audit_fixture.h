@@ -4,8 +4,8 @@
 #ifndef SOLVEGATE_TESTS_AUDIT_FIXTURE_H
 #define SOLVEGATE_TESTS_AUDIT_FIXTURE_H
 
-#include "access/audit.h"
-#include "access/audit_chain.h"
+#include "audit/audit.h"
+#include "audit/audit_chain.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
 #include "wait.h"

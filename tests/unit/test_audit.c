@@ -1,9 +1,9 @@
 /*
- * Tests of access/audit: what is in the file, and a disk that fails.
+ * Tests of audit/audit: what is in the file, and a disk that fails.
  */
 #include "audit_fixture.h"
 
-#include "access/audit_refusals.h"
+#include "audit/audit_refusals.h"
 
 #include "base/json.h"
 

@@ -1,5 +1,5 @@
 /*
- * Tests of access/audit_chain.
+ * Tests of audit/audit_chain.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "access/audit_chain.h"
+#include "audit/audit_chain.h"
 #include "base/strbuf.h"
 
 #define LINES      8

@@ -1,5 +1,5 @@
 /*
- * Tests of access/audit: the file's begin and end, other people's files, and rotation.
+ * Tests of audit/audit: the file's begin and end, other people's files, and rotation.
  */
 #include "audit_fixture.h"
 

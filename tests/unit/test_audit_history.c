@@ -1,9 +1,9 @@
 /*
- * Tests of access/audit_history: which charges an audit file has after an entry.
+ * Tests of audit/audit_history: which charges an audit file has after an entry.
  */
 #include "audit_fixture.h"
 
-#include "access/audit_history.h"
+#include "audit/audit_history.h"
 
 #include <errno.h>
 #include <stdio.h>

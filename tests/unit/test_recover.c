@@ -1,9 +1,9 @@
 /*
  * What a start makes of jobs that may have been charged before it.
  */
-#include "access/audit.h"
 #include "access/clients.h"
 #include "access/policy.h"
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"

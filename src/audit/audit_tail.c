@@ -1,7 +1,7 @@
 /*
  * audit_tail: see audit_tail.h.
  */
-#include "access/audit_tail.h"
+#include "audit/audit_tail.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,10 +8,10 @@
  * that was deleted is followed by a new one before anything is written, and nothing counts as on
  * disk that went into it after. The mutex is a leaf, and never held over a write.
  */
-#include "access/audit.h"
+#include "audit/audit.h"
 
-#include "access/audit_file.h"
-#include "access/audit_refusals.h"
+#include "audit/audit_file.h"
+#include "audit/audit_refusals.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
 

@@ -7,8 +7,8 @@
  *
  * Not locked; a value belongs to one thread.
  */
-#ifndef SOLVEGATE_ACCESS_AUDIT_CHAIN_H
-#define SOLVEGATE_ACCESS_AUDIT_CHAIN_H
+#ifndef SOLVEGATE_AUDIT_AUDIT_CHAIN_H
+#define SOLVEGATE_AUDIT_AUDIT_CHAIN_H
 
 #include <stdbool.h>
 #include <stddef.h>

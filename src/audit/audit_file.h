@@ -8,10 +8,10 @@
  *
  * Not locked; it belongs to one thread at a time.
  */
-#ifndef SOLVEGATE_ACCESS_AUDIT_FILE_H
-#define SOLVEGATE_ACCESS_AUDIT_FILE_H
+#ifndef SOLVEGATE_AUDIT_AUDIT_FILE_H
+#define SOLVEGATE_AUDIT_AUDIT_FILE_H
 
-#include "access/audit_chain.h"
+#include "audit/audit_chain.h"
 #include "base/strbuf.h"
 
 #include <stdbool.h>

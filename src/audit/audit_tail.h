@@ -3,10 +3,10 @@
  *
  * Not locked; it belongs to one thread.
  */
-#ifndef SOLVEGATE_ACCESS_AUDIT_TAIL_H
-#define SOLVEGATE_ACCESS_AUDIT_TAIL_H
+#ifndef SOLVEGATE_AUDIT_AUDIT_TAIL_H
+#define SOLVEGATE_AUDIT_AUDIT_TAIL_H
 
-#include "access/audit_chain.h"
+#include "audit/audit_chain.h"
 
 #include <stddef.h>
 #include <sys/types.h>

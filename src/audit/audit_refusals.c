@@ -1,10 +1,10 @@
 /*
  * audit_refusals: see audit_refusals.h.
  */
-#include "access/audit_refusals.h"
+#include "audit/audit_refusals.h"
 
-#include "access/audit.h"
-#include "access/audit_history.h"
+#include "audit/audit.h"
+#include "audit/audit_history.h"
 #include "base/hash_table.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 /*
  * audit_history: see audit_history.h.
  */
-#include "access/audit_history.h"
+#include "audit/audit_history.h"
 
-#include "access/audit_chain.h"
-#include "access/audit_tail.h"
+#include "audit/audit_chain.h"
+#include "audit/audit_tail.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/strbuf.h"

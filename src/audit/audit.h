@@ -19,8 +19,8 @@
  *
  * One thread writes. Nobody else waits for the disk. Thread: any, but where it says otherwise.
  */
-#ifndef SOLVEGATE_ACCESS_AUDIT_H
-#define SOLVEGATE_ACCESS_AUDIT_H
+#ifndef SOLVEGATE_AUDIT_AUDIT_H
+#define SOLVEGATE_AUDIT_AUDIT_H
 
 #include <stdbool.h>
 #include <stddef.h>

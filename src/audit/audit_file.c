@@ -1,10 +1,10 @@
 /*
  * audit_file: see audit_file.h.
  */
-#include "access/audit_file.h"
+#include "audit/audit_file.h"
 
-#include "access/audit.h"
-#include "access/audit_tail.h"
+#include "audit/audit.h"
+#include "audit/audit_tail.h"
 #include "base/clock.h"
 
 #include <errno.h>

@@ -7,8 +7,8 @@
  *
  * Not locked: the audit's mutex guards it.
  */
-#ifndef SOLVEGATE_ACCESS_AUDIT_REFUSALS_H
-#define SOLVEGATE_ACCESS_AUDIT_REFUSALS_H
+#ifndef SOLVEGATE_AUDIT_AUDIT_REFUSALS_H
+#define SOLVEGATE_AUDIT_AUDIT_REFUSALS_H
 
 #include <stdbool.h>
 #include <stddef.h>

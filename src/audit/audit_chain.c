@@ -5,7 +5,7 @@
  * the hash, and inside a JSON string no quote stands without a backslash, so the names searched for
  * are found where they are names.
  */
-#include "access/audit_chain.h"
+#include "audit/audit_chain.h"
 
 #include "base/digest.h"
 #include "base/json.h"

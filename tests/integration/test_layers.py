@@ -1,5 +1,5 @@
-"""The include graph: a file includes only the floors below it and its own, and each library has
-the one room that knows it (docs/architecture.md)."""
+"""The include graph: a file includes its own folder and lower layers only, and each library is
+included in one place only (docs/architecture.md)."""
 
 import re
 import shutil
@@ -11,13 +11,24 @@ from lib.build import REPOSITORY
 
 SRC = REPOSITORY / "src"
 
-FLOORS = ["base", "config", "job", "access", "upstream", "engine", "http", "daemon"]
+# From the lowest to the highest. Folders of one layer do not include each other.
+LAYERS = [
+    {"base"},
+    {"config"},
+    {"job"},
+    {"access", "audit"},
+    {"upstream"},
+    {"engine"},
+    {"http"},
+    {"daemon"},
+]
+LAYER_OF = {folder: index for index, layer in enumerate(LAYERS) for folder in layer}
 
-# Programs beside the house, and the floors that they may use.
-BESIDE = {"sim": {"base"}, "ctl": {"base", "access"}}
+# The other programs, and the folders that they may use.
+PROGRAMS = {"sim": {"base"}, "ctl": {"base", "access", "audit"}}
 
 # A library's header, and how the names of the files begin that may include it.
-ROOMS = {
+PLACES = {
     "microhttpd.h": ("http/", "sim/"),
     "curl/": ("upstream/", "ctl/"),
     "gnutls/": ("http/tls.c", "sim/deliver.c"),
@@ -43,25 +54,25 @@ def includes(src):
 
 
 def may_use(folder):
-    if folder in BESIDE:
-        return BESIDE[folder] | {folder}
-    return set(FLOORS[: FLOORS.index(folder) + 1])
+    if folder in PROGRAMS:
+        return PROGRAMS[folder] | {folder}
+    return set().union(*LAYERS[: LAYER_OF[folder]], {folder})
 
 
 def violation(src, name, quote, what):
     """What is wrong with an include, or None."""
     folder = name.split("/")[0]
-    if folder not in FLOORS and folder not in BESIDE:
-        return f"{name}: {folder} is on no floor"
+    if folder not in LAYER_OF and folder not in PROGRAMS:
+        return f"{name}: {folder} is not in a layer"
     if quote == "<":
-        for library, rooms in ROOMS.items():
-            if what.startswith(library) and not name.startswith(rooms):
-                return f"{name}: <{what}> belongs in {', '.join(rooms)}"
+        for library, places in PLACES.items():
+            if what.startswith(library) and not name.startswith(places):
+                return f"{name}: <{what}> belongs in {', '.join(places)}"
         return None
     if not (src / what).is_file():
         return f'{name}: "{what}" is not relative to src/'
     if what.split("/")[0] not in may_use(folder):
-        return f'{name}: "{what}" is no floor below'
+        return f'{name}: "{what}" is not in a lower layer'
     return None
 
 
@@ -87,9 +98,9 @@ def test_no_include_runs_up():
     assert not violations(SRC)
 
 
-def test_every_folder_is_on_a_floor():
+def test_every_folder_is_in_a_layer():
     folders = {path.name for path in SRC.iterdir() if path.is_dir()}
-    assert folders <= set(FLOORS) | set(BESIDE)
+    assert folders <= set(LAYER_OF) | set(PROGRAMS)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +119,7 @@ def test_every_folder_is_on_a_floor():
         ("http/planted.c", "#include <systemd/sd-daemon.h>"),
         ("engine/store.c", "#include <sqlite3.h>"),
         ("http/planted.c", "#include <uthash.h>"),
+        ("access/planted.c", '#include "audit/audit.h"'),
         ("job/planted.c", '#include "task.h"'),
         ("cellar/planted.c", "#include <stdio.h>"),
     ],

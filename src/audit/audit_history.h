@@ -9,8 +9,8 @@
  *
  * Not locked; it belongs to one thread. The daemon may have the file open to write.
  */
-#ifndef SOLVEGATE_ACCESS_AUDIT_HISTORY_H
-#define SOLVEGATE_ACCESS_AUDIT_HISTORY_H
+#ifndef SOLVEGATE_AUDIT_AUDIT_HISTORY_H
+#define SOLVEGATE_AUDIT_AUDIT_HISTORY_H
 
 #include <stdbool.h>
 #include <stdint.h>

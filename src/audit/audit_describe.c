@@ -1,9 +1,9 @@
 /*
  * audit_describe: what happened, as the members of a line of the audit.
  */
-#include "access/audit.h"
-#include "access/audit_chain.h"
-#include "access/audit_history.h"
+#include "audit/audit.h"
+#include "audit/audit_chain.h"
+#include "audit/audit_history.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
 
