@@ -11,7 +11,7 @@
 #include "job/job.h"
 #include "job/outcome.h"
 #include "job/results.h"
-#include "job/store.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <stdio.h>

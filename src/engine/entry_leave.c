@@ -13,7 +13,7 @@
 #include "job/job.h"
 #include "job/purchase.h"
 #include "job/results.h"
-#include "job/store.h"
+#include "store/store.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 
 #include "engine/entry_end.h"
 #include "engine/scheduler_private.h"
-#include "job/store.h"
+#include "store/store.h"
 
 static bool store_writes(const struct scheduler *scheduler)
 {

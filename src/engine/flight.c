@@ -16,7 +16,7 @@
 #include "job/body.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
-#include "job/store.h"
+#include "store/store.h"
 #include "upstream/account.h"
 #include "upstream/exchange.h"
 #include "upstream/transfer.h"

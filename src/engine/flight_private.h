@@ -9,7 +9,7 @@
 #include "engine/journal.h"
 #include "engine/scheduler.h"
 #include "job/job.h"
-#include "job/store.h"
+#include "store/store.h"
 #include "upstream/breaker.h"
 #include "upstream/protocol.h"
 

@@ -19,7 +19,7 @@
 #include "job/job.h"
 #include "job/parser.h"
 #include "job/results.h"
-#include "job/store.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <stdatomic.h>

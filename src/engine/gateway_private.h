@@ -21,7 +21,7 @@ struct store;
 enum gateway_store_state {
         GATEWAY_STORE_HEALTHY,
         GATEWAY_STORE_FAILING,
-        GATEWAY_STORE_DETACHED, /* see job/store.h */
+        GATEWAY_STORE_DETACHED, /* see store/store.h */
 };
 
 struct gateway {

@@ -14,8 +14,8 @@
 #include "job/job.h"
 #include "job/parser.h"
 #include "job/purchase.h"
-#include "job/store.h"
 #include "job/task.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <stdatomic.h>

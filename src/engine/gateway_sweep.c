@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "job/results.h"
-#include "job/store.h"
+#include "store/store.h"
 
 #include <inttypes.h>
 #include <malloc.h>

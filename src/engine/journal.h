@@ -10,7 +10,7 @@
 #ifndef SOLVEGATE_ENGINE_JOURNAL_H
 #define SOLVEGATE_ENGINE_JOURNAL_H
 
-#include "job/store.h"
+#include "store/store.h"
 
 struct account;
 struct account_terms;

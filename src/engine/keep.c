@@ -12,8 +12,8 @@
 #include "job/outcome.h"
 #include "job/purchase.h"
 #include "job/results.h"
-#include "job/store.h"
 #include "job/waiter.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -17,7 +17,7 @@
 #include "job/job.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
-#include "job/store.h"
+#include "store/store.h"
 #include "upstream/account.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
-#include "job/store.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -16,7 +16,7 @@
 #include "job/job.h"
 #include "job/purchase.h"
 #include "job/results.h"
-#include "job/store.h"
+#include "store/store.h"
 #include "upstream/account.h"
 
 #include <assert.h>

@@ -16,7 +16,7 @@ LAYERS = [
     {"base"},
     {"config"},
     {"job"},
-    {"access", "audit"},
+    {"store", "access", "audit"},
     {"upstream"},
     {"engine"},
     {"http"},
@@ -33,7 +33,7 @@ PLACES = {
     "curl/": ("upstream/", "ctl/"),
     "gnutls/": ("http/tls.c", "sim/deliver.c"),
     "libconfig.h": ("config/",),
-    "sqlite3.h": ("job/store",),
+    "sqlite3.h": ("store/sqlite/",),
     "systemd/": ("daemon/",),
     "uthash.h": ("base/hash_table.h",),  # with its keyed hash
 }
@@ -120,6 +120,7 @@ def test_every_folder_is_in_a_layer():
         ("engine/store.c", "#include <sqlite3.h>"),
         ("http/planted.c", "#include <uthash.h>"),
         ("access/planted.c", '#include "audit/audit.h"'),
+        ("store/store_planted.c", "#include <sqlite3.h>"),
         ("job/planted.c", '#include "task.h"'),
         ("cellar/planted.c", "#include <stdio.h>"),
     ],

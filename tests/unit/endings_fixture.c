@@ -5,8 +5,8 @@
 
 #include "engine/keep.h"
 #include "engine/scheduler_private.h"
-#include "job/store_private.h"
 #include "job/waiter.h"
+#include "store/sqlite/store_private.h"
 
 struct job *submit_as(struct fixture *f, const char *client, const char *task)
 {

@@ -15,7 +15,7 @@
 #include "job/outcome.h"
 #include "job/purchase.h"
 #include "job/results.h"
-#include "job/store.h"
+#include "store/store.h"
 #include "upstream/account.h"
 
 #include <setjmp.h>

@@ -10,7 +10,7 @@
 #include "job/job.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
-#include "job/store.h"
+#include "store/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 
 #include "job/body.h"
 #include "job/purchase.h"
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #define LARGE     8000000
 #define PURCHASES 8

@@ -5,7 +5,7 @@
 #include "endings_fixture.h"
 #include "engine/entry_end.h"
 #include "engine/scheduler_private.h"
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include <stdio.h>
 

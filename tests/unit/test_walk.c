@@ -7,7 +7,7 @@
 #include "engine/entry_end.h"
 #include "engine/entry_walk.h"
 #include "engine/scheduler_private.h"
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * store_load: what is left of an earlier run, read once at start.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 #include "base/strbuf.h"

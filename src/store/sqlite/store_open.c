@@ -1,7 +1,7 @@
 /*
  * store_open: the state directory, its lock, and its two databases, which belong together.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/strbuf.h"
 

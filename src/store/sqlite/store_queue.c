@@ -23,7 +23,7 @@
  *
  * Between purchases there is no order: no row of one refers to another's.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "job/body.h"
 #include "job/purchase.h"

@@ -10,7 +10,7 @@
  * a part of the histogram that fits only partly is read whole: what is too much is then taken out
  * by the results, the oldest first.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 #include "job/job.h"

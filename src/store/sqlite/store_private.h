@@ -17,10 +17,10 @@
  *   store_file.c    one file: looked at, made, opened; SQLite's calls
  *   store_schema.c  the tables, the settings, the statements of each file
  */
-#ifndef SOLVEGATE_JOB_STORE_PRIVATE_H
-#define SOLVEGATE_JOB_STORE_PRIVATE_H
+#ifndef SOLVEGATE_STORE_SQLITE_STORE_PRIVATE_H
+#define SOLVEGATE_STORE_SQLITE_STORE_PRIVATE_H
 
-#include "job/store.h"
+#include "store/store.h"
 
 #include <pthread.h>
 #include <sqlite3.h>

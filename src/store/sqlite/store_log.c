@@ -1,7 +1,7 @@
 /*
  * store_log: when the write-ahead log of jobs.db is written back.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 

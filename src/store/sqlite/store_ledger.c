@@ -5,7 +5,7 @@
  * with those of charge. So each table is read along its own key, and sums are kept in a hash table
  * here: the memory needed depends on the number of sums, not on that of rows.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/hash_table.h"
 

@@ -10,7 +10,7 @@
  * Deletions have transactions of their own: a page that is freed and filled in one and the same
  * would have to be written to the journal too.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 #include "job/body.h"

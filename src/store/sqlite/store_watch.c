@@ -10,7 +10,7 @@
  * index, and the rollback journal of a database that it has locked for good. They are compared from
  * when they are first seen.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 #include "base/strbuf.h"

@@ -20,8 +20,8 @@
  * -ESTALE. The others are written to the open files, so that jobs that were sent end as ever, and
  * nothing is missing once the same files are back.
  */
-#ifndef SOLVEGATE_JOB_STORE_H
-#define SOLVEGATE_JOB_STORE_H
+#ifndef SOLVEGATE_STORE_STORE_H
+#define SOLVEGATE_STORE_STORE_H
 
 #include "base/loop.h"
 #include "job/state.h"

@@ -2,7 +2,7 @@
  * store_file: one of the store's databases: looked at before SQLite may touch it, made, opened; and
  * SQLite's calls with our errors.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/strbuf.h"
 

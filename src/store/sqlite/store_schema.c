@@ -2,7 +2,7 @@
  * store_schema: the tables of the store's files, the steps from one version to the next, the
  * settings, and the statements that are kept prepared. Times are wall clock, in ms since the epoch.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "job/state.h"
 

@@ -11,7 +11,7 @@
  * charge is settled there and not counted twice; and if it waits to be sent, it ends, since it was
  * sent already.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 #include "job/state.h"

@@ -4,7 +4,7 @@
  * What a commit holds is told to nobody before it has succeeded. A transaction that fails is rolled
  * back whole; then its records that must be written return to the head of the queue, in order.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 #include "job/body.h"

@@ -21,7 +21,7 @@
  *
  * What is left at the stop stays: the next start reads it again, or deletes it.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 #include "job/job.h"

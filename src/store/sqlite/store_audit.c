@@ -13,7 +13,7 @@
  * they are given again. The highest one is noted in the same transaction: so a file that has a
  * higher one shows that the database has lost transactions (store_restore.c).
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 

@@ -5,7 +5,7 @@
  * What sqlite3_bind_*() returns is not looked at: nothing is copied, so it can only be that a
  * value is too long, which leaves NULL, and the tables refuse that where it matters.
  */
-#include "job/store_private.h"
+#include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
 #include "job/body.h"
