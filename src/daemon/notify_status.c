@@ -4,8 +4,8 @@
 #include "daemon/notify_status.h"
 
 #include "base/strbuf.h"
-#include "engine/gateway.h"
-#include "engine/scheduler.h"
+#include "dispatch/scheduler.h"
+#include "gateway/gateway.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -20,8 +20,8 @@
 #include "daemon/reload_words.h"
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
-#include "engine/entry.h"
-#include "engine/gateway.h"
+#include "dispatch/entry.h"
+#include "gateway/gateway.h"
 #include "http/server.h"
 #include "http/tls.h"
 

@@ -6,8 +6,8 @@
 #include "access/policy.h"
 #include "base/strbuf.h"
 #include "config/config.h"
-#include "engine/entry.h"
-#include "engine/gateway.h"
+#include "dispatch/entry.h"
+#include "gateway/gateway.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -4,9 +4,9 @@
 #include "daemon/worker.h"
 
 #include "config/config.h"
-#include "engine/balance.h"
-#include "engine/forward.h"
-#include "engine/gateway.h"
+#include "forward/balance.h"
+#include "forward/forward.h"
+#include "gateway/gateway.h"
 #include "http/server.h"
 #include "job/parser.h"
 

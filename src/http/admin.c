@@ -3,7 +3,7 @@
  * Answered from memory, on the main loop.
  */
 #include "base/strbuf.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"

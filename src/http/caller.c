@@ -6,7 +6,7 @@
 #include "access/policy.h"
 #include "access/throttle.h"
 #include "base/clock.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/token_field.h"

@@ -3,8 +3,8 @@
  */
 #include "http/cancel.h"
 
-#include "engine/entry.h"
-#include "engine/gateway.h"
+#include "dispatch/entry.h"
+#include "gateway/gateway.h"
 #include "http/reply.h"
 #include "http/server_private.h"
 #include "http/wait.h"

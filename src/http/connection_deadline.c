@@ -13,7 +13,7 @@
 #include "base/loop.h"
 #include "base/strbuf.h"
 #include "config/config.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 
 #include <linux/sockios.h>
 #include <stddef.h>

@@ -4,9 +4,9 @@
  */
 #include "base/json_text.h"
 #include "base/strbuf.h"
-#include "engine/balance.h"
-#include "engine/gateway.h"
-#include "engine/scheduler.h"
+#include "dispatch/scheduler.h"
+#include "forward/balance.h"
+#include "gateway/gateway.h"
 #include "http/control.h"
 #include "http/operator.h"
 #include "http/reply.h"

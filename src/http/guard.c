@@ -7,7 +7,7 @@
 #include "base/instance.h"
 #include "config/config.h"
 #include "config/site_pattern.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/caller.h"
 #include "http/origin.h"
 #include "http/routes.h"

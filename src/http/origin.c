@@ -6,7 +6,7 @@
 #include "access/policy.h"
 #include "config/config.h"
 #include "config/config_origin.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"

@@ -5,7 +5,7 @@
 
 #include "access/clients.h"
 #include "config/config.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/server_private.h"
 #include "http/verdict.h"
 #include "job/body.h"

@@ -5,7 +5,7 @@
 
 #include "access/quota.h"
 #include "base/json_text.h"
-#include "engine/scheduler.h"
+#include "dispatch/scheduler.h"
 #include "http/ratelimit.h"
 
 /* A number, or null where there is no limit. */

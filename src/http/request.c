@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/loop.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/caller.h"
 #include "http/framing.h"
 #include "http/guard.h"

@@ -21,7 +21,7 @@
 #include "base/log_limit.h"
 #include "base/loop.h"
 #include "config/config.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/acceptor.h"
 #include "http/framing.h"
 #include "http/pause.h"

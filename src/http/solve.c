@@ -3,9 +3,9 @@
  */
 #include "access/clients.h"
 #include "config/config.h"
-#include "engine/forward.h"
-#include "engine/gateway.h"
-#include "engine/keep.h"
+#include "dispatch/keep.h"
+#include "forward/forward.h"
+#include "gateway/gateway.h"
 #include "http/directive.h"
 #include "http/idempotency.h"
 #include "http/parse.h"

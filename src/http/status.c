@@ -3,7 +3,7 @@
  */
 #include "access/clients.h"
 #include "config/config.h"
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/cancel.h"
 #include "http/reply.h"
 #include "http/routes.h"

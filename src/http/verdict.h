@@ -4,7 +4,7 @@
 #ifndef SOLVEGATE_HTTP_VERDICT_H
 #define SOLVEGATE_HTTP_VERDICT_H
 
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 
 struct request;
 

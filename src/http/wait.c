@@ -3,7 +3,7 @@
  */
 #include "http/wait.h"
 
-#include "engine/gateway.h"
+#include "gateway/gateway.h"
 #include "http/prefer.h"
 #include "http/server_private.h"
 #include "job/results.h"

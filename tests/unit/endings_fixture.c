@@ -3,8 +3,8 @@
  */
 #include "endings_fixture.h"
 
-#include "engine/keep.h"
-#include "engine/scheduler_private.h"
+#include "dispatch/keep.h"
+#include "dispatch/scheduler_private.h"
 #include "job/waiter.h"
 #include "store/sqlite/store_private.h"
 

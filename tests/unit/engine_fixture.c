@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
-#include "engine/journal.h"
+#include "dispatch/journal.h"
 
 #include <errno.h>
 #include <ftw.h>

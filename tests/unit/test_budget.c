@@ -2,7 +2,7 @@
  * The budget of retries, and the pauses before them.
  */
 #include "base/random.h"
-#include "engine/budget.h"
+#include "dispatch/budget.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*
  * test_charges: the sums for each client and upstream.
  */
-#include "engine/charges.h"
+#include "dispatch/charges.h"
 
 #include "base/strbuf.h"
 

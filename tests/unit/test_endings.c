@@ -2,9 +2,9 @@
  * Jobs that end by themselves, and what the store is given of them.
  */
 #include "base/clock.h"
+#include "dispatch/entry_end.h"
+#include "dispatch/scheduler_private.h"
 #include "endings_fixture.h"
-#include "engine/entry_end.h"
-#include "engine/scheduler_private.h"
 #include "store/sqlite/store_private.h"
 
 #include <stdio.h>

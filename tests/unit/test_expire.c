@@ -2,8 +2,8 @@
  * Overdue jobs: however many there are, few are looked at in one step, and none holds up others.
  */
 #include "base/clock.h"
-#include "engine/entry_end.h"
-#include "engine/scheduler_private.h"
+#include "dispatch/entry_end.h"
+#include "dispatch/scheduler_private.h"
 #include "engine_fixture.h"
 
 #include <stdio.h>

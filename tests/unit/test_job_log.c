@@ -1,7 +1,7 @@
 /*
- * Tests of engine/job_log: whose lines are limited by what.
+ * Tests of dispatch/job_log: whose lines are limited by what.
  */
-#include "engine/job_log.h"
+#include "dispatch/job_log.h"
 
 #include "access/clients.h"
 #include "job/job.h"

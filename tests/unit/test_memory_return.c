@@ -1,7 +1,7 @@
 /*
  * When the memory of final jobs goes back to the kernel.
  */
-#include "engine/memory_return.h"
+#include "gateway/memory_return.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

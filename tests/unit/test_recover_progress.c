@@ -1,8 +1,8 @@
 /*
  * What is told while the store is read, by a clock of the test's own.
  */
-#include "engine/recover.h"
-#include "engine/recover_progress.h"
+#include "gateway/recover.h"
+#include "gateway/recover_progress.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

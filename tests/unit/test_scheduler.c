@@ -2,7 +2,7 @@
  * The scheduler: who sends next, over which account, when again, and when all is done.
  */
 #include "base/clock.h"
-#include "engine/budget.h"
+#include "dispatch/budget.h"
 #include "engine_fixture.h"
 
 #include <errno.h>

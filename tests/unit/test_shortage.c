@@ -2,7 +2,7 @@
  * How many flights there are while file descriptors or memory for connections are short. Time is a
  * number here.
  */
-#include "engine/shortage.h"
+#include "forward/shortage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

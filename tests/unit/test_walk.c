@@ -3,10 +3,10 @@
  */
 #include "access/policy.h"
 #include "base/clock.h"
+#include "dispatch/entry_end.h"
+#include "dispatch/entry_walk.h"
+#include "dispatch/scheduler_private.h"
 #include "endings_fixture.h"
-#include "engine/entry_end.h"
-#include "engine/entry_walk.h"
-#include "engine/scheduler_private.h"
 #include "store/sqlite/store_private.h"
 
 #include <stdio.h>

@@ -1,0 +1,112 @@
+/*
+ * entry: jobs that come, and jobs that leave by themselves.
+ *
+ * A job that comes joins an identical purchase that is under way, is answered from the cache, or
+ * makes a purchase of its own. One that leaves, because it is cancelled or too late, leaves the
+ * other jobs of its purchase as they are; the last one takes a purchase that was not sent along.
+ *
+ * Thread: any, but where it says otherwise.
+ */
+#ifndef SOLVEGATE_DISPATCH_ENTRY_H
+#define SOLVEGATE_DISPATCH_ENTRY_H
+
+#include "access/quota.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+struct job;
+struct loop;
+struct outcome;
+struct policy;
+struct purchase;
+struct scheduler;
+
+/* What entry_submit() tells besides. */
+struct entry_result {
+        struct job *other;            /* with -EEXIST: a reference */
+        enum quota_verdict refused;   /* with -EDQUOT */
+        struct quota_figures figures; /* of the client, but with -EEXIST */
+};
+
+/*
+ * Takes a client's job, which nobody else knows yet. candidate is the purchase that it makes if it
+ * must, or if fresh says that it may neither join nor be answered from the cache; only then it
+ * costs something. The caller keeps his references. Returns 0, what scheduler_check() returns,
+ * -ENOMEM, -EDQUOT (beyond the client's limits), or -EEXIST: the client has a job with this
+ * Idempotency-Key.
+ */
+int entry_submit(struct scheduler *scheduler, struct job *job, struct client *client,
+                 struct purchase *candidate, bool fresh, struct entry_result *ret_result);
+
+enum entry_cancel {
+        ENTRY_CANCELLED, /* it is, or will be as soon as that is stored */
+        ENTRY_SENT,      /* too late: it is, or may be, with the upstream; or it has ended */
+};
+
+/* Cancels a job that was not sent, or surely turned away. What it waits for is told on this loop.
+ * Thread: the loop's. */
+enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                               const char *by);
+
+/*
+ * Forgets a job whose id has not left, since it could not be stored. Returns false for one that is
+ * being sent already: it goes on, so that its result can answer for its identity.
+ */
+bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job);
+
+/*
+ * Begins to do the same to all jobs that wait and whose ids have not left, as long as the store is
+ * detached: requests that are held for them are refused at once. Goes on in the next turns of the
+ * loop, as entry_expire(). Called again and again; without such a job it does nothing.
+ */
+void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop);
+
+/* Why a job ends whose client cannot pay for what it joined. */
+#define ENTRY_PAYER_GONE                                                                           \
+        "the identical job that was to pay has left, and the client's own limit is used up"
+
+/* Why a job for this host is not to be sent any more by a policy; NULL: it is. */
+const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
+                           int64_t now_wall_ms);
+
+/* How many jobs entry_cancel_unwanted() has ended, or given up. */
+struct entry_unwanted_counts {
+        size_t cancelled; /* never sent, or surely turned away */
+        size_t given_up;  /* tried before, and not sent again */
+};
+
+/*
+ * Begins to end what waits and is not to be sent any more, by the policy and the configuration that
+ * the scheduler was given: jobs that nobody may have, and purchases without a try left. Goes on in
+ * the next turns of the loop, as entry_expire(), and calls done when all jobs were looked at, or
+ * solvegate is being stopped; not again before that. What then is still to be stored or given up
+ * follows soon. Thread: the loop's.
+ */
+void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
+                           void (*done)(void *arg, const struct entry_unwanted_counts *counts),
+                           void *arg);
+
+/*
+ * Begins to end all jobs that are too late, but those that are being sent; goes on in the next
+ * turns of the loop, which is always the same one and outlives the scheduler. Thread: the loop's.
+ */
+void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms);
+
+/* Ends every job that waits, before it returns: solvegate is being stopped, and keeps nothing.
+ * Thread: the loop's. */
+void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop);
+
+/*
+ * What the store had kept; jobs have their flow. A purchase that waits, was accepted, or is final,
+ * with its jobs attached; or a job that ended by itself. Takes over the references. Before any
+ * thread is started. Returns 0 or -ENOMEM.
+ */
+int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct outcome *outcome,
+                  int64_t finished_wall_ms);
+int entry_restore_ended(struct scheduler *scheduler, struct job *job, struct outcome *outcome,
+                        int64_t finished_wall_ms);
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * entry_expire: jobs whose deadline passes, see entry.h, and those of purchases that were given up,
+ * see endings_give_up_locked().
+ *
+ * However many there are at once, the mutex is held for ENDINGS_BATCH of them, and so is the loop:
+ * the rest follows in its next turns. Of those with an end to be stored, ENDINGS_STORED_MAX are on
+ * their way to the store, so that other records wait for one short transaction only.
+ */
+#include "dispatch/entry.h"
+
+#include "dispatch/entry_end.h"
+#include "dispatch/entry_walk.h"
+#include "dispatch/scheduler_private.h"
+#include "job/job.h"
+#include "job/purchase.h"
+
+/* Ends one that may be ended now. What is being sent is not, and the flight of an accepted purchase
+ * sees to its last job: both are looked at again when that changes. */
+static void expire_locked(struct endings *endings, struct job *job)
+{
+        const struct purchase *purchase = job->purchase;
+        static const char *const while_queued =
+                "limits.job_deadline passed while the job was queued";
+
+        /* Where all of its jobs are overdue, nobody is looked for who pays then: each change of
+         * the payer is a record for the store. */
+        if (purchase->place == PURCHASE_WAITS &&
+            purchase->deadline_ms <= endings->scheduler->expiry.now_ms)
+                endings_end_one_locked(endings, job, JOB_FAILED, JOB_DEADLINE, while_queued);
+        else if (purchase->place == PURCHASE_WAITS)
+                endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE, while_queued);
+        else if (purchase->state == JOB_ACCEPTED && purchase->jobs->sibling_next)
+                endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE,
+                                   "no result within limits.job_deadline");
+        else
+                unfinished_park(&endings->scheduler->unfinished, job);
+}
+
+static struct job *first_overdue_locked(const struct scheduler *scheduler)
+{
+        struct job *job = unfinished_first_due(&scheduler->unfinished);
+
+        return job && job->deadline_ms <= scheduler->expiry.now_ms ? job : NULL;
+}
+
+/* Returns false if there is no job to be ended. */
+static bool end_next_locked(struct endings *endings)
+{
+        const struct purchase *given_up = endings->scheduler->given_up;
+
+        if (given_up) {
+                endings_end_given_up_locked(endings, given_up->jobs, given_up->given_up);
+                return true;
+        }
+        struct job *job = first_overdue_locked(endings->scheduler);
+        if (job)
+                expire_locked(endings, job);
+        return job != NULL;
+}
+
+/* A job that is looked at need not end, or others may end with it. */
+static void end_batch_locked(struct scheduler *scheduler)
+{
+        struct endings endings = {.scheduler = scheduler, .loop = scheduler->expiry.loop};
+
+        for (int i = 0; i < ENDINGS_BATCH && endings_have_room_locked(&endings); i++) {
+                if (!end_next_locked(&endings))
+                        break;
+        }
+        endings_write_locked(&endings);
+}
+
+static void on_expire_mail(struct mail *mail)
+{
+        struct expiry *expiry = (struct expiry *)((char *)mail - offsetof(struct expiry, mail));
+        struct scheduler *scheduler =
+                (struct scheduler *)((char *)expiry - offsetof(struct scheduler, expiry));
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        expiry->posted = false;
+        end_batch_locked(scheduler);
+        entry_expire_more_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+/* At the stop nothing is begun but by a tick. */
+void entry_expire_more_locked(struct scheduler *scheduler)
+{
+        struct expiry *expiry = &scheduler->expiry;
+
+        if (expiry->posted || scheduler->draining || scheduler->endings >= ENDINGS_STORED_MAX ||
+            !expiry->loop || (!scheduler->given_up && !first_overdue_locked(scheduler)))
+                return;
+        expiry->posted = true;
+        expiry->mail.deliver = on_expire_mail;
+        loop_post(expiry->loop, &expiry->mail);
+}
+
+void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        scheduler->expiry.loop = loop;
+        scheduler->expiry.now_ms = now_ms;
+        end_batch_locked(scheduler);
+        entry_expire_more_locked(scheduler);
+        walk_go_on_locked(&scheduler->review); /* it does not wait for a store that fails */
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}

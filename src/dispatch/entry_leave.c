@@ -1,0 +1,363 @@
+/*
+ * entry_leave: jobs that leave by themselves, see entry.h.
+ */
+#include "dispatch/entry.h"
+
+#include "access/clients.h"
+#include "access/policy.h"
+#include "base/clock.h"
+#include "config/config.h"
+#include "dispatch/entry_end.h"
+#include "dispatch/entry_walk.h"
+#include "dispatch/scheduler_private.h"
+#include "job/job.h"
+#include "job/purchase.h"
+#include "job/results.h"
+#include "store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define CANCEL_BYTES_MAX 64
+#define WHOLE_MAX        16 /* jobs of a purchase that is given up as a whole */
+#define CANCEL_BATCH     64 /* jobs that are looked at while the mutex is held */
+
+void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
+                             const struct job *forgotten)
+{
+        /* One that is final may be needed by other jobs, and is what it is. */
+        bool dropped = purchase->state == JOB_CANCELLED && purchase->recorded;
+        struct store_record *record = dropped || forgotten ? store_record_new() : NULL;
+
+        if (!scheduler->setup.store || !record) {
+                store_record_free(record); /* without memory, the next start finds them */
+                return;
+        }
+        record->must = true;
+        record->purchase = purchase_ref(purchase);
+        if (dropped) {
+                record->move = STORE_PURCHASE_MOVE;
+                record->state = JOB_CANCELLED;
+        }
+        if (forgotten) {
+                record->forget = calloc(1, sizeof *record->forget);
+                if (record->forget)
+                        memcpy(record->forget[record->forget_count++], forgotten->id,
+                               sizeof forgotten->id);
+        }
+        store_write(scheduler->setup.store, record);
+}
+
+enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job,
+                               const char *by)
+{
+        char why[CANCEL_BYTES_MAX];
+        enum entry_cancel result = ENTRY_SENT;
+        struct endings endings = {.scheduler = scheduler, .loop = loop};
+
+        (void)snprintf(why, sizeof why, "cancelled by %s", by);
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        if (job->attached && job->purchase->place == PURCHASE_WAITS && !job->purchase->doubtful) {
+                endings_end_locked(&endings, job, JOB_CANCELLED, JOB_CANCELLED_ERROR, why);
+                endings_write_locked(&endings);
+                result = ENTRY_CANCELLED;
+        } else if (job->cancelled ||
+                   results_state(scheduler->setup.results, job) == JOB_CANCELLED) {
+                result = ENTRY_CANCELLED; /* it was, or will be as soon as that is stored */
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return result;
+}
+
+/* Nothing of it has been sent, nor is going to be without somebody looking once more. */
+static bool unsent(const struct purchase *purchase)
+{
+        return purchase->place == PURCHASE_WAITS ||
+               (purchase->place == PURCHASE_FLIES && !purchase->sent_stored);
+}
+
+/* Takes out a job that is not to be sent and whose id has not left. A flight sees for itself that
+ * its payer has gone, and comes back. */
+static void withdraw_locked(struct endings *endings, struct job *job)
+{
+        struct scheduler *scheduler = endings->scheduler;
+        struct purchase *purchase = purchase_ref(job->purchase);
+        bool paid = endings_pays_locked(job);
+
+        entry_set_kept_locked(scheduler, job, JOB_WITHDRAWN);
+        entry_detach_locked(scheduler, job);
+        if (!purchase->jobs && purchase->place == PURCHASE_WAITS)
+                entry_drop_locked(scheduler, purchase);
+        /* A record of it may be on its way, or be brought back by a crash. */
+        entry_write_drop_locked(scheduler, purchase, job);
+        results_nudge(scheduler->setup.results, job);
+        results_remove(scheduler->setup.results, job);
+        if (paid)
+                endings_pass_payment_on_locked(endings, purchase);
+        job_unref(job);
+        purchase_unref(purchase);
+}
+
+bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job)
+{
+        struct endings endings = {.scheduler = scheduler, .loop = loop};
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        bool withdrawn = job->kept == JOB_WITHDRAWN;
+        if (job->attached && job->kept != JOB_KEPT && unsent(job->purchase)) {
+                withdrawn = true;
+                withdraw_locked(&endings, job);
+                endings_write_locked(&endings);
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return withdrawn;
+}
+
+/* A job that waits, and whose id has not left. */
+static bool waits_unkept(const struct job *job)
+{
+        return job->purchase->place == PURCHASE_WAITS &&
+               (job->kept == JOB_NOT_KEPT || job->kept == JOB_KEEP_FAILED);
+}
+
+static bool withdraw_if_unkept(struct endings *endings, struct job *job, struct walk *walk)
+{
+        (void)walk;
+        if (waits_unkept(job))
+                withdraw_locked(endings, job);
+        return true;
+}
+
+static bool has_unkept(const struct scheduler *scheduler)
+{
+        const struct scheduler_setup *setup = &scheduler->setup;
+
+        return scheduler->unkept_jobs > 0 && setup->store && store_detached(setup->store);
+}
+
+void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop)
+{
+        static const struct walk_kind kind = {has_unkept, withdraw_if_unkept};
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        if (has_unkept(scheduler) && !scheduler->withdrawal.kind)
+                walk_begin_locked(&scheduler->withdrawal, &kind, loop);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+/* ---- what a reload takes off ---- */
+
+const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
+                           int64_t now_wall_ms)
+{
+        struct client *client = client_of(job->flow);
+
+        if (!policy_knows(policy, client, now_wall_ms) && strcmp(client->name, CLIENT_LOCAL) == 0)
+                return "it came while there were no clients, and now a token is needed";
+        if (!policy_knows(policy, client, now_wall_ms))
+                return "its client was taken out of the configuration, or has expired";
+        if (!host || policy_check_site(policy, client, host, now_wall_ms) != POLICY_SITE_ALLOWED)
+                return "the site is not on the allow-list any more";
+        return NULL;
+}
+
+static const char *unwanted(const struct scheduler *scheduler, const struct job *job,
+                            int64_t now_wall_ms)
+{
+        if (!scheduler->policy)
+                return NULL;
+        return entry_unwanted(scheduler->policy, job, job->purchase->host, now_wall_ms);
+}
+
+const char *entry_why_unwanted_locked(const struct scheduler *scheduler, const struct job *job)
+{
+        return unwanted(scheduler, job, clock_wall_ms());
+}
+
+bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job)
+{
+        return !entry_why_unwanted_locked(scheduler, job);
+}
+
+bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase,
+                            int attempts)
+{
+        const struct config *config = scheduler->config;
+
+        if (purchase->doubtful && config->retry.on_unknown != ON_UNKNOWN_RETRY)
+                return false;
+        return attempts < config->retry.attempts;
+}
+
+/* Whether a purchase that waits can still be sent. */
+static bool has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase)
+{
+        return entry_has_tries_locked(scheduler, purchase, purchase->attempts);
+}
+
+static void review_again_locked(struct scheduler *scheduler);
+
+/* Who pays is the last to go, so that the payment goes to one who stays. Of very many the rest is
+ * left to another review. */
+static void end_unwanted_locked(struct endings *endings, struct purchase *purchase)
+{
+        struct scheduler *scheduler = endings->scheduler;
+        int64_t now_ms = clock_wall_ms();
+        struct job *job, *next;
+        const char *why;
+
+        for (job = purchase->jobs->sibling_next; job; job = next) {
+                next = job->sibling_next;
+                why = unwanted(scheduler, job, now_ms);
+                if (why && endings->count >= ENDINGS_BATCH - 1) {
+                        review_again_locked(scheduler);
+                        break;
+                }
+                if (why)
+                        endings_end_one_unsent_locked(endings, job, why);
+        }
+        why = unwanted(scheduler, purchase->jobs, now_ms);
+        if (why)
+                endings_end_unsent_locked(endings, purchase->jobs, why);
+}
+
+void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
+                                  struct purchase *purchase, bool payer_left)
+{
+        struct endings endings = {.scheduler = scheduler, .loop = loop};
+
+        (void)purchase_ref(purchase);
+        if (payer_left)
+                endings_pass_payment_on_locked(&endings, purchase);
+        if (purchase->jobs && purchase->given_up == PURCHASE_GOES_ON)
+                end_unwanted_locked(&endings, purchase);
+        if (purchase->jobs && !has_tries_locked(scheduler, purchase))
+                endings_give_up_locked(&endings, purchase, PURCHASE_WITHOUT_TRIES);
+        endings_write_locked(&endings);
+        purchase_unref(purchase);
+}
+
+/* Jobs of this purchase have ended, or are going to: how many there were before tells. */
+static void count_ends_locked(const struct purchase *purchase, size_t before, bool cancels,
+                              struct entry_unwanted_counts *counts)
+{
+        size_t left = purchase->given_up == PURCHASE_GOES_ON ? purchase->job_count : 0;
+
+        *(cancels ? &counts->cancelled : &counts->given_up) += before - left;
+}
+
+/* Returns whether no job of a purchase is allowed; false if it has many, of which each would look
+ * at all. */
+static bool all_unwanted_locked(const struct scheduler *scheduler, const struct purchase *purchase,
+                                int64_t now_ms)
+{
+        const struct job *job;
+
+        if (purchase->job_count > WHOLE_MAX)
+                return false;
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                if (!unwanted(scheduler, job, now_ms))
+                        return false;
+        }
+        return true;
+}
+
+/*
+ * Ends a job that waits, or gives up all of its purchase, if it is not to be sent or has no try
+ * left. Whoever goes along is counted too. Only a job that leaves others behind has to wait for the
+ * store: a purchase that is given up does that by itself.
+ */
+static bool take_off(struct endings *endings, struct job *job, struct walk *walk)
+{
+        struct scheduler *scheduler = endings->scheduler;
+        struct purchase *purchase = job->purchase;
+        size_t before = purchase->job_count;
+        int64_t now_ms = clock_wall_ms();
+
+        if (purchase->place != PURCHASE_WAITS || purchase->given_up != PURCHASE_GOES_ON)
+                return true;
+        const char *why = unwanted(scheduler, job, now_ms);
+        bool cancels = why && !purchase->doubtful;
+        bool whole = why && all_unwanted_locked(scheduler, purchase, now_ms);
+        if (why && !whole && !walk_has_room_locked(endings))
+                return false;
+        (void)purchase_ref(purchase);
+        if (whole)
+                endings_give_up_locked(endings, purchase, PURCHASE_NOT_ALLOWED);
+        else if (why)
+                endings_end_unsent_locked(endings, job, why);
+        else if (!has_tries_locked(scheduler, purchase))
+                endings_give_up_locked(endings, purchase, PURCHASE_WITHOUT_TRIES);
+        count_ends_locked(purchase, before, cancels, &walk->counts);
+        purchase_unref(purchase);
+        return true;
+}
+
+/* What waits at the stop is decided about by the next start. */
+static bool is_not_draining(const struct scheduler *scheduler)
+{
+        return !scheduler->draining;
+}
+
+static const struct walk_kind review_kind = {is_not_draining, take_off};
+
+/* Before the first tick there was no reload. */
+static void review_again_locked(struct scheduler *scheduler)
+{
+        if (scheduler->review.kind)
+                walk_again_locked(&scheduler->review);
+        else if (scheduler->expiry.loop)
+                walk_begin_locked(&scheduler->review, &review_kind, scheduler->expiry.loop);
+}
+
+void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
+                           void (*done)(void *arg, const struct entry_unwanted_counts *counts),
+                           void *arg)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        assert(!scheduler->review.done);
+        scheduler->review.done = done;
+        scheduler->review.arg = arg;
+        walk_begin_locked(&scheduler->review, &review_kind, loop);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+/* ---- the stop ---- */
+
+static void cancel_if_it_waits(struct endings *endings, struct job *job)
+{
+        if (job->purchase->place != PURCHASE_WAITS)
+                return;
+        if (job->purchase->doubtful)
+                endings_end_one_unsent_locked(endings, job, "solvegate was stopped");
+        else
+                endings_end_one_locked(endings, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                                       "solvegate was stopped before the job was sent; send it "
+                                       "again");
+}
+
+/* Not as a walk: when this returns, all have ended, whatever time the stop has. */
+void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
+{
+        struct endings endings = {.scheduler = scheduler, .loop = loop};
+        struct unfinished_cursor cursor;
+        struct job *job;
+
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        unfinished_cursor_open(&scheduler->unfinished, &cursor);
+        for (int i = 1; (job = unfinished_cursor_next(&cursor)); i++) {
+                cancel_if_it_waits(&endings, job);
+                if (i % CANCEL_BATCH != 0)
+                        continue;
+                endings_write_locked(&endings);
+                scheduler_let_others_in_locked(scheduler);
+        }
+        unfinished_cursor_close(&scheduler->unfinished, &cursor);
+        endings_write_locked(&endings);
+        scheduler_tell_idle_locked(scheduler);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}

@@ -1,0 +1,177 @@
+/*
+ * payment: see payment.h.
+ */
+#include "dispatch/payment.h"
+
+#include "access/clients.h"
+#include "audit/audit.h"
+#include "base/clock.h"
+#include "job/job.h"
+#include "job/purchase.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <utlist.h>
+
+static void set_reserved(struct purchase *purchase, struct client *client, int64_t day)
+{
+        purchase->reserved_by = client;
+        purchase->reserved_day = day;
+        purchase->reservations = 1;
+}
+
+enum quota_verdict payment_reserve_locked(struct purchase *purchase, struct client *client)
+{
+        const struct quota_time now = quota_now();
+        enum quota_verdict verdict = quota_reserve(&client->quota, now);
+
+        if (verdict == QUOTA_OK)
+                set_reserved(purchase, client, clock_day_of(now.wall_ms));
+        return verdict;
+}
+
+void payment_restore_locked(struct purchase *purchase)
+{
+        struct client *client = client_of(purchase->jobs->flow);
+        int64_t day = clock_day_of(purchase->jobs->created_wall_ms);
+
+        if (purchase->reserved_by)
+                return;
+        quota_reserve_always(&client->quota, day);
+        set_reserved(purchase, client, day);
+}
+
+bool payment_reserve_again_locked(struct purchase *purchase)
+{
+        const struct quota_time now = quota_now();
+
+        if (!purchase->reserved_by ||
+            quota_reserve_again(&purchase->reserved_by->quota, now) != QUOTA_OK)
+                return false;
+        purchase->reserved_day = clock_day_of(now.wall_ms);
+        purchase->reservations++;
+        return true;
+}
+
+static void drop_reservation(struct purchase *purchase)
+{
+        if (--purchase->reservations == 0)
+                purchase->reserved_by = NULL;
+}
+
+void payment_mark_paid_locked(struct purchase *purchase)
+{
+        struct job *payer = purchase->payer ? purchase->payer : purchase->jobs;
+
+        if (payer)
+                payer->paid = true;
+}
+
+void payment_settle_locked(struct purchase *purchase)
+{
+        payment_mark_paid_locked(purchase);
+        if (!purchase->reserved_by)
+                return; /* it was counted before the start */
+        quota_settle(&purchase->reserved_by->quota, purchase->charge_day);
+        drop_reservation(purchase);
+}
+
+void payment_release_locked(struct purchase *purchase)
+{
+        while (purchase->reserved_by) {
+                quota_release(&purchase->reserved_by->quota, purchase->reservations > 1
+                                                                     ? purchase->charge_day
+                                                                     : purchase->reserved_day);
+                drop_reservation(purchase);
+        }
+}
+
+static void put_in_front(struct purchase *purchase, struct job *job)
+{
+        DL_DELETE2(purchase->jobs, job, sibling_prev, sibling_next);
+        DL_PREPEND2(purchase->jobs, job, sibling_prev, sibling_next);
+}
+
+/* Finds the first job of a client, or NULL. If the next payer is of the client that holds the
+ * reservation, that one is used, and nothing more is reserved. */
+static struct job *job_of(const struct purchase *purchase, const struct client *client)
+{
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                if (client_of(job->flow) == client)
+                        return job;
+        }
+        return NULL;
+}
+
+bool payment_find_locked(struct purchase *purchase)
+{
+        const struct quota_time now = quota_now();
+        const struct client *refused = NULL; /* one may have joined thousands of times */
+        struct job *job;
+
+        DL_FOREACH2 (purchase->jobs, job, sibling_next) {
+                struct client *client = client_of(job->flow);
+                if (client == refused || quota_reserve_again(&client->quota, now) != QUOTA_OK) {
+                        refused = client;
+                        continue;
+                }
+                put_in_front(purchase, job);
+                payment_release_locked(purchase);
+                set_reserved(purchase, client, clock_day_of(now.wall_ms));
+                return true;
+        }
+        return false;
+}
+
+bool payment_pass_on_locked(struct purchase *purchase)
+{
+        assert(purchase->reservations == 1);
+        struct job *job = job_of(purchase, purchase->reserved_by);
+
+        if (!job)
+                return payment_find_locked(purchase);
+        put_in_front(purchase, job);
+        return true;
+}
+
+void payment_fix_locked(struct purchase *purchase, struct job *payer)
+{
+        struct job *before = purchase->payer;
+
+        purchase->payer = payer ? job_ref(payer) : NULL;
+        job_unref(before);
+}
+
+const struct job *payment_payer_locked(const struct purchase *purchase)
+{
+        return purchase->payer ? purchase->payer : purchase->jobs;
+}
+
+struct store_line *payment_line_locked(const struct purchase *purchase)
+{
+        const struct job *payer = payment_payer_locked(purchase);
+
+        return payer && payer->flow ? &client_of(payer->flow)->records : NULL;
+}
+
+char *payment_describe_locked(const struct purchase *purchase, const char *upstream, bool charged,
+                              const char *outcome)
+{
+        const struct job *payer = payment_payer_locked(purchase);
+        const struct audit_event event = {
+                .wall_ms = clock_wall_ms(),
+                .event = "charged",
+                .client = payer ? payer->client : NULL,
+                .address = payer ? payer->address : NULL,
+                .site = purchase->host,
+                .job = payer ? payer->id : NULL,
+                .upstream = upstream,
+                .outcome = outcome,
+                .charge = charged ? AUDIT_CHARGED : AUDIT_UNKNOWN,
+                .day = purchase->charge_day,
+        };
+
+        return audit_describe(&event);
+}

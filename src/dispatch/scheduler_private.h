@@ -1,0 +1,266 @@
+/*
+ * scheduler_private: what the parts of the scheduler share; nobody else includes it.
+ */
+#ifndef SOLVEGATE_DISPATCH_SCHEDULER_PRIVATE_H
+#define SOLVEGATE_DISPATCH_SCHEDULER_PRIVATE_H
+
+#include "base/heap.h"
+#include "base/loop.h"
+#include "dispatch/budget.h"
+#include "dispatch/entry.h"
+#include "dispatch/scheduler.h"
+#include "job/purchase.h"
+#include "job/queue.h"
+
+#include <pthread.h>
+
+struct client;
+struct job;
+struct outcome;
+struct policy;
+struct walk_kind;
+
+/* A place in the list of unfinished jobs, which stays valid while jobs come and end. */
+struct unfinished_cursor {
+        struct job *next;                /* NULL: the end */
+        struct unfinished_cursor *other; /* of the same list */
+};
+
+/* The jobs that are not final. */
+struct unfinished {
+        struct job *jobs; /* in the order in which they were added */
+        size_t count;
+        struct heap by_deadline; /* but for those that are parked */
+        struct unfinished_cursor *cursors;
+};
+
+/* Ends overdue jobs, and those of purchases that were given up, some in each turn of a loop; see
+ * entry_expire(). */
+struct expiry {
+        struct loop *loop;
+        int64_t now_ms; /* what is overdue then is ended */
+        bool posted;    /* there is more: the mail is on its way */
+        struct mail mail;
+};
+
+/* A walk through all unfinished jobs, some in each turn of a loop; see entry_walk.h. */
+struct walk {
+        struct scheduler *scheduler;         /* immutable */
+        const struct walk_kind *kind;        /* NULL: none is under way */
+        struct loop *loop;                   /* valid with kind */
+        struct unfinished_cursor cursor;     /* likewise: what comes next */
+        struct entry_unwanted_counts counts; /* likewise: what it has ended */
+        bool waits;                          /* likewise: for the store, to end the next one */
+        bool again;                          /* likewise: once more when it has ended */
+        void (*done)(void *arg,
+                     const struct entry_unwanted_counts *counts); /* at the end, without
+                                                                     the mutex; or NULL */
+        void *arg;
+        bool posted; /* the mail is on its way */
+        struct mail mail;
+};
+
+struct scheduler {
+        struct scheduler_setup setup; /* immutable */
+
+        pthread_mutex_t mutex;        /* guards all below */
+        const struct config *config;  /* in force; a reload replaces it */
+        size_t queued_max;            /* purchases */
+        size_t unfinished_max;        /* jobs */
+        struct queue queue;           /* what waits */
+        struct purchase *accepted;    /* from before the start, not followed yet (queue links) */
+        struct purchase *by_identity; /* what can be joined */
+        struct account_slots *slots;  /* all that have a reference */
+        int64_t slots_number;         /* of the last of them */
+        struct upstream_id *ids;      /* in use at the services */
+        struct purchase *given_up;    /* their jobs end some at once; in order */
+        struct unfinished unfinished; /* jobs that are attached to a purchase */
+        size_t busy_clients;          /* clients with jobs that are not final */
+        int64_t arrivals;             /* of jobs, in order */
+        struct policy *policy;        /* a reference; NULL before scheduler_apply() */
+        struct budget budget;
+        size_t waiting_jobs; /* of the purchases that wait */
+        size_t unkept_jobs;  /* of these: the store has no row of them, nor is going to */
+        size_t flying;       /* purchases that were taken */
+        size_t records;      /* whose callback is still to come */
+        size_t endings;      /* jobs that ended by themselves, in these records */
+        struct expiry expiry;
+        struct walk withdrawal;            /* entry_withdraw_unkept() */
+        struct walk review;                /* entry_cancel_unwanted() */
+        int64_t solved[SCHEDULER_SOURCES]; /* see struct scheduler_figures */
+        int64_t ended[SCHEDULER_ENDS];
+        struct metric_histogram solve_s;
+        bool drained; /* an operator has said so */
+        bool draining;
+        bool queue_stays;       /* valid while draining: the next start finds what waits */
+        struct loop *idle_loop; /* valid while draining */
+        struct mail *idle;      /* NULL once posted */
+};
+
+/* ---- scheduler.c ---- */
+
+/* Whether a client's job that makes a purchase would be taken; and one that needs none of its own.
+ * The client may be NULL: anybody. */
+int scheduler_check_locked(const struct scheduler *scheduler, const struct client *client);
+int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct client *client);
+
+/* Between two batches of a long walk: releases the mutex for a moment, long enough for a thread
+ * that waits for it to wake up and take it, and takes it again. */
+void scheduler_let_others_in_locked(struct scheduler *scheduler);
+
+/* Posts idle when the time has come. */
+void scheduler_tell_idle_locked(struct scheduler *scheduler);
+
+/* ---- scheduler_unfinished.c ---- */
+
+/* Adds a job at the end, and by its deadline; and removes it from both. */
+void unfinished_add(struct unfinished *unfinished, struct job *job);
+void unfinished_remove(struct unfinished *unfinished, struct job *job);
+
+/* The job with the earliest deadline that is not parked, or NULL. */
+struct job *unfinished_first_due(const struct unfinished *unfinished);
+
+/* A job that its deadline cannot end is parked, until it is expected again. Both have no effect if
+ * it is already. */
+void unfinished_park(struct unfinished *unfinished, struct job *job);
+void unfinished_expect(struct unfinished *unfinished, struct job *job);
+
+/*
+ * Begins a walk through the list, in which each job that stays is visited once. The mutex may be
+ * released during the walk: a job that ends is skipped. To be closed in the end.
+ */
+void unfinished_cursor_open(struct unfinished *unfinished, struct unfinished_cursor *cursor);
+void unfinished_cursor_close(struct unfinished *unfinished, struct unfinished_cursor *cursor);
+
+/* Returns the next job, or NULL at the end, and moves on. */
+struct job *unfinished_cursor_next(struct unfinished_cursor *cursor);
+
+/* ---- scheduler_accounts.c ---- */
+
+/* Whether any account may be used, now or soon. */
+bool scheduler_any_usable_locked(const struct scheduler *scheduler);
+
+/* The account that is to be sent the next job, but for those in the set, or NULL; *again_ms is
+ * lowered to when one may become free by the passing of time alone. */
+struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
+                                              const struct small_set *but, int64_t now_ms,
+                                              int64_t *again_ms);
+
+/* ---- scheduler_ids.c ---- */
+
+/* A purchase does not use its id any more, if it did. */
+void scheduler_release_id_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* ---- scheduler_slots.c ---- */
+
+/*
+ * Gives each account of a configuration the slots of its account at the service: those that it has
+ * or others have, or else the spare ones, which are taken over. Sets what they have room for.
+ */
+void scheduler_slots_assign_locked(struct scheduler *scheduler,
+                                   struct scheduler_upstream *upstreams, size_t count);
+
+/* Whether there is a free slot for an account. */
+bool scheduler_slots_free_locked(const struct account *account);
+
+/* Takes a slot of an account; what is returned is a reference. And gives it back. */
+struct account_slots *scheduler_slots_take_locked(struct account *account);
+void scheduler_slots_release_locked(struct scheduler *scheduler, struct account *account,
+                                    struct account_slots *slots);
+
+/* The account loses its reference to its slots. */
+void scheduler_slots_drop_locked(struct scheduler *scheduler, struct account *account);
+
+/* Whether a reload has replaced, since the turn was taken, whom its job would go to. */
+bool scheduler_is_outdated_locked(const struct scheduler_turn *turn);
+
+/* ---- scheduler_match.c ---- */
+
+/* A purchase taken from the queue, and the account that it goes to. */
+struct scheduler_match {
+        struct account *account;
+        struct purchase *purchase; /* with the queue's reference */
+        struct queue_flow *flow;   /* of the client whose turn it is */
+        bool retry;                /* it costs budget, unless it is a probe */
+};
+
+/* Finds what may be sent now, and where. Returns false if there is nothing; *ret_again_ms then is
+ * when to look again. */
+bool scheduler_match_locked(struct scheduler *scheduler, int64_t now_ms,
+                            struct scheduler_match *ret_match, int64_t *ret_again_ms);
+
+/* Whether there is a healthy account but those in the set. */
+bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,
+                                  int64_t now_ms);
+
+/* ---- entry.c ---- */
+
+/* Adds a job to a purchase that is not final, and takes it away again; then the purchase's
+ * reference to the job goes over to the caller. */
+void entry_attach_locked(struct scheduler *scheduler, struct purchase *purchase, struct job *job);
+void entry_detach_locked(struct scheduler *scheduler, struct job *job);
+
+/* Notes whether a job would survive a crash. */
+void entry_set_kept_locked(struct scheduler *scheduler, struct job *job, enum job_kept kept);
+
+/* Makes a purchase joinable, in place of an older one. */
+void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* Lets nobody join a purchase any more. */
+void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* Makes a job final that is not attached. */
+void entry_finish_now_locked(struct scheduler *scheduler, struct job *job, struct outcome *outcome);
+
+/* Says who moves a purchase on from now on. */
+void entry_place_locked(struct scheduler *scheduler, struct purchase *purchase,
+                        enum purchase_place place);
+
+/* Moves all jobs of a purchase along with it. */
+void entry_move_locked(struct scheduler *scheduler, struct purchase *purchase,
+                       enum job_state state);
+
+/* Tells those who wait for its jobs to look at them, though nothing has changed. */
+void entry_nudge_locked(struct scheduler *scheduler, const struct purchase *purchase);
+
+/* Makes a purchase and all its jobs final by now. */
+void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
+                         struct outcome *outcome, int64_t finished_ms);
+
+/* Drops a purchase that was not sent and whose jobs have all gone, with one reference to it. */
+void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
+
+/* ---- entry_expire.c ---- */
+
+/* Goes on in another turn of the loop, if there are jobs to be ended and the store has few of
+ * them. */
+void entry_expire_more_locked(struct scheduler *scheduler);
+
+/* ---- entry_leave.c ---- */
+
+/* Why a job is not to be sent any more, by the policy; NULL: it is. */
+const char *entry_why_unwanted_locked(const struct scheduler *scheduler, const struct job *job);
+
+/* Whether a job is still to be sent, by the policy. */
+bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job);
+
+/* Whether a purchase that was sent so often before may be sent: as often as retry.attempts says,
+ * and what may have been charged only where retry.on_unknown says so. */
+bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase,
+                            int attempts);
+
+/*
+ * A purchase has come back to the queue. What a reload has taken off meanwhile ends; payer_left:
+ * who was to pay has left, so another one does.
+ */
+void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
+                                  struct purchase *purchase, bool payer_left);
+
+/*
+ * What the store has, or is about to have, of a purchase that was dropped, and of a job that is
+ * forgotten (NULL: none): both go.
+ */
+void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
+                             const struct job *forgotten);
+
+#endif
