@@ -235,9 +235,8 @@ int worker_new(const struct worker_setup *setup, struct worker **ret_worker)
         r = loop_timer_new(worker->loop, on_finish_tick, worker, &worker->finish_timer);
         if (r == 0)
                 r = loop_timer_new(worker->loop, on_balance_tick, worker, &worker->balance_timer);
-        struct forwarder_setup forwarder = gateway_forwarder_setup(gateway, worker->loop);
         if (r == 0)
-                r = forwarder_new(&forwarder, &worker->forwarder);
+                r = gateway_new_forwarder(gateway, worker->loop, &worker->forwarder);
         if (r == 0)
                 r = make_servers(worker);
         if (r < 0) {

@@ -22,6 +22,7 @@
 #include "upstream/transfer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -316,7 +317,7 @@ static void on_solve_answer(struct answer *answer, void *arg)
                 break;
         }
         answer_done(answer);
-        forwarder_kick(forwarder);
+        forwarder->kick(forwarder);
 }
 
 /* ---- before that ---- */
@@ -394,7 +395,7 @@ static void on_sending_stored(void *arg, int error)
                 flight_ask(flight);
         /* Without a store the caller kicks, who is in the middle of it. */
         if (forwarder->setup.store)
-                forwarder_kick(forwarder);
+                forwarder->kick(forwarder);
 }
 
 static void flight_record(struct flight *flight)
@@ -420,7 +421,7 @@ static void on_body_fetched(struct store_fetch *fetch, int error, struct body *b
                 flight_stay_unsent(flight, STORE_RETRY_PAUSE_MS);
         else
                 flight_record(flight);
-        forwarder_kick(forwarder);
+        forwarder->kick(forwarder);
 }
 
 /* Without memory for a flight: it is turned away as if nothing had happened. */

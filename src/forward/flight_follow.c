@@ -110,7 +110,7 @@ static void on_status_answer(struct answer *answer, void *arg)
                 break;
         }
         answer_done(answer);
-        forwarder_kick(forwarder);
+        forwarder->kick(forwarder);
 }
 
 /* A credential that is new since the last poll has its own trouble. */
@@ -132,7 +132,7 @@ static void on_poll_timer(void *arg)
 
         if (left_ms == 0) {
                 flight_fail_deadline(flight);
-                forwarder_kick(forwarder);
+                forwarder->kick(forwarder);
                 return;
         }
         renew_poll_terms(flight);

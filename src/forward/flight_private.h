@@ -8,6 +8,7 @@
 #include "dispatch/journal.h"
 #include "dispatch/scheduler.h"
 #include "forward/flight.h"
+#include "forward/forwarder.h"
 #include "job/job.h"
 #include "store/store.h"
 #include "upstream/breaker.h"

@@ -7,11 +7,13 @@
 #include "base/loop.h"
 #include "dispatch/scheduler.h"
 #include "forward/flight.h"
+#include "forward/forwarder.h"
 #include "forward/probe.h"
 #include "upstream/account.h"
 #include "upstream/transfer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 static void on_again(void *arg)
@@ -26,6 +28,7 @@ int forwarder_new(const struct forwarder_setup *setup, struct forwarder **ret_fo
         if (!forwarder)
                 return -ENOMEM;
         forwarder->setup = *setup;
+        forwarder->kick = forwarder_kick;
         int r = loop_timer_new(setup->loop, on_again, forwarder, &forwarder->again);
         if (r == 0)
                 r = transfers_new(setup->loop, &forwarder->transfers);

@@ -10,32 +10,17 @@
  *      ENDING      how it ended is being stored
  *
  * It holds a slot of its account from the first phase until the upstream has nothing more to do
- * with it. When it is sent again, and what is done on which answer, stands in docs/retries.md.
+ * with it. When it is sent again, and what is done on which response, is in docs/retries.md.
  *
  * Thread: the loop's.
  */
 #ifndef SOLVEGATE_FORWARD_FORWARD_H
 #define SOLVEGATE_FORWARD_FORWARD_H
 
-#include <stdint.h>
-
-struct body_pool;
-struct config_in_force;
 struct forwarder;
+struct forwarder_setup;
 struct loop;
-struct results;
-struct scheduler;
-struct store;
 struct transfers;
-
-/* All of it outlives the forwarder. */
-struct forwarder_setup {
-        const struct config_in_force *config;
-        struct loop *loop;
-        struct scheduler *scheduler;
-        struct store *store; /* NULL: nothing is kept */
-        struct body_pool *bodies;
-};
 
 /* Returns 0 or -ENOMEM. */
 int forwarder_new(const struct forwarder_setup *setup, struct forwarder **ret_forwarder);

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "dispatch/scheduler.h"
-#include "forward/flight.h"
+#include "forward/forwarder.h"
 #include "upstream/account.h"
 #include "upstream/exchange.h"
 
@@ -62,7 +62,7 @@ static void on_probe_answer(struct answer *answer, void *arg)
                           answer->detail[0] ? answer->detail : answer->message);
         probe_end(probe, probe_result_of(answer), answer->retry_after_ms);
         answer_done(answer);
-        forwarder_kick(forwarder);
+        forwarder->kick(forwarder);
 }
 
 static void probe_send(struct forwarder *forwarder, const struct scheduler_probe *about)

@@ -15,6 +15,7 @@
 #include "dispatch/scheduler.h"
 #include "forward/balance.h"
 #include "forward/forward.h"
+#include "forward/forwarder.h"
 #include "gateway/recover.h"
 #include "job/job.h"
 #include "job/parser.h"
@@ -397,15 +398,18 @@ void gateway_give_up(struct gateway *gateway)
         store_give_up(gateway->store);
 }
 
-struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct loop *loop)
+int gateway_new_forwarder(struct gateway *gateway, struct loop *loop,
+                          struct forwarder **ret_forwarder)
 {
-        return (struct forwarder_setup){
+        const struct forwarder_setup setup = {
                 .config = &gateway->config,
                 .loop = loop,
                 .scheduler = gateway->scheduler,
                 .store = gateway->store,
                 .bodies = &gateway->bodies,
         };
+
+        return forwarder_new(&setup, ret_forwarder);
 }
 
 bool gateway_store_well(const struct gateway *gateway)

@@ -22,7 +22,6 @@ struct config;
 struct credential;
 struct entry_unwanted_counts;
 struct forwarder;
-struct forwarder_setup;
 struct gateway;
 struct job;
 struct loop;
@@ -205,8 +204,9 @@ void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle
 /* The time to stop has come: the store tries everything once only. Thread: any. */
 void gateway_give_up(struct gateway *gateway);
 
-/* What a forwarder on this loop needs. */
-struct forwarder_setup gateway_forwarder_setup(struct gateway *gateway, struct loop *loop);
+/* Makes the forwarder of a loop. Returns 0 or -ENOMEM. */
+int gateway_new_forwarder(struct gateway *gateway, struct loop *loop,
+                          struct forwarder **ret_forwarder);
 
 /* Whether what is promised can be written: to the store, and to the audit. Thread: any. */
 bool gateway_store_well(const struct gateway *gateway);
