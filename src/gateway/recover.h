@@ -9,7 +9,7 @@
 #ifndef SOLVEGATE_GATEWAY_RECOVER_H
 #define SOLVEGATE_GATEWAY_RECOVER_H
 
-#include <stdint.h>
+#include "gateway/recover_progress.h"
 
 struct audit;
 struct charges;
@@ -19,12 +19,6 @@ struct policy;
 struct scheduler;
 struct store;
 struct strbuf;
-
-/* Told of the progress, from the thread that reads: so many rows of all; 0: they are counted. */
-struct recover_hook {
-        void (*progress)(void *arg, int64_t done, int64_t all);
-        void *arg;
-};
 
 /* What is recovered, and where it goes. */
 struct recovery {

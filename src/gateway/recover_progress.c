@@ -4,7 +4,6 @@
 #include "gateway/recover_progress.h"
 
 #include "base/log.h"
-#include "gateway/recover.h"
 
 #include <stddef.h>
 

@@ -8,7 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct recover_hook;
+/* Told of the progress, from the thread that reads: so many rows of all; 0: they are counted. */
+struct recover_hook {
+        void (*progress)(void *arg, int64_t done, int64_t all);
+        void *arg;
+};
 
 /* A value; changed here only. */
 struct recover_progress {

@@ -7,7 +7,6 @@
 #include "config/config.h"
 #include "config/config_origin.h"
 #include "gateway/gateway.h"
-#include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 
@@ -142,7 +141,7 @@ void origin_add_fields(const struct request *request, struct MHD_Response *respo
         (void)MHD_add_response_header(response, "Vary", "Origin");
 }
 
-enum MHD_Result origin_reply_preflight(struct request *request)
+struct MHD_Response *origin_preflight_response(const struct request *request)
 {
         struct MHD_Response *response =
                 MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
@@ -150,7 +149,7 @@ enum MHD_Result origin_reply_preflight(struct request *request)
                 request_field(request, "Access-Control-Request-Private-Network");
 
         if (!response)
-                return MHD_NO;
+                return NULL;
         (void)MHD_add_response_header(response, "Access-Control-Allow-Methods",
                                       route_allow(request->route));
         (void)MHD_add_response_header(response, "Access-Control-Allow-Headers", ALLOWED_FIELDS);
@@ -158,5 +157,5 @@ enum MHD_Result origin_reply_preflight(struct request *request)
         if (private_network && strcmp(private_network, "true") == 0)
                 (void)MHD_add_response_header(response, "Access-Control-Allow-Private-Network",
                                               "true");
-        return reply_no_content(request, response);
+        return response;
 }

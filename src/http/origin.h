@@ -26,7 +26,8 @@ void origin_check_again(struct request *request);
 /* Adds what a browser needs to show the page an answer. */
 void origin_add_fields(const struct request *request, struct MHD_Response *response);
 
-/* Answers a preflight request. Requires a route. Returns as reply_refusal(). */
-enum MHD_Result origin_reply_preflight(struct request *request);
+/* Makes the response to a preflight request, which has no content. Requires a route. Returns NULL
+ * without memory. The caller destroys it. */
+struct MHD_Response *origin_preflight_response(const struct request *request);
 
 #endif

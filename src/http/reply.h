@@ -23,7 +23,8 @@ void reply_cut(struct request *request, enum connection_end end);
 void reply_append_error(struct strbuf *json, unsigned status, const char *code,
                         const char *message);
 
-/* 204 (RFC 9110, 15.3.5) with the fields that the response has, which is taken over. */
+/* 204 (RFC 9110, 15.3.5) with the fields that the response has, which is taken over. NULL: there is
+ * no memory. */
 enum MHD_Result reply_no_content(struct request *request, struct MHD_Response *response);
 
 /* request->job as it is now: queued, solved, or failed. */

@@ -228,7 +228,7 @@ static enum MHD_Result on_ready(struct request *request)
         if (request->refusal.status != 0)
                 return caller_hold(request) ? MHD_YES : reply_refusal(request);
         if (request->preflight)
-                return origin_reply_preflight(request);
+                return reply_no_content(request, origin_preflight_response(request));
         return request->cancels ? request->route->cancel(request) : request->route->handle(request);
 }
 
