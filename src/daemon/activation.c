@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "config/problem.h"
+#include "http/listener.h"
 #include "http/server.h"
 
 #include <errno.h>

@@ -8,6 +8,7 @@
 #ifndef SOLVEGATE_DAEMON_ADMIN_SOCKET_H
 #define SOLVEGATE_DAEMON_ADMIN_SOCKET_H
 
+#include "http/listener.h"
 #include "http/server.h"
 
 #include <stdbool.h>

@@ -5,6 +5,7 @@
 #ifndef SOLVEGATE_DAEMON_DOORS_H
 #define SOLVEGATE_DAEMON_DOORS_H
 
+#include "http/listener.h"
 #include "http/local_socket.h"
 #include "http/server.h"
 

@@ -6,6 +6,7 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "daemon/process.h"
+#include "http/listener.h"
 #include "http/server.h"
 
 #include <dirent.h>

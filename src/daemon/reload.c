@@ -22,6 +22,7 @@
 #include "daemon/worker.h"
 #include "dispatch/entry.h"
 #include "gateway/gateway.h"
+#include "http/listener.h"
 #include "http/server.h"
 #include "http/tls.h"
 

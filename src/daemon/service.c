@@ -32,6 +32,7 @@
 #include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
 #include "gateway/recover.h"
+#include "http/listener.h"
 #include "http/server.h"
 #include "http/tally.h"
 #include "upstream/transfer.h"

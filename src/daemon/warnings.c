@@ -14,6 +14,7 @@
 #include "config/config_url.h"
 #include "config/permissions.h"
 #include "daemon/files.h"
+#include "http/listener.h"
 #include "http/server.h"
 #include "http/tls.h"
 #include "upstream/account.h"

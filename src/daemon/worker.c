@@ -7,6 +7,7 @@
 #include "forward/balance.h"
 #include "forward/forward.h"
 #include "gateway/gateway.h"
+#include "http/listener.h"
 #include "http/server.h"
 #include "job/parser.h"
 

@@ -117,9 +117,9 @@ static int refuse_malformed(struct client_connection *connection)
         return -ECONNRESET;
 }
 
-enum receive_layer connection_layer(const struct client_connection *connection)
+bool connection_has_tls(const struct client_connection *connection)
 {
-        return connection->identity ? RECEIVE_TLS : RECEIVE_SOCKET;
+        return connection->identity != NULL;
 }
 
 int connection_may_receive(const struct client_connection *connection)

@@ -9,6 +9,7 @@
 #include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
 #include "http/control.h"
+#include "http/listener.h"
 #include "http/operator.h"
 #include "http/reply.h"
 #include "http/server_private.h"

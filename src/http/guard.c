@@ -9,6 +9,7 @@
 #include "config/site_pattern.h"
 #include "gateway/gateway.h"
 #include "http/caller.h"
+#include "http/listener.h"
 #include "http/origin.h"
 #include "http/routes.h"
 #include "http/server_private.h"

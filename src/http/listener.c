@@ -1,7 +1,7 @@
 /*
- * listener: the sockets to listen on, see server.h.
+ * listener: the sockets to listen on, see listener.h.
  */
-#include "http/server.h"
+#include "http/listener.h"
 
 #include "base/strbuf.h"
 #include "config/config.h"

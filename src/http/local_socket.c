@@ -4,6 +4,7 @@
 #include "http/local_socket.h"
 
 #include "base/strbuf.h"
+#include "http/listener.h"
 #include "http/server.h"
 
 #include <errno.h>

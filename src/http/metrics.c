@@ -12,6 +12,7 @@
 #include "dispatch/scheduler.h"
 #include "forward/balance.h"
 #include "gateway/gateway.h"
+#include "http/listener.h"
 #include "http/operator.h"
 #include "http/reply.h"
 #include "http/routes.h"

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "config/config_origin.h"
 #include "gateway/gateway.h"
+#include "http/listener.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 

@@ -27,7 +27,8 @@ static struct client_connection *find(int fd, enum receive_layer layer)
         struct client_connection *connection =
                 reading ? connection_find(reading->connections, fd) : NULL;
 
-        return connection && connection_layer(connection) == layer ? connection : NULL;
+        return connection && connection_has_tls(connection) == (layer == RECEIVE_TLS) ? connection
+                                                                                      : NULL;
 }
 
 bool receive_may_handshake(int fd)

@@ -13,6 +13,7 @@
 #include "http/parse.h"
 #include "http/pause.h"
 #include "http/reply.h"
+#include "http/request_log.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/verdict.h"

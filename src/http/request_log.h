@@ -10,30 +10,12 @@
 #ifndef SOLVEGATE_HTTP_REQUEST_LOG_H
 #define SOLVEGATE_HTTP_REQUEST_LOG_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct request;
 
-#define REQUEST_ID_CHARS 16
-
 /* In place of a slug: the request is not a well-formed message of HTTP. */
 #define REQUEST_LOG_MALFORMED "malformed"
-
-/* What the line tells of a request that the request itself does not know. */
-struct request_record {
-        char id[REQUEST_ID_CHARS + 1]; /* also X-Request-Id */
-        const char *method;            /* static; "-" until the header was read */
-        int64_t began_us;              /* monotonic: when its first line had come */
-        int64_t held_us;
-        int64_t hold_began_us; /* valid while held */
-        int64_t body_bytes;
-        unsigned status;    /* of the answer; 0: none yet */
-        const char *error;  /* the slug in the answer; static; or NULL */
-        const char *state;  /* of the job in the answer; likewise */
-        const char *source; /* of the result in the answer; likewise */
-        bool cut;           /* the answer went past libmicrohttpd, which knows of none */
-};
 
 /* How a request ended. */
 enum request_end {

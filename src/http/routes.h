@@ -4,7 +4,7 @@
 #ifndef SOLVEGATE_HTTP_ROUTES_H
 #define SOLVEGATE_HTTP_ROUTES_H
 
-#include "http/server.h"
+#include "http/server_shared.h"
 #include "http/tally.h"
 
 #include <microhttpd.h>

@@ -24,11 +24,13 @@
 #include "gateway/gateway.h"
 #include "http/acceptor.h"
 #include "http/framing.h"
+#include "http/listener.h"
 #include "http/pause.h"
 #include "http/receive.h"
 #include "http/server_private.h"
 #include "http/tally.h"
 #include "http/tls.h"
+#include "http/tls_receive.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -311,6 +313,7 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
 
         if (!server)
                 return -ENOMEM;
+        tls_receive_prepare();
         server->kind = setup->kind;
         server->gateway = setup->gateway;
         server->forwarder = setup->forwarder;

@@ -11,9 +11,8 @@
 
 #include "access/sites.h"
 #include "access/token.h"
-#include "http/receive.h"
-#include "http/request_log.h"
-#include "http/server.h"
+#include "http/request_record.h"
+#include "http/server_shared.h"
 #include "job/job.h"
 #include "job/waiter.h"
 
@@ -329,8 +328,8 @@ bool connection_ends_here(const struct client_connection *connection);
 /* The connection of a socket, or NULL. */
 struct client_connection *connection_find(const struct connection_table *table, int fd);
 
-/* Where its HTTP is read. */
-enum receive_layer connection_layer(const struct client_connection *connection);
+/* Whether it speaks TLS. */
+bool connection_has_tls(const struct client_connection *connection);
 
 /* Returns 0 if libmicrohttpd may read more; -EAGAIN if not now, -ECONNRESET if never. */
 int connection_may_receive(const struct client_connection *connection);

@@ -8,16 +8,13 @@
  */
 #include "http/tls.h"
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/config_date.h"
 #include "config/problem.h"
-#include "http/receive.h"
 
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/abstract.h>
@@ -25,7 +22,6 @@
 #include <gnutls/x509.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -504,59 +500,7 @@ void tls_end(struct MHD_Connection *mhd)
                 (void)gnutls_bye(session, GNUTLS_SHUT_WR);
 }
 
-/* ---- what libmicrohttpd calls, see receive.h ---- */
-
-typedef ssize_t record_recv(gnutls_session_t session, void *bytes, size_t size);
-typedef int handshake(gnutls_session_t session);
-
-static record_recv *library_record_recv; /* GnuTLS's own */
-static handshake *library_handshake;     /* likewise */
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-
-static void find_library(void)
+unsigned tls_handshake_messages(void)
 {
-        /* POSIX has no other conversion to a pointer to a function. */
-        *(void **)&library_record_recv = dlsym(RTLD_NEXT, "gnutls_record_recv");
-        *(void **)&library_handshake = dlsym(RTLD_NEXT, "gnutls_handshake");
-}
-
-static ssize_t read_record(const struct receive_call *call, void *bytes, size_t size)
-{
-        return library_record_recv ? library_record_recv(call->session, bytes, size)
-                                   : GNUTLS_E_INTERNAL_ERROR;
-}
-
-RECEIVE_REPLACES ssize_t gnutls_record_recv(gnutls_session_t session, void *bytes, size_t size)
-{
-        const struct receive_call call = {
-                .fd = gnutls_transport_get_int(session),
-                .layer = RECEIVE_TLS,
-                .read = read_record,
-                .session = session,
-        };
-        int refused;
-
-        (void)pthread_once(&library_once, find_library);
-        ssize_t got = receive_read(&call, bytes, size, &refused);
-        if (refused == 0)
-                return got;
-        return refused == -EAGAIN ? GNUTLS_E_AGAIN : GNUTLS_E_PREMATURE_TERMINATION;
-}
-
-/* After GNUTLS_E_AGAIN libmicrohttpd calls again in its next turn, and asks for that at once. */
-RECEIVE_REPLACES int gnutls_handshake(gnutls_session_t session)
-{
-        int fd = gnutls_transport_get_int(session);
-        unsigned messages = handshake_messages;
-        int64_t began_us = clock_monotonic_us();
-
-        (void)pthread_once(&library_once, find_library);
-        if (!library_handshake)
-                return GNUTLS_E_INTERNAL_ERROR;
-        if (!receive_may_handshake(fd))
-                return GNUTLS_E_AGAIN;
-        int r = library_handshake(session);
-        if (r != GNUTLS_E_AGAIN || handshake_messages != messages)
-                receive_handshake_took(fd, clock_monotonic_us() - began_us);
-        return r;
+        return handshake_messages;
 }

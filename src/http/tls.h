@@ -82,6 +82,9 @@ enum tls_progress {
 int tls_begin(struct MHD_Connection *mhd, const struct tls_identity *identity,
               enum tls_progress *progress);
 
+/* How many handshake messages this thread has sent and received, on all connections. */
+unsigned tls_handshake_messages(void);
+
 /* Whether its handshake has come to its end. Allocates for the answer. */
 bool tls_handshake_is_over(struct MHD_Connection *mhd);
 

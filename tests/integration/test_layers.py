@@ -33,7 +33,7 @@ PROGRAMS = {"sim": {"base"}, "ctl": {"base", "access", "audit"}}
 PLACES = {
     "microhttpd.h": ("http/", "sim/"),
     "curl/": ("upstream/", "ctl/"),
-    "gnutls/": ("http/tls.c", "sim/deliver.c"),
+    "gnutls/": ("http/tls.c", "http/tls_receive.c", "sim/deliver.c"),
     "libconfig.h": ("config/",),
     "sqlite3.h": ("store/sqlite/",),
     "systemd/": ("daemon/",),
