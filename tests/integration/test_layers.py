@@ -1,5 +1,5 @@
-"""The include graph: a file includes its own folder and lower layers only, and each library is
-included in one place only (docs/architecture.md)."""
+"""The include graph: a file includes its own folder and lower layers only, no file includes one that
+includes it, and each library is included in one place only (docs/architecture.md)."""
 
 import re
 import shutil
@@ -40,6 +40,26 @@ PLACES = {
     "uthash.h": ("base/hash_table.h",),  # with its keyed hash
 }
 
+# Files that are one module: only these may include each other (docs/architecture.md).
+MODULES = [
+    {"base/log", "base/log_record", "base/log_sink"},
+    {"config/config", "config/config_check", "config/config_fields", "config/config_read",
+     "config/config_self", "config/config_unknown"},
+    {"job/job", "job/purchase"},
+    {"job/task", "job/task_identity", "job/task_private"},
+    {"audit/audit", "audit/audit_file", "audit/audit_refusals"},
+    {"upstream/protocol", "upstream/protocol_fields"},
+    {"upstream/pool", "upstream/send", "upstream/socket", "upstream/transfer",
+     "upstream/transfer_private"},
+    {"dispatch/entry", "dispatch/scheduler", "dispatch/scheduler_private"},
+    {"dispatch/entry_end", "dispatch/entry_walk"},
+    {"forward/flight", "forward/flight_private"},
+    {"gateway/gateway", "gateway/gateway_private"},
+    {"http/framing", "http/framing_fault", "http/framing_field"},
+    {"ctl/control", "ctl/control_problem"},
+]
+
+_LOCK = re.compile(r"pthread_mutex_lock\(&(\w+)")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -73,6 +93,8 @@ def violation(src, name, quote, what):
         return None
     if not (src / what).is_file():
         return f'{name}: "{what}" is not relative to src/'
+    if what.endswith("_private.h") and what.split("/")[0] != folder:
+        return f'{name}: "{what}" is private to its folder'
     if what.split("/")[0] not in may_use(folder):
         return f'{name}: "{what}" is not in a lower layer'
     return None
@@ -81,6 +103,51 @@ def violation(src, name, quote, what):
 def violations(src):
     found = (violation(src, *include) for include in includes(src))
     return [problem for problem in found if problem]
+
+
+def units(src):
+    """What each pair of .c and .h includes."""
+    found = {}
+    for name, quote, what in includes(src):
+        unit = found.setdefault(name[:-2], set())
+        if quote == '"' and what[:-2] != name[:-2]:
+            unit.add(what[:-2])
+    return found
+
+
+def reached_from(unit, arrows):
+    seen, left = set(), [unit]
+    while left:
+        for other in arrows.get(left.pop(), ()):
+            if other not in seen:
+                seen.add(other)
+                left.append(other)
+    return seen
+
+
+def cycles(src):
+    """The sets of files that include each other, directly or through others."""
+    arrows = units(src)
+    reached = {unit: reached_from(unit, arrows) for unit in arrows}
+    found = {frozenset(other for other in reached[unit] if unit in reached.get(other, ()))
+             for unit in arrows if unit in reached[unit]}
+    return [cycle for cycle in found if cycle not in MODULES]
+
+
+def foreign_locks(src):
+    """Where a mutex is taken outside the folder that defines the struct that it is in."""
+    owners = {}
+    for path in sources(src):
+        text = path.read_text()
+        if "pthread_mutex_t" in text:
+            folder = path.relative_to(src).parts[0]
+            for name in re.findall(r"^struct (?:sim_)?(\w+) \{", text, re.MULTILINE):
+                owners.setdefault(name, set()).add(folder)
+            for name in re.findall(r"^static pthread_mutex_t (\w+)", text, re.MULTILINE):
+                owners.setdefault(name, set()).add(folder)
+    return [f"{path.relative_to(src).as_posix()}: {name}"
+            for path in sources(src) for name in _LOCK.findall(path.read_text())
+            if path.relative_to(src).parts[0] not in owners.get(name, ())]
 
 
 def graph(src):
@@ -98,6 +165,35 @@ def test_no_include_runs_up():
         print(f"{above} -> {below}  {count}")
     assert sources(SRC), "there is nothing to look at"
     assert not violations(SRC)
+
+
+def test_no_file_includes_one_that_includes_it():
+    assert not cycles(SRC)
+
+
+def test_each_module_is_one():
+    """So that none is listed any more that is not needed."""
+    listed = {frozenset(module) for module in MODULES}
+    arrows = units(SRC)
+    for module in listed:
+        assert all(module <= reached_from(unit, arrows) for unit in module), module
+
+
+def test_a_planted_cycle_is_found(tmp_path):
+    src = Path(shutil.copytree(SRC, tmp_path / "src"))
+    with open(src / "access" / "quota.h", "a") as header:
+        header.write('#include "access/clients.h"\n')
+    assert cycles(src)
+
+
+def test_locks_are_taken_in_the_folder_of_their_struct():
+    assert not foreign_locks(SRC)
+
+
+def test_a_planted_lock_is_found(tmp_path):
+    src = Path(shutil.copytree(SRC, tmp_path / "src"))
+    (src / "forward" / "planted.c").write_text("(void)pthread_mutex_lock(&scheduler->mutex);\n")
+    assert foreign_locks(src) == ["forward/planted.c: scheduler"]
 
 
 def test_every_folder_is_in_a_layer():
@@ -123,6 +219,7 @@ def test_every_folder_is_in_a_layer():
         ("http/planted.c", "#include <uthash.h>"),
         ("access/planted.c", '#include "audit/audit.h"'),
         ("store/store_planted.c", "#include <sqlite3.h>"),
+        ("gateway/planted.c", '#include "dispatch/scheduler_private.h"'),
         ("job/planted.c", '#include "task.h"'),
         ("cellar/planted.c", "#include <stdio.h>"),
     ],
