@@ -19,16 +19,10 @@
 #define BLOCK_BYTES (512 << 10) /* too small for a mapping of its own */
 #define KEPT_BYTES  (4 << 20)   /* the limit is 1 MB for each arena */
 
-/* Sanitizers have an allocator of their own. */
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define OTHER_ALLOCATOR true
-#else
-#define OTHER_ALLOCATOR false
-#endif
-
+/* Sanitizers and valgrind replace the allocator. */
 static void skip_without_glibc(void)
 {
-        if (OTHER_ALLOCATOR)
+        if (mallinfo2().uordblks == 0)
                 skip();
 }
 
