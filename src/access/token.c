@@ -4,6 +4,7 @@
 #include "access/token.h"
 
 #include "base/digest.h"
+#include "base/hex.h"
 #include "base/random.h"
 
 #include <errno.h>
@@ -68,11 +69,5 @@ int token_digest_read(const char *hex, struct token_digest *ret_digest)
 
 void token_digest_write(const struct token_digest *digest, char ret_hex[static TOKEN_HEX_CHARS + 1])
 {
-        static const char digits[] = "0123456789abcdef";
-
-        for (size_t i = 0; i < TOKEN_DIGEST_BYTES; i++) {
-                ret_hex[2 * i] = digits[digest->bytes[i] >> 4];
-                ret_hex[2 * i + 1] = digits[digest->bytes[i] & 15];
-        }
-        ret_hex[TOKEN_HEX_CHARS] = '\0';
+        hex_write(digest->bytes, TOKEN_DIGEST_BYTES, ret_hex);
 }

@@ -8,6 +8,7 @@
 #include "audit/audit_chain.h"
 
 #include "base/digest.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 
@@ -38,8 +39,6 @@ _Static_assert(TEXT_LEN(HEAD) + 1 + AUDIT_MEMBERS_BYTES_MAX + TEXT_LEN(ENTRY) +
                        AUDIT_LINE_BYTES_MAX,
                "members of any length allowed fit into a line");
 
-static const char hex_digits[] = "0123456789abcdef";
-
 int audit_hash(const void *text, size_t len, char ret_hash[static AUDIT_HASH_CHARS + 1])
 {
         unsigned char digest[DIGEST_BYTES];
@@ -47,11 +46,7 @@ int audit_hash(const void *text, size_t len, char ret_hash[static AUDIT_HASH_CHA
 
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < DIGEST_BYTES; i++) {
-                ret_hash[2 * i] = hex_digits[digest[i] >> 4];
-                ret_hash[2 * i + 1] = hex_digits[digest[i] & 15];
-        }
-        ret_hash[AUDIT_HASH_CHARS] = '\0';
+        hex_write(digest, DIGEST_BYTES, ret_hash);
         return 0;
 }
 
@@ -75,7 +70,7 @@ static bool take_hash(struct rest *rest, const char **ret_hash)
         if (rest->end - rest->next < AUDIT_HASH_CHARS)
                 return false;
         for (int i = 0; i < AUDIT_HASH_CHARS; i++)
-                if (rest->next[i] == '\0' || !strchr(hex_digits, rest->next[i]))
+                if (rest->next[i] == '\0' || !strchr(HEX_DIGITS, rest->next[i]))
                         return false;
         *ret_hash = rest->next;
         rest->next += AUDIT_HASH_CHARS;

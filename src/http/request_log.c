@@ -5,6 +5,7 @@
 
 #include "access/clients.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/random.h"
@@ -12,6 +13,7 @@
 #include "http/server_private.h"
 #include "http/tally.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -56,13 +58,13 @@ static uint64_t next_id(void)
         return (n ^ n >> 31) ^ id_keys[1];
 }
 
+_Static_assert(HEX_BYTES(sizeof(uint64_t)) == REQUEST_ID_CHARS + 1, "an id is a number");
+
 void request_log_begin(struct request *request, int64_t began_us)
 {
-        static const char digits[] = "0123456789abcdef";
-        uint64_t id = next_id();
+        uint64_t id = htobe64(next_id());
 
-        for (int i = REQUEST_ID_CHARS - 1; i >= 0; i--, id >>= 4)
-                request->record.id[i] = digits[id & 15];
+        hex_write(&id, sizeof id, request->record.id);
         request->record.method = "-";
         request->record.began_us = began_us;
 }

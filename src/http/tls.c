@@ -9,6 +9,7 @@
 #include "http/tls.h"
 
 #include "base/fd.h"
+#include "base/hex.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/config_date.h"
@@ -383,7 +384,7 @@ bool tls_identity_same(const struct tls_identity *a, const struct tls_identity *
 void tls_identity_describe(const struct tls_identity *identity, struct strbuf *text)
 {
         unsigned char fingerprint[FINGERPRINT_BYTES] = {0};
-        char day[CONFIG_DATE_BYTES];
+        char day[CONFIG_DATE_BYTES], shown[HEX_BYTES(FINGERPRINT_BYTES_SHOWN)];
         size_t len = sizeof fingerprint;
 
         append_names(identity, text);
@@ -394,8 +395,8 @@ void tls_identity_describe(const struct tls_identity *identity, struct strbuf *t
                 (void)strbuf_puts(text, "unknown");
                 return;
         }
-        for (size_t i = 0; i < FINGERPRINT_BYTES_SHOWN; i++)
-                (void)strbuf_printf(text, "%02x", fingerprint[i]);
+        hex_write(fingerprint, FINGERPRINT_BYTES_SHOWN, shown);
+        (void)strbuf_puts(text, shown);
 }
 
 /* ---- connections ---- */

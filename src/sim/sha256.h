@@ -5,10 +5,11 @@
 #define SOLVEGATE_SIM_SHA256_H
 
 #include "base/digest.h"
+#include "base/hex.h"
 
 #include <stddef.h>
 
-#define SIM_SHA256_HEX_BYTES (2 * DIGEST_BYTES + 1) /* with NUL */
+#define SIM_SHA256_HEX_BYTES HEX_BYTES(DIGEST_BYTES)
 
 /* Writes the digest as lower-case hexadecimal. Returns 0 or -ENOMEM. */
 int sim_sha256_hex(const void *bytes, size_t len, char ret_hex[static SIM_SHA256_HEX_BYTES]);
