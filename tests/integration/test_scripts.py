@@ -123,8 +123,10 @@ def test_a_skipped_unit_test_is_listed_and_not_counted(stub, bash, skip):
     """The two forms are those of cmocka 1.1 and of the standard."""
     stub("test_a", f"echo 'ok 1 - first'; echo '{skip}'", "build/tests/unit")
     stub("test_b", "echo 'ok 1 - third'; echo 'not ok 2 - fourth'; exit 1", "build/tests/unit")
+    stub("test_c", f"echo '{skip}'", "build/tests/unit")
     done = bash('passed=0 failed=0 results=$(mktemp -d)\nrun_units build\nrm -r "$results"\n'
                 "echo $passed passed, $failed failed", "units.bash")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "SKIPPED test_a: second" and lines[-1] == "2 passed, 1 failed", lines
+    assert "SKIPPED test_c: second" in lines, lines
