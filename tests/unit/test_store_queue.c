@@ -110,8 +110,8 @@ static void a_deletion_does_not_overtake_what_adds_the_row(void **state)
 {
         struct fixture *f = *state;
 
-        give_a_hundred(f);
         const struct store_record *adds = give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        give_a_hundred(f);
         const struct store_record *deletes = give(f, new_record(f->purchases[0]));
         assert_int_equal(take(f), 2);
         assert_true(f->batch == &adds->item);
@@ -413,6 +413,20 @@ static void purchases_that_begin_to_be_sent_keep_their_order(void **state)
         finish(f);
 }
 
+static void a_record_without_a_body_does_not_make_its_purchase_urgent(void **state)
+{
+        struct fixture *f = *state;
+
+        give_a_hundred(f);
+        (void)give(f, with_body(f, &f->big, f->purchases[0], LARGE));
+        (void)give(f, with_body(f, &f->big, f->purchases[1], LARGE));
+        (void)give(f, new_record(f->purchases[0]));
+        const struct store_record *sending = give(f, moved(f->purchases[1], JOB_SENDING));
+        assert_int_equal(take(f), 2);
+        assert_true(in_batch(f, sending));
+        finish(f);
+}
+
 static void a_purchase_that_begins_to_be_sent_keeps_the_turn_of_its_line(void **state)
 {
         struct fixture *f = *state;
@@ -455,6 +469,7 @@ int main(void)
                 ON_QUEUE(a_sending_with_a_body_does_not_wait_for_those_that_have_no_slot),
                 ON_QUEUE(what_is_being_sent_does_not_starve_behind_later_purchases),
                 ON_QUEUE(purchases_that_begin_to_be_sent_keep_their_order),
+                ON_QUEUE(a_record_without_a_body_does_not_make_its_purchase_urgent),
                 ON_QUEUE(a_purchase_that_begins_to_be_sent_keeps_the_turn_of_its_line),
         };
 

@@ -169,12 +169,10 @@ static void add_to_group(struct store *store, struct store_group *group, struct 
         append_to_group(group, item);
 }
 
-/* Whether a record goes before those that queue a job: it has no body to be written, or it is about
- * a purchase that is being sent, which has a body only with retry.on_unknown = "retry". */
+/* Returns whether the purchase of a record is being sent, so it has a slot. */
 static bool is_urgent(const struct store_record *record)
 {
-        return !record->body ||
-               (record->move == STORE_PURCHASE_MOVE && record->state == JOB_SENDING);
+        return record->move == STORE_PURCHASE_MOVE && record->state == JOB_SENDING;
 }
 
 static void add_record(struct store *store, struct store_record *record)
