@@ -62,14 +62,27 @@ static void pass_over(struct client_connection *connection)
         suspend(connection, &server->passed_over);
 }
 
-bool pause_read(struct client_connection *connection)
+/* Returns whether this turn has resumed a connection, and has not come to it yet: now it has. */
+static bool come_to(struct client_connection *connection)
 {
         struct server *server = connection->table->server;
         bool is_resumed = connection->resumed_in == server->turns;
 
         connection->resumed_in = 0;
-        if (is_resumed)
-                server->resumed_left--;
+        server->resumed_left -= is_resumed;
+        return is_resumed;
+}
+
+void pause_skip(struct client_connection *connection)
+{
+        (void)come_to(connection);
+}
+
+bool pause_read(struct client_connection *connection)
+{
+        struct server *server = connection->table->server;
+        bool is_resumed = come_to(connection);
+
         if (server->ending || may_read(server, is_resumed) || has_failed(connection)) {
                 server->resumed_read += is_resumed;
                 return false;

@@ -48,6 +48,9 @@ struct server;
  */
 bool pause_read(struct client_connection *connection);
 
+/* libmicrohttpd was to read from a connection, and may not: it has ended, or waits. */
+void pause_skip(struct client_connection *connection);
+
 /*
  * Counts as work: a read of so many bytes in which a header came, or a part of it; a request whose
  * header is complete; a piece of a body; a search for a seat among so many connections.

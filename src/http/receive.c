@@ -72,7 +72,9 @@ ssize_t receive_read(const struct receive_call *call, void *bytes, size_t size, 
         size_t used = 0;
         bool all;
 
-        if (connection && connection_may_receive(connection) == 0 && pause_read(connection)) {
+        if (connection && connection_may_receive(connection) < 0) {
+                pause_skip(connection);
+        } else if (connection && pause_read(connection)) {
                 *ret_refused = -EAGAIN;
                 return 0;
         }

@@ -228,6 +228,26 @@ static void at_the_end_nothing_is_left_suspended(void **state)
         }
 }
 
+static void resumed_connections_that_have_ended_do_not_hold_up_others(void **state)
+{
+        enum { SENDERS = 40, OTHER = SENDERS };
+
+        (void)state;
+        for (size_t i = 0; i < SENDERS; i++)
+                scene->waiting[i] = HEAVY_BYTES;
+        turn();
+        assert_true(count_waiting() > 0);
+        pause_turn(&scene->server);
+        for (size_t i = 0; i < SENDERS; i++) {
+                if (scene->waiting[i] > 0)
+                        pause_skip(&scene->connections[i]);
+                scene->waiting[i] = 0;
+        }
+        scene->waiting[OTHER] = LIGHT_BYTES;
+        read_one(OTHER);
+        assert_int_equal(scene->waiting[OTHER], 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -239,6 +259,7 @@ int main(void)
                 TEST(a_connection_that_is_alone_in_the_line_is_read_before_others),
                 TEST(one_resumed_connection_is_read_whatever_was_done_before_it),
                 TEST(at_the_end_nothing_is_left_suspended),
+                TEST(resumed_connections_that_have_ended_do_not_hold_up_others),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
