@@ -270,6 +270,7 @@ static struct client_connection *find_held(struct search *search)
                         break;
                 search->looked++;
                 if (one->held && one->seated && has_more(one, search->newcomer) &&
+                    (!search->of_peer || one->peer == search->newcomer->peer) &&
                     (!victim || holder_connections(one) > holder_connections(victim)))
                         victim = one;
         }
@@ -295,7 +296,7 @@ static bool make_room(struct client_connection *newcomer, bool of_peer)
         struct client_connection *held = NULL;
 
         find_victim(&search);
-        if (!of_peer && search.rank > total_rank(VICTIM_OF_MORE, BODY_RANK))
+        if (search.rank > total_rank(VICTIM_OF_MORE, BODY_RANK))
                 held = find_held(&search);
         if (newcomer->claiming)
                 pause_count_search(newcomer, search.looked);
