@@ -4,9 +4,9 @@
  * libmicrohttpd has no hook for received bytes. It reads with recv(2) and gnutls_record_recv(3),
  * and the dynamic linker looks both up in the program first (ld.so(8)). So they are defined here.
  * While a server has its turn they hand what they have read to connection_receive(), which checks
- * it and may hold it back. (gnutls_record_recv() is in tls_receive.c.) At
- * any other time, and for any other socket, they behave as usual. gnutls_handshake(3) is defined in
- * the same way, because a turn does only so much of handshakes (pause.h).
+ * it and may hold it back. (gnutls_record_recv() is in tls_receive.c.) At any
+ * other time, and for any other socket, they behave as usual. gnutls_handshake(3) is defined in the
+ * same way, because a turn does only so much of handshakes (pause.h).
  *
  * If libmicrohttpd read by other means, a request would arrive whose header was not checked; such a
  * request is not served (connection_header_checked()).

@@ -1,6 +1,6 @@
 /*
- * tls: the certificate and key of a listener, and how its connections are secured. All of GnuTLS is
- * in here; libmicrohttpd does the rest.
+ * tls: the certificate and key of a listener, and how its connections are secured. GnuTLS is
+ * used here and in tls_receive only; libmicrohttpd does the rest.
  *
  * An identity is immutable once loaded and shared by references. Each connection is bound to the
  * one that was in force when it was opened, so a handshake that has begun with one ends with it,

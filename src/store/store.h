@@ -1,6 +1,6 @@
 /*
  * store: jobs, purchases and the ledger of charges on disk, so that nothing accepted is lost and
- * nothing is paid twice. All of SQLite is in here.
+ * nothing is paid twice. sqlite/ has all of SQLite.
  *
  * Two databases in the state directory: jobs.db has the rows, in WAL mode; bodies.db the bodies of
  * what waits to be sent. One thread writes both, with synchronous=FULL: whatever records came while

@@ -1,10 +1,10 @@
 /*
- * endings_fixture: what tests of jobs that end by themselves share, beside engine_fixture.
+ * endings_fixture: what tests of jobs that end by themselves share, beside scheduler_fixture.
  */
 #ifndef SOLVEGATE_TESTS_ENDINGS_FIXTURE_H
 #define SOLVEGATE_TESTS_ENDINGS_FIXTURE_H
 
-#include "engine_fixture.h"
+#include "scheduler_fixture.h"
 
 #define MANY 1000 /* jobs: several batches */
 

@@ -1,7 +1,7 @@
 /*
- * engine_fixture: see engine_fixture.h.
+ * scheduler_fixture: see scheduler_fixture.h.
  */
-#include "engine_fixture.h"
+#include "scheduler_fixture.h"
 
 #include "base/clock.h"
 #include "base/log.h"

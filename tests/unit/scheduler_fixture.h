@@ -1,9 +1,9 @@
 /*
- * engine_fixture: a scheduler with up to three accounts for the tests, that keeps nothing on disk
- * unless open_store() comes first, and the steps that a gateway and a flight take with it.
+ * scheduler_fixture: a scheduler with up to three accounts for the tests, that keeps nothing on
+ * disk unless open_store() comes first, and the steps that a gateway and a flight take with it.
  */
-#ifndef SOLVEGATE_TESTS_ENGINE_FIXTURE_H
-#define SOLVEGATE_TESTS_ENGINE_FIXTURE_H
+#ifndef SOLVEGATE_TESTS_SCHEDULER_FIXTURE_H
+#define SOLVEGATE_TESTS_SCHEDULER_FIXTURE_H
 
 #include "access/clients.h"
 #include "base/loop.h"

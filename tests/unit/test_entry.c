@@ -2,7 +2,7 @@
  * Jobs that come, share a purchase, leave by themselves, and come back after a start.
  */
 #include "base/clock.h"
-#include "engine_fixture.h"
+#include "scheduler_fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "dispatch/entry_end.h"
 #include "dispatch/scheduler_private.h"
-#include "engine_fixture.h"
+#include "scheduler_fixture.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /*
  * Who pays for what: reservations and charges of clients, as jobs come, join, leave and end.
  */
-#include "engine_fixture.h"
+#include "scheduler_fixture.h"
 
 #include "base/clock.h"
 

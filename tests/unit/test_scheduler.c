@@ -3,7 +3,7 @@
  */
 #include "base/clock.h"
 #include "dispatch/budget.h"
-#include "engine_fixture.h"
+#include "scheduler_fixture.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /*
  * The scheduler's accounts when a reload changes them, adds some or takes some out.
  */
-#include "engine_fixture.h"
+#include "scheduler_fixture.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
  * The scheduler as operators see it: its jobs, and the order to take no more.
  */
-#include "engine_fixture.h"
+#include "scheduler_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
