@@ -24,6 +24,8 @@ MODES = {
     "body": ["-B", "-i", "1", "-x", "10", "-s", "8192", "-f", "application/json"],
     "read": ["-X", "-n", "1", "-w", "64", "-y", "512", "-z", "5", "-k", "3"],
 }
+# What is awaited one after the other, each for TIMEOUT: a busy tool may send the header late.
+PHASES = {"header": 1, "body": 2, "read": 2}
 TARGETS = {"header": "/api/usage", "body": "/api/solve", "read": "/api/usage"}
 
 # The states in which a connection is the client's to use (include/net/tcp_states.h).
@@ -106,5 +108,6 @@ def test_slow_connections_end_in_time_and_others_are_served(houses, mode):
     assert "service available" in output, output
     slow = sorted(seconds for seconds in lives.ended if seconds > TIMEOUT / 2)
     assert len(slow) > CONNECTIONS / 10, (len(slow), len(lives.ended))
-    assert slow[-1] < patience(TIMEOUT + 1.0) + lives.longest_pause, slow[-5:]
+    most = patience(PHASES[mode] * TIMEOUT + 1.0) + lives.longest_pause
+    assert slow[-1] < most, slow[-5:]
     assert attacked.most() < patience(0.1) + quiet.most(), (attacked.latencies, quiet.latencies)
