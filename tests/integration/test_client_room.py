@@ -85,9 +85,12 @@ async def crowd(house):
 
 
 async def ask(house, headers=(), method="GET", target="/api/status?id=h-none", body=None):
-    """On a connection of its own."""
+    """On a connection of its own, which has left its place when the answer is returned."""
     async with await Connection.open(house.url) as connection:
-        return await connection.request(method, target, headers, body)
+        answer = await connection.request(method, target, {**dict(headers), "Connection": "close"},
+                                          body)
+        assert await connection.reader.read() == b""
+        return answer
 
 
 async def is_served(house, client):
