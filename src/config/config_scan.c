@@ -201,6 +201,19 @@ static bool count_name(struct config_scan *scan)
         return false;
 }
 
+static char closing(char bracket)
+{
+        return bracket == '{' ? '}' : bracket == '(' ? ')' : ']';
+}
+
+/* Returns whether a = comes behind a word in its line. */
+static bool names_setting(const char *behind, const char *end)
+{
+        while (behind < end && (*behind == ' ' || *behind == '\t'))
+                behind++;
+        return behind < end && (*behind == '=' || *behind == ':');
+}
+
 static const char *scan_word(struct config_scan *scan, const char *next, const char *end)
 {
         const char *last = next;
@@ -215,6 +228,12 @@ static const char *scan_word(struct config_scan *scan, const char *next, const c
                 scan->last = CONFIG_TOKEN_NAME;
                 return count_name(scan) ? last : NULL;
         }
+        if (config_scan_in_list(scan) && scan->depth > 0 && names_setting(last, end))
+                return refuse(scan, scan->line,
+                              "syntax error: a setting in a list, as if the %c of line %zu were "
+                              "not closed; write %c where the list ends",
+                              scan->open[scan->depth - 1].bracket, scan->open[scan->depth - 1].line,
+                              closing(scan->open[scan->depth - 1].bracket));
         if (!is_truth_value(next, len)) /* it is not quoted: it may be a secret */
                 return refuse(
                         scan, scan->line,
@@ -243,11 +262,6 @@ static const char *scan_open(struct config_scan *scan, const char *next)
         scan->depth++;
         scan->last = CONFIG_TOKEN_OPEN;
         return next + 1;
-}
-
-static char closing(char bracket)
-{
-        return bracket == '{' ? '}' : bracket == '(' ? ')' : ']';
 }
 
 static const char *scan_close(struct config_scan *scan, const char *next)

@@ -133,6 +133,8 @@ MISTAKES = [
      "in double quotes"),
     ("single quotes", UPSTREAM + "log = { level = 'info'; };", 2, "single quote", "double quotes"),
     ("a bracket that is never closed", UPSTREAM + "\nlog = {\n", 3, "{ is never closed", "write }"),
+    ("a list that is never closed", UPSTREAM + "listen = ( { port = 1; },\n\nlog = { };", 4,
+     "( of line 2 were not closed", "write )"),
     ("a bracket that was never opened", UPSTREAM + "};\n", 2, "} closes nothing", "remove"),
     ("brackets that cross", UPSTREAM + "listen = ( {\n );", 3, "{ of line 2 is still open",
      "write }"),
