@@ -53,7 +53,7 @@ void show_jobs(const struct json_object *answer, size_t width, struct strbuf *ou
         struct table table;
 
         if (count == 0) {
-                (void)strbuf_puts(out, "no jobs\n");
+                (void)strbuf_puts(out, "no unfinished jobs\n");
                 return;
         }
         table_init(&table, columns, sizeof columns / sizeof columns[0]);

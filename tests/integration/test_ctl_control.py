@@ -245,7 +245,7 @@ def test_changes_are_told_in_words(daemon):
 
 
 @pytest.mark.parametrize("command, words", [
-    ("jobs", "no jobs\n"), ("clients", "no clients\n"), ("upstreams", "no upstreams\n"),
+    ("jobs", "no unfinished jobs\n"), ("clients", "no clients\n"), ("upstreams", "no upstreams\n"),
     ("usage", "no clients\n\nnothing was charged\n"), ("balance", "no upstreams\n")])
 def test_an_empty_list_is_said_in_words(daemon, command, words):
     daemon.answers.update(EMPTY)

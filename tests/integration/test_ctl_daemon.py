@@ -56,7 +56,7 @@ def test_jobs_are_listed_the_oldest_first_and_chosen(busy):
     assert chosen("--state", "queued") == ids[1:]
     assert chosen("--limit", "1") == ids[:1]
     assert "the 1 oldest of 3 jobs" in told(house.socket, "jobs", "--limit", "1")
-    assert told(house.socket, "jobs", "--client", "nobody") == "no jobs\n"
+    assert told(house.socket, "jobs", "--client", "nobody") == "no unfinished jobs\n"
 
 
 def test_a_state_that_is_none_is_refused(busy):
