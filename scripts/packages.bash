@@ -18,18 +18,30 @@ browser_packages=(chromium) # Ubuntu offers it as a snap only, and the tests in 
 package_packages=(build-essential debhelper dpkg-dev git lintian)
 boot_packages=(debootstrap dpkg-dev systemd-container)
 
+# as_root COMMAND...: runs it as root, through sudo when not root.
+as_root() {
+        if [ "$(id -u)" -eq 0 ]; then
+                "$@"
+        elif command -v sudo >/dev/null; then
+                sudo "$@"
+        else
+                printf 'packages are missing, and there is no sudo; as root run: %s\n' \
+                        "apt-get install ${missing[*]-}" >&2
+                return 1
+        fi
+}
+
 # install_packages NAME...: installs those that are missing, through sudo when not root.
 install_packages() {
-        local name missing=() as_root=()
+        local name missing=()
         for name in "$@"; do
                 [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] ||
                         missing+=("$name")
         done
         [ "${#missing[@]}" -gt 0 ] || return 0
-        [ "$(id -u)" -eq 0 ] || as_root=(sudo)
         printf 'installing: %s\n' "${missing[*]}"
-        "${as_root[@]}" apt-get update -qq
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        as_root apt-get update -qq || return
+        as_root env DEBIAN_FRONTEND=noninteractive \
                 apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 

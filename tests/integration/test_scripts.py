@@ -130,3 +130,35 @@ def test_a_skipped_unit_test_is_listed_and_not_counted(stub, bash, skip):
     lines = done.stdout.splitlines()
     assert lines[0] == "SKIPPED test_a: second" and lines[-1] == "2 passed, 1 failed", lines
     assert "SKIPPED test_c: second" in lines, lines
+
+
+# ---- what a user meets first ----
+
+@pytest.mark.parametrize("script", ["demo", "test", "package", "coverage", "fuzz", "test-boot",
+                                    "test-release"])
+def test_a_script_tells_its_usage_from_any_directory(script):
+    done = subprocess.run([f"{SCRIPTS.name}/{script}", "--help"], cwd=SCRIPTS.parent, timeout=60,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    elsewhere = subprocess.run([f"{SCRIPTS.parent.name}/scripts/{script}", "--help"],
+                               cwd=SCRIPTS.parent.parent, timeout=60, stdin=subprocess.DEVNULL,
+                               capture_output=True, text=True)
+    assert (done.stderr, elsewhere.stderr) == ("", "")
+    assert f"usage: scripts/{script}" in done.stdout and elsewhere.stdout == done.stdout
+
+
+def test_without_root_and_sudo_it_says_what_to_install(stub, bash):
+    stub("id", "echo 1000")
+    done = bash('command() { [ "$2" != sudo ] && builtin command "$@"; }\n'
+                "install_packages no-such-one no-such-two", "packages.bash")
+    assert done.returncode == 1
+    assert done.stderr == ("packages are missing, and there is no sudo; as root run: "
+                           "apt-get install no-such-one no-such-two\n")
+
+
+def test_a_source_package_has_tracked_files_only(bash):
+    """A clone may hold keys under any name."""
+    function = subprocess.run(["sed", "-n", "/^copy_source()/,/^}/p", SCRIPTS / "package"],
+                              check=True, capture_output=True, text=True).stdout
+    done = bash(f"git init -q\necho a >tracked\ngit add tracked\necho key >team.key\n{function}\n"
+                "folder=build-package source=build-package/source\ncopy_source\nls -A $source")
+    assert (done.stdout, done.stderr) == ("tracked\n", "")
