@@ -102,7 +102,8 @@ static void jobs_that_are_not_allowed_any_more_end_in_batches_and_are_counted(vo
         struct watched watched = run_watched(f);
         /* The mutex is held twice in a turn: by the review, and for what it has given up. */
         assert_in_range(watched.ended_max, ENDINGS_BATCH, 2 * ENDINGS_BATCH);
-        assert_int_equal(watched.endings_max, ENDINGS_STORED_MAX);
+        /* How many depends on how fast the writer is. */
+        assert_in_range(watched.endings_max, 1, ENDINGS_STORED_MAX);
         assert_int_equal(watched.ended, MANY);
         assert_int_equal(counts.cancelled, MANY);
         assert_int_equal(f->scheduler->queue.count, 0);
@@ -170,7 +171,6 @@ static void jobs_that_leave_others_behind_end_as_the_store_writes_them(void **st
         assert_int_equal(store_start(f->store), 0);
         entry_cancel_unwanted(f->scheduler, f->loop, on_reviewed, &counts);
         struct watched watched = run_watched(f);
-        /* How many depends on how fast the writer is. */
         assert_in_range(watched.endings_max, 1, ENDINGS_STORED_MAX);
         assert_int_equal(watched.ended, SHARED);
         assert_int_equal(counts.cancelled, SHARED);
