@@ -15,7 +15,7 @@ from lib import expect, proc
 from lib.build import patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK, STOP_TIMEOUT
-from lib.http import Answer, chunked, request_bytes
+from lib.http import chunked, read_from_socket, request_bytes
 from lib.job import job
 from lib.tls import make_certificate
 
@@ -78,22 +78,6 @@ def all_have_come(house, count):
                what="all have come")
 
 
-def read_answer(sock):
-    """The answer to a POST."""
-    text = b""
-    while b"\r\n\r\n" not in text:
-        piece = sock.recv(65536)
-        assert piece, f"ended after {text!r}"
-        text += piece
-    header, _, body = text.partition(b"\r\n\r\n")
-    first, *lines = header.decode("latin-1").split("\r\n")
-    fields = [tuple(line.split(": ", 1)) for line in lines]
-    length = next(int(value) for name, value in fields if name.lower() == "content-length")
-    while len(body) < length:
-        body += sock.recv(65536)
-    return Answer(int(first.split(" ")[1]), fields, body)
-
-
 def pauses(house):
     return house.metrics()["solvegate_body_pauses_total"]
 
@@ -108,7 +92,7 @@ def test_each_connection_gets_its_turn_and_its_job_is_whole(house):
             sock.sendall(chunked(task.body, 1))
         all_have_come(house, CONNECTIONS)
     for sock, task in zip(socks, tasks):
-        answer = read_answer(sock)
+        answer = read_from_socket(sock)
         assert answer.status == 200, answer
         expect.solved(house.caller(ONE).finish(answer.object()["id"]), task)
         sock.close()
@@ -129,7 +113,7 @@ def test_a_client_that_has_closed_its_side_is_read_to_its_end(house):
         for sock in socks:
             sock.shutdown(socket.SHUT_WR)
     for sock in socks:
-        answer = read_answer(sock)
+        answer = read_from_socket(sock)
         assert answer.status == 200, answer
         sock.close()
     assert pauses(house) > 0
@@ -145,7 +129,7 @@ def test_bodies_that_are_refused_are_paused_too(house):
             sock.sendall(chunked(b"x" * 3000, 1))
         all_have_come(house, CONNECTIONS)
     for sock in socks:
-        expect.error(read_answer(sock), 401, "unauthorized")
+        expect.error(read_from_socket(sock), 401, "unauthorized")
         sock.close()
     assert pauses(house) > 0
 
@@ -162,7 +146,7 @@ def test_a_refused_body_that_is_too_large_ends_its_connection_though_it_was_paus
             sock.sendall(chunked(b"x" * 3000, 1)[:-5])
         all_have_come(house, CONNECTIONS)
     for sock in socks:
-        answer = read_answer(sock)
+        answer = read_from_socket(sock)
         expect.error(answer, 401, "unauthorized")
         assert answer.header("Connection") == "close", answer
         assert sock.recv(1) == b""
@@ -188,7 +172,7 @@ def test_while_bodies_come_others_are_answered_and_slow_ones_are_not_forgotten(h
     all_was_read(house, CONNECTIONS)
     for sock, body, task in zip(socks, bodies, tasks):
         sock.sendall(body[-1:])
-        answer = read_answer(sock)
+        answer = read_from_socket(sock)
         expect.solved(house.caller(ONE).finish(answer.object()["id"]), task)
         sock.close()
     assert pauses(house) > 0
@@ -237,5 +221,5 @@ def test_a_body_that_is_late_is_refused_though_its_connection_was_paused(simulat
             sock.sendall(chunked(b"x" * 5000, 1)[:-5])
         all_have_come(house, CONNECTIONS)
     for sock in socks:
-        expect.error(read_answer(sock), 408, "request_timeout")
+        expect.error(read_from_socket(sock), 408, "request_timeout")
         sock.close()

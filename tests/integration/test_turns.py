@@ -16,7 +16,7 @@ from lib import proc
 from lib.build import patience, wait_until
 from lib.clients import Client
 from lib.gateway import LOOPBACK, STOP_TIMEOUT
-from lib.http import request_bytes
+from lib.http import read_from_socket, request_bytes
 from lib.tls import make_certificate
 
 HANDSHAKES = 60
@@ -55,18 +55,7 @@ def poll(url, target="/api/status?id=none", **fields):
 
 
 def read_status(sock):
-    """Reads one answer, whose body has less than a read."""
-    text = b""
-    while b"\r\n\r\n" not in text:
-        piece = sock.recv(65536)
-        assert piece, f"ended after {text!r}"
-        text += piece
-    header, _, body = text.partition(b"\r\n\r\n")
-    length = next(int(line.split(b":")[1]) for line in header.split(b"\r\n")
-                  if line.lower().startswith(b"content-length:"))
-    while len(body) < length:
-        body += sock.recv(65536)
-    return int(header.split()[1])
+    return read_from_socket(sock).status
 
 
 def all_were_read(url, count):
@@ -191,7 +180,9 @@ def test_later_turns_let_others_have_their_turn_too(house):
     house.thaw()
     text = b""
     while text.count(b"HTTP/1.1 404 ") < asked:
-        text += other.recv(65536)
+        piece = other.recv(65536)
+        assert piece, f"ended after {text!r}"
+        text += piece
     moment, earlier = proc.received_at_ms(other), 0
     for sock in socks:
         assert read_status(sock) == 404

@@ -118,6 +118,26 @@ def read_answer(connection, method, target):
     return answer
 
 
+def read_from_socket(sock):
+    """Reads one answer with a Content-Length from a socket, with TLS or without, on which no further
+    one has come."""
+    def receive():
+        piece = sock.recv(65536)
+        assert piece, f"ended after {header + body!r}"
+        return piece
+
+    header, body = b"", b""
+    while b"\r\n\r\n" not in header:
+        header += receive()
+    header, _, body = header.partition(b"\r\n\r\n")
+    first, *lines = header.decode("latin-1").split("\r\n")
+    fields = [tuple(line.split(": ", 1)) for line in lines]
+    length = next(int(value) for name, value in fields if name.lower() == "content-length")
+    while len(body) < length:
+        body += receive()
+    return Answer(int(first.split(" ")[1]), fields, body)
+
+
 def request_bytes(method, target, host, headers=(), body=None):
     """A request as a plain client writes it. A Host in headers takes the place of host."""
     pairs = list(headers.items()) if isinstance(headers, dict) else list(headers)
