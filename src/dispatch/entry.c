@@ -1,11 +1,12 @@
 /*
- * entry: see entry.h. This part has purchases with their jobs, and the jobs that come; entry_leave
- * those that leave, entry_restore those that come back after a start.
+ * entry: see entry.h. This part has purchases with their jobs; submission the jobs that come,
+ * entry_leave those that leave, entry_restore those that come back after a start.
  */
 #include "dispatch/entry.h"
 
 #include "access/clients.h"
 #include "base/clock.h"
+#include "dispatch/arbiter.h"
 #include "dispatch/payment.h"
 #include "dispatch/scheduler_private.h"
 #include "job/body.h"
@@ -15,34 +16,14 @@
 #include "job/results.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <utlist.h>
 
 /* ---- purchases and their jobs ---- */
 
-/* Makes a purchase joinable, in place of an older one. */
-void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase)
-{
-        struct purchase *older = NULL;
-
-        HASH_FIND(by_identity, scheduler->by_identity, &purchase->identity,
-                  sizeof purchase->identity, older);
-        if (older) {
-                HASH_DELETE(by_identity, scheduler->by_identity, older);
-                older->listed = false;
-        }
-        HASH_ADD(by_identity, scheduler->by_identity, identity, sizeof purchase->identity,
-                 purchase);
-        /* NULL: no memory (HASH_NONFATAL_OOM); identical jobs then pay for themselves. */
-        purchase->listed = purchase->by_identity.tbl != NULL;
-}
-
 void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase)
 {
-        if (!purchase->listed)
-                return;
-        HASH_DELETE(by_identity, scheduler->by_identity, purchase);
-        purchase->listed = false;
+        purchase->joinable = false;
+        arbiter_close_locked(scheduler->setup.arbiter, purchase);
 }
 
 static bool is_unkept(enum job_kept kept)
@@ -163,7 +144,7 @@ static void count_end_locked(struct scheduler *scheduler, const struct job *job,
 void entry_finish_now_locked(struct scheduler *scheduler, struct job *job, struct outcome *outcome)
 {
         count_end_locked(scheduler, job, outcome);
-        results_finish(scheduler->setup.results, job, outcome, clock_monotonic_ms(), false);
+        results_finish(scheduler->setup.results, job, outcome, clock_monotonic_ms());
 }
 
 void entry_nudge_locked(struct scheduler *scheduler, const struct purchase *purchase)
@@ -179,12 +160,12 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
 {
         /* What the store gave back as final was counted before the start. */
         bool ends_now = purchase->place != PURCHASE_IS_DONE;
-        bool answers = true;
+        bool answers = outcome->state == JOB_SOLVED;
 
         purchase->state = outcome->state;
         entry_place_locked(scheduler, purchase, PURCHASE_IS_DONE);
         entry_unlist_locked(scheduler, purchase);
-        payment_release_locked(purchase);
+        payment_release_locked(scheduler->setup.arbiter, purchase);
         payment_fix_locked(purchase, NULL);
         body_unref(purchase->body);
         purchase->body = NULL;
@@ -193,8 +174,10 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
                 entry_detach_locked(scheduler, job);
                 if (ends_now)
                         count_end_locked(scheduler, job, outcome);
-                results_finish(scheduler->setup.results, job, outcome, finished_ms, answers);
+                if (answers)
+                        arbiter_solved_locked(scheduler->setup.arbiter, job);
                 answers = false; /* the first does for all */
+                results_finish(scheduler->setup.results, job, outcome, finished_ms);
                 job_unref(job);
         }
 }
@@ -210,100 +193,9 @@ void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase)
         entry_place_locked(scheduler, purchase, PURCHASE_IS_DONE);
         purchase->state = JOB_CANCELLED;
         entry_unlist_locked(scheduler, purchase);
-        payment_release_locked(purchase);
+        payment_release_locked(scheduler->setup.arbiter, purchase);
         payment_fix_locked(purchase, NULL);
         body_unref(purchase->body);
         purchase->body = NULL;
         purchase_unref(purchase); /* the queue's, or the flight's */
-}
-
-/* ---- coming ---- */
-
-/* Finds out what a job has to do with what is there, and becomes part of it. */
-static struct job *settle_source_locked(struct scheduler *scheduler, struct job *job,
-                                        struct purchase *candidate, bool fresh)
-{
-        struct purchase *purchase = NULL;
-        struct job *solved = NULL;
-
-        if (!fresh) {
-                HASH_FIND(by_identity, scheduler->by_identity, &candidate->identity,
-                          sizeof candidate->identity, purchase);
-                if (!purchase)
-                        solved =
-                                results_find_solved(scheduler->setup.results, &candidate->identity);
-        }
-        if (purchase)
-                job->source = JOB_FROM_COLLAPSED;
-        else if (solved)
-                job->source = JOB_FROM_CACHE;
-        if (!purchase)
-                purchase = solved ? solved->purchase : candidate;
-        job->purchase = purchase_ref(purchase);
-        if (!solved)
-                job->state = purchase->state;
-        return solved;
-}
-
-/* A job that makes a purchase reserves a charge. Every job takes a token of the client's rate: one
- * that is free has an ID and a result of its own all the same, which take memory. */
-static int admit_locked(struct scheduler *scheduler, const struct job *job, struct client *client,
-                        struct purchase *candidate, struct entry_result *ret_result)
-{
-        bool buys = job->source == JOB_FROM_UPSTREAM;
-        int r = buys ? scheduler_check_locked(scheduler, client)
-                     : scheduler_check_alive_locked(scheduler, client);
-
-        if (r < 0)
-                return r;
-        ret_result->refused = buys ? payment_reserve_locked(candidate, client)
-                                   : quota_take(&client->quota, quota_now());
-        return ret_result->refused == QUOTA_OK ? 0 : -EDQUOT;
-}
-
-static void count_saved_locked(struct client *client, enum job_source source)
-{
-        client->saved_cache += source == JOB_FROM_CACHE;
-        client->saved_collapsed += source == JOB_FROM_COLLAPSED;
-}
-
-static int submit_locked(struct scheduler *scheduler, struct job *job, struct client *client,
-                         struct purchase *candidate, bool fresh, struct entry_result *ret_result)
-{
-        /* A repeat makes nothing, so nothing that is full, used up or refused upstream refuses it.
-         */
-        ret_result->other = results_find_keyed(scheduler->setup.results, job);
-        if (ret_result->other)
-                return -EEXIST;
-        job->flow = &client->flow;
-        struct job *solved = settle_source_locked(scheduler, job, candidate, fresh);
-        int r = admit_locked(scheduler, job, client, candidate, ret_result);
-        if (r == 0) {
-                r = results_add(scheduler->setup.results, job, &ret_result->other);
-                if (r < 0)
-                        payment_release_locked(candidate);
-        }
-        if (r == 0) {
-                count_saved_locked(client, job->source);
-                if (solved)
-                        entry_finish_now_locked(scheduler, job, solved->outcome);
-                else
-                        entry_attach_locked(scheduler, job->purchase, job);
-        }
-        if (r == 0 && job->source == JOB_FROM_UPSTREAM) {
-                queue_add(&scheduler->queue, purchase_ref(candidate));
-                entry_list_locked(scheduler, candidate);
-        }
-        quota_read(&client->quota, quota_now(), &ret_result->figures);
-        job_unref(solved);
-        return r;
-}
-
-int entry_submit(struct scheduler *scheduler, struct job *job, struct client *client,
-                 struct purchase *candidate, bool fresh, struct entry_result *ret_result)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        int r = submit_locked(scheduler, job, client, candidate, fresh, ret_result);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return r;
 }

@@ -1,16 +1,13 @@
 /*
- * entry: jobs that come, and jobs that leave by themselves.
+ * entry: jobs of purchases, and how they leave by themselves. submission.h has how they come.
  *
- * A job that comes joins an identical purchase that is under way, is answered from the cache, or
- * makes a purchase of its own. One that leaves, because it is cancelled or too late, leaves the
- * other jobs of its purchase as they are; the last one takes a purchase that was not sent along.
+ * A job that leaves, because it is cancelled or too late, leaves the other jobs of its purchase as
+ * they are; the last one takes a purchase that was not sent along.
  *
  * Thread: any, but where it says otherwise.
  */
 #ifndef SOLVEGATE_DISPATCH_ENTRY_H
 #define SOLVEGATE_DISPATCH_ENTRY_H
-
-#include "access/quota.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,23 +20,6 @@ struct outcome;
 struct policy;
 struct purchase;
 struct scheduler;
-
-/* What entry_submit() tells besides. */
-struct entry_result {
-        struct job *other;            /* with -EEXIST: a reference */
-        enum quota_verdict refused;   /* with -EDQUOT */
-        struct quota_figures figures; /* of the client, but with -EEXIST */
-};
-
-/*
- * Takes a client's job, which nobody else knows yet. candidate is the purchase that it makes if it
- * must, or if fresh says that it may neither join nor be answered from the cache; only then it
- * costs something. The caller keeps his references. Returns 0, what scheduler_check() returns,
- * -ENOMEM, -EDQUOT (beyond the client's limits), or -EEXIST: the client has a job with this
- * Idempotency-Key.
- */
-int entry_submit(struct scheduler *scheduler, struct job *job, struct client *client,
-                 struct purchase *candidate, bool fresh, struct entry_result *ret_result);
 
 enum entry_cancel {
         ENTRY_CANCELLED, /* it is, or will be as soon as that is stored */
@@ -68,9 +48,9 @@ void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop);
 #define ENTRY_PAYER_GONE                                                                           \
         "the identical job that was to pay has left, and the client's own limit is used up"
 
-/* Why a job for this host is not to be sent any more by a policy; NULL: it is. */
-const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
-                           int64_t now_wall_ms);
+/* Why a job of this client for this host is not to be sent any more by a policy; NULL: it is. */
+const char *entry_unwanted(const struct policy *policy, const struct client *client,
+                           const char *host, int64_t now_wall_ms);
 
 /* How many jobs entry_cancel_unwanted() has ended, or given up. */
 struct entry_unwanted_counts {

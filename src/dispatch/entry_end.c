@@ -3,6 +3,7 @@
  */
 #include "dispatch/entry_end.h"
 
+#include "access/clients.h"
 #include "dispatch/entry.h"
 #include "dispatch/entry_walk.h"
 #include "dispatch/job_log.h"
@@ -229,7 +230,7 @@ void endings_pass_payment_on_locked(struct endings *endings, struct purchase *pu
 {
         if (!purchase->jobs || purchase->given_up != PURCHASE_GOES_ON)
                 return;
-        if (payment_pass_on_locked(purchase))
+        if (payment_pass_on_locked(endings->scheduler->setup.arbiter, purchase))
                 write_payer_locked(endings->scheduler, purchase);
         else
                 endings_give_up_locked(endings, purchase, PURCHASE_WITHOUT_PAYER);
@@ -240,7 +241,8 @@ void endings_pass_payment_on_locked(struct endings *endings, struct purchase *pu
 /* Another reload may have allowed it again meanwhile. */
 static const char *why_not_allowed(const struct endings *endings, const struct job *job)
 {
-        const char *why = entry_why_unwanted_locked(endings->scheduler, job);
+        const char *why = entry_why_unwanted_locked(endings->scheduler, client_of(job->flow),
+                                                    job->purchase->host);
 
         return why ? why : "a reload did not allow its client or site";
 }
@@ -287,7 +289,7 @@ void endings_give_up_locked(struct endings *endings, struct purchase *purchase,
         if (purchase->given_up != PURCHASE_GOES_ON)
                 return;
         (void)purchase_ref(purchase);
-        payment_release_locked(purchase);
+        payment_release_locked(endings->scheduler->setup.arbiter, purchase);
         while (purchase->jobs && endings_have_room_locked(endings))
                 endings_end_given_up_locked(endings, purchase->jobs, why);
         if (purchase->jobs)

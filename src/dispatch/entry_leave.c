@@ -7,6 +7,7 @@
 #include "access/policy.h"
 #include "base/clock.h"
 #include "config/config.h"
+#include "dispatch/arbiter.h"
 #include "dispatch/entry_end.h"
 #include "dispatch/entry_walk.h"
 #include "dispatch/scheduler_private.h"
@@ -96,23 +97,29 @@ static void withdraw_locked(struct endings *endings, struct job *job)
         entry_write_drop_locked(scheduler, purchase, job);
         results_nudge(scheduler->setup.results, job);
         results_remove(scheduler->setup.results, job);
+        arbiter_forget(scheduler->setup.arbiter, job);
         if (paid)
                 endings_pass_payment_on_locked(endings, purchase);
         job_unref(job);
         purchase_unref(purchase);
 }
 
-bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job)
+bool entry_withdraw_locked(struct scheduler *scheduler, struct loop *loop, struct job *job)
 {
         struct endings endings = {.scheduler = scheduler, .loop = loop};
-
-        (void)pthread_mutex_lock(&scheduler->mutex);
         bool withdrawn = job->kept == JOB_WITHDRAWN;
         if (job->attached && job->kept != JOB_KEPT && unsent(job->purchase)) {
                 withdrawn = true;
                 withdraw_locked(&endings, job);
                 endings_write_locked(&endings);
         }
+        return withdrawn;
+}
+
+bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        bool withdrawn = entry_withdraw_locked(scheduler, loop, job);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return withdrawn;
 }
@@ -151,11 +158,9 @@ void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop)
 
 /* ---- what a reload takes off ---- */
 
-const char *entry_unwanted(const struct policy *policy, const struct job *job, const char *host,
-                           int64_t now_wall_ms)
+const char *entry_unwanted(const struct policy *policy, const struct client *client,
+                           const char *host, int64_t now_wall_ms)
 {
-        struct client *client = client_of(job->flow);
-
         if (!policy_knows(policy, client, now_wall_ms) && strcmp(client->name, CLIENT_LOCAL) == 0)
                 return "it came while there were no clients, and now a token is needed";
         if (!policy_knows(policy, client, now_wall_ms))
@@ -170,17 +175,20 @@ static const char *unwanted(const struct scheduler *scheduler, const struct job 
 {
         if (!scheduler->policy)
                 return NULL;
-        return entry_unwanted(scheduler->policy, job, job->purchase->host, now_wall_ms);
+        return entry_unwanted(scheduler->policy, client_of(job->flow), job->purchase->host,
+                              now_wall_ms);
 }
 
-const char *entry_why_unwanted_locked(const struct scheduler *scheduler, const struct job *job)
+const char *entry_why_unwanted_locked(const struct scheduler *scheduler,
+                                      const struct client *client, const char *host)
 {
-        return unwanted(scheduler, job, clock_wall_ms());
+        return scheduler->policy ? entry_unwanted(scheduler->policy, client, host, clock_wall_ms())
+                                 : NULL;
 }
 
 bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job)
 {
-        return !entry_why_unwanted_locked(scheduler, job);
+        return !unwanted(scheduler, job, clock_wall_ms());
 }
 
 bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase,

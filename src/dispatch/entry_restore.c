@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "dispatch/arbiter.h"
 #include "dispatch/payment.h"
 #include "dispatch/scheduler_private.h"
 #include "job/job.h"
@@ -50,21 +51,28 @@ static enum job_state state_before(enum job_state state)
 
 /* Of two jobs with the same key the later one has it: the row of the other one was to be deleted. A
  * key that is taken for another reason does not keep the job from being found by its id. */
+static int restore_key(struct scheduler *scheduler, struct job *job)
+{
+        struct arbiter *arbiter = scheduler->setup.arbiter;
+        struct job *other = NULL;
+        int r = arbiter_claim_key_locked(arbiter, job, &other);
+
+        if (r != -EEXIST)
+                return r;
+        if (job_state_final(results_state(scheduler->setup.results, other)) &&
+            other->created_wall_ms <= job->created_wall_ms)
+                arbiter_forget(arbiter, other);
+        else
+                job->key = NULL;
+        job_unref(other);
+        return arbiter_claim_key_locked(arbiter, job, &other);
+}
+
 static int add_restored(struct scheduler *scheduler, struct job *job)
 {
-        struct job *other = NULL;
-        int r = results_add(scheduler->setup.results, job, &other);
+        int r = results_add(scheduler->setup.results, job);
 
-        if (r == -EEXIST) {
-                if (job_state_final(results_state(scheduler->setup.results, other)) &&
-                    other->created_wall_ms <= job->created_wall_ms)
-                        results_release_key(scheduler->setup.results, other);
-                else
-                        job->key = NULL;
-                job_unref(other);
-                r = results_add(scheduler->setup.results, job, &other);
-        }
-        return r;
+        return r == 0 ? restore_key(scheduler, job) : r;
 }
 
 /* The store attached them in a list only. */
@@ -99,6 +107,13 @@ static int64_t finished_ms(int64_t wall_ms)
         return then_ms < now_ms ? then_ms : now_ms;
 }
 
+/* It can be joined. */
+static void list_locked(struct scheduler *scheduler, struct purchase *purchase)
+{
+        arbiter_open_locked(scheduler->setup.arbiter, purchase);
+        purchase->joinable = true;
+}
+
 int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct outcome *outcome,
                   int64_t finished_wall_ms)
 {
@@ -107,7 +122,7 @@ int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct
         (void)pthread_mutex_lock(&scheduler->mutex);
         int r = adopt_jobs(scheduler, purchase);
         if (r < 0 || !purchase->jobs) {
-                payment_release_locked(purchase);
+                payment_release_locked(scheduler->setup.arbiter, purchase);
                 payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
         } else if (outcome) {
@@ -118,11 +133,11 @@ int entry_restore(struct scheduler *scheduler, struct purchase *purchase, struct
                 payment_mark_paid_locked(purchase);
                 entry_place_locked(scheduler, purchase, PURCHASE_FLIES);
                 DL_APPEND2(scheduler->accepted, purchase, queue_prev, queue_next);
-                entry_list_locked(scheduler, purchase);
+                list_locked(scheduler, purchase);
         } else {
                 payment_restore_locked(purchase);
                 queue_add(&scheduler->queue, purchase);
-                entry_list_locked(scheduler, purchase);
+                list_locked(scheduler, purchase);
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         outcome_unref(outcome);
@@ -141,7 +156,7 @@ int entry_restore_ended(struct scheduler *scheduler, struct job *job, struct out
         job->state = state_before(outcome->state);
         if (r == 0)
                 results_finish(scheduler->setup.results, job, outcome,
-                               finished_ms(finished_wall_ms), false);
+                               finished_ms(finished_wall_ms));
         job_unref(job);
         outcome_unref(outcome);
         return r;

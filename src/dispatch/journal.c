@@ -131,7 +131,7 @@ static void settle_locked(const struct journal *about, enum store_charge charge)
         charges_add(scheduler->setup.charges, payer ? payer->client : CLIENT_LOCAL,
                     about->account->name, charge == STORE_CHARGE_CHARGED,
                     charge == STORE_CHARGE_UNKNOWN);
-        payment_settle_locked(about->purchase);
+        payment_settle_locked(about->scheduler->setup.arbiter, about->purchase);
 }
 
 static void accept_locked(const struct journal *about)

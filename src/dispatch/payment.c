@@ -6,6 +6,7 @@
 #include "access/clients.h"
 #include "audit/audit.h"
 #include "base/clock.h"
+#include "dispatch/arbiter.h"
 #include "job/job.h"
 #include "job/purchase.h"
 
@@ -13,21 +14,11 @@
 #include <stddef.h>
 #include <utlist.h>
 
-static void set_reserved(struct purchase *purchase, struct client *client, int64_t day)
+void payment_reserved_locked(struct purchase *purchase, struct client *client, int64_t day)
 {
         purchase->reserved_by = client;
         purchase->reserved_day = day;
         purchase->reservations = 1;
-}
-
-enum quota_verdict payment_reserve_locked(struct purchase *purchase, struct client *client)
-{
-        const struct quota_time now = quota_now();
-        enum quota_verdict verdict = quota_reserve(&client->quota, now);
-
-        if (verdict == QUOTA_OK)
-                set_reserved(purchase, client, clock_day_of(now.wall_ms));
-        return verdict;
 }
 
 void payment_restore_locked(struct purchase *purchase)
@@ -38,17 +29,14 @@ void payment_restore_locked(struct purchase *purchase)
         if (purchase->reserved_by)
                 return;
         quota_reserve_always(&client->quota, day);
-        set_reserved(purchase, client, day);
+        payment_reserved_locked(purchase, client, day);
 }
 
-bool payment_reserve_again_locked(struct purchase *purchase)
+bool payment_reserve_again_locked(struct arbiter *arbiter, struct purchase *purchase)
 {
-        const struct quota_time now = quota_now();
-
         if (!purchase->reserved_by ||
-            quota_reserve_again(&purchase->reserved_by->quota, now) != QUOTA_OK)
+            arbiter_reserve_locked(arbiter, purchase->reserved_by, &purchase->reserved_day) < 0)
                 return false;
-        purchase->reserved_day = clock_day_of(now.wall_ms);
         purchase->reservations++;
         return true;
 }
@@ -67,21 +55,21 @@ void payment_mark_paid_locked(struct purchase *purchase)
                 payer->paid = true;
 }
 
-void payment_settle_locked(struct purchase *purchase)
+void payment_settle_locked(struct arbiter *arbiter, struct purchase *purchase)
 {
         payment_mark_paid_locked(purchase);
         if (!purchase->reserved_by)
                 return; /* it was counted before the start */
-        quota_settle(&purchase->reserved_by->quota, purchase->charge_day);
+        arbiter_settle_locked(arbiter, purchase->reserved_by, purchase->charge_day);
         drop_reservation(purchase);
 }
 
-void payment_release_locked(struct purchase *purchase)
+void payment_release_locked(struct arbiter *arbiter, struct purchase *purchase)
 {
         while (purchase->reserved_by) {
-                quota_release(&purchase->reserved_by->quota, purchase->reservations > 1
-                                                                     ? purchase->charge_day
-                                                                     : purchase->reserved_day);
+                arbiter_release_locked(arbiter, purchase->reserved_by,
+                                       purchase->reservations > 1 ? purchase->charge_day
+                                                                  : purchase->reserved_day);
                 drop_reservation(purchase);
         }
 }
@@ -105,33 +93,33 @@ static struct job *job_of(const struct purchase *purchase, const struct client *
         return NULL;
 }
 
-bool payment_find_locked(struct purchase *purchase)
+bool payment_find_locked(struct arbiter *arbiter, struct purchase *purchase)
 {
-        const struct quota_time now = quota_now();
         const struct client *refused = NULL; /* one may have joined thousands of times */
         struct job *job;
+        int64_t day;
 
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
                 struct client *client = client_of(job->flow);
-                if (client == refused || quota_reserve_again(&client->quota, now) != QUOTA_OK) {
+                if (client == refused || arbiter_reserve_locked(arbiter, client, &day) < 0) {
                         refused = client;
                         continue;
                 }
                 put_in_front(purchase, job);
-                payment_release_locked(purchase);
-                set_reserved(purchase, client, clock_day_of(now.wall_ms));
+                payment_release_locked(arbiter, purchase);
+                payment_reserved_locked(purchase, client, day);
                 return true;
         }
         return false;
 }
 
-bool payment_pass_on_locked(struct purchase *purchase)
+bool payment_pass_on_locked(struct arbiter *arbiter, struct purchase *purchase)
 {
         assert(purchase->reservations == 1);
         struct job *job = job_of(purchase, purchase->reserved_by);
 
         if (!job)
-                return payment_find_locked(purchase);
+                return payment_find_locked(arbiter, purchase);
         put_in_front(purchase, job);
         return true;
 }

@@ -11,16 +11,16 @@
 #ifndef SOLVEGATE_DISPATCH_PAYMENT_H
 #define SOLVEGATE_DISPATCH_PAYMENT_H
 
-#include "access/quota.h"
-
 #include <stdbool.h>
+#include <stdint.h>
 
+struct arbiter;
 struct client;
 struct job;
 struct purchase;
 
-/* Reserves for a new purchase, or says why it cannot. */
-enum quota_verdict payment_reserve_locked(struct purchase *purchase, struct client *client);
+/* A charge of this client, on this day, is reserved for a new purchase. */
+void payment_reserved_locked(struct purchase *purchase, struct client *client, int64_t day);
 
 /* Reserves for one that was taken before a restart, on the day of that, whatever the limits are by
  * now; unless it has a reservation already. */
@@ -28,28 +28,28 @@ void payment_restore_locked(struct purchase *purchase);
 
 /* One more reservation, for a purchase that may be charged once more. Returns whether there is one.
  */
-bool payment_reserve_again_locked(struct purchase *purchase);
+bool payment_reserve_again_locked(struct arbiter *arbiter, struct purchase *purchase);
 
 /* It was charged, or may have been: uses a reservation, and marks the job that pays as paid. */
-void payment_settle_locked(struct purchase *purchase);
+void payment_settle_locked(struct arbiter *arbiter, struct purchase *purchase);
 
 /* The same mark for a purchase that was charged before the start, or may have been. */
 void payment_mark_paid_locked(struct purchase *purchase);
 
 /* Gives back what is reserved, if anything is. */
-void payment_release_locked(struct purchase *purchase);
+void payment_release_locked(struct arbiter *arbiter, struct purchase *purchase);
 
 /*
  * Finds the first of its jobs whose client has something left, puts it in front, and reserves with
  * that client in place of what was reserved before. Returns false where there is none.
  */
-bool payment_find_locked(struct purchase *purchase);
+bool payment_find_locked(struct arbiter *arbiter, struct purchase *purchase);
 
 /*
  * The payer has left, and nothing was sent: finds another one among its jobs, and puts him in
  * front. Returns false when none of their clients has anything left, or there is no job.
  */
-bool payment_pass_on_locked(struct purchase *purchase);
+bool payment_pass_on_locked(struct arbiter *arbiter, struct purchase *purchase);
 
 /* Who pays, from when it is sent: fixes the first of its jobs, or nobody. */
 void payment_fix_locked(struct purchase *purchase, struct job *payer);

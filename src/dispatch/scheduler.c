@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "config/config.h"
+#include "dispatch/arbiter.h"
 #include "dispatch/payment.h"
 #include "dispatch/scheduler_private.h"
 #include "job/body.h"
@@ -55,7 +56,8 @@ static void forget_waiting(struct scheduler *scheduler)
 
         while ((purchase = queue_any(&scheduler->queue))) {
                 queue_remove(&scheduler->queue, purchase);
-                payment_release_locked(purchase);
+                entry_unlist_locked(scheduler, purchase);
+                payment_release_locked(scheduler->setup.arbiter, purchase);
                 payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
         }
@@ -75,14 +77,11 @@ void scheduler_free(struct scheduler *scheduler)
 
         if (!scheduler)
                 return;
-        HASH_ITER (by_identity, scheduler->by_identity, purchase, next) {
-                HASH_DELETE(by_identity, scheduler->by_identity, purchase);
-                purchase->listed = false;
-        }
         forget_waiting(scheduler);
         while (scheduler->unfinished.jobs)
                 forget_job(scheduler, scheduler->unfinished.jobs);
         DL_FOREACH_SAFE2 (scheduler->accepted, purchase, next, queue_next) {
+                entry_unlist_locked(scheduler, purchase);
                 payment_fix_locked(purchase, NULL);
                 purchase_unref(purchase);
         }
@@ -125,20 +124,18 @@ int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct
                 return -ESHUTDOWN;
         if (scheduler->drained)
                 return -EBUSY;
-        if (!has_room(scheduler, client, scheduler->unfinished.count, scheduler->unfinished_max))
+        if (!has_room(scheduler, client, scheduler->unfinished.count + scheduler->admissions,
+                      scheduler->unfinished_max))
                 return -ENOBUFS;
         if (setup->store && !store_healthy(setup->store))
                 return -EIO;
         return setup->audit && !audit_healthy(setup->audit) ? -EROFS : 0;
 }
 
-int scheduler_check_locked(const struct scheduler *scheduler, const struct client *client)
+int scheduler_check_room_locked(const struct scheduler *scheduler, const struct client *client)
 {
-        int r = scheduler_check_alive_locked(scheduler, client);
-
-        if (r < 0)
-                return r;
-        if (!has_room(scheduler, client, scheduler->queue.count, scheduler->queued_max))
+        if (!has_room(scheduler, client, scheduler->queue.count + scheduler->admissions,
+                      scheduler->queued_max))
                 return -ENOBUFS;
         return scheduler_any_usable_locked(scheduler) ? 0 : -EHOSTUNREACH;
 }
@@ -146,7 +143,9 @@ int scheduler_check_locked(const struct scheduler *scheduler, const struct clien
 int scheduler_check(struct scheduler *scheduler, const struct client *client)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        int r = scheduler_check_locked(scheduler, client);
+        int r = scheduler_check_alive_locked(scheduler, client);
+        if (r == 0)
+                r = scheduler_check_room_locked(scheduler, client);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return r;
 }
@@ -325,7 +324,7 @@ void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn 
 bool scheduler_reserve_again(struct scheduler *scheduler, struct purchase *purchase)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
-        bool reserved = payment_reserve_again_locked(purchase);
+        bool reserved = payment_reserve_again_locked(scheduler->setup.arbiter, purchase);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return reserved;
 }
@@ -343,8 +342,9 @@ void scheduler_land(struct scheduler *scheduler, struct purchase *purchase)
         /* If it is left for the next start, those who wait wait in vain. */
         entry_nudge_locked(scheduler, purchase);
         payment_fix_locked(purchase, NULL);
-        payment_release_locked(purchase);
+        payment_release_locked(scheduler->setup.arbiter, purchase);
         scheduler_release_id_locked(scheduler, purchase);
+        entry_unlist_locked(scheduler, purchase);
         land_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         purchase_unref(purchase);
@@ -521,7 +521,7 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler)
 {
         if (!scheduler->draining || !scheduler->idle)
                 return;
-        if (scheduler->flying > 0 || scheduler->records > 0)
+        if (scheduler->flying > 0 || scheduler->records > 0 || scheduler->admissions > 0)
                 return;
         if (!scheduler->queue_stays && scheduler->queue.count > 0)
                 return;
@@ -573,6 +573,13 @@ bool scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return queue_stays;
+}
+
+void scheduler_give_up(struct scheduler *scheduler)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        arbiter_give_up_locked(scheduler->setup.arbiter);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
 bool scheduler_writes(struct scheduler *scheduler)

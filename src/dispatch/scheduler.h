@@ -10,8 +10,8 @@
  * afterwards on its own thread, until that has nothing more, and comes back when it says.
  *
  * Thread: any. While the mutex is held the results' and the store's are taken, and mailboxes.
- * Its parts: scheduler (queue and turns), scheduler_accounts, entry (jobs that come and go), keep
- * (jobs whose ids may leave), journal (a purchase's steps).
+ * Its parts: scheduler (queue and turns), scheduler_accounts, submission (jobs that come), entry
+ * (jobs that go), keep (jobs whose ids may leave), journal (a purchase's steps).
  */
 #ifndef SOLVEGATE_DISPATCH_SCHEDULER_H
 #define SOLVEGATE_DISPATCH_SCHEDULER_H
@@ -29,6 +29,7 @@ struct account;
 struct account_slots;
 struct account_terms;
 struct accounts;
+struct arbiter;
 struct audit;
 struct body;
 struct charges;
@@ -48,6 +49,7 @@ struct store;
 struct scheduler_setup {
         struct accounts *accounts;
         struct results *results;
+        struct arbiter *arbiter;
         struct store *store; /* NULL: nothing is kept */
         struct charges *charges;
         struct audit *audit; /* NULL: there is none (in tests) */
@@ -159,6 +161,9 @@ struct scheduler_usage {
 
 void scheduler_usage(struct scheduler *scheduler, struct client *client,
                      struct scheduler_usage *ret_usage, struct quota_figures *ret_figures);
+
+/* The stop waits for no decision of the arbiter any more. */
+void scheduler_give_up(struct scheduler *scheduler);
 
 /* Whether another account than the turn's may be used, now or later; or the same, since a reload
  * has changed it. */

@@ -19,6 +19,7 @@ void scheduler_apply(struct scheduler *scheduler, struct policy *policy)
         (void)pthread_mutex_lock(&scheduler->mutex);
         struct policy *before = scheduler->policy;
         scheduler->policy = policy_ref(policy);
+        scheduler->policies++;
         policy_apply_locked(policy);
         queue_unpark(&scheduler->queue);
         (void)pthread_mutex_unlock(&scheduler->mutex);

@@ -69,7 +69,6 @@ struct scheduler {
         size_t unfinished_max;        /* jobs */
         struct queue queue;           /* what waits */
         struct purchase *accepted;    /* from before the start, not followed yet (queue links) */
-        struct purchase *by_identity; /* what can be joined */
         struct account_slots *slots;  /* all that have a reference */
         int64_t slots_number;         /* of the last of them */
         struct upstream_id *ids;      /* in use at the services */
@@ -78,6 +77,8 @@ struct scheduler {
         size_t busy_clients;          /* clients with jobs that are not final */
         int64_t arrivals;             /* of jobs, in order */
         struct policy *policy;        /* a reference; NULL before scheduler_apply() */
+        unsigned policies;            /* how many there have been */
+        size_t admissions;            /* jobs about which the arbiter was asked */
         struct budget budget;
         size_t waiting_jobs; /* of the purchases that wait */
         size_t unkept_jobs;  /* of these: the store has no row of them, nor is going to */
@@ -99,10 +100,10 @@ struct scheduler {
 
 /* ---- scheduler.c ---- */
 
-/* Whether a client's job that makes a purchase would be taken; and one that needs none of its own.
- * The client may be NULL: anybody. */
-int scheduler_check_locked(const struct scheduler *scheduler, const struct client *client);
+/* Whether a client's job would be taken that needs no purchase of its own; and what one that makes
+ * a purchase needs besides. The client may be NULL: anybody. */
 int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct client *client);
+int scheduler_check_room_locked(const struct scheduler *scheduler, const struct client *client);
 
 /* Between two batches of a long walk: releases the mutex for a moment, long enough for a thread
  * that waits for it to wake up and take it, and takes it again. */
@@ -203,9 +204,6 @@ void entry_detach_locked(struct scheduler *scheduler, struct job *job);
 /* Notes whether a job would survive a crash. */
 void entry_set_kept_locked(struct scheduler *scheduler, struct job *job, enum job_kept kept);
 
-/* Makes a purchase joinable, in place of an older one. */
-void entry_list_locked(struct scheduler *scheduler, struct purchase *purchase);
-
 /* Lets nobody join a purchase any more. */
 void entry_unlist_locked(struct scheduler *scheduler, struct purchase *purchase);
 
@@ -238,8 +236,12 @@ void entry_expire_more_locked(struct scheduler *scheduler);
 
 /* ---- entry_leave.c ---- */
 
-/* Why a job is not to be sent any more, by the policy; NULL: it is. */
-const char *entry_why_unwanted_locked(const struct scheduler *scheduler, const struct job *job);
+/* Why a job of this client for this host is not to be sent any more, by the policy; NULL: it is. */
+const char *entry_why_unwanted_locked(const struct scheduler *scheduler,
+                                      const struct client *client, const char *host);
+
+/* See entry_withdraw(). */
+bool entry_withdraw_locked(struct scheduler *scheduler, struct loop *loop, struct job *job);
 
 /* Whether a job is still to be sent, by the policy. */
 bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job);

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "dispatch/arbiter.h"
+#include "dispatch/arbiter_local.h"
 #include "dispatch/charges.h"
 #include "dispatch/entry.h"
 #include "dispatch/scheduler.h"
@@ -35,10 +37,13 @@
 #define STOPPED_GRACE_MS 1000
 
 /* Jobs that nobody can ask for any more need not be on disk either. */
-static void on_forgotten(void *arg, const struct job *gone)
+static void on_forgotten(void *arg, struct job *gone)
 {
         const struct gateway *gateway = arg;
+        struct job *job;
 
+        DL_FOREACH2 (gone, job, expiry_next)
+                arbiter_forget(gateway->arbiter, job);
         if (gateway->store)
                 (void)store_forget(gateway->store, gone); /* or the next start does */
 }
@@ -54,12 +59,15 @@ static int make_scheduler(struct gateway *gateway, const struct config *config)
         int r = results_new(&results, &gateway->results);
 
         if (r == 0)
+                r = arbiter_local_new(gateway->results, &gateway->arbiter);
+        if (r == 0)
                 r = charges_new(&gateway->charges);
         if (r < 0)
                 return r;
         struct scheduler_setup setup = {
                 .accounts = &gateway->accounts,
                 .results = gateway->results,
+                .arbiter = gateway->arbiter,
                 .store = gateway->store,
                 .charges = gateway->charges,
                 .audit = gateway->audit,
@@ -133,6 +141,7 @@ static int take_up(struct gateway *gateway, const struct recover_hook *hook, str
                 .policy = gateway->policy,
                 .clients = gateway->clients,
                 .scheduler = gateway->scheduler,
+                .arbiter = gateway->arbiter,
                 .charges = gateway->charges,
                 .hook = hook,
         };
@@ -237,6 +246,7 @@ void gateway_free(struct gateway *gateway)
         audit_close(gateway->audit); /* after the store, which gives it entries */
         balances_free(gateway->balances);
         scheduler_free(gateway->scheduler);
+        arbiter_free(gateway->arbiter);
         if (gateway->results)
                 gateway_sweep_done(gateway);
         results_free(gateway->results);
@@ -392,6 +402,7 @@ void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle
 
 void gateway_give_up(struct gateway *gateway)
 {
+        scheduler_give_up(gateway->scheduler);
         if (!gateway->store)
                 return;
         store_look(gateway->store);

@@ -33,7 +33,9 @@ struct recover_hook;
 struct results;
 struct scheduler;
 struct strbuf;
+struct submission;
 struct throttle;
+struct waiter;
 
 #define GATEWAY_MESSAGE_BYTES_MAX 1024
 
@@ -54,6 +56,7 @@ enum gateway_verdict {
         GATEWAY_RATE_LIMITED,
         GATEWAY_QUOTA_EXCEEDED,
         GATEWAY_NO_MEMORY,
+        GATEWAY_PENDING, /* it is not decided yet */
 };
 
 /* What is told of it besides. */
@@ -106,17 +109,42 @@ struct gateway_order {
         const char *address;         /* from where */
         const char *key;             /* its Idempotency-Key, or NULL */
         bool fresh;                  /* neither a kept result nor one under way will do */
+        struct loop *loop;           /* the forwarder's */
+};
+
+/* What became of a job that was submitted. */
+struct gateway_submission {
+        struct job *job;            /* OK: a reference; else NULL */
+        struct submission *pending; /* PENDING: the caller's; else NULL */
+        struct gateway_told told;
 };
 
 /*
- * Takes a job whose body has been parsed (job/parser.h). On GATEWAY_OK *ret_job is a reference for
- * the caller, and the job may be sent, or even final, already; its id may leave once gateway_keep()
- * has said so. It may be an older job of the client, with the same key and body. The parse has a
- * digest if the order has a key. The caller keeps it. Thread: the forwarder's loop.
+ * Takes a job whose body has been parsed (job/parser.h). On GATEWAY_OK the job may be sent, or even
+ * final, already; its id may leave once keep_wait() has said so. It may be an older job of the
+ * client, with the same key and body. On GATEWAY_PENDING it waits for the arbiter's decision, and
+ * the caller for gateway_submission_wait(). The parse has a digest if the order has a key. The
+ * caller keeps it. Thread: the forwarder's loop.
  */
 enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
                                     const struct gateway_order *order, const struct parse *parse,
-                                    struct job **ret_job, struct gateway_told *ret_told);
+                                    struct gateway_submission *ret);
+
+/* Arms a waiter until a pending job is decided about. Returns false if it is, and no mail will be
+ * sent. And disarms it: false when its mail is on the way. Thread: the forwarder's loop, as for the
+ * next two. */
+bool gateway_submission_wait(struct submission *pending, struct waiter *waiter);
+bool gateway_submission_unwait(struct submission *pending, struct waiter *waiter);
+
+/* Takes the decision, as gateway_submit() would have returned it; without the host. If there is
+ * none yet, the job is refused. Frees what was pending. */
+enum gateway_verdict gateway_submission_end(struct gateway *gateway, struct forwarder *forwarder,
+                                            const struct client *client, struct submission *pending,
+                                            struct gateway_submission *ret);
+
+/* Nobody waits any more: the job is withdrawn as soon as it is decided about. Frees what was
+ * pending. Takes NULL. */
+void gateway_submission_abandon(struct submission *pending);
 
 /* A job could not be kept: withdraws it, if it was not sent yet. */
 enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct loop *loop, struct job *job,

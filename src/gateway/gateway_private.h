@@ -35,6 +35,7 @@ struct gateway {
         struct store *store; /* NULL: nothing is kept */
         struct charges *charges;
         struct scheduler *scheduler;
+        struct arbiter *arbiter;
         struct body_pool bodies;
         struct parser *parser;
         struct balances *balances;

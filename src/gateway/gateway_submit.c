@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "dispatch/entry.h"
 #include "dispatch/scheduler.h"
+#include "dispatch/submission.h"
 #include "forward/forward.h"
 #include "job/job.h"
 #include "job/parser.h"
@@ -307,7 +308,7 @@ static enum gateway_verdict same_job(struct job *job, struct job *other, struct 
 }
 
 /* The client's own limit is reached. */
-static enum gateway_verdict quota_verdict(const struct entry_result *result,
+static enum gateway_verdict quota_verdict(const struct submission_result *result,
                                           struct gateway_told *told)
 {
         told->retry_after_s = quota_retry_after_s(&result->figures, result->refused);
@@ -315,47 +316,108 @@ static enum gateway_verdict quota_verdict(const struct entry_result *result,
         return result->refused == QUOTA_RATE ? GATEWAY_RATE_LIMITED : GATEWAY_QUOTA_EXCEEDED;
 }
 
-/* Lets the job in, and sends what may be sent. */
+/* Says what became of a submission, and sends what may be sent. */
+static enum gateway_verdict conclude(struct gateway *gateway, struct forwarder *forwarder,
+                                     const struct client *client, int error,
+                                     struct submission_result *result, struct job **ret_job,
+                                     struct gateway_told *told)
+{
+        switch (error) {
+        case 0:
+                *ret_job = job_ref(result->job);
+                forwarder_kick(forwarder);
+                return GATEWAY_OK;
+        case -EEXIST:
+                return same_job(result->job, result->other, ret_job, told->message);
+        case -EDQUOT:
+                return quota_verdict(result, told);
+        case -EACCES:
+                (void)snprintf(told->message, sizeof told->message, "%s, so the job was not taken",
+                               result->unwanted);
+                return GATEWAY_SITE;
+        default:
+                return busy_verdict(gateway, client, error, told->message);
+        }
+}
+
+/* Asks for the job to be let in. */
 static enum gateway_verdict enter(struct gateway *gateway, struct forwarder *forwarder,
                                   const struct gateway_order *order, struct job *job,
-                                  struct purchase *purchase, struct job **ret_job,
-                                  struct gateway_told *told)
+                                  struct purchase *purchase, struct gateway_submission *ret)
 {
-        struct entry_result result = {0};
-        int r = entry_submit(gateway->scheduler, job, order->client, purchase, order->fresh,
-                             &result);
+        const struct submission_order submission = {
+                .job = job,
+                .client = order->client,
+                .candidate = purchase,
+                .fresh = order->fresh,
+                .loop = order->loop,
+        };
+        struct submission_result result = {0};
+        int r = submit_job(gateway->scheduler, &submission, &result, &ret->pending);
 
-        if (r == -EEXIST)
-                return same_job(job, result.other, ret_job, told->message);
-        if (r == -EDQUOT)
-                return quota_verdict(&result, told);
-        if (r < 0)
-                return busy_verdict(gateway, order->client, r, told->message);
-        *ret_job = job_ref(job);
-        forwarder_kick(forwarder);
-        return GATEWAY_OK;
+        if (r == -EINPROGRESS)
+                return GATEWAY_PENDING;
+        enum gateway_verdict verdict =
+                conclude(gateway, forwarder, order->client, r, &result, &ret->job, &ret->told);
+        job_unref(result.job);
+        return verdict;
 }
 
 enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
                                     const struct gateway_order *order, const struct parse *parse,
-                                    struct job **ret_job, struct gateway_told *ret_told)
+                                    struct gateway_submission *ret)
 {
         struct job *job = NULL;
         struct purchase *purchase = NULL;
 
-        ret_told->host[0] = '\0';
-        ret_told->retry_after_s = 0;
-        enum gateway_verdict verdict = parse_verdict(parse, ret_told->message);
+        *ret = (struct gateway_submission){0};
+        enum gateway_verdict verdict = parse_verdict(parse, ret->told.message);
         if (verdict == GATEWAY_OK)
-                verdict = check_site(gateway, order, parse->task.site, ret_told);
+                verdict = check_site(gateway, order, parse->task.site, &ret->told);
         if (verdict == GATEWAY_OK &&
-            make_job(gateway, order, parse, ret_told->host, &job, &purchase) < 0)
-                verdict = say(GATEWAY_NO_MEMORY, no_memory, ret_told->message);
+            make_job(gateway, order, parse, ret->told.host, &job, &purchase) < 0)
+                verdict = say(GATEWAY_NO_MEMORY, no_memory, ret->told.message);
         if (verdict == GATEWAY_OK) {
-                verdict = enter(gateway, forwarder, order, job, purchase, ret_job, ret_told);
+                verdict = enter(gateway, forwarder, order, job, purchase, ret);
                 job_unref(job);
                 purchase_unref(purchase);
         }
+        return verdict;
+}
+bool gateway_submission_wait(struct submission *pending, struct waiter *waiter)
+{
+        return submission_wait(pending, waiter);
+}
+
+bool gateway_submission_unwait(struct submission *pending, struct waiter *waiter)
+{
+        return submission_unwait(pending, waiter);
+}
+
+void gateway_submission_abandon(struct submission *pending)
+{
+        submission_abandon(pending);
+}
+
+enum gateway_verdict gateway_submission_end(struct gateway *gateway, struct forwarder *forwarder,
+                                            const struct client *client, struct submission *pending,
+                                            struct gateway_submission *ret)
+{
+        struct submission_result result;
+
+        *ret = (struct gateway_submission){0};
+        if (!submission_is_decided(pending)) {
+                submission_abandon(pending);
+                return say(GATEWAY_STORE,
+                           "whether the job may be taken was not decided in time (the store does "
+                           "not answer), so it was not taken; send it again later, or tell who "
+                           "runs solvegate",
+                           ret->told.message);
+        }
+        int r = submission_end(pending, &result);
+        enum gateway_verdict verdict =
+                conclude(gateway, forwarder, client, r, &result, &ret->job, &ret->told);
+        job_unref(result.job);
         return verdict;
 }
 

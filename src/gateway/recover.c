@@ -168,8 +168,8 @@ static int end_unwanted(struct progress *progress, struct purchase *purchase,
         int r = 0;
 
         DL_FOREACH_SAFE2 (purchase->jobs, job, next, sibling_next) {
-                const char *why =
-                        entry_unwanted(progress->from->policy, job, purchase->host, now_ms);
+                const char *why = entry_unwanted(progress->from->policy, client_of(job->flow),
+                                                 purchase->host, now_ms);
                 if (!why)
                         continue;
                 struct outcome *outcome = outcome_unsent(purchase, why);
@@ -248,7 +248,7 @@ static int decide_sending(struct progress *progress, struct purchase *purchase,
 static int decide_in_doubt(struct progress *progress, struct purchase *purchase,
                            struct outcome **ret_outcome)
 {
-        if (!payment_find_locked(purchase))
+        if (!payment_find_locked(progress->from->arbiter, purchase))
                 return end_sending(progress, purchase, ret_outcome);
         purchase->state = JOB_QUEUED;
         purchase->sent_stored = false;
@@ -263,7 +263,7 @@ static int decide_in_doubt(struct progress *progress, struct purchase *purchase,
 static int decide_unpaid(struct progress *progress, struct purchase *purchase,
                          struct outcome **ret_outcome)
 {
-        if (!payment_find_locked(purchase))
+        if (!payment_find_locked(progress->from->arbiter, purchase))
                 return end_unsent(progress, purchase, outcome_unsent(purchase, ENTRY_PAYER_GONE),
                                   ret_outcome);
         progress->waiting++;
@@ -277,7 +277,7 @@ static int decide_later(struct progress *progress, struct purchase *purchase)
                                                : decide_unpaid(progress, purchase, &outcome);
 
         if (r < 0) {
-                payment_release_locked(purchase);
+                payment_release_locked(progress->from->arbiter, purchase);
                 purchase_drop(purchase);
                 return r;
         }

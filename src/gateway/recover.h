@@ -11,6 +11,7 @@
 
 #include "gateway/recover_progress.h"
 
+struct arbiter;
 struct audit;
 struct charges;
 struct clients;
@@ -28,6 +29,7 @@ struct recovery {
         const struct policy *policy;
         struct clients *clients; /* their quotas are filled from the ledger */
         struct scheduler *scheduler;
+        struct arbiter *arbiter;
         struct charges *charges;
         const struct recover_hook *hook; /* or NULL */
 };

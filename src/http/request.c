@@ -109,7 +109,7 @@ void request_end_holds(struct server *server)
         struct request *request, *next;
 
         DL_FOREACH_SAFE2 (server->held, request, next, held_next) {
-                if (request->held_for != HOLD_FOR_STORE)
+                if (request->held_for != HOLD_FOR_STORE && request->held_for != HOLD_FOR_ADMISSION)
                         on_hold_over(request);
         }
 }
@@ -141,6 +141,7 @@ void request_revoke_all(struct server *server)
 static bool may_hold(struct request *request, const struct hold *hold)
 {
         switch (hold->what) {
+        case HOLD_FOR_ADMISSION:
         case HOLD_FOR_STORE: /* it answers soon */
                 return !request->server->closed;
         case HOLD_FOR_PENALTY: /* it could be had for less by closing one side */
@@ -379,6 +380,7 @@ static void request_free(struct request *request)
         caller_end_penalty(request);
         parse_end(request);
         body_unref(request->body);
+        gateway_submission_abandon(request->pending);
         job_unref(request->job);
         free(request->authority);
         request->server->requests--;

@@ -93,11 +93,12 @@ struct refusal {
 
 /* What a request is held for, in this order. */
 enum hold_for {
-        HOLD_FOR_PENALTY, /* a wrong token is answered late */
-        HOLD_FOR_PARSE,   /* the body is parsed off the loop */
-        HOLD_FOR_ANSWER,  /* the job, or the balance, has come so far */
-        HOLD_FOR_STORE,   /* the job is stored, so that its id may leave */
-        HOLD_FOR_RELOAD,  /* the configuration is in force, or was refused */
+        HOLD_FOR_PENALTY,   /* a wrong token is answered late */
+        HOLD_FOR_PARSE,     /* the body is parsed off the loop */
+        HOLD_FOR_ADMISSION, /* whether the job may come in is decided */
+        HOLD_FOR_ANSWER,    /* the job, or the balance, has come so far */
+        HOLD_FOR_STORE,     /* the job is stored, so that its id may leave */
+        HOLD_FOR_RELOAD,    /* the configuration is in force, or was refused */
 };
 
 struct request {
@@ -128,9 +129,10 @@ struct request {
         char site[SITE_HOST_BYTES_MAX]; /* of its job, for the audit; "" if not known */
 
         /* while held, and when it goes on after that */
-        struct parse *parse;     /* of its body, off the loop; or NULL */
-        struct job *job;         /* a reference */
-        struct balance *balance; /* whose answer it waits for; valid while it does */
+        struct parse *parse;        /* of its body, off the loop; or NULL */
+        struct submission *pending; /* its job, before that is decided about; or NULL */
+        struct job *job;            /* a reference */
+        struct balance *balance;    /* whose answer it waits for; valid while it does */
         struct waiter waiter;
         enum hold_for held_for;                  /* valid while held */
         struct request *held_prev, *held_next;   /* valid while held */
@@ -167,7 +169,7 @@ struct hold {
 };
 bool request_hold(struct request *request, const struct hold *hold);
 
-/* Ends all holds but those for the store: they are answered with what there is. */
+/* Ends all holds but those for an admission or the store: they are answered with what there is. */
 void request_end_holds(struct server *server);
 
 /*

@@ -37,7 +37,8 @@ static struct gateway_order read_order(struct request *request,
 {
         struct gateway_order order = {.policy = request->server->policy,
                                       .client = request->client,
-                                      .address = request->address};
+                                      .address = request->address,
+                                      .loop = request->server->loop};
         const char *field = request_field(request, "Idempotency-Key");
 
         (void)MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, on_cache_control,
@@ -52,11 +53,22 @@ static struct gateway_order read_order(struct request *request,
         return order;
 }
 
+/* The request has its job, or is refused, or goes on to wait for the decision. */
+static void note(struct request *request, enum gateway_verdict verdict,
+                 const struct gateway_submission *submission)
+{
+        request->job = submission->job;
+        request->pending = submission->pending;
+        verdict_refuse(request, verdict, submission->told.message);
+        if (submission->told.retry_after_s > 0)
+                request->refusal.retry_after_s = submission->told.retry_after_s;
+}
+
 static void submit(struct request *request)
 {
         struct server *server = request->server;
         char key[JOB_KEY_BYTES_MAX + 1];
-        struct gateway_told told = {0};
+        struct gateway_submission submission;
         struct gateway_order order = read_order(request, key);
         struct parse here = {0};
 
@@ -66,13 +78,47 @@ static void submit(struct request *request)
                 parse_here(request, &here);
         enum gateway_verdict verdict =
                 gateway_submit(server->gateway, server->forwarder, &order,
-                               request->parse ? request->parse : &here, &request->job, &told);
+                               request->parse ? request->parse : &here, &submission);
         parse_done(&here);
         parse_end(request);
-        memcpy(request->site, told.host, sizeof request->site);
-        verdict_refuse(request, verdict, told.message);
-        if (told.retry_after_s > 0)
-                request->refusal.retry_after_s = told.retry_after_s;
+        memcpy(request->site, submission.told.host, sizeof request->site);
+        note(request, verdict, &submission);
+}
+
+/* ---- until the job is decided about ---- */
+
+static bool arm_admission(struct request *request)
+{
+        return gateway_submission_wait(request->pending, &request->waiter);
+}
+
+static bool disarm_admission(struct request *request)
+{
+        return gateway_submission_unwait(request->pending, &request->waiter);
+}
+
+/* Returns whether the request is held until then; else it has its job, or is refused. */
+static bool wait_for_admission(struct request *request)
+{
+        struct server *server = request->server;
+        const struct config *config = gateway_config(server->gateway);
+        struct hold hold = {.what = HOLD_FOR_ADMISSION,
+                            .level = WAITER_FINAL,
+                            .hold_ms = STORE_HOLD_MS,
+                            .arm = arm_admission,
+                            .disarm = disarm_admission};
+        struct gateway_submission submission;
+
+        if (!request->pending)
+                return false;
+        if (hold.hold_ms > config->limits.job_deadline_ms)
+                hold.hold_ms = config->limits.job_deadline_ms;
+        if (request_hold(request, &hold))
+                return true;
+        enum gateway_verdict verdict = gateway_submission_end(
+                server->gateway, server->forwarder, request->client, request->pending, &submission);
+        note(request, verdict, &submission);
+        return false;
 }
 
 /* ---- the id leaves when the job is stored ---- */
@@ -117,10 +163,14 @@ enum MHD_Result solve_handle(struct request *request)
 {
         const struct config *config = gateway_config(request->server->gateway);
 
-        if (!request->job && parse_hold(request))
+        bool comes = !request->job && !request->pending;
+
+        if (comes && parse_hold(request))
                 return MHD_YES;
-        if (!request->job)
+        if (comes)
                 submit(request);
+        if (wait_for_admission(request))
+                return MHD_YES;
         if (request->refusal.status != 0)
                 return reply_refusal(request);
         if (wait_for_job(request, WAITER_FIRST_ANSWER, config->answers.solve_hold_ms) ||

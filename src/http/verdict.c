@@ -31,7 +31,7 @@ void verdict_refuse(struct request *request, enum gateway_verdict verdict, const
                 [GATEWAY_NO_MEMORY] = {503, "queue_full", 0},
         };
 
-        if (verdict == GATEWAY_OK || request->refusal.status != 0)
+        if (verdict == GATEWAY_OK || verdict == GATEWAY_PENDING || request->refusal.status != 0)
                 return;
         request_refuse(request, refusals[verdict].status, refusals[verdict].code, "%s", message);
         request->refusal.retry_after_s = refusals[verdict].retry_after_s;

@@ -93,11 +93,9 @@ struct job {
         bool listed;         /* it can be found by its id */
         UT_hash_handle by_id;
 
-        /* guarded by the results' key mutex */
+        /* guarded by the local arbiter's mutex */
         bool keyed; /* it can be found by client and key */
         UT_hash_handle by_key;
-
-        /* guarded by the results' cache mutex */
         bool cached; /* it answers for its identity */
         UT_hash_handle by_identity;
 

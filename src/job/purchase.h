@@ -68,7 +68,8 @@ struct purchase {
         int64_t sent_wall_ms; /* when it was last sent; valid while sending and accepted */
         int64_t deadline_ms;  /* monotonic: the latest of its jobs' */
         int64_t time_ms;      /* how long the job with that deadline has in all */
-        bool listed;          /* it can be joined: it is in the table of identities */
+        bool joinable;        /* an identical job may join it */
+        bool listed;          /* the local arbiter's: it answers for its identity */
         UT_hash_handle by_identity;
         /* Why its jobs end in batches; then it is aside, and the links are valid. */
         enum purchase_given_up given_up;

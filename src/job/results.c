@@ -32,12 +32,6 @@ struct results {
         _Atomic int64_t ttl_ms;
         struct shard shards[SHARDS];
 
-        pthread_mutex_t keys_mutex;
-        struct job *by_key; /* guarded by keys_mutex */
-
-        pthread_mutex_t cache_mutex;
-        struct job *by_identity; /* guarded by cache_mutex */
-
         pthread_mutex_t expiry_mutex;
         struct retention retention; /* guarded by expiry_mutex */
         int64_t freed_bytes;        /* likewise, see struct results_figures */
@@ -53,8 +47,6 @@ int results_new(const struct results_setup *setup, struct results **ret_results)
         results->setup = *setup;
         results->ttl_ms = setup->ttl_ms;
         retention_init(&results->retention, setup->max_bytes);
-        (void)pthread_mutex_init(&results->keys_mutex, NULL);
-        (void)pthread_mutex_init(&results->cache_mutex, NULL);
         (void)pthread_mutex_init(&results->expiry_mutex, NULL);
         for (size_t i = 0; i < SHARDS; i++)
                 (void)pthread_mutex_init(&results->shards[i].mutex, NULL);
@@ -76,66 +68,13 @@ static struct shard *shard_of(struct results *results, const char *id)
         return &results->shards[(unsigned char)id[JOB_ID_CHARS - 1] % SHARDS];
 }
 
-static bool is_over(const struct results *results, const struct job *job, int64_t now_ms)
-{
-        return job->finished_ms + results->ttl_ms <= now_ms;
-}
-
 static bool expired(const struct results *results, const struct job *job)
 {
-        return job_state_final(job->state) && is_over(results, job, clock_monotonic_ms());
+        return job_state_final(job->state) &&
+               job->finished_ms + results->ttl_ms <= clock_monotonic_ms();
 }
 
-/* ---- the tables ---- */
-
-/* Client and key, which lie behind each other. */
-static size_t key_bytes(const struct job *job)
-{
-        return (size_t)(job->key - job->client) + strlen(job->key);
-}
-
-static void drop_key_locked(struct results *results, struct job *job)
-{
-        HASH_DELETE(by_key, results->by_key, job);
-        job->keyed = false;
-}
-
-/* Finds the job with the same owner and key. It may be taken as long as the lock is held. */
-static struct job *find_key_locked(struct results *results, const struct job *job)
-{
-        struct job *other = NULL;
-
-        HASH_FIND(by_key, results->by_key, job->client, key_bytes(job), other);
-        return other;
-}
-
-static int add_key(struct results *results, struct job *job, struct job **ret_other)
-{
-        int r = 0;
-
-        if (!job->key)
-                return 0;
-        (void)pthread_mutex_lock(&results->keys_mutex);
-        struct job *other = find_key_locked(results, job);
-        if (other) {
-                *ret_other = job_ref(other);
-                r = -EEXIST;
-        } else {
-                HASH_ADD_KEYPTR(by_key, results->by_key, job->client, key_bytes(job), job);
-                job->keyed = job->by_key.tbl != NULL; /* NULL: no memory (HASH_NONFATAL_OOM) */
-                r = job->keyed ? 0 : -ENOMEM;
-        }
-        (void)pthread_mutex_unlock(&results->keys_mutex);
-        return r;
-}
-
-static void drop_key(struct results *results, struct job *job)
-{
-        (void)pthread_mutex_lock(&results->keys_mutex);
-        if (job->keyed)
-                drop_key_locked(results, job);
-        (void)pthread_mutex_unlock(&results->keys_mutex);
-}
+/* ---- the table ---- */
 
 static int add_id(struct results *results, struct job *job)
 {
@@ -151,17 +90,11 @@ static int add_id(struct results *results, struct job *job)
         return added ? 0 : -ENOMEM;
 }
 
-/* Takes a job out of every table, and drops the results' reference. */
+/* Takes a job out of the table, and drops the results' reference. */
 static void unlist(struct results *results, struct job *job)
 {
         struct shard *shard = shard_of(results, job->id);
 
-        drop_key(results, job);
-        (void)pthread_mutex_lock(&results->cache_mutex);
-        if (job->cached)
-                HASH_DELETE(by_identity, results->by_identity, job);
-        job->cached = false;
-        (void)pthread_mutex_unlock(&results->cache_mutex);
         (void)pthread_mutex_lock(&shard->mutex);
         HASH_DELETE(by_id, shard->by_id, job);
         job->listed = false;
@@ -201,32 +134,20 @@ void results_free(struct results *results)
                 (void)pthread_mutex_destroy(&results->shards[i].mutex);
         }
         retention_done(&results->retention);
-        (void)pthread_mutex_destroy(&results->keys_mutex);
-        (void)pthread_mutex_destroy(&results->cache_mutex);
         (void)pthread_mutex_destroy(&results->expiry_mutex);
         free(results);
 }
 
-int results_add(struct results *results, struct job *job, struct job **ret_other)
+int results_add(struct results *results, struct job *job)
 {
         int r = join(results, job);
 
         if (r < 0)
                 return r;
-        r = add_key(results, job, ret_other);
-        if (r == 0) {
-                r = add_id(results, job);
-                if (r < 0)
-                        drop_key(results, job);
-        }
+        r = add_id(results, job);
         if (r < 0)
                 leave(results, job);
         return r;
-}
-
-void results_release_key(struct results *results, struct job *job)
-{
-        drop_key(results, job);
 }
 
 void results_remove(struct results *results, struct job *job)
@@ -252,52 +173,14 @@ struct job *results_find(struct results *results, const char *id)
         return job;
 }
 
-struct job *results_find_keyed(struct results *results, const struct job *job)
+bool results_has_expired(struct results *results, struct job *job)
 {
-        if (!job->key)
-                return NULL;
-        (void)pthread_mutex_lock(&results->keys_mutex);
-        struct job *other = find_key_locked(results, job);
-        if (other)
-                (void)job_ref(other);
-        (void)pthread_mutex_unlock(&results->keys_mutex);
-        struct job *found = other ? results_find(results, other->id) : NULL;
-        if (other && !found) /* it has expired, and its key with it */
-                drop_key(results, other);
-        job_unref(other);
-        return found;
-}
+        struct shard *shard = shard_of(results, job->id);
 
-struct job *results_find_solved(struct results *results, const struct task_identity *identity)
-{
-        struct job *job = NULL;
-
-        (void)pthread_mutex_lock(&results->cache_mutex);
-        HASH_FIND(by_identity, results->by_identity, identity, sizeof *identity, job);
-        /* It is in this table, so it is final, and what is looked at does not change any more. */
-        if (job && is_over(results, job, clock_monotonic_ms()))
-                job = NULL;
-        if (job)
-                (void)job_ref(job);
-        (void)pthread_mutex_unlock(&results->cache_mutex);
-        return job;
-}
-
-/* Lets a solved job answer for its identity, in place of an older one. */
-static void answer_for_identity(struct results *results, struct job *job)
-{
-        struct job *older = NULL;
-        const struct task_identity *identity = &job->purchase->identity;
-
-        (void)pthread_mutex_lock(&results->cache_mutex);
-        HASH_FIND(by_identity, results->by_identity, identity, sizeof *identity, older);
-        if (older) {
-                HASH_DELETE(by_identity, results->by_identity, older);
-                older->cached = false;
-        }
-        HASH_ADD_KEYPTR(by_identity, results->by_identity, identity, sizeof *identity, job);
-        job->cached = job->by_identity.tbl != NULL; /* without memory the next one pays */
-        (void)pthread_mutex_unlock(&results->cache_mutex);
+        (void)pthread_mutex_lock(&shard->mutex);
+        bool has_expired = expired(results, job);
+        (void)pthread_mutex_unlock(&shard->mutex);
+        return has_expired;
 }
 
 /* ---- final jobs ---- */
@@ -356,7 +239,7 @@ void results_move(struct results *results, struct job *job, enum job_state to)
 }
 
 void results_finish(struct results *results, struct job *job, struct outcome *outcome,
-                    int64_t finished_ms, bool answers)
+                    int64_t finished_ms)
 {
         struct shard *shard = shard_of(results, job->id);
 
@@ -367,8 +250,6 @@ void results_finish(struct results *results, struct job *job, struct outcome *ou
         job->state = outcome->state;
         waiters_wake_locked(&job->waiters, WAITER_FINAL);
         (void)pthread_mutex_unlock(&shard->mutex);
-        if (answers && outcome->state == JOB_SOLVED)
-                answer_for_identity(results, job);
         retire(results, job);
 }
 

@@ -1,12 +1,10 @@
 /*
- * results: every job that can be asked for: by its id, by its owner's Idempotency-Key, and, when it
- * was solved, by the identity of its task. And the movers of a job's state.
+ * results: every job that can be asked for by its id, and the movers of a job's state.
  *
- * The ids are sharded, each shard under its own mutex; keys, the cache of identities and the list
- * of final jobs have one each. None of the four is held together with another, and nothing else is
- * locked while one is held, but a mailbox. Final jobs stay for a time and under a limit of memory
- * (see job/retention.h); jobs that are not final stay whatever happens (the scheduler limits their
- * number).
+ * The ids are sharded, each shard under its own mutex; the list of final jobs has one. Neither is
+ * held together with another, and nothing else is locked while one is held, but a mailbox. Final
+ * jobs stay for a time and under a limit of memory (see job/retention.h); jobs that are not final
+ * stay whatever happens (the scheduler limits their number).
  *
  * Thread: any.
  */
@@ -14,7 +12,6 @@
 #define SOLVEGATE_JOB_RESULTS_H
 
 #include "job/job.h"
-#include "job/task.h"
 #include "job/waiter.h"
 
 struct results;
@@ -29,7 +26,7 @@ struct results_setup {
          * a list by expiry_next that is valid during the call. May be NULL. Called by whichever
          * thread makes room.
          */
-        void (*forget)(void *arg, const struct job *gone);
+        void (*forget)(void *arg, struct job *gone);
         void *arg;
 };
 
@@ -44,36 +41,28 @@ void results_limit(struct results *results, int64_t ttl_ms, int64_t max_bytes);
 void results_free(struct results *results);
 
 /*
- * Makes a job findable; takes a reference of its own. Returns 0, -ENOMEM, or -EEXIST when its owner
- * has a job with this key already: then *ret_other is a reference to that one.
+ * Makes a job findable; takes a reference of its own. Returns 0 or -ENOMEM.
  */
-int results_add(struct results *results, struct job *job, struct job **ret_other);
+int results_add(struct results *results, struct job *job);
 
 /* Forgets a job that was added and is not final. */
 void results_remove(struct results *results, struct job *job);
 
-/* Takes the key of a final job away: its owner has given it to a later one. */
-void results_release_key(struct results *results, struct job *job);
-
 /* Finds a job by id. Returns it with a reference for the caller, or NULL: unknown or expired. */
 struct job *results_find(struct results *results, const char *id);
 
-/* Finds the job of the same owner with the same key as this one, likewise; NULL without a key. */
-struct job *results_find_keyed(struct results *results, const struct job *job);
-
-/* Finds the job that was solved for an identity, likewise. */
-struct job *results_find_solved(struct results *results, const struct task_identity *identity);
+/* Whether a job is final and has been for too long to be found. */
+bool results_has_expired(struct results *results, struct job *job);
 
 /*
  * The movers, the only places where a job's state changes. Both require job_state_may_become() and
  * wake those who waited for it. results_move() is for states that are not final. results_finish()
  * takes another reference to outcome, whose state it is; the job then expires by the time at which
- * it finished (monotonic, now or before). With answers, a solved job answers for its identity from
- * now on. job->paid is final from then on.
+ * it finished (monotonic, now or before). job->paid is final from then on.
  */
 void results_move(struct results *results, struct job *job, enum job_state to);
 void results_finish(struct results *results, struct job *job, struct outcome *outcome,
-                    int64_t finished_ms, bool answers);
+                    int64_t finished_ms);
 
 /* Tells those who wait for a job to look at it, though it has not changed. */
 void results_nudge(struct results *results, struct job *job);

@@ -6,24 +6,39 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "dispatch/arbiter.h"
+#include "dispatch/arbiter_local.h"
 #include "dispatch/journal.h"
+#include "dispatch/submission.h"
 
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
+
+static void on_forgotten(void *arg, struct job *gone)
+{
+        struct fixture *f = arg;
+        struct job *job;
+
+        DL_FOREACH2 (gone, job, expiry_next)
+                arbiter_forget(f->arbiter, job);
+}
 
 int make_engine(void **state)
 {
         static char names[ACCOUNTS_MAX][8] = {"first", "second", "third"};
         static char urls[ACCOUNTS_MAX][16] = {"https://up-1", "https://up-2", "https://up-3"};
         static char credential[] = "c";
-        const struct results_setup setup = {.ttl_ms = LONG_MS, .max_bytes = 1 << 20};
         struct fixture *f = calloc(1, sizeof *f);
+        const struct results_setup setup = {
+                .ttl_ms = LONG_MS, .max_bytes = 1 << 20, .forget = on_forgotten, .arg = f};
 
         if (!f || loop_new(&f->loop) < 0 || results_new(&setup, &f->results) < 0 ||
-            charges_new(&f->charges) < 0 || clients_new(&f->clients) < 0)
+            arbiter_local_new(f->results, &f->arbiter) < 0 || charges_new(&f->charges) < 0 ||
+            clients_new(&f->clients) < 0)
                 return -1;
         log_init(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
         f->config.limits.queue_jobs = JOBS_MAX;
@@ -62,6 +77,7 @@ int free_engine(void **state)
                 scheduler_land(f->scheduler, f->flying[i].purchase);
         }
         scheduler_free(f->scheduler);
+        arbiter_free(f->arbiter);
         accounts_done(&f->accounts);
         results_free(f->results);
         charges_free(f->charges);
@@ -92,6 +108,7 @@ void open_scheduler(struct fixture *f, size_t accounts)
         const struct scheduler_setup setup = {
                 .accounts = &f->accounts,
                 .results = f->results,
+                .arbiter = f->arbiter,
                 .store = f->store,
                 .charges = f->charges,
         };
@@ -170,9 +187,15 @@ int submit_order(struct fixture *f, const struct order *order, struct job **ret_
 {
         struct purchase *candidate = new_candidate(f, order->task);
         struct job *job = new_job(order);
-        struct entry_result result = {0};
-        int r = entry_submit(f->scheduler, job, client_named(f, job->client), candidate,
-                             order->fresh, &result);
+        const struct submission_order submission = {
+                .job = job,
+                .client = client_named(f, job->client),
+                .candidate = candidate,
+                .fresh = order->fresh,
+                .loop = f->loop,
+        };
+        struct submission_result result = {0};
+        int r = submit_job(f->scheduler, &submission, &result, &f->pending);
 
         f->refused = result.refused;
         purchase_unref(candidate);

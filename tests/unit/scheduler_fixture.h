@@ -38,6 +38,7 @@ struct fixture {
         struct account *account[ACCOUNTS_MAX];          /* the same */
         struct loop *loop;
         struct results *results;
+        struct arbiter *arbiter;
         struct charges *charges;
         struct clients *clients;
         struct scheduler *scheduler;
@@ -45,6 +46,7 @@ struct fixture {
         char directory[32];          /* valid with store */
         int64_t number;              /* of the last purchase */
         enum quota_verdict refused;  /* of the last order */
+        struct submission *pending;  /* likewise; valid with -EINPROGRESS */
         struct job *jobs[CROWD_MAX]; /* references to all that were submitted */
         size_t job_count;
         struct scheduler_turn flying[JOBS_MAX]; /* taken, and neither ended nor given back */
@@ -78,7 +80,7 @@ struct order {
 };
 
 /*
- * Returns what entry_submit() does. When that is 0, *ret_job is the job, else if -EEXIST the older
+ * Returns what submit_job() does. When that is 0, *ret_job is the job, else if -EEXIST the older
  * one; the fixture holds the reference. f->refused says why when it is -EDQUOT.
  */
 int submit_order(struct fixture *f, const struct order *order, struct job **ret_job);

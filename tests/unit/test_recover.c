@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "config/config.h"
+#include "dispatch/arbiter.h"
+#include "dispatch/arbiter_local.h"
 #include "dispatch/charges.h"
 #include "dispatch/journal.h"
 #include "dispatch/scheduler.h"
@@ -37,6 +39,7 @@ struct engine {
         struct policy *policy;
         struct audit *audit;
         struct scheduler *scheduler;
+        struct arbiter *arbiter;
         char audit_file[96];
 };
 
@@ -99,9 +102,11 @@ static void open_engine(const struct fixture *f, struct engine *engine)
         assert_int_equal(policy_new(&engine->config, engine->clients, &engine->policy), 0);
         const struct results_setup results = {.ttl_ms = LONG_MS, .max_bytes = 1 << 20};
         assert_int_equal(results_new(&results, &engine->results), 0);
+        assert_int_equal(arbiter_local_new(engine->results, &engine->arbiter), 0);
         const struct scheduler_setup setup = {
                 .accounts = &engine->accounts,
                 .results = engine->results,
+                .arbiter = engine->arbiter,
                 .charges = engine->charges,
         };
         assert_int_equal(scheduler_new(&setup, &engine->scheduler), 0);
@@ -112,6 +117,7 @@ static void open_engine(const struct fixture *f, struct engine *engine)
 static void close_engine(struct engine *engine)
 {
         scheduler_free(engine->scheduler);
+        arbiter_free(engine->arbiter);
         accounts_done(&engine->accounts);
         results_free(engine->results);
         charges_free(engine->charges);
@@ -136,6 +142,7 @@ static void start_again(struct fixture *f, struct engine *engine)
                 .policy = engine->policy,
                 .clients = engine->clients,
                 .scheduler = engine->scheduler,
+                .arbiter = engine->arbiter,
                 .charges = engine->charges,
         };
         if (recover(&recovery, &problem) < 0)

@@ -1,6 +1,5 @@
 /*
- * The results: finding jobs by id, key and identity, moving their states, waking who waits,
- * forgetting in time.
+ * The results: finding jobs by id, moving their states, waking who waits, forgetting in time.
  */
 #include "base/clock.h"
 #include "base/loop.h"
@@ -31,14 +30,11 @@ static struct results *open_results(int64_t ttl_ms, int64_t max_bytes)
         return results;
 }
 
-static struct job *new_keyed_job(const char *client, const char *key)
+static struct job *new_job(void)
 {
-        static const unsigned char digest[JOB_DIGEST_BYTES];
         const struct job_parts parts = {
-                .client = client,
+                .client = "ci",
                 .target_json = "\"bus\"",
-                .key = key,
-                .key_digest = digest,
                 .created_wall_ms = clock_wall_ms(),
                 .deadline_wall_ms = clock_wall_ms() + 1000,
         };
@@ -48,25 +44,9 @@ static struct job *new_keyed_job(const char *client, const char *key)
         return job;
 }
 
-static struct job *new_job(void)
-{
-        return new_keyed_job("ci", NULL);
-}
-
-/* A job of a purchase of its own, whose task has this name. */
-static struct job *new_job_of(const char *task)
-{
-        struct task_identity identity = {0};
-        struct job *job = new_job();
-
-        memcpy(identity.bytes, task, strlen(task));
-        assert_int_equal(purchase_new(1, &identity, strdup("a.example"), NULL, &job->purchase), 0);
-        return job;
-}
-
 static void add(struct results *results, struct job *job)
 {
-        assert_int_equal(results_add(results, job, NULL), 0);
+        assert_int_equal(results_add(results, job), 0);
 }
 
 static struct job *add_new(struct results *results)
@@ -91,7 +71,7 @@ static void finish(struct results *results, struct job *job, struct outcome *out
                    int64_t finished_ms)
 {
         results_move(results, job, JOB_SENDING);
-        results_finish(results, job, outcome, finished_ms, job->purchase != NULL);
+        results_finish(results, job, outcome, finished_ms);
         outcome_unref(outcome);
 }
 
@@ -187,15 +167,13 @@ static void ids_are_matched_whole(void **state)
 static void a_job_that_was_taken_out_is_unknown(void **state)
 {
         struct results *results = open_results(TTL_MS, LARGE);
-        struct job *job = new_keyed_job("ci", "key"), *again = new_keyed_job("ci", "key");
+        struct job *job = new_job();
 
         (void)state;
         add(results, job);
         results_remove(results, job);
         assert_false(is_found(results, job));
-        add(results, again); /* its key is free again */
         job_unref(job);
-        job_unref(again);
         results_free(results);
 }
 
@@ -226,7 +204,7 @@ static void over_the_ceiling_the_oldest_final_jobs_go_first(void **state)
         results_free(results);
 }
 
-static void count_forgotten(void *arg, const struct job *gone)
+static void count_forgotten(void *arg, struct job *gone)
 {
         size_t *count = arg;
 
@@ -263,7 +241,7 @@ struct forgotten {
         char ids[4][JOB_ID_CHARS + 1];
 };
 
-static void on_forget(void *arg, const struct job *gone)
+static void on_forget(void *arg, struct job *gone)
 {
         struct forgotten *forgotten = arg;
 
@@ -327,170 +305,6 @@ static void other_ceilings_hold_for_what_is_there_already(void **state)
         results_free(results);
 }
 
-/* ---- by key ---- */
-
-static void a_key_leads_to_the_job_that_came_first_until_that_expires(void **state)
-{
-        struct results *results = open_results(TTL_MS, LARGE);
-        struct job *first = new_keyed_job("ci", "key"), *second = new_keyed_job("ci", "key");
-        struct job *other = NULL;
-
-        (void)state;
-        add(results, first);
-        assert_int_equal(results_add(results, second, &other), -EEXIST);
-        assert_ptr_equal(other, first);
-        job_unref(other);
-        assert_false(is_found(results, second));
-        solve(results, first, 10);
-        assert_int_equal(results_add(results, second, &other), -EEXIST);
-        assert_ptr_equal(other, first);
-        job_unref(other);
-        results_sweep(results, clock_monotonic_ms() + 5 * TTL_MS);
-        add(results, second);
-        assert_true(is_found(results, second));
-        job_unref(first);
-        job_unref(second);
-        results_free(results);
-}
-
-static void a_key_is_its_owners_alone(void **state)
-{
-        static const char *const others[][2] = {
-                {"ci", "key2"}, {"qa", "key"}, {"c", "ikey"}, {"cik", "ey"}, {"ci", NULL}};
-        struct results *results = open_results(TTL_MS, LARGE);
-        struct job *job = new_keyed_job("ci", "key");
-
-        (void)state;
-        add(results, job);
-        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-                struct job *other = new_keyed_job(others[i][0], others[i][1]);
-                add(results, other);
-                job_unref(other);
-        }
-        job_unref(job);
-        results_free(results);
-}
-
-/* The next key, after *number, of which uthash's own hash, with the client's name, has the lowest
- * bits 0. */
-static void craft_key(char key[static 16], unsigned *number)
-{
-        char text[20] = "ci";
-        unsigned hash;
-        int len;
-
-        do {
-                len = snprintf(text + 3, sizeof text - 3, "%u", ++*number);
-                HASH_JEN(text, 3 + (size_t)len, hash);
-        } while (hash % 1024 != 0);
-        memcpy(key, text + 3, (size_t)len + 1);
-}
-
-static void crafted_keys_do_not_share_a_chain(void **state)
-{
-        enum { KEYS = 400 };
-        struct results *results = open_results(TTL_MS, LARGE);
-        const struct UT_hash_table *table = NULL;
-        unsigned number = 0, longest = 0;
-
-        (void)state;
-        for (int i = 0; i < KEYS; i++) {
-                char key[16];
-                craft_key(key, &number);
-                struct job *job = new_keyed_job("ci", key);
-                add(results, job);
-                table = job->by_key.tbl;
-                job_unref(job);
-        }
-        assert_int_equal(table->num_items, KEYS);
-        for (unsigned i = 0; i < table->num_buckets; i++)
-                longest = table->buckets[i].count > longest ? table->buckets[i].count : longest;
-        assert_true(longest <= 2 * HASH_BKT_CAPACITY_THRESH);
-        results_free(results);
-}
-
-/* ---- by identity ---- */
-
-static struct job *find_solved(struct results *results, const struct job *like)
-{
-        struct job *found = results_find_solved(results, &like->purchase->identity);
-
-        job_unref(found); /* the results keep it */
-        return found;
-}
-
-static void a_solved_job_answers_for_its_identity_until_it_expires(void **state)
-{
-        struct results *results = open_results(TTL_MS, LARGE);
-        struct job *job = new_job_of("bus"), *other = new_job_of("bicycle");
-
-        (void)state;
-        add(results, job);
-        assert_null(find_solved(results, job));
-        solve(results, job, 10);
-        assert_ptr_equal(find_solved(results, job), job);
-        assert_null(find_solved(results, other));
-        results_sweep(results, clock_monotonic_ms() + 5 * TTL_MS);
-        assert_null(find_solved(results, job));
-        job_unref(job);
-        job_unref(other);
-        results_free(results);
-}
-
-static void an_expired_job_answers_no_more_even_before_the_sweep(void **state)
-{
-        struct results *results = open_results(TTL_MS, LARGE);
-        struct job *job = new_job_of("bus");
-
-        (void)state;
-        add(results, job);
-        solve_and_expire(results, job);
-        assert_null(find_solved(results, job));
-        job_unref(job);
-        results_free(results);
-}
-
-static void a_job_that_was_not_solved_answers_for_nothing(void **state)
-{
-        struct results *results = open_results(TTL_MS, LARGE);
-        struct job *failed = new_job_of("bus"), *silent = new_job_of("bicycle");
-        struct outcome *outcome = outcome_solved(calloc(1, 1), 1);
-
-        (void)state;
-        add(results, failed);
-        finish(results, failed, outcome_failed(JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, "lost"),
-               clock_monotonic_ms());
-        assert_null(find_solved(results, failed));
-        add(results, silent);
-        results_finish(results, silent, outcome, clock_monotonic_ms(), false);
-        assert_null(find_solved(results, silent));
-        outcome_unref(outcome);
-        job_unref(failed);
-        job_unref(silent);
-        results_free(results);
-}
-
-static void the_youngest_answers_and_goes_on_when_an_older_one_is_forgotten(void **state)
-{
-        struct results *results = open_results(TTL_MS, LARGE);
-        struct job *older = new_job_of("bus"), *younger = new_job_of("bus");
-        int64_t now_ms = clock_monotonic_ms();
-
-        (void)state;
-        add(results, older);
-        add(results, younger);
-        finish(results, older, outcome_solved(calloc(1, 1), 1), now_ms - TTL_MS * 3 / 4);
-        assert_ptr_equal(find_solved(results, older), older);
-        finish(results, younger, outcome_solved(calloc(1, 1), 1), now_ms);
-        assert_ptr_equal(find_solved(results, older), younger);
-        results_sweep(results, now_ms + TTL_MS / 2);
-        assert_false(is_found(results, older));
-        assert_ptr_equal(find_solved(results, older), younger);
-        job_unref(older);
-        job_unref(younger);
-        results_free(results);
-}
-
 /* ---- who waits ---- */
 
 struct listener {
@@ -540,7 +354,7 @@ static void who_waits_is_told_once_at_the_level_awaited(void **state)
         assert_false(results_unwait(results, job, &first.waiter));
         assert_false(results_wait(results, job, &first.waiter)); /* it has come so far already */
 
-        results_finish(results, job, outcome, clock_monotonic_ms(), false);
+        results_finish(results, job, outcome, clock_monotonic_ms());
         loop_run(loop);
         assert_int_equal(first.told, 1);
         assert_int_equal(final.told, 1);
@@ -608,13 +422,6 @@ int main(void)
                         few_go_when_one_finishes_though_a_lower_ceiling_leaves_many_over_it),
                 cmocka_unit_test(who_wants_to_know_is_told_which_jobs_are_forgotten),
                 cmocka_unit_test(other_ceilings_hold_for_what_is_there_already),
-                cmocka_unit_test(a_key_leads_to_the_job_that_came_first_until_that_expires),
-                cmocka_unit_test(a_key_is_its_owners_alone),
-                cmocka_unit_test(crafted_keys_do_not_share_a_chain),
-                cmocka_unit_test(a_solved_job_answers_for_its_identity_until_it_expires),
-                cmocka_unit_test(an_expired_job_answers_no_more_even_before_the_sweep),
-                cmocka_unit_test(a_job_that_was_not_solved_answers_for_nothing),
-                cmocka_unit_test(the_youngest_answers_and_goes_on_when_an_older_one_is_forgotten),
                 cmocka_unit_test(who_waits_is_told_once_at_the_level_awaited),
                 cmocka_unit_test(who_stopped_waiting_is_not_told),
                 cmocka_unit_test(who_is_nudged_looks_though_nothing_has_changed),

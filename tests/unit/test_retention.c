@@ -61,7 +61,7 @@ static struct job *add(struct results *results, const char *client, struct purch
 
         assert_int_equal(job_new(&parts, &job), 0);
         job->purchase = purchase_ref(purchase);
-        assert_int_equal(results_add(results, job, NULL), 0);
+        assert_int_equal(results_add(results, job), 0);
         return job;
 }
 
@@ -86,7 +86,7 @@ static struct outcome *new_outcome(size_t bytes)
 static void finish(struct results *results, struct job *job, struct outcome *outcome)
 {
         results_move(results, job, JOB_SENDING);
-        results_finish(results, job, outcome, clock_monotonic_ms(), false);
+        results_finish(results, job, outcome, clock_monotonic_ms());
 }
 
 /* A final job with a purchase and an outcome of its own. */
@@ -265,7 +265,7 @@ static void jobs_expire_in_the_order_of_their_ends_however_they_come(void **stat
                 struct outcome *outcome = new_outcome(TEXT);
                 jobs[i] = add(results, "ci", purchase, NULL);
                 results_move(results, jobs[i], JOB_SENDING);
-                results_finish(results, jobs[i], outcome, now_ms - ages_ms[i], false);
+                results_finish(results, jobs[i], outcome, now_ms - ages_ms[i]);
                 outcome_unref(outcome);
                 purchase_unref(purchase);
         }
@@ -284,7 +284,7 @@ struct batches {
         size_t largest, count;
 };
 
-static void on_batch(void *arg, const struct job *gone)
+static void on_batch(void *arg, struct job *gone)
 {
         struct batches *batches = arg;
         size_t count = 0;
