@@ -15,18 +15,10 @@
 _Static_assert(TOKEN_DIGEST_BYTES == DIGEST_BYTES && TOKEN_HEX_CHARS == 2 * DIGEST_BYTES,
                "a token's digest is SHA-256");
 
-int token_new(char ret_token[static TOKEN_CHARS + 1])
+void token_new(char ret_token[static TOKEN_CHARS + 1])
 {
-        static const char prefix[] = TOKEN_PREFIX;
-        char chars[TOKEN_RANDOM_CHARS + 1];
-        int r = random_token(chars, TOKEN_RANDOM_CHARS);
-
-        if (r < 0)
-                return r;
-        memcpy(ret_token, prefix, sizeof prefix - 1);
-        memcpy(ret_token + sizeof prefix - 1, chars, sizeof chars);
-        explicit_bzero(chars, sizeof chars);
-        return 0;
+        memcpy(ret_token, TOKEN_PREFIX, sizeof TOKEN_PREFIX - 1);
+        random_token(ret_token + sizeof TOKEN_PREFIX - 1, TOKEN_RANDOM_CHARS);
 }
 
 int token_digest(const char *token, struct token_digest *ret_digest)

@@ -25,8 +25,8 @@ struct token_digest {
         unsigned char bytes[TOKEN_DIGEST_BYTES];
 };
 
-/* Makes a token. Returns 0 or -errno. The caller wipes it (explicit_bzero(3)). */
-int token_new(char ret_token[static TOKEN_CHARS + 1]);
+/* Makes a token. The caller wipes it (explicit_bzero(3)). */
+void token_new(char ret_token[static TOKEN_CHARS + 1]);
 
 /* The SHA-256 of a token. Returns 0 or -ENOMEM. */
 int token_digest(const char *token, struct token_digest *ret_digest);

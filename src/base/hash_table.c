@@ -3,24 +3,17 @@
  */
 #include "base/hash_table.h"
 
-#include "base/random.h"
-
 #include <pthread.h>
-#include <string.h>
-#include <sys/auxv.h>
+#include <stdlib.h>
 
 #define WORD_BYTES 8
 
 static pthread_once_t secret_once = PTHREAD_ONCE_INIT;
 static unsigned char secret[HASH_SECRET_BYTES]; /* immutable once it is made */
 
-/* Where getrandom(2) fails, the bytes that the kernel gives to each process (getauxval(3)). */
 static void make_secret(void)
 {
-        unsigned long given = getauxval(AT_RANDOM);
-
-        if (random_bytes(secret, sizeof secret) < 0 && given != 0)
-                memcpy(secret, (const void *)given, sizeof secret);
+        arc4random_buf(secret, sizeof secret);
 }
 
 struct state {

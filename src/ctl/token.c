@@ -41,9 +41,8 @@ int command_token_new(const struct arguments *arguments)
                 (void)complain("the name \"%s\" %s", shown, problem);
                 return EXIT_USAGE;
         }
-        int r = token_new(token);
-        if (r == 0)
-                r = token_digest(token, &digest);
+        token_new(token);
+        int r = token_digest(token, &digest);
         if (r < 0) {
                 explicit_bzero(token, sizeof token);
                 return complain("%s", strerror(-r));

@@ -3,9 +3,8 @@
  */
 #include "dispatch/budget.h"
 
-#include "base/random.h"
-
 #include <assert.h>
+#include <stdlib.h>
 
 #define RETRY      100 /* its price, in the unit of credit */
 #define CREDIT_MAX ((int64_t)BUDGET_RETRIES_MAX * RETRY)
@@ -78,8 +77,9 @@ int64_t budget_backoff_ms(int64_t base_ms, int64_t cap_ms, int attempt, int64_t 
 {
         assert(base_ms > 0 && cap_ms > 0);
         int64_t pause_ms = longest_pause(base_ms, cap_ms, attempt);
-        int64_t jittered_ms = pause_ms; /* should there be no randomness: the longest */
+        uint64_t random;
 
-        (void)random_below(pause_ms + 1, &jittered_ms);
+        arc4random_buf(&random, sizeof random);
+        int64_t jittered_ms = (int64_t)(random % ((uint64_t)pause_ms + 1));
         return jittered_ms > at_least_ms ? jittered_ms : at_least_ms;
 }

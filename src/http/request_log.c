@@ -8,7 +8,6 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/log_limit.h"
-#include "base/random.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/tally.h"
@@ -16,6 +15,7 @@
 #include <endian.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CLIENT_GONE 499 /* no code of HTTP: nobody was there to get one */
@@ -41,8 +41,7 @@ static pthread_once_t id_keys_once = PTHREAD_ONCE_INIT;
 
 static void make_id_keys(void)
 {
-        /* Without randomness the ids are still different from each other. */
-        (void)random_bytes(id_keys, sizeof id_keys);
+        arc4random_buf(id_keys, sizeof id_keys);
 }
 
 /*

@@ -51,14 +51,15 @@ int64_t job_monotonic_of(int64_t wall_ms)
 
 static int set_id(struct job *job, const char *id)
 {
-        if (id) {
-                if (strlen(id) != JOB_ID_CHARS)
-                        return -EINVAL;
-                memcpy(job->id, id, JOB_ID_CHARS + 1);
+        if (!id) {
+                memcpy(job->id, "h-", 2);
+                random_token(job->id + 2, JOB_ID_CHARS - 2);
                 return 0;
         }
-        memcpy(job->id, "h-", 2);
-        return random_token(job->id + 2, JOB_ID_CHARS - 2);
+        if (strlen(id) != JOB_ID_CHARS)
+                return -EINVAL;
+        memcpy(job->id, id, JOB_ID_CHARS + 1);
+        return 0;
 }
 
 /* One block for both, so that client and key together are one key of a table. */

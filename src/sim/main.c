@@ -3,7 +3,6 @@
  */
 #include "base/log.h"
 #include "base/log_limit.h"
-#include "base/random.h"
 #include "base/signals.h"
 #include "base/standard_fds.h"
 #include "base/strbuf.h"
@@ -92,12 +91,10 @@ static int make_vendor(struct sim *sim, const struct sim_options *options, uint1
         (void)snprintf(plan.base_url, sizeof plan.base_url, "http%s://%s%s%s:%u",
                        options->tls_certificate ? "s" : "", v6 ? "[" : "", options->address,
                        v6 ? "]" : "", port);
-        int r = options->seeded ? 0 : random_bytes(&plan.seed, sizeof plan.seed);
-        if (r == 0)
-                r = sim_vendor_new(&plan, sim->counters, &sim->vendor);
-        if (r < 0)
-                return complain("vendor", r);
-        return 0;
+        if (!options->seeded)
+                arc4random_buf(&plan.seed, sizeof plan.seed);
+        int r = sim_vendor_new(&plan, sim->counters, &sim->vendor);
+        return r < 0 ? complain("vendor", r) : 0;
 }
 
 static int add_faults(struct sim *sim, const struct sim_options *options)

@@ -1,7 +1,6 @@
 /*
  * The budget of retries, and the pauses before them.
  */
-#include "base/random.h"
 #include "dispatch/budget.h"
 
 #include <setjmp.h>
@@ -165,25 +164,6 @@ static void what_the_upstream_asks_for_is_the_least_even_above_the_cap(void **st
         assert_true(longer > 0);
 }
 
-static void a_random_number_below_a_bound_is_below_it_and_each_one_occurs(void **state)
-{
-        int seen[5] = {0};
-        (void)state;
-
-        for (int i = 0; i < DRAWS; i++) {
-                int64_t value = -1;
-                assert_int_equal(random_below(5, &value), 0);
-                assert_in_range(value, 0, 4);
-                seen[value]++;
-                assert_int_equal(random_below(1, &value), 0);
-                assert_int_equal(value, 0);
-                assert_int_equal(random_below(INT64_MAX, &value), 0);
-                assert_true(value >= 0 && value < INT64_MAX);
-        }
-        for (int i = 0; i < 5; i++)
-                assert_true(seen[i] > 0);
-}
-
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -198,7 +178,6 @@ int main(void)
                 cmocka_unit_test(the_longest_pause_doubles_from_try_to_try_up_to_the_cap),
                 cmocka_unit_test(no_pause_and_the_longest_one_both_occur),
                 cmocka_unit_test(what_the_upstream_asks_for_is_the_least_even_above_the_cap),
-                cmocka_unit_test(a_random_number_below_a_bound_is_below_it_and_each_one_occurs),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,6 @@
  * one line `FILE:LINE: what is wrong; how to fix it`, in UTF-8, without a control character and
  * without one that is not seen.
  */
-#include "base/random.h"
 #include "base/utf8.h"
 #include "config_fixture.h"
 
@@ -109,10 +108,7 @@ static const char *const pieces[] = {
 
 static size_t below(size_t bound)
 {
-        int64_t value = 0;
-
-        assert_int_equal(random_below((int64_t)bound, &value), 0);
-        return (size_t)value;
+        return arc4random_uniform((uint32_t)bound);
 }
 
 /* Replaces so many bytes at a place by others. */

@@ -24,7 +24,7 @@ static void a_token_has_its_prefix_and_at_least_160_random_bits(void **state)
         char token[TOKEN_CHARS + 1];
 
         (void)state;
-        assert_int_equal(token_new(token), 0);
+        token_new(token);
         assert_int_equal(strlen(token), TOKEN_CHARS);
         assert_memory_equal(token, "sgt_", 4);
         assert_int_equal(strspn(token + 4, alphabet), TOKEN_RANDOM_CHARS);
@@ -38,7 +38,7 @@ static void no_two_tokens_are_alike(void **state)
 
         (void)state;
         for (size_t i = 0; i < 200; i++) {
-                assert_int_equal(token_new(tokens[i]), 0);
+                token_new(tokens[i]);
                 for (size_t j = 0; j < i; j++)
                         assert_string_not_equal(tokens[i], tokens[j]);
         }
@@ -50,9 +50,9 @@ static void every_place_of_a_token_varies(void **state)
         bool varied[TOKEN_CHARS] = {false};
 
         (void)state;
-        assert_int_equal(token_new(first), 0);
+        token_new(first);
         for (int i = 0; i < 100; i++) {
-                assert_int_equal(token_new(other), 0);
+                token_new(other);
                 for (size_t j = 0; j < TOKEN_CHARS; j++)
                         varied[j] = varied[j] || first[j] != other[j];
         }
