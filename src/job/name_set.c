@@ -1,17 +1,18 @@
 /*
- * name_set: see name_set.h. Open addressing in a table that is never more than half full.
+ * name_set: see name_set.h.
  */
 #include "job/name_set.h"
 
+#include "base/hash_table.h"
+#include "base/strbuf.h"
+
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct name_slot {
-        uint64_t hash; /* 0: the slot is free */
-        size_t start;  /* in the set's text */
-        size_t len;
+struct name {
+        UT_hash_handle hh;
+        char text[];
 };
 
 void name_set_fold(struct strbuf *name)
@@ -36,51 +37,36 @@ void name_set_fold(struct strbuf *name)
         *to = '\0';
 }
 
-int name_set_init(struct name_set *set, size_t names_max, size_t name_bytes_max)
+int name_set_add(struct name_set *set, const char *name, size_t len)
 {
-        *set = (struct name_set){.names_max = names_max, .slots_count = 2};
-        strbuf_init(&set->text, names_max * name_bytes_max);
-        while (set->slots_count < 2 * names_max)
-                set->slots_count *= 2;
-        set->slots = calloc(set->slots_count, sizeof set->slots[0]);
-        return set->slots ? 0 : -ENOMEM;
+        struct name *known;
+        unsigned hash = hash_keyed(name, len);
+
+        HASH_FIND_BYHASHVALUE(hh, set->names, name, len, hash, known);
+        if (known)
+                return -EEXIST;
+        if (HASH_COUNT(set->names) == set->names_max)
+                return -EMSGSIZE;
+        struct name *added = malloc(sizeof *added + len);
+        if (!added)
+                return -ENOMEM;
+        if (len > 0)
+                memcpy(added->text, name, len);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, set->names, added->text, len, hash, added);
+        if (!added->hh.tbl) { /* no memory (HASH_NONFATAL_OOM) */
+                free(added);
+                return -ENOMEM;
+        }
+        return 0;
 }
 
 void name_set_done(struct name_set *set)
 {
-        strbuf_done(&set->text);
-        free(set->slots);
-        *set = (struct name_set){0};
-}
+        struct name *name = set->names, *next;
 
-/* FNV-1a. Crafted collisions cost no more than the ceilings on names and their number allow. */
-static uint64_t hash_name(const char *name, size_t len)
-{
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-        for (size_t i = 0; i < len; i++)
-                hash = (hash ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
-        return hash ? hash : 1;
-}
-
-int name_set_add(struct name_set *set, const char *name, size_t len)
-{
-        uint64_t hash = hash_name(name, len);
-        size_t mask = set->slots_count - 1, i = hash & mask;
-
-        for (; set->slots[i].hash != 0; i = (i + 1) & mask) {
-                const struct name_slot *slot = &set->slots[i];
-                if (slot->hash == hash && slot->len == len &&
-                    memcmp(set->text.data + slot->start, name, len) == 0)
-                        return -EEXIST;
+        HASH_CLEAR(hh, set->names); /* leaves the names */
+        for (; name; name = next) {
+                next = name->hh.next;
+                free(name);
         }
-        if (set->names_count == set->names_max)
-                return -EMSGSIZE;
-        size_t start = set->text.len;
-        int r = strbuf_append(&set->text, name, len);
-        if (r < 0)
-                return r;
-        set->slots[i] = (struct name_slot){hash, start, len};
-        set->names_count++;
-        return 0;
 }

@@ -6,17 +6,15 @@
 #ifndef SOLVEGATE_JOB_NAME_SET_H
 #define SOLVEGATE_JOB_NAME_SET_H
 
-#include "base/strbuf.h"
-
 #include <stddef.h>
 
-struct name_slot;
+struct name;
+struct strbuf;
 
+/* Zeroed but for names_max, it is empty. */
 struct name_set {
-        struct strbuf text; /* the names, one behind the other */
-        struct name_slot *slots;
-        size_t slots_count; /* a power of two */
-        size_t names_count, names_max;
+        struct name *names; /* a table (hash_table.h) */
+        size_t names_max;
 };
 
 /*
@@ -25,16 +23,13 @@ struct name_set {
  */
 void name_set_fold(struct strbuf *name);
 
-/* Makes a set for at most names_max names of at most name_bytes_max bytes. Returns 0 or -ENOMEM. */
-int name_set_init(struct name_set *set, size_t names_max, size_t name_bytes_max);
-
-/* Frees. Takes a zeroed struct too. */
-void name_set_done(struct name_set *set);
-
 /*
- * Adds a copy of a name. Returns 0, -EEXIST when it is in the set, -EMSGSIZE past a ceiling,
- * or -ENOMEM.
+ * Adds a copy of a name. Returns 0, -EEXIST if it is in the set, -EMSGSIZE if the set has
+ * names_max names, or -ENOMEM.
  */
 int name_set_add(struct name_set *set, const char *name, size_t len);
+
+/* Frees the names. */
+void name_set_done(struct name_set *set);
 
 #endif

@@ -457,13 +457,16 @@ enum task_verdict task_parse(const char *body, size_t len, unsigned max_images,
                              struct task *ret_task, char message[static TASK_MESSAGE_BYTES_MAX])
 {
         const struct json_budget others = {TASK_OTHER_VALUES_MAX - 1, TASK_OTHER_BYTES_MAX};
-        struct task_reading reading = {.max_images = max_images, .message = message};
+        struct task_reading reading = {
+                .max_images = max_images,
+                .message = message,
+                .names = {.names_max = TASK_FIELDS_MAX},
+        };
 
         json_reader_init(&reading.json, body, len);
         json_reader_set_budget(&reading.json, others); /* the body itself is a value */
         strbuf_init(&reading.text, len);
-        if (task_identity_init(&reading.identity, &reading.text) < 0 ||
-            name_set_init(&reading.names, TASK_FIELDS_MAX, TASK_NAME_BYTES_MAX) < 0)
+        if (task_identity_init(&reading.identity, &reading.text) < 0)
                 (void)task_refuse_out_of_memory(&reading);
         else
                 (void)read_body(&reading); /* judge() looks at what was noted */

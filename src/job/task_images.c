@@ -141,10 +141,9 @@ static int read_image_members(struct task_reading *reading, struct name_set *nam
 
 static int read_images_object(struct task_reading *reading)
 {
-        struct name_set names;
-        int r = name_set_init(&names, reading->max_images, TASK_NAME_BYTES_MAX);
+        struct name_set names = {.names_max = reading->max_images};
+        int r = read_image_members(reading, &names);
 
-        r = r < 0 ? task_refuse_out_of_memory(reading) : read_image_members(reading, &names);
         name_set_done(&names);
         return r;
 }
