@@ -3,6 +3,7 @@
  */
 #include "config/config_source.h"
 
+#include "base/file.h"
 #include "base/utf8.h"
 #include "config/config_scan.h"
 #include "config/permissions.h"
@@ -10,15 +11,12 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define INCLUDE       "@include"
 #define FIRST_PLACES  256
@@ -73,9 +71,9 @@ static int refuse_file(const struct config_source *source, const struct config_p
         return error;
 }
 
-static const char *open_problem(int error, bool included)
+static const char *read_problem(int r, bool included)
 {
-        switch (error) {
+        switch (-r) {
         case ENOENT:
         case ENOTDIR:
                 return included ? "does not exist; correct the path, or create the file"
@@ -85,6 +83,12 @@ static const char *open_problem(int error, bool included)
         case EACCES:
                 return "cannot be read by this user; give the user read permission on it and "
                        "search permission on its directories";
+        case EISDIR:
+                return "is a directory; name the file in it";
+        case EINVAL:
+                return "is no regular file; write the configuration to a file on disk";
+        case EFBIG:
+                return "is larger than 1 MiB; no configuration needs that, name the right file";
         case ELOOP:
                 return "is a symbolic link that leads nowhere; correct the link";
         default:
@@ -92,76 +96,17 @@ static const char *open_problem(int error, bool included)
         }
 }
 
-/*
- * Opens without waiting (a FIFO would hang the daemon) and looks at what was opened, not at the
- * name, which may change meanwhile.
- */
-static int open_regular(const struct config_source *source, const struct config_place *from,
-                        const char *path, int *ret_fd)
-{
-        struct stat status;
-        const char *why = NULL;
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-        if (fd < 0) {
-                int error = errno;
-                return refuse_file(source, from, path, -error, open_problem(error, from != NULL));
-        }
-        if (fstat(fd, &status) < 0)
-                why = "cannot be examined; see that it is a readable file";
-        else if (S_ISDIR(status.st_mode))
-                why = "is a directory; name the file in it";
-        else if (!S_ISREG(status.st_mode))
-                why = "is no regular file; write the configuration to a file on disk";
-        else if (status.st_size > CONFIG_SOURCE_BYTES_MAX)
-                why = "is larger than 1 MiB; no configuration needs that, name the right file";
-        if (why) {
-                (void)close(fd);
-                return refuse_file(source, from, path, -EINVAL, why);
-        }
-        int r = permissions_check_open(path, &status, source->problem);
-        if (r < 0) {
-                (void)close(fd);
-                return r;
-        }
-        *ret_fd = fd;
-        return 0;
-}
-
-/* Reads to the end of the file, but no more than the ceiling of ret_text. */
-static int read_all(int fd, struct strbuf *ret_text)
-{
-        char piece[4096];
-
-        for (;;) {
-                ssize_t got = read(fd, piece, sizeof piece);
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got < 0)
-                        return -errno;
-                if (got == 0)
-                        return 0;
-                int r = strbuf_append(ret_text, piece, (size_t)got);
-                if (r < 0)
-                        return r;
-        }
-}
-
 static int read_file(const struct config_source *source, const struct config_place *from,
-                     const char *path, struct strbuf *ret_text)
+                     const char *path, struct file *ret_file)
 {
-        int fd = -1;
-        int r = open_regular(source, from, path, &fd);
+        int r = file_read(path, CONFIG_SOURCE_BYTES_MAX, ret_file);
 
         if (r < 0)
-                return r;
-        r = read_all(fd, ret_text);
-        (void)close(fd);
+                return refuse_file(source, from, path, r, read_problem(r, from != NULL));
+        r = permissions_check_open(path, &ret_file->status, source->problem);
         if (r < 0)
-                return refuse_file(source, from, path, r,
-                                   "cannot be read to its end; see that it is a readable file of "
-                                   "at most 1 MiB");
-        return 0;
+                file_done(ret_file);
+        return r;
 }
 
 static int add_place(struct config_source *source, struct config_place place)
@@ -264,16 +209,16 @@ static int add_include(struct config_source *source, struct config_place from, c
 }
 
 /* Adds the lines of a file that was read, without the byte order mark that an editor has put in. */
-static int add_lines(struct config_source *source, size_t file, const struct strbuf *text,
+static int add_lines(struct config_source *source, size_t file, const struct file *text,
                      struct level level)
 {
         struct config_scan scan;
         int r = 0;
 
         config_scan_init(&scan, level.within_list, *level.last);
-        for (size_t start = utf8_bom(text->data, text->len), next; start < text->len && r == 0;
+        for (size_t start = utf8_bom(text->bytes, text->len), next; start < text->len && r == 0;
              start = next) {
-                const char *line = text->data + start;
+                const char *line = text->bytes + start;
                 const char *newline = memchr(line, '\n', text->len - start);
                 size_t len = newline ? (size_t)(newline - line) : text->len - start;
                 next = start + len + 1;
@@ -307,15 +252,14 @@ static int add_lines(struct config_source *source, size_t file, const struct str
 static int add_file(struct config_source *source, const struct config_place *from, char *path,
                     struct level level)
 {
-        struct strbuf text;
+        struct file text = {0};
         size_t file = source->files_count++;
 
         source->files[file] = path;
-        strbuf_init(&text, CONFIG_SOURCE_BYTES_MAX);
         int r = read_file(source, from, path, &text);
         if (r == 0)
                 r = add_lines(source, file, &text, level);
-        strbuf_done(&text);
+        file_done(&text);
         return r;
 }
 

@@ -8,7 +8,7 @@
  */
 #include "config/credential.h"
 
-#include "base/fd.h"
+#include "base/file.h"
 #include "base/secret_search.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
@@ -17,7 +17,6 @@
 #include "config/problem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libconfig.h>
 #include <limits.h>
 #include <openssl/crypto.h>
@@ -154,24 +153,7 @@ static int check_mode(const struct origin *origin, mode_t mode)
         return -EACCES;
 }
 
-static int check_file(const struct origin *origin, const struct stat *status)
-{
-        if (S_ISDIR(status->st_mode))
-                return refuse(origin, -EISDIR,
-                              "is a directory, not a credential file; name a file in it");
-        if (!S_ISREG(status->st_mode))
-                return refuse(origin, -EINVAL,
-                              "is no regular file; write the credential to a file on disk");
-        int r = check_mode(origin, status->st_mode);
-        if (r == 0)
-                r = permissions_check_parents(origin->path, origin->problem);
-        if (r == 0 && status->st_size > FILE_BYTES_MAX)
-                return refuse(origin, -EFBIG,
-                              "is larger than 4 KiB; a credential file holds only " EXAMPLE);
-        return r;
-}
-
-static int refuse_open(const struct origin *origin, int error)
+static int refuse_read(const struct origin *origin, int error)
 {
         if (origin->granted && error == ENOENT)
                 return refuse(origin, -error,
@@ -186,41 +168,35 @@ static int refuse_open(const struct origin *origin, int error)
                 return refuse(origin, -error,
                               "the credential file cannot be read by this user; make the user its "
                               "owner");
+        if (error == EISDIR)
+                return refuse(origin, -error,
+                              "is a directory, not a credential file; name a file in it");
+        if (error == EINVAL)
+                return refuse(origin, -error,
+                              "is no regular file; write the credential to a file on disk");
+        if (error == EFBIG)
+                return refuse(origin, -error,
+                              "is larger than 4 KiB; a credential file holds only " EXAMPLE);
         return refuse(origin, -error,
                       "the credential file cannot be opened; see that it is a readable file");
 }
 
-/*
- * Reads the file as a string. Opens without waiting, since a FIFO would hang the daemon, and looks
- * at what was opened, not at the name, which may change meanwhile. Symbolic links are followed:
- * systemd and Kubernetes place secrets through them.
- */
-static int read_file(const struct origin *origin, char ret_text[static FILE_BYTES_MAX + 2])
+/* Reads the file as a string. */
+static int read_file(const struct origin *origin, struct file *ret_file)
 {
-        struct stat status;
-        int fd = open(origin->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        int r = file_read(origin->path, FILE_BYTES_MAX, ret_file);
 
-        if (fd < 0)
-                return refuse_open(origin, errno);
-        if (fstat(fd, &status) < 0) {
-                int error = errno;
-                (void)close(fd);
-                return refuse_open(origin, error);
-        }
-        int r = check_file(origin, &status);
-        ssize_t len = r == 0 ? fd_read_full(fd, ret_text, FILE_BYTES_MAX + 1) : 0;
-        (void)close(fd);
+        if (r < 0)
+                return refuse_read(origin, -r);
+        r = check_mode(origin, ret_file->status.st_mode);
+        if (r == 0)
+                r = permissions_check_parents(origin->path, origin->problem);
         if (r < 0)
                 return r;
-        if (len < 0)
-                return refuse_open(origin, (int)-len);
-        if (len > FILE_BYTES_MAX)
-                return refuse(origin, -EFBIG, "grows while it is read; write it once and whole");
-        ret_text[len] = '\0';
-        if (strlen(ret_text) != (size_t)len)
+        if (strlen(ret_file->bytes) != ret_file->len)
                 return refuse(origin, -EINVAL, "holds a NUL byte; write it as plain text");
         /* libconfig would open other files, and end the process at a directory. */
-        if (strstr(ret_text, "@include"))
+        if (strstr(ret_file->bytes, "@include"))
                 return refuse(origin, -EINVAL,
                               "holds @include, which a credential file may not; write " EXAMPLE);
         return 0;
@@ -347,7 +323,7 @@ int credential_load(const char *name, const char *config_file, struct credential
                     struct strbuf *problem)
 {
         struct origin origin = {.problem = problem};
-        char text[FILE_BYTES_MAX + 2];
+        struct file file = {0};
         int r = locate(name, config_file, &origin);
 
         if (r < 0)
@@ -355,10 +331,10 @@ int credential_load(const char *name, const char *config_file, struct credential
         struct credential *credential = allocate();
         if (!credential)
                 return refuse(&origin, -ENOMEM, "no memory to hold it; free some and try again");
-        r = read_file(&origin, text);
+        r = read_file(&origin, &file);
         if (r == 0)
-                r = parse(&origin, text + utf8_bom(text, strlen(text)), credential);
-        explicit_bzero(text, sizeof text);
+                r = parse(&origin, file.bytes + utf8_bom(file.bytes, file.len), credential);
+        file_done(&file);
         if (r < 0) {
                 credential_free(credential);
                 return r;

@@ -8,7 +8,7 @@
  */
 #include "http/tls.h"
 
-#include "base/fd.h"
+#include "base/file.h"
 #include "base/hex.h"
 #include "base/strbuf.h"
 #include "config/config.h"
@@ -17,7 +17,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -62,77 +61,27 @@ struct tls_identity {
 
 /* ---- files ---- */
 
-struct file {
-        const char *path;
-        unsigned char *bytes; /* FILE_BYTES_MAX + 1, or NULL */
-        size_t len;
-};
-
-static int refuse(const struct file *file, struct strbuf *problem, int error, const char *why)
+static int refuse(const char *path, struct strbuf *problem, int error, const char *why)
 {
-        problem_write(problem, file->path, 0, "%s", why);
+        problem_write(problem, path, 0, "%s", why);
         return error;
 }
 
-static void file_wipe(struct file *file)
+static int read_file(const char *path, struct file *ret_file, struct strbuf *problem)
 {
-        if (file->bytes)
-                explicit_bzero(file->bytes, FILE_BYTES_MAX + 1);
-        free(file->bytes);
-}
+        int r = file_read(path, FILE_BYTES_MAX, ret_file);
 
-static int file_refuse_open(const struct file *file, struct strbuf *problem, int error)
-{
-        problem_write(problem, file->path, 0, "cannot be read: %s; %s", strerror(error),
-                      error == EACCES ? "give the user that solvegate runs as read permission on it"
+        if (r == -EISDIR || r == -EINVAL)
+                return refuse(path, problem, -EINVAL, "is no regular file; name a file in PEM");
+        if (r == -EFBIG)
+                return refuse(path, problem, r,
+                              "is larger than 256 KiB; name the certificate or key of this "
+                              "listener alone");
+        if (r < 0)
+                problem_write(problem, path, 0, "cannot be read: %s; %s", strerror(-r),
+                              r == -EACCES
+                                      ? "give the user that solvegate runs as read permission on it"
                                       : "correct the path in listen.tls");
-        return -error;
-}
-
-static int file_check(const struct file *file, struct strbuf *problem, const struct stat *status)
-{
-        if (!S_ISREG(status->st_mode))
-                return refuse(file, problem, -EINVAL, "is no regular file; name a file in PEM");
-        if (status->st_size > FILE_BYTES_MAX)
-                return refuse(
-                        file, problem, -EFBIG,
-                        "is larger than 256 KiB; name the certificate or key of this listener "
-                        "alone");
-        return 0;
-}
-
-/* Reads what fits. Returns 0 or -errno; EFBIG: there is more. */
-static int read_bytes(int fd, struct file *file)
-{
-        ssize_t len = fd_read_full(fd, file->bytes, FILE_BYTES_MAX + 1);
-
-        if (len < 0)
-                return (int)len;
-        if (len > FILE_BYTES_MAX)
-                return -EFBIG;
-        file->len = (size_t)len;
-        return 0;
-}
-
-/*
- * Opens without waiting, since a FIFO would hang the daemon, and looks at what was opened, not at
- * the name, which may change meanwhile.
- */
-static int file_read(struct file *file, struct stat *ret_status, struct strbuf *problem)
-{
-        int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-        if (fd < 0)
-                return file_refuse_open(file, problem, errno);
-        int r = fstat(fd, ret_status) < 0 ? file_refuse_open(file, problem, errno)
-                                          : file_check(file, problem, ret_status);
-        if (r == 0) {
-                file->bytes = malloc(FILE_BYTES_MAX + 1);
-                r = file->bytes ? read_bytes(fd, file) : -ENOMEM;
-                if (r < 0)
-                        (void)file_refuse_open(file, problem, -r);
-        }
-        (void)close(fd);
         return r;
 }
 
@@ -156,12 +105,11 @@ static void pair_done(struct pair *pair)
 
 static int read_chain(const char *path, struct pair *pair, struct strbuf *problem)
 {
-        struct file file = {.path = path};
-        struct stat status;
-        int r = file_read(&file, &status, problem);
+        struct file file = {0};
+        int r = read_file(path, &file, problem);
 
         if (r == 0) {
-                const gnutls_datum_t datum = {file.bytes, (unsigned)file.len};
+                const gnutls_datum_t datum = {(unsigned char *)file.bytes, (unsigned)file.len};
                 int error = gnutls_x509_crt_list_import2(&pair->chain, &pair->chain_count, &datum,
                                                          GNUTLS_X509_FMT_PEM, 0);
                 if (error < 0) {
@@ -174,38 +122,36 @@ static int read_chain(const char *path, struct pair *pair, struct strbuf *proble
                                       gnutls_strerror(error));
                         r = -EINVAL;
                 } else if (pair->chain_count > TLS_CHAIN_MAX) {
-                        r = refuse(&file, problem, -EINVAL,
+                        r = refuse(path, problem, -EINVAL,
                                    "holds more than 16 certificates; leave the listener's own and "
                                    "its chain");
                 }
         }
-        file_wipe(&file);
+        file_done(&file);
         return r;
 }
 
-static int check_key_mode(const struct file *file, mode_t mode, struct strbuf *problem)
+static int check_key_mode(const char *path, mode_t mode, struct strbuf *problem)
 {
         if (!(mode & (S_IROTH | S_IWOTH)))
                 return 0;
-        problem_write(problem, file->path, 0,
+        problem_write(problem, path, 0,
                       "everybody on this machine can %s the key (mode %04o); run: chmod o-rwx %s",
-                      mode & S_IROTH ? "read" : "write", (unsigned)(mode & 07777), file->path);
+                      mode & S_IROTH ? "read" : "write", (unsigned)(mode & 07777), path);
         return -EACCES;
 }
 
 static int read_key(const char *path, struct pair *pair, struct strbuf *problem)
 {
-        struct file file = {.path = path};
-        struct stat status;
-        int r = file_read(&file, &status, problem);
+        struct file file = {0};
+        int r = read_file(path, &file, problem);
 
         if (r == 0)
-                r = check_key_mode(&file, status.st_mode, problem);
+                r = check_key_mode(path, file.status.st_mode, problem);
         if (r == 0 && gnutls_x509_privkey_init(&pair->key) < 0)
-                r = refuse(&file, problem, -ENOMEM,
-                           "no memory to hold it; free some and try again");
+                r = refuse(path, problem, -ENOMEM, "no memory to hold it; free some and try again");
         if (r == 0) {
-                const gnutls_datum_t datum = {file.bytes, (unsigned)file.len};
+                const gnutls_datum_t datum = {(unsigned char *)file.bytes, (unsigned)file.len};
                 int error = gnutls_x509_privkey_import2(pair->key, &datum, GNUTLS_X509_FMT_PEM,
                                                         NULL, 0);
                 if (error < 0) {
@@ -217,7 +163,7 @@ static int read_key(const char *path, struct pair *pair, struct strbuf *problem)
                         r = -EINVAL;
                 }
         }
-        file_wipe(&file);
+        file_done(&file);
         return r;
 }
 

@@ -1,11 +1,11 @@
 /*
  * main: solvegate-sim, a stand-in for the upstream. See docs/simulator.md.
  */
+#include "base/file.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/signals.h"
 #include "base/standard_fds.h"
-#include "base/strbuf.h"
 #include "sim/fault.h"
 #include "sim/options.h"
 #include "sim/server.h"
@@ -21,33 +21,10 @@
 #define EXIT_WRONG_USAGE 2
 #define PEM_BYTES_MAX    ((size_t)1024 * 1024)
 
-/* The two files of --tls-…; NULL without TLS. */
+/* The two files of --tls-…; zeroed without TLS. */
 struct tls_files {
-        char *certificate;
-        char *key;
+        struct file certificate, key;
 };
-
-static int read_file(const char *path, char **ret_text)
-{
-        struct strbuf text;
-        char piece[4096];
-        size_t len;
-        FILE *file = fopen(path, "re");
-
-        if (!file)
-                return -errno;
-        strbuf_init(&text, PEM_BYTES_MAX);
-        while ((len = fread(piece, 1, sizeof piece, file)) > 0)
-                (void)strbuf_append(&text, piece, len);
-        int r = ferror(file) ? -EIO : 0;
-        (void)fclose(file);
-        char *taken = strbuf_take(&text, NULL);
-        if (r == 0 && taken)
-                *ret_text = taken;
-        else
-                free(taken);
-        return r < 0 || taken ? r : -EMSGSIZE;
-}
 
 static int complain(const char *what, int r)
 {
@@ -67,10 +44,10 @@ static int load_tls(const struct sim_options *options, struct tls_files *files)
 {
         if (!options->tls_certificate)
                 return 0;
-        int r = read_file(options->tls_certificate, &files->certificate);
+        int r = file_read(options->tls_certificate, PEM_BYTES_MAX, &files->certificate);
         if (r < 0)
                 return complain(options->tls_certificate, r);
-        r = read_file(options->tls_key, &files->key);
+        r = file_read(options->tls_key, PEM_BYTES_MAX, &files->key);
         return r < 0 ? complain(options->tls_key, r) : 0;
 }
 
@@ -122,9 +99,10 @@ static int serve(struct sim *sim, const struct sim_options *options, const struc
                 (void)close(fd);
                 return r;
         }
-        r = sim_server_start(sim, fd, files->certificate, files->key, &server);
+        r = sim_server_start(sim, fd, files->certificate.bytes, files->key.bytes, &server);
         if (r < 0)
-                return complain(files->certificate ? "HTTP server or TLS files" : "HTTP server", r);
+                return complain(
+                        files->certificate.bytes ? "HTTP server or TLS files" : "HTTP server", r);
         (void)fprintf(stderr, "ready %s\n", sim_vendor_base_url(sim->vendor));
         (void)signals_wait();
         log_limits_tell(INT64_MAX);
@@ -135,7 +113,7 @@ static int serve(struct sim *sim, const struct sim_options *options, const struc
 
 static int run(const struct sim_options *options)
 {
-        struct tls_files files = {.certificate = NULL};
+        struct tls_files files = {0};
         struct sim sim;
 
         if (options->quiet)
@@ -153,8 +131,8 @@ static int run(const struct sim_options *options)
                 r = serve(&sim, options, &files);
         sim_done(&sim);
 out:
-        free(files.certificate);
-        free(files.key);
+        file_done(&files.certificate);
+        file_done(&files.key);
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -3,18 +3,15 @@
  */
 #include "upstream/ca_file.h"
 
-#include "base/fd.h"
+#include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Nobody is asked for the password of a key that lies among them. */
 static int no_password(char *buffer, int size, int writes, void *arg)
@@ -44,51 +41,31 @@ static const char *content_problem(const char *bytes, size_t len)
         return problem;
 }
 
-static int read_open(int fd, char **ret_bytes, size_t *ret_len, const char **ret_problem)
+static const char *read_problem(int r)
 {
-        struct stat status;
-
-        if (fstat(fd, &status) < 0)
-                return -errno;
-        if (!S_ISREG(status.st_mode)) {
-                *ret_problem = "is no regular file";
-                return -EINVAL;
+        switch (-r) {
+        case EISDIR:
+        case EINVAL:
+                return "is no regular file";
+        case EFBIG:
+                return "is larger than 4 MiB";
+        default:
+                return strerror(-r);
         }
-        if (status.st_size > CA_FILE_BYTES_MAX) {
-                *ret_problem = "is larger than 4 MiB";
-                return -EFBIG;
-        }
-        char *bytes = malloc((size_t)status.st_size + 1);
-        if (!bytes)
-                return -ENOMEM;
-        /* A file that grows meanwhile is taken as far as it was long. */
-        ssize_t len = fd_read_full(fd, bytes, (size_t)status.st_size);
-        int r = len < 0 ? (int)len : 0;
-        if (r == 0) {
-                *ret_problem = content_problem(bytes, (size_t)len);
-                r = *ret_problem ? -EINVAL : 0;
-        }
-        if (r < 0) {
-                free(bytes);
-                return r;
-        }
-        *ret_bytes = bytes;
-        *ret_len = (size_t)len;
-        return 0;
 }
 
 int ca_file_read(const char *path, char **ret_bytes, size_t *ret_len, const char **ret_problem)
 {
-        /* Without waiting: a FIFO would hang the daemon. */
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        int r = fd < 0 ? -errno : 0;
-        const char *problem = NULL;
+        struct file file = {0};
+        int r = file_read(path, CA_FILE_BYTES_MAX, &file);
+        const char *problem = r < 0 ? read_problem(r) : content_problem(file.bytes, file.len);
 
-        if (r == 0)
-                r = read_open(fd, ret_bytes, ret_len, &problem);
-        if (fd >= 0)
-                (void)close(fd);
-        if (r < 0)
-                *ret_problem = problem ? problem : strerror(-r);
-        return r;
+        if (problem) {
+                file_done(&file);
+                *ret_problem = problem;
+                return r < 0 ? r : -EINVAL;
+        }
+        *ret_bytes = file.bytes;
+        *ret_len = file.len;
+        return 0;
 }
