@@ -4,7 +4,7 @@
 build_packages=(
         gcc libc6-dev meson ninja-build pkgconf
         libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev libconfig-dev libjson-c-dev
-        libsqlite3-dev libssl-dev libsystemd-dev libuv1-dev uthash-dev
+        libsqlite3-dev libssl-dev libsystemd-dev libunistring-dev libuv1-dev uthash-dev
 )
 fuzz_packages=(clang libclang-rt-dev)
 coverage_packages=(gcovr)

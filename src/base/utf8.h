@@ -1,5 +1,5 @@
 /*
- * utf8: what is UTF-8 and what is not (Unicode 15, table 3-7).
+ * utf8: what is UTF-8 and what is not (Unicode 15, table 3-7), by libunistring.
  */
 #ifndef SOLVEGATE_BASE_UTF8_H
 #define SOLVEGATE_BASE_UTF8_H
@@ -18,8 +18,10 @@ size_t utf8_bom(const char *text, size_t len);
 uint32_t utf8_decode(const unsigned char *text, size_t len);
 
 /*
- * Whether a character is not seen, but can make a reader see another text than was written: C0 and
- * C1 controls, separators of lines, marks of direction, what has no width, tags.
+ * Whether a character is not seen, but can make a reader see another text than was written: the
+ * categories control, format, and separator of lines or paragraphs, and what renderers ignore by
+ * default (marks of direction, what has no width, tags). Unassigned ones depend on the library's
+ * version of Unicode.
  */
 bool utf8_hidden(uint32_t character);
 
