@@ -3,6 +3,7 @@
  */
 #include "sim/body.h"
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 
@@ -63,47 +64,6 @@ static bool string_is(struct json_span raw, const char *expected)
         return is;
 }
 
-/* The value of a character of RFC 4648, section 4, or -1. */
-static int base64_value(unsigned char c)
-{
-        if (c >= 'A' && c <= 'Z')
-                return c - 'A';
-        if (c >= 'a' && c <= 'z')
-                return c - 'a' + 26;
-        if (c >= '0' && c <= '9')
-                return c - '0' + 52;
-        if (c == '+')
-                return 62;
-        return c == '/' ? 63 : -1;
-}
-
-/*
- * Decodes into ret_bytes, which has room for len. Padding may be missing. Returns 0 or -EBADMSG.
- */
-static int base64_decode(const char *text, size_t len, unsigned char *ret_bytes, size_t *ret_len)
-{
-        unsigned bits = 0, pending = 0;
-        size_t used = 0;
-
-        for (int padding = 0; padding < 2 && len > 0 && text[len - 1] == '='; padding++)
-                len--;
-        if (len % 4 == 1)
-                return -EBADMSG;
-        for (size_t i = 0; i < len; i++) {
-                int value = base64_value((unsigned char)text[i]);
-                if (value < 0)
-                        return -EBADMSG;
-                pending = (pending << 6 | (unsigned)value) & 0xffff;
-                bits += 6;
-                if (bits >= 8) {
-                        bits -= 8;
-                        ret_bytes[used++] = (unsigned char)(pending >> bits);
-                }
-        }
-        *ret_len = used;
-        return 0;
-}
-
 /* Goes behind a "data:…;base64," prefix, if there is one. */
 static void skip_data_prefix(const char **text, size_t *len)
 {
@@ -119,20 +79,25 @@ static void skip_data_prefix(const char **text, size_t *len)
         *text = found + sizeof marker - 1;
 }
 
+/* The digest of an image in base64, whose padding may be missing. Returns 0, -EBADMSG or -ENOMEM.
+ */
 static int digest_text(const char *text, size_t len, unsigned char ret_digest[DIGEST_BYTES])
 {
-        size_t decoded_len;
+        int r = -EBADMSG;
 
         skip_data_prefix(&text, &len);
-        unsigned char *decoded = malloc(len + 1);
-        if (!decoded)
+        for (int padding = 0; padding < 2 && len > 0 && text[len - 1] == '='; padding++)
+                len--;
+        size_t padded = (len + 3) / 4 * 4;
+        char *copy = malloc(2 * padded + 1); /* and the bytes behind it */
+        if (!copy)
                 return -ENOMEM;
-        int r = base64_decode(text, len, decoded, &decoded_len);
-        if (r == 0 && decoded_len == 0)
-                r = -EBADMSG;
-        if (r == 0)
-                r = digest_of(decoded, decoded_len, ret_digest);
-        free(decoded);
+        unsigned char *bytes = (unsigned char *)copy + padded;
+        memcpy(copy, text, len);
+        memset(copy + len, '=', padded - len);
+        if (len > 0 && base64_span(copy, padded) == padded)
+                r = digest_of(bytes, base64_decode(copy, padded, bytes), ret_digest);
+        free(copy);
         return r;
 }
 
