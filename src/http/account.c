@@ -4,6 +4,7 @@
  */
 #include "access/clients.h"
 #include "access/quota.h"
+#include "base/json_value.h"
 #include "base/strbuf.h"
 #include "dispatch/scheduler.h"
 #include "forward/balance.h"
@@ -13,10 +14,7 @@
 #include "http/routes.h"
 #include "http/server_private.h"
 
-#include <string.h>
-
-#define BALANCE_BYTES_MAX   (2 * 1024 * 1024)
-#define ALLOWANCE_BYTES_MAX 1024
+#define BALANCE_BYTES_MAX (2 * 1024 * 1024)
 
 /* ---- a client's own allowance ---- */
 
@@ -34,18 +32,13 @@ static const struct quota_window *tighter(const struct quota_figures *figures)
 static enum MHD_Result reply_allowance(struct request *request, const char *type,
                                        const struct quota_window *window)
 {
-        const char *name = request->client->name;
-        struct strbuf json;
-
-        strbuf_init(&json, ALLOWANCE_BYTES_MAX);
-        (void)strbuf_puts(&json, "{\"plan id\":");
-        (void)strbuf_append_json_string(&json, name, strlen(name));
-        (void)strbuf_printf(&json,
-                            ",\"plan type\":\"%s\",\"planlimit\":%lld,\"status\":\"active\","
-                            "\"used\":%lld}",
-                            type, (long long)window->limit,
-                            (long long)(window->used + window->reserved));
-        return reply_json(request, &json, -1);
+        return reply_json(request,
+                          JSON_OBJECT({"plan id", json_new_string(request->client->name)},
+                                      {"plan type", json_new_string(type)},
+                                      {"planlimit", json_new_integer(window->limit)},
+                                      {"status", json_new_string("active")},
+                                      {"used", json_new_integer(window->used + window->reserved)}),
+                          -1);
 }
 
 /* ---- the upstream's balance ---- */
@@ -74,7 +67,7 @@ static enum MHD_Result reply_balance(struct request *request)
                 .arm = arm,
                 .disarm = disarm,
         };
-        struct strbuf text, json;
+        struct strbuf text;
         int64_t age_ms;
 
         /* A reload has put another one first since: that is waited for as well. */
@@ -93,12 +86,9 @@ static enum MHD_Result reply_balance(struct request *request)
                 strbuf_done(&text);
                 return reply_refusal(request);
         }
-        strbuf_init(&json, BALANCE_BYTES_MAX);
-        (void)strbuf_puts(&json, "{");
-        (void)strbuf_append(&json, text.data, text.len);
-        (void)strbuf_puts(&json, "}");
+        struct json_object *json = json_new_raw_object(&text);
         strbuf_done(&text);
-        return reply_json(request, &json, age_ms / 1000);
+        return reply_json(request, json, age_ms / 1000);
 }
 
 enum MHD_Result balance_handle(struct request *request)

@@ -2,22 +2,16 @@
  * admin: /healthz and /readyz, which operators ask for on the admin address and the admin socket.
  * Answered from memory, on the main loop.
  */
-#include "base/strbuf.h"
+#include "base/json_value.h"
 #include "gateway/gateway.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
 #include "http/verdict.h"
 
-#define STATUS_BYTES_MAX 64
-
 static enum MHD_Result reply_status(struct request *request, const char *status)
 {
-        struct strbuf json;
-
-        strbuf_init(&json, STATUS_BYTES_MAX);
-        (void)strbuf_printf(&json, "{\"status\":\"%s\"}", status);
-        return reply_json(request, &json, -1);
+        return reply_json(request, JSON_OBJECT({"status", json_new_string(status)}), -1);
 }
 
 enum MHD_Result health_handle(struct request *request)

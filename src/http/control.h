@@ -10,21 +10,18 @@
 
 #include <microhttpd.h>
 
+struct json_object;
 struct operator_warnings;
 struct request;
-struct strbuf;
-
-#define CONTROL_BYTES_MAX (16 * 1024 * 1024)
 
 /* The value of a parameter of the query, or NULL. */
 const char *control_parameter(const struct request *request, const char *name);
 
-/* "upstreams": [ … ], for the status too. */
-void control_add_upstreams(const struct request *request, struct strbuf *json);
+/* The array of upstreams, for the status too. */
+struct json_object *control_upstreams(const struct request *request);
 
-/* "NAME": [ … ], "NAME_total": what a configuration is warned of. */
-void control_add_warnings(const struct operator_warnings *warnings, const char *name,
-                          const char *total_name, struct strbuf *json);
+/* The array of what a configuration is warned of: as many as are shown. */
+struct json_object *control_warnings(const struct operator_warnings *warnings);
 
 /* "taking", "drained" or "stopping". */
 const char *control_state(const struct request *request);

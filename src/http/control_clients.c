@@ -6,8 +6,7 @@
 #include "access/policy.h"
 #include "access/quota.h"
 #include "base/clock.h"
-#include "base/json_text.h"
-#include "base/strbuf.h"
+#include "base/json_value.h"
 #include "dispatch/charges.h"
 #include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
@@ -19,89 +18,69 @@
 /* What was asked for the day after it is over by then. */
 #define DAY_MS INT64_C(86400000)
 
-static void add_client(struct request *request, const struct policy_rule *rule, struct strbuf *json)
+static struct json_object *client_json(struct request *request, const struct policy_rule *rule)
 {
+        bool expires = rule->until_ms != 0;
         struct quota_figures figures;
         struct scheduler_usage usage;
 
         scheduler_usage(gateway_scheduler(request->server->gateway), rule->client, &usage,
                         &figures);
-        json_open_object(json, NULL);
-        json_add_text(json, "name", rule->client->name);
-        json_add_integer(json, "weight", rule->weight);
-        quota_json_max_in_flight(json, rule->max_in_flight);
-        quota_json_rate(json, &figures);
-        if (rule->until_ms != 0)
-                json_add_date(json, "expires", rule->until_ms - DAY_MS);
-        else
-                json_add_null(json, "expires");
-        json_add_bool(json, "expired", rule->until_ms != 0 && rule->until_ms <= clock_wall_ms());
-        if (rule->has_sites)
-                json_add_integer(json, "sites", (int64_t)rule->sites_count);
-        else
-                json_add_null(json, "sites");
-        json_add_integer(json, "in_flight", usage.in_flight);
-        json_add_integer(json, "queued", (int64_t)usage.queued);
-        json_add_integer(json, "unfinished", (int64_t)usage.unfinished);
-        quota_json_windows(json, &figures);
-        quota_json_saved(json, &usage);
-        json_close_object(json);
+        return JSON_OBJECT(
+                {"name", json_new_string(rule->client->name)},
+                {"weight", json_new_integer(rule->weight)},
+                {"max_in_flight", quota_json_max_in_flight(rule->max_in_flight)},
+                {"rate", quota_json_rate(&figures)},
+                {"expires", expires ? json_new_date(rule->until_ms - DAY_MS) : NULL},
+                {"expired", json_new_bool(expires && rule->until_ms <= clock_wall_ms())},
+                {"sites", rule->has_sites ? json_new_integer((int64_t)rule->sites_count) : NULL},
+                {"in_flight", json_new_integer(usage.in_flight)},
+                {"queued", json_new_integer((int64_t)usage.queued)},
+                {"unfinished", json_new_integer((int64_t)usage.unfinished)},
+                {"daily", quota_json_window(&figures.day)},
+                {"monthly", quota_json_window(&figures.month)},
+                {"saved", quota_json_saved(&usage)});
 }
 
 enum MHD_Result control_clients_handle(struct request *request)
 {
+        struct json_object *clients = json_new_array();
         struct policy_rule rule;
-        struct strbuf json;
 
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        json_open_array(&json, "clients");
         for (size_t i = 0; policy_rule(request->server->policy, i, &rule); i++)
-                add_client(request, &rule, &json);
-        json_close_array(&json);
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+                json_append(&clients, client_json(request, &rule));
+        return reply_json(request, JSON_OBJECT({"clients", clients}), -1);
 }
 
 static void add_charges(void *arg, const struct charges_row *row)
 {
-        struct strbuf *json = arg;
+        struct json_object **ledger = arg;
 
-        json_open_object(json, NULL);
-        json_add_text(json, "client", row->client);
-        json_add_text(json, "upstream", row->upstream);
-        json_add_integer(json, "charged", row->charged);
-        json_add_integer(json, "unknown", row->unknown);
-        json_close_object(json);
+        json_append(ledger, JSON_OBJECT({"client", json_new_string(row->client)},
+                                        {"upstream", json_new_string(row->upstream)},
+                                        {"charged", json_new_integer(row->charged)},
+                                        {"unknown", json_new_integer(row->unknown)}));
 }
 
-static void add_usage(struct request *request, struct client *client, struct strbuf *json)
+static struct json_object *usage_json(struct request *request, struct client *client)
 {
         struct quota_figures figures;
         struct scheduler_usage usage;
 
         scheduler_usage(gateway_scheduler(request->server->gateway), client, &usage, &figures);
-        json_open_object(json, NULL);
-        json_add_text(json, "name", client->name);
-        quota_json_windows(json, &figures);
-        quota_json_saved(json, &usage);
-        json_close_object(json);
+        return JSON_OBJECT({"name", json_new_string(client->name)},
+                           {"daily", quota_json_window(&figures.day)},
+                           {"monthly", quota_json_window(&figures.month)},
+                           {"saved", quota_json_saved(&usage)});
 }
 
 enum MHD_Result control_usage_handle(struct request *request)
 {
+        struct json_object *ledger = json_new_array(), *clients = json_new_array();
         struct policy_rule rule;
-        struct strbuf json;
 
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        json_open_array(&json, "ledger");
-        charges_each(gateway_charges(request->server->gateway), add_charges, &json);
-        json_close_array(&json);
-        json_open_array(&json, "clients");
+        charges_each(gateway_charges(request->server->gateway), add_charges, &ledger);
         for (size_t i = 0; policy_rule(request->server->policy, i, &rule); i++)
-                add_usage(request, rule.client, &json);
-        json_close_array(&json);
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+                json_append(&clients, usage_json(request, rule.client));
+        return reply_json(request, JSON_OBJECT({"ledger", ledger}, {"clients", clients}), -1);
 }

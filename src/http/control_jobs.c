@@ -3,8 +3,7 @@
  * that have ended and are still known; DELETE, its end.
  */
 #include "base/clock.h"
-#include "base/json_text.h"
-#include "base/strbuf.h"
+#include "base/json_value.h"
 #include "config/config.h"
 #include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
@@ -25,42 +24,29 @@
 
 /* ---- one job ---- */
 
-/* How it ended; nulls where it has not. */
-static void add_end(struct strbuf *json, const struct scheduler_job *shown)
-{
-        const struct outcome *outcome = job_state_final(shown->state) ? shown->job->outcome : NULL;
-        bool failed = outcome && outcome->error != JOB_ERROR_NONE;
-
-        json_add_text(json, "code", failed ? job_error_code(outcome->error) : NULL);
-        json_add_text(json, "message", failed ? outcome->text : NULL); /* else the solution */
-        if (outcome)
-                json_add_time(json, "finished", job_wall_of(shown->job->finished_ms));
-        else
-                json_add_null(json, "finished");
-}
-
-static void add_job(struct strbuf *json, const struct scheduler_job *shown)
+static struct json_object *job_json(const struct scheduler_job *shown)
 {
         const struct job *job = shown->job;
         int64_t now_ms = clock_monotonic_ms();
+        bool final = job_state_final(shown->state);
+        const struct outcome *outcome = final ? job->outcome : NULL;
+        bool failed = outcome && outcome->error != JOB_ERROR_NONE;
 
-        json_open_object(json, NULL);
-        json_add_text(json, "id", job->id);
-        json_add_text(json, "client", job->client);
-        json_add_text(json, "state", job_state_name(shown->state));
-        json_add_text(json, "source", job_source_name(job->source));
-        json_add_text(json, "upstream", shown->upstream);
-        json_add_time(json, "created", job->created_wall_ms);
-        json_add_seconds(json, "age", now_ms - job->created_ms);
-        if (job_state_final(shown->state))
-                json_add_null(json, "deadline_in");
-        else
-                json_add_seconds(json, "deadline_in", job->deadline_ms - now_ms);
-        json_add_integer(json, "attempts", shown->attempts);
-        json_add_text(json, "trouble", shown->trouble);
-        json_add_text(json, "trouble_upstream", shown->trouble_upstream);
-        add_end(json, shown);
-        json_close_object(json);
+        return JSON_OBJECT(
+                {"id", json_new_string(job->id)}, {"client", json_new_string(job->client)},
+                {"state", json_new_string(job_state_name(shown->state))},
+                {"source", json_new_string(job_source_name(job->source))},
+                {"upstream", json_new_string(shown->upstream)},
+                {"created", json_new_time(job->created_wall_ms)},
+                {"age", json_new_seconds(now_ms - job->created_ms)},
+                {"deadline_in", final ? NULL : json_new_seconds(job->deadline_ms - now_ms)},
+                {"attempts", json_new_integer(shown->attempts)},
+                {"trouble", json_new_string(shown->trouble)},
+                {"trouble_upstream", json_new_string(shown->trouble_upstream)},
+                {"code", failed ? json_new_string(job_error_code(outcome->error)) : NULL},
+                /* The text of a success is the solution. */
+                {"message", failed ? json_new_string(outcome->text) : NULL},
+                {"finished", outcome ? json_new_time(job_wall_of(job->finished_ms)) : NULL});
 }
 
 static void find(struct request *request)
@@ -84,16 +70,14 @@ static void find(struct request *request)
 enum MHD_Result control_job_handle(struct request *request)
 {
         struct scheduler_job shown;
-        struct strbuf json;
 
         find(request);
         if (request->refusal.status != 0)
                 return reply_refusal(request);
         scheduler_describe(gateway_scheduler(request->server->gateway), request->job, &shown);
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        add_job(&json, &shown);
+        struct json_object *json = job_json(&shown);
         scheduler_job_done(&shown);
-        return reply_json(request, &json, -1);
+        return reply_json(request, json, -1);
 }
 
 /* ---- the list ---- */
@@ -146,7 +130,6 @@ enum MHD_Result control_jobs_handle(struct request *request)
 {
         struct scheduler_choice choice = read_choice(request);
         struct scheduler_list list = {0};
-        struct strbuf json;
 
         if (request->refusal.status == 0 &&
             scheduler_jobs(gateway_scheduler(request->server->gateway), &choice, &list) < 0)
@@ -154,16 +137,13 @@ enum MHD_Result control_jobs_handle(struct request *request)
                                "solvegate has no memory for the list; ask for fewer");
         if (request->refusal.status != 0)
                 return reply_refusal(request);
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        json_open_array(&json, "jobs");
+        struct json_object *jobs = json_new_array();
         for (size_t i = 0; i < list.count; i++)
-                add_job(&json, &list.jobs[i]);
-        json_close_array(&json);
-        json_add_integer(&json, "total", (int64_t)list.total);
-        json_close_object(&json);
+                json_append(&jobs, job_json(&list.jobs[i]));
+        int64_t total = (int64_t)list.total;
         scheduler_list_done(&list);
-        return reply_json(request, &json, -1);
+        return reply_json(request, JSON_OBJECT({"jobs", jobs}, {"total", json_new_integer(total)}),
+                          -1);
 }
 
 /* ---- cancelling ---- */
@@ -172,14 +152,11 @@ static enum MHD_Result reply_cancelled(struct request *request)
 {
         enum job_state state =
                 results_state(gateway_results(request->server->gateway), request->job);
-        struct strbuf json;
 
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        json_add_text(&json, "id", request->job->id);
-        json_add_text(&json, "state", job_state_name(state));
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+        return reply_json(request,
+                          JSON_OBJECT({"id", json_new_string(request->job->id)},
+                                      {"state", json_new_string(job_state_name(state))}),
+                          -1);
 }
 
 enum MHD_Result control_job_cancel(struct request *request)

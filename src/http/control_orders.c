@@ -1,9 +1,8 @@
 /*
  * control_orders: POST /control/drain, /control/resume and /control/reload.
  */
-#include "base/json_text.h"
+#include "base/json_value.h"
 #include "base/log.h"
-#include "base/strbuf.h"
 #include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
 #include "http/control.h"
@@ -21,7 +20,6 @@ static enum MHD_Result set_drained(struct request *request, bool drained)
 {
         struct scheduler *scheduler = gateway_scheduler(request->server->gateway);
         enum scheduler_mode before = scheduler_mode(scheduler);
-        struct strbuf json;
 
         enum scheduler_mode mode = scheduler_set_drained(scheduler, drained);
         if (mode == SCHEDULER_STOPPING && !drained) {
@@ -34,11 +32,8 @@ static enum MHD_Result set_drained(struct request *request, bool drained)
                                  ? "by the operator's order no more jobs are taken; those that "
                                    "wait or are under way go on"
                                  : "by the operator's order jobs are taken again");
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        json_add_text(&json, "state", control_state(request));
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+        return reply_json(request, JSON_OBJECT({"state", json_new_string(control_state(request))}),
+                          -1);
 }
 
 enum MHD_Result control_drain_handle(struct request *request)
@@ -69,16 +64,14 @@ static bool disarm(struct request *request)
 
 static enum MHD_Result reply_reloaded(struct request *request, const struct operator_reload *reload)
 {
-        struct strbuf json;
-
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        json_add_bool(&json, "ok", true);
-        json_add_text(&json, "message", reload->message);
-        json_add_text(&json, "restart_needed", reload->restart);
-        control_add_warnings(&reload->warnings, "warnings", "warnings_total", &json);
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+        return reply_json(
+                request,
+                JSON_OBJECT({"ok", json_new_bool(true)},
+                            {"message", json_new_string(reload->message)},
+                            {"restart_needed", json_new_string(reload->restart)},
+                            {"warnings", control_warnings(&reload->warnings)},
+                            {"warnings_total", json_new_integer((int64_t)reload->warnings.count)}),
+                -1);
 }
 
 enum MHD_Result control_reload_handle(struct request *request)

@@ -2,9 +2,8 @@
  * control_status: GET /control/status: the daemon on one page.
  */
 #include "base/clock.h"
-#include "base/json_text.h"
+#include "base/json_value.h"
 #include "base/log.h"
-#include "base/strbuf.h"
 #include "config/config.h"
 #include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
@@ -36,14 +35,13 @@ const char *control_state(const struct request *request)
         return names[scheduler_mode(gateway_scheduler(request->server->gateway))];
 }
 
-void control_add_warnings(const struct operator_warnings *warnings, const char *name,
-                          const char *total_name, struct strbuf *json)
+struct json_object *control_warnings(const struct operator_warnings *warnings)
 {
-        json_open_array(json, name);
+        struct json_object *list = json_new_array();
+
         for (size_t i = 0; i < warnings->shown; i++)
-                json_add_text(json, NULL, warnings->texts[i]);
-        json_close_array(json);
-        json_add_integer(json, total_name, (int64_t)warnings->count);
+                json_append(&list, json_new_string(warnings->texts[i]));
+        return list;
 }
 
 /*
@@ -82,129 +80,135 @@ static const char *why_not_ready(const struct request *request, enum gateway_ver
         return message;
 }
 
-static void add_process(const struct request *request, const struct operator_view *view,
-                        struct strbuf *json)
+static struct json_object *listeners_json(const struct operator_view *view)
 {
-        char message[GATEWAY_MESSAGE_BYTES_MAX] = "";
-        enum gateway_verdict verdict = gateway_check(request->server->gateway, NULL, message);
+        struct json_object *list = json_new_array();
 
-        json_add_text(json, "version", SOLVEGATE_VERSION);
-        json_add_integer(json, "pid", getpid());
-        json_add_time(json, "started", view->started_wall_ms);
-        json_add_seconds(json, "uptime", clock_monotonic_ms() - view->started_ms);
-        json_add_text(json, "state", control_state(request));
-        json_add_bool(json, "ready", verdict == GATEWAY_OK);
-        json_add_text(json, "message", why_not_ready(request, verdict, message));
-        json_open_array(json, "listeners");
         for (size_t i = 0; i < view->listener_count; i++) {
                 const struct listener *listener = &view->listeners[i];
                 char url[URL_BYTES_MAX];
                 (void)snprintf(url, sizeof url, "%s://%s", listener->scheme, listener->name);
-                json_add_text(json, NULL, url);
+                json_append(&list, json_new_string(url));
         }
-        json_close_array(json);
+        return list;
 }
 
-static void add_configuration(const struct operator_view *view, struct strbuf *json)
+static struct json_object *reload_json(const struct operator_reload *reload)
 {
-        const struct operator_reload *reload = &view->reload;
-
-        json_open_object(json, "configuration");
-        json_add_text(json, "file", view->file);
-        json_add_time(json, "loaded", view->loaded_wall_ms);
-        if (reload->at_wall_ms > 0) {
-                json_open_object(json, "last_reload");
-                json_add_time(json, "at", reload->at_wall_ms);
-                json_add_bool(json, "ok", reload->ok);
-                json_add_text(json, "message", reload->message);
-                json_close_object(json);
-        } else {
-                json_add_null(json, "last_reload");
-        }
-        json_add_text(json, "restart_needed", reload->restart);
-        json_close_object(json);
+        if (reload->at_wall_ms == 0)
+                return NULL;
+        return JSON_OBJECT({"at", json_new_time(reload->at_wall_ms)},
+                           {"ok", json_new_bool(reload->ok)},
+                           {"message", json_new_string(reload->message)});
 }
 
-static void add_load(struct gateway *gateway, const struct operator_view *view,
-                     const struct scheduler_figures *figures, struct strbuf *json)
+static struct json_object *configuration_json(const struct operator_view *view)
+{
+        return JSON_OBJECT({"file", json_new_string(view->file)},
+                           {"loaded", json_new_time(view->loaded_wall_ms)},
+                           {"last_reload", reload_json(&view->reload)},
+                           {"restart_needed", json_new_string(view->reload.restart)});
+}
+
+static struct json_object *connections_json(const struct operator_view *view)
+{
+        return JSON_OBJECT({"open", json_new_integer(atomic_load(&view->connections->connections))},
+                           {"max", json_new_integer(view->connections->connections_max)});
+}
+
+static struct json_object *queue_json(const struct gateway *gateway,
+                                      const struct scheduler_figures *figures)
 {
         const struct config *config = gateway_config(gateway);
+
+        return JSON_OBJECT({"jobs", json_new_integer((int64_t)figures->queued_jobs)},
+                           {"purchases", json_new_integer((int64_t)figures->queued_purchases)},
+                           {"max", json_new_integer(config->limits.queue_jobs)},
+                           {"bytes", json_new_integer(gateway_body_bytes(gateway))},
+                           {"max_bytes", json_new_integer(config->limits.queue_bytes)});
+}
+
+static int64_t count_in_flight(struct gateway *gateway)
+{
         struct scheduler_account account;
         int64_t in_flight = 0;
 
         for (size_t i = 0; scheduler_account(gateway_scheduler(gateway), i, &account); i++)
                 in_flight += account.in_flight;
-        json_open_object(json, "connections");
-        json_add_integer(json, "open", atomic_load(&view->connections->connections));
-        json_add_integer(json, "max", view->connections->connections_max);
-        json_close_object(json);
-        json_open_object(json, "queue");
-        json_add_integer(json, "jobs", (int64_t)figures->queued_jobs);
-        json_add_integer(json, "purchases", (int64_t)figures->queued_purchases);
-        json_add_integer(json, "max", config->limits.queue_jobs);
-        json_add_integer(json, "bytes", gateway_body_bytes(gateway));
-        json_add_integer(json, "max_bytes", config->limits.queue_bytes);
-        json_close_object(json);
-        json_add_integer(json, "in_flight", in_flight);
+        return in_flight;
 }
 
-static void add_ends(const struct scheduler_figures *figures, struct strbuf *json)
+static struct json_object *ends_json(const struct scheduler_figures *figures)
 {
-        json_open_object(json, "jobs");
+        struct json_object *jobs = json_new_object();
+
         for (int error = 0; error < SCHEDULER_ENDS; error++)
-                json_add_integer(json,
-                                 error == JOB_ERROR_NONE ? "solved"
-                                                         : job_error_code((enum job_error)error),
-                                 figures->ended[error]);
-        json_close_object(json);
-        json_open_object(json, "results");
-        for (int source = 0; source < SCHEDULER_SOURCES; source++)
-                json_add_integer(json, job_source_name((enum job_source)source),
-                                 figures->solved[source]);
-        json_close_object(json);
+                json_set(&jobs,
+                         error == JOB_ERROR_NONE ? "solved" : job_error_code((enum job_error)error),
+                         json_new_integer(figures->ended[error]));
+        return jobs;
 }
 
-/* What solvegate writes, and whether it can. */
-static void add_written(const struct gateway *gateway, struct strbuf *json)
+static struct json_object *results_json(const struct scheduler_figures *figures)
+{
+        struct json_object *results = json_new_object();
+
+        for (int source = 0; source < SCHEDULER_SOURCES; source++)
+                json_set(&results, job_source_name((enum job_source)source),
+                         json_new_integer(figures->solved[source]));
+        return results;
+}
+
+static struct json_object *store_json(const struct gateway *gateway)
 {
         const struct config *config = gateway_config(gateway);
         char problem[GATEWAY_STORE_PROBLEM_BYTES_MAX];
+        bool well = gateway_store_well(gateway);
 
-        json_open_object(json, "store");
-        json_add_text(json, "durability", config->durability == DURABILITY_FULL ? "full" : "none");
-        json_add_text(json, "directory", config->state_directory);
-        json_add_bool(json, "well", gateway_store_well(gateway));
         gateway_store_problem(gateway, problem);
-        json_add_text(json, "problem", gateway_store_well(gateway) ? "" : problem);
-        json_close_object(json);
-        json_open_object(json, "audit");
-        json_add_text(json, "file", config->audit.file);
-        json_add_bool(json, "well", gateway_audit_well(gateway));
-        json_close_object(json);
-        json_open_object(json, "log");
-        json_add_integer(json, "lost", log_lost());
-        json_close_object(json);
+        return JSON_OBJECT(
+                {"durability",
+                 json_new_string(config->durability == DURABILITY_FULL ? "full" : "none")},
+                {"directory", json_new_string(config->state_directory)},
+                {"well", json_new_bool(well)}, {"problem", json_new_string(well ? "" : problem)});
+}
+
+static struct json_object *audit_json(const struct gateway *gateway)
+{
+        return JSON_OBJECT({"file", json_new_string(gateway_config(gateway)->audit.file)},
+                           {"well", json_new_bool(gateway_audit_well(gateway))});
 }
 
 enum MHD_Result control_status_handle(struct request *request)
 {
         const struct operator_hooks *hooks = request->server->hooks;
         struct gateway *gateway = request->server->gateway;
+        char message[GATEWAY_MESSAGE_BYTES_MAX] = "";
+        enum gateway_verdict verdict = gateway_check(gateway, NULL, message);
         struct scheduler_figures figures;
         struct operator_view view;
-        struct strbuf json;
 
         hooks->view(hooks->arg, &view);
         scheduler_figures(gateway_scheduler(gateway), &figures);
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        add_process(request, &view, &json);
-        add_configuration(&view, &json);
-        control_add_warnings(&view.attention, "attention", "attention_total", &json);
-        add_load(gateway, &view, &figures, &json);
-        add_ends(&figures, &json);
-        add_written(gateway, &json);
-        control_add_upstreams(request, &json);
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+        return reply_json(
+                request,
+                JSON_OBJECT({"version", json_new_string(SOLVEGATE_VERSION)},
+                            {"pid", json_new_integer(getpid())},
+                            {"started", json_new_time(view.started_wall_ms)},
+                            {"uptime", json_new_seconds(clock_monotonic_ms() - view.started_ms)},
+                            {"state", json_new_string(control_state(request))},
+                            {"ready", json_new_bool(verdict == GATEWAY_OK)},
+                            {"message", json_new_string(why_not_ready(request, verdict, message))},
+                            {"listeners", listeners_json(&view)},
+                            {"configuration", configuration_json(&view)},
+                            {"attention", control_warnings(&view.attention)},
+                            {"attention_total", json_new_integer((int64_t)view.attention.count)},
+                            {"connections", connections_json(&view)},
+                            {"queue", queue_json(gateway, &figures)},
+                            {"in_flight", json_new_integer(count_in_flight(gateway))},
+                            {"jobs", ends_json(&figures)}, {"results", results_json(&figures)},
+                            {"store", store_json(gateway)}, {"audit", audit_json(gateway)},
+                            {"log", JSON_OBJECT({"lost", json_new_integer(log_lost())})},
+                            {"upstreams", control_upstreams(request)}),
+                -1);
 }

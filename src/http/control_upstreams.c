@@ -2,7 +2,7 @@
  * control_upstreams: GET /control/upstreams, how each account does; GET /control/balance, what it
  * says of itself.
  */
-#include "base/json_text.h"
+#include "base/json_value.h"
 #include "base/strbuf.h"
 #include "dispatch/scheduler.h"
 #include "forward/balance.h"
@@ -18,7 +18,7 @@
 
 /* Of one account, in the answer: as many as there may ever be fit, and nobody's balance is as
  * long. What is read of it is a part of the largest answer an upstream may give. */
-#define BALANCE_SHOWN_MAX (CONTROL_BYTES_MAX / ACCOUNTS_EVER_MAX / 2)
+#define BALANCE_SHOWN_MAX (REPLY_JSON_BYTES_MAX / ACCOUNTS_EVER_MAX / 2)
 #define BALANCE_BYTES_MAX (2 * 1024 * 1024)
 
 static const char *state_of(const struct scheduler_account *account)
@@ -30,111 +30,89 @@ static const char *state_of(const struct scheduler_account *account)
         return account->open ? "failing" : "up";
 }
 
-static void add_requests(const struct request_figures *requests, struct strbuf *json)
+static struct json_object *requests_json(const struct request_figures *requests)
 {
-        json_open_object(json, "requests");
+        struct json_object *object = json_new_object();
+
         for (int endpoint = 0; endpoint < REQUEST_ENDPOINTS; endpoint++) {
-                json_open_object(json, request_endpoint_name(endpoint));
+                struct json_object *results = json_new_object();
                 for (int result = 0; result < REQUEST_RESULTS; result++)
-                        json_add_integer(json, request_result_name(result),
-                                         requests->counts[endpoint][result]);
-                json_close_object(json);
+                        json_set(&results, request_result_name(result),
+                                 json_new_integer(requests->counts[endpoint][result]));
+                json_set(&object, request_endpoint_name(endpoint), results);
         }
-        json_close_object(json);
+        return object;
 }
 
 /* Why it did not tell its balance when it was last asked; null where it did. */
-static void add_failure(const struct balance_figures *figures, const char *name,
-                        struct strbuf *json)
+static struct json_object *failure_json(const struct balance_figures *figures)
 {
-        if (!figures->failing) {
-                json_add_null(json, name);
-                return;
-        }
-        json_open_object(json, name);
-        json_add_seconds(json, "age", figures->failure_age_ms);
-        json_add_bool(json, "refused", figures->refused);
-        json_add_text(json, "message", figures->failure);
-        json_close_object(json);
+        if (!figures->failing)
+                return NULL;
+        return JSON_OBJECT({"age", json_new_seconds(figures->failure_age_ms)},
+                           {"refused", json_new_bool(figures->refused)},
+                           {"message", json_new_string(figures->failure)});
 }
 
-/* The number that its last answer about itself comes to; null where there was none. */
-static void add_left(struct balances *balances, const char *upstream, struct strbuf *json)
+/* What an account last told of itself; zeroed where there was nothing. */
+static struct balance_figures find_figures(struct balances *balances, const char *upstream)
 {
-        struct balance_figures figures = {0};
-        bool found = false;
+        struct balance_figures figures;
 
-        for (size_t i = 0; !found && balances_figures(balances, i, &figures, NULL); i++)
-                found = strcmp(figures.upstream, upstream) == 0;
-        if (found && figures.tells_left)
-                json_add_number(json, "balance", figures.left);
-        else
-                json_add_null(json, "balance");
-        if (!found)
-                figures.failing = false;
-        add_failure(&figures, "balance_failure", json);
+        for (size_t i = 0; balances_figures(balances, i, &figures, NULL); i++)
+                if (strcmp(figures.upstream, upstream) == 0)
+                        return figures;
+        return (struct balance_figures){0};
 }
 
-static void add_upstream(const struct request *request, const struct scheduler_account *account,
-                         struct strbuf *json)
+static struct json_object *upstream_json(const struct request *request,
+                                         const struct scheduler_account *account)
 {
-        json_open_object(json, NULL);
-        json_add_text(json, "name", account->name);
-        json_add_text(json, "url", account->url);
-        json_add_integer(json, "api", account->api);
-        json_add_integer(json, "priority", account->priority);
-        json_add_integer(json, "max_in_flight", account->max_in_flight);
-        json_add_integer(json, "in_flight", account->in_flight);
-        json_add_text(json, "state", state_of(account));
-        add_requests(&account->requests, json);
-        add_left(gateway_balances(request->server->gateway), account->name, json);
-        json_close_object(json);
+        struct balance_figures figures =
+                find_figures(gateway_balances(request->server->gateway), account->name);
+
+        return JSON_OBJECT({"name", json_new_string(account->name)},
+                           {"url", json_new_string(account->url)},
+                           {"api", json_new_integer(account->api)},
+                           {"priority", json_new_integer(account->priority)},
+                           {"max_in_flight", json_new_integer(account->max_in_flight)},
+                           {"in_flight", json_new_integer(account->in_flight)},
+                           {"state", json_new_string(state_of(account))},
+                           {"requests", requests_json(&account->requests)},
+                           {"balance", figures.tells_left ? json_new_number(figures.left) : NULL},
+                           {"balance_failure", failure_json(&figures)});
 }
 
-void control_add_upstreams(const struct request *request, struct strbuf *json)
+struct json_object *control_upstreams(const struct request *request)
 {
         struct scheduler *scheduler = gateway_scheduler(request->server->gateway);
+        struct json_object *upstreams = json_new_array();
         struct scheduler_account account;
 
-        json_open_array(json, "upstreams");
         for (size_t i = 0; scheduler_account(scheduler, i, &account); i++)
-                add_upstream(request, &account, json);
-        json_close_array(json);
+                json_append(&upstreams, upstream_json(request, &account));
+        return upstreams;
 }
 
 enum MHD_Result control_upstreams_handle(struct request *request)
 {
-        struct strbuf json;
-
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        control_add_upstreams(request, &json);
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+        return reply_json(request, JSON_OBJECT({"upstreams", control_upstreams(request)}), -1);
 }
 
 /* text is the members of the last answer, or what went wrong. */
-static void add_balance(const struct balance_figures *figures, const struct strbuf *text,
-                        struct strbuf *json)
+static struct json_object *balance_json(const struct balance_figures *figures,
+                                        const struct strbuf *text)
 {
-        bool too_long = text->len > BALANCE_SHOWN_MAX;
+        bool too_long = text->len > BALANCE_SHOWN_MAX, known = figures->known;
+        const char *message = text->data ? text->data : "";
 
-        json_open_object(json, NULL);
-        json_add_text(json, "upstream", figures->upstream);
-        if (figures->known)
-                json_add_seconds(json, "age", figures->age_ms);
-        else
-                json_add_null(json, "age");
-        if (figures->known && !too_long)
-                json_add_object_of(json, "balance", text->len > 0 ? text->data : "", text->len);
-        else
-                json_add_null(json, "balance");
-        if (figures->known)
-                json_add_text(json, "message", too_long ? "too long to be shown here" : "");
-        else
-                json_add_text(json, "message", text->data ? text->data : "");
-        add_failure(figures, "failure", json);
-        json_close_object(json);
+        if (known)
+                message = too_long ? "too long to be shown here" : "";
+        return JSON_OBJECT({"upstream", json_new_string(figures->upstream)},
+                           {"age", known ? json_new_seconds(figures->age_ms) : NULL},
+                           {"balance", known && !too_long ? json_new_raw_object(text) : NULL},
+                           {"message", json_new_string(message)},
+                           {"failure", failure_json(figures)});
 }
 
 static bool arm(struct request *request)
@@ -166,22 +144,19 @@ enum MHD_Result control_balance_handle(struct request *request)
         };
         struct balances *balances = gateway_balances(request->server->gateway);
         struct balance_figures figures;
-        struct strbuf json, text;
+        struct json_object *list;
+        struct strbuf text;
         bool more = true;
 
         if (request_hold(request, &hold))
                 return MHD_YES;
-        strbuf_init(&json, CONTROL_BYTES_MAX);
-        json_open_object(&json, NULL);
-        json_open_array(&json, "balances");
+        list = json_new_array();
         for (size_t i = 0; more; i++) {
                 strbuf_init(&text, BALANCE_BYTES_MAX);
                 more = balances_figures(balances, i, &figures, &text);
                 if (more)
-                        add_balance(&figures, &text, &json);
+                        json_append(&list, balance_json(&figures, &text));
                 strbuf_done(&text);
         }
-        json_close_array(&json);
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+        return reply_json(request, JSON_OBJECT({"balances", list}), -1);
 }

@@ -4,58 +4,39 @@
 #include "http/quota_json.h"
 
 #include "access/quota.h"
-#include "base/json_text.h"
+#include "base/json_value.h"
 #include "dispatch/scheduler.h"
 #include "http/ratelimit.h"
 
-/* A number, or null where there is no limit. */
-static void add_limited(struct strbuf *json, const char *name, int64_t limit, int64_t number)
+#include <stddef.h>
+
+struct json_object *quota_json_window(const struct quota_window *window)
 {
-        if (limit > 0)
-                json_add_integer(json, name, number);
-        else
-                json_add_null(json, name);
+        bool limited = window->limit > 0;
+
+        return JSON_OBJECT({"limit", limited ? json_new_integer(window->limit) : NULL},
+                           {"used", json_new_integer(window->used)},
+                           {"reserved", json_new_integer(window->reserved)},
+                           {"left", limited ? json_new_integer(window->left) : NULL},
+                           {"resets", json_new_time(window->renews_wall_ms)});
 }
 
-static void add_window(struct strbuf *json, const char *name, const struct quota_window *window)
+struct json_object *quota_json_rate(const struct quota_figures *figures)
 {
-        json_open_object(json, name);
-        add_limited(json, "limit", window->limit, window->limit);
-        json_add_integer(json, "used", window->used);
-        json_add_integer(json, "reserved", window->reserved);
-        add_limited(json, "left", window->limit, window->left);
-        json_add_time(json, "resets", window->renews_wall_ms);
-        json_close_object(json);
+        if (figures->limits.rate <= 0)
+                return NULL;
+        return JSON_OBJECT({"limit", json_new_number(figures->limits.rate)},
+                           {"burst", json_new_integer(figures->limits.burst)},
+                           {"left", json_new_integer(ratelimit_bucket(figures))});
 }
 
-void quota_json_windows(struct strbuf *json, const struct quota_figures *figures)
+struct json_object *quota_json_max_in_flight(int max_in_flight)
 {
-        add_window(json, "daily", &figures->day);
-        add_window(json, "monthly", &figures->month);
+        return max_in_flight > 0 ? json_new_integer(max_in_flight) : NULL;
 }
 
-void quota_json_rate(struct strbuf *json, const struct quota_figures *figures)
+struct json_object *quota_json_saved(const struct scheduler_usage *usage)
 {
-        if (figures->limits.rate <= 0) {
-                json_add_null(json, "rate");
-                return;
-        }
-        json_open_object(json, "rate");
-        json_add_number(json, "limit", figures->limits.rate);
-        json_add_integer(json, "burst", figures->limits.burst);
-        json_add_integer(json, "left", ratelimit_bucket(figures));
-        json_close_object(json);
-}
-
-void quota_json_max_in_flight(struct strbuf *json, int max_in_flight)
-{
-        add_limited(json, "max_in_flight", max_in_flight, max_in_flight);
-}
-
-void quota_json_saved(struct strbuf *json, const struct scheduler_usage *usage)
-{
-        json_open_object(json, "saved");
-        json_add_integer(json, "cache", usage->saved_cache);
-        json_add_integer(json, "collapsed", usage->saved_collapsed);
-        json_close_object(json);
+        return JSON_OBJECT({"cache", json_new_integer(usage->saved_cache)},
+                           {"collapsed", json_new_integer(usage->saved_collapsed)});
 }

@@ -5,6 +5,7 @@
 
 #include "access/clients.h"
 #include "access/quota.h"
+#include "base/json_value.h"
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "dispatch/scheduler.h"
@@ -197,10 +198,11 @@ static struct reply_field refusal_field(const struct request *request,
 
 void reply_append_error(struct strbuf *json, unsigned status, const char *code, const char *message)
 {
-        (void)strbuf_printf(json, "{\"status\":\"%s\",\"code\":\"%s\",\"message\":",
-                            status == MHD_HTTP_UNAUTHORIZED ? "Unauthorized" : "error", code);
-        (void)strbuf_append_json_string(json, message, strlen(message));
-        (void)strbuf_puts(json, "}");
+        const char *word = status == MHD_HTTP_UNAUTHORIZED ? "Unauthorized" : "error";
+
+        json_write(JSON_OBJECT({"status", json_new_string(word)}, {"code", json_new_string(code)},
+                               {"message", json_new_string(message)}),
+                   json);
 }
 
 enum MHD_Result reply_refusal(struct request *request)
@@ -236,10 +238,14 @@ void reply_cut(struct request *request, enum connection_end end)
 
 /* ---- what was asked for ---- */
 
-enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t age_s)
+enum MHD_Result reply_json(struct request *request, struct json_object *json, int64_t age_s)
 {
         unsigned status = MHD_HTTP_OK;
-        struct MHD_Response *response = response_new(json, &status);
+        struct strbuf text;
+
+        strbuf_init(&text, REPLY_JSON_BYTES_MAX);
+        json_write(json, &text);
+        struct MHD_Response *response = response_new(&text, &status);
 
         if (response && status == MHD_HTTP_OK && age_s >= 0)
                 add_number(response, "Age", age_s);

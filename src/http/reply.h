@@ -10,6 +10,9 @@
 #include <microhttpd.h>
 #include <stdint.h>
 
+#define REPLY_JSON_BYTES_MAX (16 * 1024 * 1024) /* a list of 1,000 jobs is 1 MB */
+
+struct json_object;
 struct request;
 struct strbuf;
 
@@ -30,8 +33,8 @@ enum MHD_Result reply_no_content(struct request *request, struct MHD_Response *r
 /* request->job as it is now: queued, solved, or failed. */
 enum MHD_Result reply_job(struct request *request);
 
-/* A body that is JSON, and is taken over; age_s < 0 means no Age field. */
-enum MHD_Result reply_json(struct request *request, struct strbuf *json, int64_t age_s);
+/* A JSON value (base/json_value), which is taken over; age_s < 0 means no Age field. */
+enum MHD_Result reply_json(struct request *request, struct json_object *json, int64_t age_s);
 
 /* A body of another type, which is taken over. */
 enum MHD_Result reply_text(struct request *request, struct strbuf *text, const char *content_type);

@@ -3,8 +3,7 @@
  */
 #include "access/clients.h"
 #include "access/quota.h"
-#include "base/json_text.h"
-#include "base/strbuf.h"
+#include "base/json_value.h"
 #include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
 #include "http/quota_json.h"
@@ -12,26 +11,23 @@
 #include "http/routes.h"
 #include "http/server_private.h"
 
-#define USAGE_BYTES_MAX 4096
-
 enum MHD_Result usage_handle(struct request *request)
 {
         struct quota_figures figures;
         struct scheduler_usage usage;
-        struct strbuf json;
 
         scheduler_usage(gateway_scheduler(request->server->gateway), request->client, &usage,
                         &figures);
-        strbuf_init(&json, USAGE_BYTES_MAX);
-        json_open_object(&json, NULL);
-        json_add_text(&json, "status", "active");
-        json_add_text(&json, "client", request->client->name);
-        quota_json_windows(&json, &figures);
-        quota_json_rate(&json, &figures);
-        json_add_integer(&json, "in_flight", usage.in_flight);
-        quota_json_max_in_flight(&json, usage.max_in_flight);
-        json_add_integer(&json, "queued", (int64_t)usage.queued);
-        quota_json_saved(&json, &usage);
-        json_close_object(&json);
-        return reply_json(request, &json, -1);
+        return reply_json(
+                request,
+                JSON_OBJECT({"status", json_new_string("active")},
+                            {"client", json_new_string(request->client->name)},
+                            {"daily", quota_json_window(&figures.day)},
+                            {"monthly", quota_json_window(&figures.month)},
+                            {"rate", quota_json_rate(&figures)},
+                            {"in_flight", json_new_integer(usage.in_flight)},
+                            {"max_in_flight", quota_json_max_in_flight(usage.max_in_flight)},
+                            {"queued", json_new_integer((int64_t)usage.queued)},
+                            {"saved", quota_json_saved(&usage)}),
+                -1);
 }

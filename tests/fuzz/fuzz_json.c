@@ -1,5 +1,5 @@
 /*
- * Fuzz target: base/json and base/json_text's input, the strict reader.
+ * Fuzz target: base/json, the strict reader.
  *
  * Rules: reading at once and step by step agree, in the verdict, the error and its place; spans lie
  * within the text; the reader accepts exactly RFC 8259 (fuzz_is_json); json-c accepts whatever the

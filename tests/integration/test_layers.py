@@ -33,6 +33,7 @@ PROGRAMS = {"sim": {"base"}, "ctl": {"base", "access", "audit"}}
 PLACES = {
     "microhttpd.h": ("http/", "sim/"),
     "curl/": ("upstream/", "ctl/"),
+    "json-c/": ("base/json_value.c", "ctl/"),
     "gnutls/": ("http/tls.c", "http/tls_receive.c", "sim/deliver.c"),
     "libconfig.h": ("config/",),
     "sqlite3.h": ("store/sqlite/",),
