@@ -277,12 +277,8 @@ static int verify(int count, char *const *names, bool by_default, bool json)
                 return complain("no memory");
         verify_files(&verifier, count, names);
         bool good = report_is_good(&verifier.report);
-        if (json || found_anything(&verifier.report)) {
-                int r = report_print(&verifier.report, json);
-                if (r < 0)
-                        (void)complain_of_output(-r);
-                good = good && r == 0;
-        }
+        if ((json || found_anything(&verifier.report)) && report_print(&verifier.report, json) != 0)
+                good = false;
         free(verifier.report.files);
         return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

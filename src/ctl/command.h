@@ -11,10 +11,11 @@
 #define EXIT_USAGE  2 /* wrong usage */
 #define EXIT_ABSENT 3 /* no daemon can be reached */
 
-/* The command line without the command's name. */
+/* The command line. */
 struct arguments {
-        const char *socket; /* of the daemon */
-        bool json;          /* one JSON object on standard output, in place of text */
+        const char *command; /* its first word */
+        const char *socket;  /* of the daemon */
+        bool json;           /* one JSON object on standard output, in place of text */
 
         /* which jobs; NULL: any */
         const char *client, *state, *limit;
@@ -24,17 +25,7 @@ struct arguments {
 };
 
 /* These ask a running daemon. */
-int command_status(const struct arguments *arguments);
-int command_jobs(const struct arguments *arguments);
-int command_job(const struct arguments *arguments);
-int command_cancel(const struct arguments *arguments);
-int command_clients(const struct arguments *arguments);
-int command_usage(const struct arguments *arguments);
-int command_upstreams(const struct arguments *arguments);
-int command_balance(const struct arguments *arguments);
-int command_drain(const struct arguments *arguments);
-int command_resume(const struct arguments *arguments);
-int command_reload(const struct arguments *arguments);
+int command_operate(const struct arguments *arguments); /* one question; by arguments->command */
 int command_top(const struct arguments *arguments);
 
 /* These need none. */

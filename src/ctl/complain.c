@@ -13,27 +13,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TEXT_BYTES_MAX 8192
+#define LINE_BYTES_MAX (4 << 20) /* a word of the command line may be in it, escaped */
 
 int complain(const char *format, ...)
 {
-        char text[TEXT_BYTES_MAX];
         struct strbuf line;
         va_list arguments;
 
+        strbuf_init(&line, LINE_BYTES_MAX);
         va_start(arguments, format);
-        (void)vsnprintf(text, sizeof text, format, arguments);
+        (void)plain_vprintf(&line, format, arguments);
         va_end(arguments);
-        strbuf_init(&line, sizeof text * PLAIN_GROWTH_MAX);
-        (void)plain_append(&line, text);
         (void)fprintf(stderr, "solvegatectl: %s\n", line.failed ? "no memory" : line.data);
         strbuf_done(&line);
         return EXIT_FAILURE;
-}
-
-int complain_of_output(int error)
-{
-        return complain("standard output: %s", strerror(error));
 }
 
 int write_out(const char *text, size_t len)
@@ -43,9 +36,17 @@ int write_out(const char *text, size_t len)
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
-                        return complain_of_output(errno);
+                        return complain("standard output: %s", strerror(errno));
                 text += n;
                 len -= (size_t)n;
         }
         return 0;
+}
+
+int print_out(struct strbuf *text)
+{
+        int status = text->failed ? complain("no memory") : write_out(text->data, text->len);
+
+        strbuf_done(text);
+        return status;
 }

@@ -26,18 +26,19 @@ static const struct command {
         int (*run)(const struct arguments *arguments);
         const char *help;
 } commands[] = {
-        {"status", NULL, "", 0, 0, command_status, "whether all is well, and what is going on"},
+        {"status", NULL, "", 0, 0, command_operate, "whether all is well, and what is going on"},
         {"top", NULL, "", 0, 0, command_top, "the same each second, until q"},
-        {"jobs", NULL, "", 0, 0, command_jobs, "the jobs that are not finished, the oldest first"},
-        {"job", NULL, "ID", 1, 1, command_job, "one job"},
-        {"cancel", NULL, "ID", 1, 1, command_cancel, "cancel a job that was not sent"},
-        {"clients", NULL, "", 0, 0, command_clients, "the clients, their limits and their work"},
-        {"usage", NULL, "", 0, 0, command_usage, "what each client has used and was charged"},
-        {"upstreams", NULL, "", 0, 0, command_upstreams, "the accounts at upstreams"},
-        {"balance", NULL, "", 0, 0, command_balance, "what the upstreams last said of them"},
-        {"drain", NULL, "", 0, 0, command_drain, "take no more jobs"},
-        {"resume", NULL, "", 0, 0, command_resume, "take jobs again"},
-        {"reload", NULL, "", 0, 0, command_reload, "read the configuration and credentials again"},
+        {"jobs", NULL, "", 0, 0, command_operate,
+         "the jobs that are not finished, the oldest first"},
+        {"job", NULL, "ID", 1, 1, command_operate, "one job"},
+        {"cancel", NULL, "ID", 1, 1, command_operate, "cancel a job that was not sent"},
+        {"clients", NULL, "", 0, 0, command_operate, "the clients, their limits and their work"},
+        {"usage", NULL, "", 0, 0, command_operate, "what each client has used and was charged"},
+        {"upstreams", NULL, "", 0, 0, command_operate, "the accounts at upstreams"},
+        {"balance", NULL, "", 0, 0, command_operate, "what the upstreams last said of them"},
+        {"drain", NULL, "", 0, 0, command_operate, "take no more jobs"},
+        {"resume", NULL, "", 0, 0, command_operate, "take jobs again"},
+        {"reload", NULL, "", 0, 0, command_operate, "read the configuration and credentials again"},
         {"token", "new", "NAME", 1, 1, command_token_new, "make a token for the client NAME"},
         {"token", "hash", "", 0, 0, command_token_hash,
          "read a token from standard input, print its SHA-256"},
@@ -159,7 +160,7 @@ static const char *options_problem(const struct command *command, const struct a
         if (strlen(arguments->socket) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
                 return "the path of a socket has at most 107 bytes (unix(7))";
         if ((arguments->client || arguments->state || arguments->limit) &&
-            command->run != command_jobs)
+            strcmp(command->name, "jobs") != 0)
                 return "--client, --state and --limit go with jobs only";
         return limit_problem(arguments->limit);
 }
@@ -173,6 +174,7 @@ static int run_command(int count, char *const *words, const struct arguments *op
                 return EXIT_USAGE;
         if (!command)
                 return refuse_command(count, words);
+        arguments.command = command->name;
         arguments.count = count - (command->second ? 2 : 1);
         arguments.items = words + (command->second ? 2 : 1);
         if (arguments.count < command->least || arguments.count > command->most)
@@ -200,7 +202,7 @@ static int finish_printing(void)
 {
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return EXIT_SUCCESS;
-        return complain_of_output(errno);
+        return complain("standard output: %s", strerror(errno));
 }
 
 static const char *default_socket(void)

@@ -1,6 +1,6 @@
 /*
  * operate: the commands that ask a running daemon one question. They differ in the question, and in
- * how the answer is shown; all else is operate() for all of them.
+ * how the answer is shown.
  */
 #include "ctl/operate.h"
 #include "base/strbuf.h"
@@ -20,11 +20,32 @@
 #define BALANCE_TIMEOUT_MS 30000 /* the upstreams are asked */
 #define CANCEL_TIMEOUT_MS  40000 /* the daemon waits for its disk, half a minute at most */
 
-/* A question, and how its answer becomes text. */
-struct operation {
+static const struct operation {
+        const char *command;
         struct control_question question;
         void (*show)(const struct json_object *answer, size_t width, struct strbuf *out);
+} operations[] = {
+        {"status", {"GET", "/control/status", CONTROL_TIMEOUT_MS}, show_status},
+        {"jobs", {"GET", "/control/jobs", CONTROL_TIMEOUT_MS}, show_jobs},
+        {"job", {"GET", "/control/job", CONTROL_TIMEOUT_MS}, show_job},
+        {"cancel", {"DELETE", "/control/job", CANCEL_TIMEOUT_MS}, show_cancelled},
+        {"clients", {"GET", "/control/clients", CONTROL_TIMEOUT_MS}, show_clients},
+        {"usage", {"GET", "/control/usage", CONTROL_TIMEOUT_MS}, show_usage},
+        {"upstreams", {"GET", "/control/upstreams", CONTROL_TIMEOUT_MS}, show_upstreams},
+        {"balance", {"GET", "/control/balance", BALANCE_TIMEOUT_MS}, show_balance},
+        {"drain", {"POST", "/control/drain", CONTROL_TIMEOUT_MS}, show_state},
+        {"resume", {"POST", "/control/resume", CONTROL_TIMEOUT_MS}, show_state},
+        {"reload", {"POST", "/control/reload", CONTROL_RELOAD_MS}, show_reload},
 };
+
+static const struct operation *find_operation(const char *command)
+{
+        size_t i = 0;
+
+        while (strcmp(operations[i].command, command) != 0)
+                i++;
+        return &operations[i];
+}
 
 int operate_fail(const struct control *control, enum control_result result)
 {
@@ -35,7 +56,6 @@ int operate_fail(const struct control *control, enum control_result result)
 static int print_answer(const struct answer *answer, const struct operation *operation, bool json)
 {
         struct strbuf out;
-        int status;
 
         strbuf_init(&out, OUTPUT_BYTES_MAX);
         if (json) {
@@ -48,48 +68,29 @@ static int print_answer(const struct answer *answer, const struct operation *ope
                 screen_size(&width, NULL);
                 operation->show(answer->object, width, &out);
         }
-        status = out.failed ? complain("no memory") : write_out(out.data, out.len);
-        strbuf_done(&out);
-        return status;
+        return print_out(&out);
 }
 
-static int ask(const struct arguments *arguments, struct control *control,
-               const struct operation *operation)
+static int ask(const struct arguments *arguments, const struct operation *operation,
+               const char *target)
 {
+        struct control_question question = operation->question;
         struct answer answer = {0};
-        enum control_result result = control_ask(control, &operation->question, &answer);
+        struct control *control;
         int status = EXIT_SUCCESS;
 
+        question.target = target;
+        if (control_new(arguments->socket, &control) < 0)
+                return complain("no memory");
+        enum control_result result = control_ask(control, &question, &answer);
         /* A refusal is an object too. */
         if (result == CONTROL_ANSWERED || (result == CONTROL_REFUSED && arguments->json))
                 status = print_answer(&answer, operation, arguments->json);
         if (result != CONTROL_ANSWERED)
                 status = operate_fail(control, result);
         answer_done(&answer);
-        return status;
-}
-
-static int operate(const struct arguments *arguments, const struct operation *operation)
-{
-        struct control *control;
-
-        if (control_new(arguments->socket, &control) < 0)
-                return complain("no memory");
-        int status = ask(arguments, control, operation);
         control_free(control);
         return status;
-}
-
-static int get(const struct arguments *arguments, const char *target,
-               void (*show)(const struct json_object *, size_t, struct strbuf *))
-{
-        return operate(arguments, &(struct operation){{"GET", target, CONTROL_TIMEOUT_MS}, show});
-}
-
-static int post(const struct arguments *arguments, const char *target, long timeout_ms,
-                void (*show)(const struct json_object *, size_t, struct strbuf *))
-{
-        return operate(arguments, &(struct operation){{"POST", target, timeout_ms}, show});
 }
 
 /* Appends "NAME=VALUE" to a target, the value percent-encoded (RFC 3986, section 2.1). */
@@ -106,88 +107,23 @@ static void append_parameter(struct strbuf *target, const char *name, const char
         }
 }
 
-/* Asks about the job whose id is the only argument. */
-static int ask_about_job(const struct arguments *arguments, const char *method, long timeout_ms,
-                         void (*show)(const struct json_object *, size_t, struct strbuf *))
+int command_operate(const struct arguments *arguments)
 {
+        const struct operation *operation = find_operation(arguments->command);
         struct strbuf target;
         int status;
 
         strbuf_init(&target, TARGET_BYTES_MAX);
-        (void)strbuf_puts(&target, "/control/job");
-        append_parameter(&target, "id", arguments->items[0]);
-        const struct operation operation = {{method, target.data, timeout_ms}, show};
-        status = target.failed ? complain("that is no id of a job: it is too long")
-                               : operate(arguments, &operation);
-        strbuf_done(&target);
-        return status;
-}
-
-int command_status(const struct arguments *arguments)
-{
-        return get(arguments, "/control/status", show_status);
-}
-
-int command_jobs(const struct arguments *arguments)
-{
-        struct strbuf target;
-        int status;
-
-        strbuf_init(&target, TARGET_BYTES_MAX);
-        (void)strbuf_puts(&target, "/control/jobs");
+        (void)strbuf_puts(&target, operation->question.target);
+        append_parameter(&target, "id", arguments->count > 0 ? arguments->items[0] : NULL);
         append_parameter(&target, "limit", arguments->limit);
         append_parameter(&target, "client", arguments->client);
         append_parameter(&target, "state", arguments->state);
-        status = target.failed ? complain("what is asked for is too long")
-                               : get(arguments, target.data, show_jobs);
+        if (target.failed)
+                status = complain(arguments->count > 0 ? "that is no id of a job: it is too long"
+                                                       : "what is asked for is too long");
+        else
+                status = ask(arguments, operation, target.data);
         strbuf_done(&target);
         return status;
-}
-
-int command_job(const struct arguments *arguments)
-{
-        return ask_about_job(arguments, "GET", CONTROL_TIMEOUT_MS, show_job);
-}
-
-int command_cancel(const struct arguments *arguments)
-{
-        return ask_about_job(arguments, "DELETE", CANCEL_TIMEOUT_MS, show_cancelled);
-}
-
-int command_clients(const struct arguments *arguments)
-{
-        return get(arguments, "/control/clients", show_clients);
-}
-
-int command_usage(const struct arguments *arguments)
-{
-        return get(arguments, "/control/usage", show_usage);
-}
-
-int command_upstreams(const struct arguments *arguments)
-{
-        return get(arguments, "/control/upstreams", show_upstreams);
-}
-
-int command_balance(const struct arguments *arguments)
-{
-        const struct operation operation = {{"GET", "/control/balance", BALANCE_TIMEOUT_MS},
-                                            show_balance};
-
-        return operate(arguments, &operation);
-}
-
-int command_drain(const struct arguments *arguments)
-{
-        return post(arguments, "/control/drain", CONTROL_TIMEOUT_MS, show_state);
-}
-
-int command_resume(const struct arguments *arguments)
-{
-        return post(arguments, "/control/resume", CONTROL_TIMEOUT_MS, show_state);
-}
-
-int command_reload(const struct arguments *arguments)
-{
-        return post(arguments, "/control/reload", CONTROL_RELOAD_MS, show_reload);
 }

@@ -6,9 +6,12 @@
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
+#include <errno.h>
 #include <langinfo.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -55,6 +58,19 @@ int plain_append(struct strbuf *out, const char *text)
                 next += len;
                 left -= len;
         }
+        return r;
+}
+
+int plain_vprintf(struct strbuf *out, const char *format, va_list arguments)
+{
+        char *text;
+
+        if (vasprintf(&text, format, arguments) < 0) {
+                out->failed = true;
+                return -ENOMEM;
+        }
+        int r = plain_append(out, text);
+        free(text);
         return r;
 }
 

@@ -8,6 +8,7 @@
 #ifndef SOLVEGATE_CTL_PLAIN_H
 #define SOLVEGATE_CTL_PLAIN_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #define PLAIN_GROWTH_MAX 6 /* one byte becomes at most so many: \u{7f} */
@@ -19,6 +20,10 @@ struct strbuf;
  * become \n, \x1b, \u{202e}. Returns as strbuf_append().
  */
 int plain_append(struct strbuf *out, const char *text);
+
+/* Formats the text as vprintf(3), and appends it so. Returns as strbuf_append(). */
+int plain_vprintf(struct strbuf *out, const char *format, va_list arguments)
+        __attribute__((format(printf, 2, 0)));
 
 /*
  * Appends JSON text, which must be well-formed, in one line: the same characters, which stand raw

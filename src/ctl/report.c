@@ -3,9 +3,10 @@
  */
 #include "ctl/report.h"
 
+#include "base/json_value.h"
 #include "base/strbuf.h"
+#include "ctl/complain.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,72 +86,50 @@ static void append_text(const struct report *report, struct strbuf *out)
                 (void)strbuf_printf(out, "last hash %s\n", report->last_hash);
 }
 
-static void append_name(struct strbuf *out, const char *name)
+static struct json_object *file_json(const struct report_file *file)
 {
-        (void)strbuf_puts(out, "{\"file\":");
-        (void)strbuf_append_json_string(out, name, strlen(name));
+        struct json_object *object = JSON_OBJECT({"file", json_new_string(file->name)},
+                                                 {"lines", json_new_integer(file->lines)},
+                                                 {"first_seq", json_new_integer(file->first_seq)},
+                                                 {"last_seq", json_new_integer(file->last_seq)},
+                                                 {"cut_off", json_new_integer(file->pieces)},
+                                                 {"faults", json_new_integer(file->faults)});
+
+        if (file->error < 0)
+                json_set(&object, "error", json_new_string(strerror(-file->error)));
+        return object;
 }
 
-static void append_file_json(const struct report_file *file, struct strbuf *out)
+static struct json_object *report_json(const struct report *report)
 {
-        append_name(out, file->name);
-        (void)strbuf_printf(out,
-                            ",\"lines\":%" PRId64 ",\"first_seq\":%" PRId64 ",\"last_seq\":%" PRId64
-                            ",\"cut_off\":%" PRId64 ",\"faults\":%" PRId64,
-                            file->lines, file->first_seq, file->last_seq, file->pieces,
-                            file->faults);
-        if (file->error < 0) {
-                const char *text = strerror(-file->error);
-                (void)strbuf_puts(out, ",\"error\":");
-                (void)strbuf_append_json_string(out, text, strlen(text));
-        }
-        (void)strbuf_puts(out, "}");
-}
+        const char *hash = report->last_hash[0] != '\0' ? report->last_hash : NULL;
+        struct json_object *files = json_new_array(), *faults = json_new_array();
 
-static void append_json(const struct report *report, struct strbuf *out)
-{
-        (void)strbuf_printf(out, "{\"ok\":%s,\"files\":[",
-                            report_is_good(report) ? "true" : "false");
-        for (size_t i = 0; i < report->files_count; i++) {
-                (void)strbuf_puts(out, i == 0 ? "" : ",");
-                append_file_json(&report->files[i], out);
-        }
-        (void)strbuf_puts(out, "],\"faults\":[");
+        for (size_t i = 0; i < report->files_count; i++)
+                json_append(&files, file_json(&report->files[i]));
         for (size_t i = 0; i < faults_kept(report); i++) {
                 const struct report_fault *fault = &report->faults[i];
-                (void)strbuf_puts(out, i == 0 ? "" : ",");
-                append_name(out, fault->file);
-                (void)strbuf_printf(out, ",\"line\":%" PRId64 ",\"what\":", fault->line);
-                (void)strbuf_append_json_string(out, fault->text, strlen(fault->text));
-                (void)strbuf_puts(out, "}");
+                json_append(&faults, JSON_OBJECT({"file", json_new_string(fault->file)},
+                                                 {"line", json_new_integer(fault->line)},
+                                                 {"what", json_new_string(fault->text)}));
         }
-        (void)strbuf_printf(out,
-                            "],\"faults_count\":%" PRId64 ",\"begins_at\":", report->faults_count);
-        if (report->begins_at > 0)
-                (void)strbuf_printf(out, "%" PRId64, report->begins_at);
-        else
-                (void)strbuf_puts(out, "null");
-        (void)strbuf_puts(out, ",\"last_hash\":");
-        if (report->last_hash[0] != '\0')
-                (void)strbuf_printf(out, "\"%s\"}\n", report->last_hash);
-        else
-                (void)strbuf_puts(out, "null}\n");
+        return JSON_OBJECT(
+                {"ok", json_new_bool(report_is_good(report))}, {"files", files}, {"faults", faults},
+                {"faults_count", json_new_integer(report->faults_count)},
+                {"begins_at", report->begins_at > 0 ? json_new_integer(report->begins_at) : NULL},
+                {"last_hash", json_new_string(hash)});
 }
 
 int report_print(const struct report *report, bool json)
 {
         struct strbuf out;
-        int r = 0;
 
         strbuf_init(&out, JSON_BYTES_MAX);
-        if (json)
-                append_json(report, &out);
-        else
+        if (json) {
+                json_write(report_json(report), &out);
+                (void)strbuf_puts(&out, "\n");
+        } else {
                 append_text(report, &out);
-        if (out.failed)
-                r = -ENOMEM;
-        else if (fwrite(out.data, 1, out.len, stdout) < out.len || fflush(stdout) != 0)
-                r = -errno;
-        strbuf_done(&out);
-        return r;
+        }
+        return print_out(&out);
 }

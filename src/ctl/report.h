@@ -49,7 +49,7 @@ void report_drop_faults(struct report *report);
 /* Whether there is neither a fault nor a file that could not be read. */
 bool report_is_good(const struct report *report);
 
-/* Prints it. Returns 0 or -errno. */
+/* Prints it. Returns 0, or EXIT_FAILURE after a complaint. */
 int report_print(const struct report *report, bool json);
 
 #endif

@@ -135,9 +135,7 @@ static int print(const struct top *top)
                 append_json(top, &out);
         else
                 append_page(top, width, &out);
-        int status = out.failed ? complain("no memory") : write_out(out.data, out.len);
-        strbuf_done(&out);
-        return status;
+        return print_out(&out);
 }
 
 static int draw(const struct top *top)
