@@ -10,10 +10,8 @@ static struct json_object *member(const struct json_object *object, const char *
 {
         struct json_object *value = NULL;
 
-        if (!json_object_is_type(object, json_type_object) ||
-            !json_object_object_get_ex(object, name, &value) || !json_object_is_type(value, type))
-                return NULL;
-        return value;
+        (void)json_object_object_get_ex(object, name, &value);
+        return json_object_is_type(value, type) ? value : NULL;
 }
 
 const char *field_text(const struct json_object *object, const char *name)

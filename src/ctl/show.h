@@ -11,6 +11,7 @@
 struct json_object;
 struct strbuf;
 struct table;
+struct table_column;
 
 void show_status(const struct json_object *answer, size_t width, struct strbuf *out);
 void show_jobs(const struct json_object *answer, size_t width, struct strbuf *out);
@@ -37,9 +38,17 @@ void show_warnings(const struct json_object *object, const char *name, const cha
 void show_accounts(const struct json_object *answer, size_t width, struct strbuf *out);
 void show_balance_failures(const struct json_object *answer, struct strbuf *out);
 
-/* One line "LABEL  TEXT", escaped, the texts below each other. */
+/* One line "LABEL  TEXT", escaped, the texts below each other; label NULL: the text alone. */
 void show_line(struct strbuf *out, const char *label, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+
+/* A list of an answer as a table; "no NAME" if it is empty. */
+void show_list(const struct json_object *answer, const char *name,
+               const struct table_column *columns, size_t width, struct strbuf *out);
+
+/* Fills the next cell with "NUMBER of MAX", max being a member of object; without it "NUMBER". */
+void show_share(struct table *table, double number, const struct json_object *object,
+                const char *max);
 
 /* Fills the next cell with a number, a duration or a text of the object, or with "-". */
 void show_number_cell(struct table *table, const struct json_object *object, const char *name);

@@ -4,76 +4,49 @@
 #include "base/strbuf.h"
 #include "ctl/field.h"
 #include "ctl/format.h"
-#include "ctl/plain.h"
 #include "ctl/show.h"
 #include "ctl/table.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#define TROUBLE_BYTES_MAX 4096
-
-static const struct table_column columns[] = {
-        {.title = "ID"},
-        {.title = "CLIENT"},
-        {.title = "STATE"},
-        {.title = "UPSTREAM", .rank = 2},
-        {.title = "SOURCE", .rank = 4},
-        {.title = "AGE", .right = true, .rank = 1},
-        {.title = "LEFT", .right = true, .rank = 3},
-        {.title = "TRIES", .right = true, .rank = 5},
-        {.title = "TROUBLE", .text = true, .rank = 6},
-};
-
-/* Appends "pro: Couldn't connect to server"; nothing where there was no trouble. */
-static void append_trouble(const struct json_object *job, struct strbuf *text)
+/* "pro: Couldn't connect to server"; "-" where there was no trouble. */
+static void add_trouble(struct table *table, const struct json_object *job, const char *name)
 {
-        const char *trouble = field_text(job, "trouble");
         const char *upstream = field_text(job, "trouble_upstream");
 
-        if (trouble)
-                (void)strbuf_printf(text, "%s%s%s", upstream ? upstream : "", upstream ? ": " : "",
-                                    trouble);
+        if (upstream && field_text(job, name))
+                table_add(table, "%s: %s", upstream, field_text(job, name));
+        else
+                show_text_cell(table, job, name);
 }
 
-static void add_trouble(struct table *table, const struct json_object *job)
-{
-        struct strbuf text;
-
-        strbuf_init(&text, TROUBLE_BYTES_MAX);
-        append_trouble(job, &text);
-        table_add(table, "%s", text.len > 0 ? text.data : "-");
-        strbuf_done(&text);
-}
+static const struct table_column columns[] = {
+        {"ID", "id", show_text_cell, .rank = 0},
+        {"CLIENT", "client", show_text_cell, .rank = 0},
+        {"STATE", "state", show_text_cell, .rank = 0},
+        {"UPSTREAM", "upstream", show_text_cell, .rank = 2},
+        {"SOURCE", "source", show_text_cell, .rank = 4},
+        {"AGE", "age", show_duration_cell, .right = true, .rank = 1},
+        {"LEFT", "deadline_in", show_duration_cell, .right = true, .rank = 3},
+        {"TRIES", "attempts", show_number_cell, .right = true, .rank = 5},
+        {"TROUBLE", "trouble", add_trouble, .text = true, .rank = 6},
+        {.title = NULL},
+};
 
 void show_jobs(const struct json_object *answer, size_t width, struct strbuf *out)
 {
         size_t count = field_list_count(answer, "jobs");
         double total = field_amount(answer, "total");
-        struct table table;
 
         if (count == 0) {
                 (void)strbuf_puts(out, "no unfinished jobs\n");
                 return;
         }
-        table_init(&table, columns, sizeof columns / sizeof columns[0]);
-        for (size_t i = 0; i < count; i++) {
-                const struct json_object *job = field_list_item(answer, "jobs", i);
-                show_text_cell(&table, job, "id");
-                show_text_cell(&table, job, "client");
-                show_text_cell(&table, job, "state");
-                show_text_cell(&table, job, "upstream");
-                show_text_cell(&table, job, "source");
-                show_duration_cell(&table, job, "age");
-                show_duration_cell(&table, job, "deadline_in");
-                show_number_cell(&table, job, "attempts");
-                add_trouble(&table, job);
-        }
-        (void)table_append(&table, width, out);
+        show_list(answer, "jobs", columns, width, out);
         if (total > (double)count)
                 (void)strbuf_printf(out, "the %zu oldest of %s jobs\n", count,
                                     format_number(total).text);
-        table_done(&table);
 }
 
 static void show_text(const struct json_object *job, const char *name, struct strbuf *out)
@@ -95,15 +68,13 @@ static void show_duration(const struct json_object *job, const char *name, const
 
 static void show_trouble(const struct json_object *job, struct strbuf *out)
 {
+        const char *trouble = field_text_or(job, "trouble", "");
+        const char *upstream = field_text_or(job, "trouble_upstream", "");
         bool waits = strcmp(field_text_or(job, "state", ""), "queued") == 0;
-        struct strbuf text;
 
-        strbuf_init(&text, TROUBLE_BYTES_MAX);
-        append_trouble(job, &text);
-        if (text.len > 0)
-                show_line(out, "trouble", "%s%s", text.data,
-                          waits ? "; it waits for its next try" : "");
-        strbuf_done(&text);
+        if (trouble[0] != '\0')
+                show_line(out, "trouble", "%s%s%s%s", upstream, upstream[0] != '\0' ? ": " : "",
+                          trouble, waits ? "; it waits for its next try" : "");
 }
 
 void show_job(const struct json_object *answer, size_t width, struct strbuf *out)
@@ -130,8 +101,6 @@ void show_job(const struct json_object *answer, size_t width, struct strbuf *out
 void show_cancelled(const struct json_object *answer, size_t width, struct strbuf *out)
 {
         (void)width;
-        (void)plain_append(out, field_text_or(answer, "id", "?"));
-        (void)strbuf_puts(out, " is ");
-        (void)plain_append(out, field_text_or(answer, "state", "?"));
-        (void)strbuf_puts(out, "\n");
+        show_line(out, NULL, "%s is %s", field_text_or(answer, "id", "?"),
+                  field_text_or(answer, "state", "?"));
 }

@@ -11,27 +11,36 @@
 
 #include <json-c/json.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #define LABEL_COLUMNS 13
 
 void show_line(struct strbuf *out, const char *label, const char *format, ...)
 {
-        char *text = NULL;
         va_list arguments;
 
-        va_start(arguments, format);
-        if (vasprintf(&text, format, arguments) < 0)
-                text = NULL;
-        va_end(arguments);
-        if (text) {
+        if (label)
                 (void)strbuf_printf(out, "%-*s", LABEL_COLUMNS, label);
-                (void)plain_append(out, text);
-                (void)strbuf_puts(out, "\n");
+        va_start(arguments, format);
+        (void)plain_vprintf(out, format, arguments);
+        va_end(arguments);
+        (void)strbuf_puts(out, "\n");
+}
+
+void show_list(const struct json_object *answer, const char *name,
+               const struct table_column *columns, size_t width, struct strbuf *out)
+{
+        size_t count = field_list_count(answer, name);
+        struct table table;
+
+        if (count == 0) {
+                (void)strbuf_printf(out, "no %s\n", name);
+                return;
         }
-        out->failed = out->failed || !text;
-        free(text);
+        table_init(&table, columns);
+        for (size_t i = 0; i < count; i++)
+                table_add_row(&table, field_list_item(answer, name, i));
+        table_append(&table, width, out);
+        table_done(&table);
 }
 
 void show_warnings(const struct json_object *object, const char *name, const char *total_name,
@@ -68,6 +77,17 @@ void show_duration_cell(struct table *table, const struct json_object *object, c
                 table_add(table, "%s", format_duration(seconds).text);
         else
                 table_add(table, "-");
+}
+
+void show_share(struct table *table, double number, const struct json_object *object,
+                const char *max)
+{
+        double limit;
+
+        if (field_number(object, max, &limit))
+                table_add(table, "%s of %s", format_number(number).text, format_number(limit).text);
+        else
+                table_add(table, "%s", format_number(number).text);
 }
 
 void show_text_cell(struct table *table, const struct json_object *object, const char *name)

@@ -1,11 +1,11 @@
 /*
- * show_status: the page of `status`. What matters first: whether jobs are taken, what is wrong,
- * what there is to do; then what runs, and where.
+ * show_status: the page of `status`, and what `drain`, `resume` and `reload` have done. What
+ * matters first: whether jobs are taken, what is wrong, what there is to do; then what runs, and
+ * where.
  */
 #include "base/strbuf.h"
 #include "ctl/field.h"
 #include "ctl/format.h"
-#include "ctl/plain.h"
 #include "ctl/show.h"
 
 #include <json-c/json.h>
@@ -32,16 +32,12 @@ void show_headline(const struct json_object *status, struct strbuf *out)
         const char *message = field_text_or(status, "message", "");
         bool hampered = strcmp(state, "taking") == 0 && !field_is(status, "ready", true);
 
-        (void)strbuf_puts(out, "solvegate ");
-        (void)plain_append(out, field_text_or(status, "version", "?"));
-        (void)strbuf_puts(out, " ");
-        (void)plain_append(out, hampered ? "is not ready" : state_words(state));
         /* It is what tools are told; of the other states an operator is told something else. */
-        if (hampered && message[0] != '\0') {
-                (void)strbuf_puts(out, ": ");
-                (void)plain_append(out, message);
-        }
-        (void)strbuf_puts(out, "\n");
+        if (!hampered)
+                message = "";
+        show_line(out, NULL, "solvegate %s %s%s%s", field_text_or(status, "version", "?"),
+                  hampered ? "is not ready" : state_words(state), message[0] != '\0' ? ": " : "",
+                  message);
 }
 
 static void attend_to_configuration(const struct json_object *status, struct strbuf *out)
@@ -180,4 +176,29 @@ void show_status(const struct json_object *answer, size_t width, struct strbuf *
         show_process(answer, out);
         (void)strbuf_puts(out, "\n");
         show_accounts(answer, width, out);
+}
+
+void show_state(const struct json_object *answer, size_t width, struct strbuf *out)
+{
+        const char *state = field_text_or(answer, "state", "?");
+
+        (void)width;
+        if (strcmp(state, "drained") == 0)
+                state = "no more jobs are taken; what waits and is under way goes on; "
+                        "solvegatectl resume takes jobs again";
+        else if (strcmp(state, "taking") == 0)
+                state = "jobs are taken";
+        show_line(out, NULL, "%s", state);
+}
+
+void show_reload(const struct json_object *answer, size_t width, struct strbuf *out)
+{
+        const char *message = field_text_or(answer, "message", "");
+        const char *restart = field_text_or(answer, "restart_needed", "");
+
+        (void)width;
+        show_line(out, NULL, "reloaded%s%s", message[0] != '\0' ? ": " : "", message);
+        if (restart[0] != '\0')
+                show_line(out, NULL, "a restart is needed for %s", restart);
+        show_warnings(answer, "warnings", "warnings_total", "warning", out);
 }

@@ -11,37 +11,33 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT(columns)   (sizeof(columns) / sizeof(columns)[0])
 #define TERMS_BYTES_MAX  (4 << 20) /* of the 32 KiB that the daemon tells, with names repeated */
 #define MEMBER_BYTES_MAX 200
 
-static const struct table_column upstreams_columns[] = {
-        {.title = "UPSTREAM"},
-        {.title = "STATE"},
-        {.title = "IN FLIGHT", .right = true, .rank = 1},
-        {.title = "BALANCE", .right = true, .rank = 2},
-        {.title = "SOLVES", .right = true, .rank = 3},
-        {.title = "POLLS", .right = true, .rank = 4},
-        {.title = "PRIORITY", .right = true, .rank = 5},
-        {.title = "API", .right = true, .rank = 7},
-        {.title = "URL", .text = true, .rank = 6},
-};
-
-static void add_upstream(struct table *table, const struct json_object *upstream)
+static void add_in_flight(struct table *table, const struct json_object *upstream, const char *name)
 {
-        const struct json_object *requests = field_object(upstream, "requests");
-
-        show_text_cell(table, upstream, "name");
-        show_text_cell(table, upstream, "state");
-        table_add(table, "%s of %s", format_number(field_amount(upstream, "in_flight")).text,
-                  format_number(field_amount(upstream, "max_in_flight")).text);
-        show_number_cell(table, upstream, "balance");
-        table_add(table, "%lld", (long long)show_sum(field_object(requests, "solve")));
-        table_add(table, "%lld", (long long)show_sum(field_object(requests, "status")));
-        show_number_cell(table, upstream, "priority");
-        show_number_cell(table, upstream, "api");
-        show_text_cell(table, upstream, "url");
+        show_share(table, field_amount(upstream, name), upstream, "max_in_flight");
 }
+
+/* How many requests of a kind there were. */
+static void add_requests(struct table *table, const struct json_object *upstream, const char *kind)
+{
+        table_add(table, "%lld",
+                  (long long)show_sum(field_object(field_object(upstream, "requests"), kind)));
+}
+
+static const struct table_column upstreams_columns[] = {
+        {"UPSTREAM", "name", show_text_cell, .rank = 0},
+        {"STATE", "state", show_text_cell, .rank = 0},
+        {"IN FLIGHT", "in_flight", add_in_flight, .right = true, .rank = 1},
+        {"BALANCE", "balance", show_number_cell, .right = true, .rank = 2},
+        {"SOLVES", "solve", add_requests, .right = true, .rank = 3},
+        {"POLLS", "status", add_requests, .right = true, .rank = 4},
+        {"PRIORITY", "priority", show_number_cell, .right = true, .rank = 5},
+        {"API", "api", show_number_cell, .right = true, .rank = 7},
+        {"URL", "url", show_text_cell, .text = true, .rank = 6},
+        {.title = NULL},
+};
 
 void show_balance_failures(const struct json_object *answer, struct strbuf *out)
 {
@@ -60,18 +56,7 @@ void show_balance_failures(const struct json_object *answer, struct strbuf *out)
 
 void show_accounts(const struct json_object *answer, size_t width, struct strbuf *out)
 {
-        size_t count = field_list_count(answer, "upstreams");
-        struct table table;
-
-        if (count == 0) {
-                (void)strbuf_puts(out, "no upstreams\n");
-                return;
-        }
-        table_init(&table, upstreams_columns, COUNT(upstreams_columns));
-        for (size_t i = 0; i < count; i++)
-                add_upstream(&table, field_list_item(answer, "upstreams", i));
-        (void)table_append(&table, width, out);
-        table_done(&table);
+        show_list(answer, "upstreams", upstreams_columns, width, out);
 }
 
 void show_upstreams(const struct json_object *answer, size_t width, struct strbuf *out)
@@ -79,12 +64,6 @@ void show_upstreams(const struct json_object *answer, size_t width, struct strbu
         show_accounts(answer, width, out);
         show_balance_failures(answer, out);
 }
-
-static const struct table_column balance_columns[] = {
-        {.title = "UPSTREAM"},
-        {.title = "AGE", .right = true, .rank = 1},
-        {.title = "BALANCE", .text = true},
-};
 
 /* "planlimit 1000, used 20, Subscription.remaining 3": the upstream's own words, two levels deep.
  */
@@ -121,31 +100,29 @@ static void append_balance(const struct json_object *entry, struct strbuf *out)
                                     format_duration(field_amount(failure, "age")).text);
 }
 
-static void add_balance(struct table *table, const struct json_object *entry)
+static void add_balance(struct table *table, const struct json_object *entry, const char *name)
 {
         struct strbuf text;
 
+        (void)name;
         strbuf_init(&text, TERMS_BYTES_MAX);
         append_balance(entry, &text);
-        show_text_cell(table, entry, "upstream");
-        show_duration_cell(table, entry, "age");
         table_add(table, "%s", text.len > 0 ? text.data : "not known yet");
         table->failed = table->failed || text.failed;
         strbuf_done(&text);
 }
 
+static const struct table_column balance_columns[] = {
+        {"UPSTREAM", "upstream", show_text_cell, .rank = 0},
+        {"AGE", "age", show_duration_cell, .right = true, .rank = 1},
+        {"BALANCE", "balance", add_balance, .text = true},
+        {.title = NULL},
+};
+
 void show_balance(const struct json_object *answer, size_t width, struct strbuf *out)
 {
-        size_t count = field_list_count(answer, "balances");
-        struct table table;
-
-        if (count == 0) {
+        if (field_list_count(answer, "balances") > 0)
+                show_list(answer, "balances", balance_columns, width, out);
+        else
                 (void)strbuf_puts(out, "no upstreams\n");
-                return;
-        }
-        table_init(&table, balance_columns, COUNT(balance_columns));
-        for (size_t i = 0; i < count; i++)
-                add_balance(&table, field_list_item(answer, "balances", i));
-        (void)table_append(&table, width, out);
-        table_done(&table);
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,10 +22,12 @@ struct layout {
         bool shown[COLUMNS_MAX];
 };
 
-void table_init(struct table *table, const struct table_column *columns, size_t count)
+void table_init(struct table *table, const struct table_column *columns)
 {
-        *table = (struct table){
-                .columns = columns, .columns_count = count, .failed = count > COLUMNS_MAX};
+        *table = (struct table){.columns = columns};
+        while (columns[table->columns_count].title)
+                table->columns_count++;
+        table->failed = table->columns_count > COLUMNS_MAX;
         strbuf_init(&table->text, TEXT_BYTES_MAX);
 }
 
@@ -52,27 +53,25 @@ static int make_room(struct table *table)
 
 void table_add(struct table *table, const char *format, ...)
 {
-        char *text = NULL;
         va_list arguments;
 
         va_start(arguments, format);
-        int r = vasprintf(&text, format, arguments) < 0 ? -ENOMEM : 0;
+        int r = plain_vprintf(&table->text, format, arguments);
         va_end(arguments);
-        if (r < 0) {
-                table->failed = true;
-                return;
-        }
-        r = make_room(table);
-        if (r == 0)
-                r = plain_append(&table->text, text);
-        if (r == 0)
+        if (r == 0 && make_room(table) == 0)
                 table->ends[table->cells_count++] = table->text.len;
         else
                 table->failed = true;
-        free(text);
 }
 
-size_t table_rows(const struct table *table)
+void table_add_row(struct table *table, const struct json_object *row)
+{
+        for (size_t i = 0; i < table->columns_count; i++)
+                table->columns[i].add(table, row, table->columns[i].member);
+}
+
+/* How many rows are whole. */
+static size_t table_rows(const struct table *table)
 {
         return table->cells_count / table->columns_count;
 }
@@ -176,7 +175,7 @@ static void append_row(const struct table *table, const struct layout *layout, s
         strbuf_done(&line);
 }
 
-int table_append(const struct table *table, size_t width, struct strbuf *out)
+void table_append(const struct table *table, size_t width, struct strbuf *out)
 {
         struct layout layout = {0};
 
@@ -189,5 +188,4 @@ int table_append(const struct table *table, size_t width, struct strbuf *out)
                         break;
         for (size_t row = 0; row <= table_rows(table) && !out->failed; row++)
                 append_row(table, &layout, row, width, out);
-        return out->failed ? -ENOMEM : 0;
 }

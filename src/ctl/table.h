@@ -13,8 +13,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct json_object;
+struct table;
+
 struct table_column {
         const char *title;
+
+        /* What fills its cell of a row, see table_add_row(). */
+        const char *member;
+        void (*add)(struct table *table, const struct json_object *row, const char *member);
+
         bool right;    /* numbers */
         bool text;     /* a sentence, of which the beginning tells enough; the last column only */
         unsigned rank; /* the column of the highest goes first; 0: it stays */
@@ -30,16 +38,17 @@ struct table {
         bool failed;
 };
 
-void table_init(struct table *table, const struct table_column *columns, size_t count);
+/* Makes an empty table of columns, which end with one without a title. */
+void table_init(struct table *table, const struct table_column *columns);
 void table_done(struct table *table);
 
 /* Fills the next cell, row by row. */
 void table_add(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* How many rows are whole. */
-size_t table_rows(const struct table *table);
+/* Fills a row: each column has a function that adds its cell. */
+void table_add_row(struct table *table, const struct json_object *row);
 
-/* Appends the titles and the rows. width: columns of the terminal, 0: any. Returns 0 or -errno. */
-int table_append(const struct table *table, size_t width, struct strbuf *out);
+/* Appends the titles and the rows. width: columns of the terminal, 0: any. */
+void table_append(const struct table *table, size_t width, struct strbuf *out);
 
 #endif
