@@ -534,6 +534,22 @@ static int share_files(struct service *service, struct strbuf *problem)
         return 0;
 }
 
+/* The store's lock comes first: it says that another daemon runs. */
+static int make_gateway(struct service *service, struct credential **credentials,
+                        const struct service_backends *backends, struct strbuf *problem)
+{
+        const struct recover_hook hook = {on_reading, service};
+        const struct config *config = service->config;
+        struct store *store = NULL;
+        int r = 0;
+
+        if (config->durability == DURABILITY_FULL)
+                r = backends->open_store(config->state_directory, &store, problem);
+        if (r == 0)
+                r = gateway_new(config, store, credentials, &hook, problem, &service->gateway);
+        return r;
+}
+
 static void tell_ready(struct service *service)
 {
         char status[NOTIFY_STATUS_BYTES_MAX];
@@ -544,7 +560,8 @@ static void tell_ready(struct service *service)
 }
 
 int service_run(const struct config *config, struct credential **credentials,
-                struct tls_identity **identities, const struct activation *activation)
+                struct tls_identity **identities, const struct activation *activation,
+                const struct service_backends *backends)
 {
         struct service service = {
                 .config = config,
@@ -555,7 +572,6 @@ int service_run(const struct config *config, struct credential **credentials,
                 .shared.peers = PEERS_INIT,
                 .idle.deliver = on_idle,
         };
-        const struct recover_hook hook = {on_reading, &service};
         struct strbuf problem;
 
         operator_init(&service.operators, config->file, &service.shared);
@@ -566,7 +582,7 @@ int service_run(const struct config *config, struct credential **credentials,
         tell_start(config, identities, credentials, &service.files);
         int r = share_files(&service, &problem);
         if (r == 0)
-                r = gateway_new(config, credentials, &hook, &problem, &service.gateway);
+                r = make_gateway(&service, credentials, backends, &problem);
         if (r == 0)
                 r = transfer_global_init();
         if (r == 0)

@@ -101,7 +101,7 @@ static void on_audit_flush(void *arg)
         audit_flush(gateway->audit);
 }
 
-static int open_store(struct gateway *gateway, struct strbuf *problem)
+static void connect_audit(struct gateway *gateway)
 {
         const struct store_audit audit = {
                 .entry = on_audit_entry,
@@ -109,14 +109,9 @@ static int open_store(struct gateway *gateway, struct strbuf *problem)
                 .flush = on_audit_flush,
                 .arg = gateway,
         };
-        const struct config *config = gateway_config(gateway);
 
-        if (config->durability == DURABILITY_NONE)
-                return 0;
-        int r = store_open(config->state_directory, &gateway->store, problem);
-        if (r == 0)
+        if (gateway->store)
                 store_set_audit(gateway->store, &audit);
-        return r;
 }
 
 /* Who may call. */
@@ -153,8 +148,7 @@ static int open_all(struct gateway *gateway, const struct config *config, struct
 {
         int r = make_access(gateway);
 
-        if (r == 0) /* the store's lock comes first: it says that another daemon runs */
-                r = open_store(gateway, problem);
+        connect_audit(gateway);
         if (r == 0)
                 r = audit_open(config->audit.file, &gateway->audit, problem);
         if (r == 0)
@@ -162,15 +156,18 @@ static int open_all(struct gateway *gateway, const struct config *config, struct
         return r;
 }
 
-int gateway_new(const struct config *config, struct credential **credentials,
+int gateway_new(const struct config *config, struct store *store, struct credential **credentials,
                 const struct recover_hook *hook, struct strbuf *problem,
                 struct gateway **ret_gateway)
 {
         struct gateway *gateway = calloc(1, sizeof *gateway);
         struct gateway_change *change = NULL;
 
-        if (!gateway)
+        if (!gateway) {
+                (void)store_close(store);
                 return -ENOMEM;
+        }
+        gateway->store = store;
         config_put(&gateway->config, config);
         int r = open_all(gateway, config, problem);
         if (r == 0)

@@ -32,6 +32,7 @@ struct policy;
 struct recover_hook;
 struct results;
 struct scheduler;
+struct store;
 struct strbuf;
 struct submission;
 struct throttle;
@@ -67,13 +68,13 @@ struct gateway_told {
 };
 
 /*
- * Makes a gateway, with what the store has kept; hook, if it is not NULL, is told how far the
- * reading is. config is in force until gateway_apply() puts
- * another in its place. credentials has one for each upstream, in order; those that are taken over
- * become NULL, and the caller frees the others. On failure returns -errno, and writes to problem
- * what strerror() could not tell.
+ * Makes a gateway with what the store has kept. store is open; the gateway closes it, on failure
+ * too. NULL: nothing is kept. hook, if it is not NULL, is told how far the reading is. config is in
+ * force until gateway_apply() puts another in its place. credentials has one for each upstream, in
+ * order; those that are taken over become NULL, and the caller frees the others. On failure returns
+ * -errno, and writes to problem what strerror() could not tell.
  */
-int gateway_new(const struct config *config, struct credential **credentials,
+int gateway_new(const struct config *config, struct store *store, struct credential **credentials,
                 const struct recover_hook *hook, struct strbuf *problem,
                 struct gateway **ret_gateway);
 

@@ -460,7 +460,7 @@ static void on_usage_row(void *arg, const struct store_usage_row *row)
 
 static int read_usage(struct progress *progress)
 {
-        int r = store_usage(progress->from->store, on_usage_row, progress);
+        int r = store_usage(progress->from->store, progress->from->filter, on_usage_row, progress);
 
         return progress->no_memory ? -ENOMEM : r;
 }
@@ -514,13 +514,13 @@ int recover(const struct recovery *recovery, struct strbuf *problem)
         if (r == 0)
                 r = read_usage(&progress);
         if (r == 0)
-                r = store_load(recovery->store, kept_since_ms, &visitor, problem);
+                r = store_load(recovery->store, recovery->filter, kept_since_ms, &visitor, problem);
         int later = decide_all_later(&progress);
         if (r == 0)
                 r = later;
         /* By now what was open is unknown. */
         if (r == 0)
-                r = store_ledger(recovery->store, on_ledger_row, &progress);
+                r = store_ledger(recovery->store, recovery->filter, on_ledger_row, &progress);
         if (r == 0)
                 tell(&progress);
         return r;

@@ -19,12 +19,14 @@ struct config;
 struct policy;
 struct scheduler;
 struct store;
+struct store_filter;
 struct strbuf;
 
 /* What is recovered, and where it goes. */
 struct recovery {
         struct store *store;
-        const struct audit *audit; /* open */
+        const struct store_filter *filter; /* whose rows; NULL: everybody's */
+        const struct audit *audit;         /* open */
         const struct config *config;
         const struct policy *policy;
         struct clients *clients; /* their quotas are filled from the ledger */

@@ -41,6 +41,9 @@ PLACES = {
     "uthash.h": ("base/hash_table.h",),  # with its keyed hash
 }
 
+# A backend's folder, and the file that chooses it.
+BACKENDS = {"store/sqlite/": "daemon/main.c"}
+
 # Files that are one module: only these may include each other (docs/architecture.md).
 MODULES = [
     {"base/log", "base/log_record", "base/log_sink"},
@@ -96,6 +99,9 @@ def violation(src, name, quote, what):
         return f'{name}: "{what}" is not relative to src/'
     if what.endswith("_private.h") and what.split("/")[0] != folder:
         return f'{name}: "{what}" is private to its folder'
+    for backend, chooser in BACKENDS.items():
+        if what.startswith(backend) and not name.startswith((backend, chooser)):
+            return f'{name}: "{what}" is a backend'
     if what.split("/")[0] not in may_use(folder):
         return f'{name}: "{what}" is not in a lower layer'
     return None
@@ -142,7 +148,7 @@ def foreign_locks(src):
         text = path.read_text()
         if "pthread_mutex_t" in text:
             folder = path.relative_to(src).parts[0]
-            for name in re.findall(r"^struct (?:sim_)?(\w+) \{", text, re.MULTILINE):
+            for name in re.findall(r"^struct (?:sim_|sqlite_)?(\w+) \{", text, re.MULTILINE):
                 owners.setdefault(name, set()).add(folder)
             for name in re.findall(r"^static pthread_mutex_t (\w+)", text, re.MULTILINE):
                 owners.setdefault(name, set()).add(folder)
@@ -220,6 +226,8 @@ def test_every_folder_is_in_a_layer():
         ("http/planted.c", "#include <uthash.h>"),
         ("access/planted.c", '#include "audit/audit.h"'),
         ("store/store_planted.c", "#include <sqlite3.h>"),
+        ("gateway/planted.c", '#include "store/sqlite/sqlite_store.h"'),
+        ("store/planted.c", '#include "store/sqlite/sqlite_store.h"'),
         ("gateway/planted.c", '#include "dispatch/scheduler_private.h"'),
         ("job/planted.c", '#include "task.h"'),
         ("cellar/planted.c", "#include <stdio.h>"),

@@ -92,7 +92,8 @@ static void on_look(struct mail *mail)
         if (scheduler->endings > watched->endings_max)
                 watched->endings_max = scheduler->endings;
         if (scheduler->expiry.posted || scheduler->review.posted || scheduler->withdrawal.posted ||
-            (watched->f->store && watched->f->store->started && scheduler->records > 0))
+            (watched->f->store && sqlite_store_of(watched->f->store)->started &&
+             scheduler->records > 0))
                 loop_post(watched->f->loop, mail);
         else
                 loop_stop(watched->f->loop);

@@ -10,6 +10,7 @@
 #include "dispatch/arbiter_local.h"
 #include "dispatch/journal.h"
 #include "dispatch/submission.h"
+#include "store/sqlite/sqlite_store.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -98,7 +99,7 @@ void open_store(struct fixture *f)
         (void)strcpy(f->directory, "/tmp/test_engine.XXXXXX");
         assert_non_null(mkdtemp(f->directory));
         strbuf_init(&problem, 1000);
-        if (store_open(f->directory, &f->store, &problem) < 0)
+        if (sqlite_store_open(f->directory, &f->store, &problem) < 0)
                 fail_msg("%s", problem.data);
         strbuf_done(&problem);
 }

@@ -2,6 +2,7 @@
  * store_fixture: see store_fixture.h.
  */
 #include "store_fixture.h"
+#include "store/sqlite/sqlite_store.h"
 
 #include "base/clock.h"
 #include "base/strbuf.h"
@@ -205,10 +206,10 @@ void load_from(struct fixture *f, int64_t finished_after_wall_ms)
         forget_loaded(f);
         f->trail[0] = '\0';
         strbuf_init(&problem, 1000);
-        if (store_open(f->directory, &f->store, &problem) < 0)
+        if (sqlite_store_open(f->directory, &f->store, &problem) < 0)
                 fail_msg("%s", problem.data);
         store_set_audit(f->store, &audit);
-        if (store_load(f->store, finished_after_wall_ms, &visitor, &problem) < 0)
+        if (store_load(f->store, NULL, finished_after_wall_ms, &visitor, &problem) < 0)
                 fail_msg("%s", problem.data);
         strbuf_done(&problem);
         if (f->before_start)
@@ -526,7 +527,7 @@ void expect_refused(const struct fixture *f, const char *sentence)
         struct strbuf problem;
 
         strbuf_init(&problem, 1000);
-        assert_true(store_open(f->directory, &store, &problem) < 0);
+        assert_true(sqlite_store_open(f->directory, &store, &problem) < 0);
         assert_null(store);
         if (!problem.data || !strstr(problem.data, sentence))
                 fail_msg("%s", problem.data ? problem.data : "nothing is said");

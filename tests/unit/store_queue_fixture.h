@@ -13,7 +13,7 @@
 #define PURCHASES 8
 
 struct fixture {
-        struct store store;
+        struct sqlite_store store;
         struct body_pool pool;
         struct store_line big, small; /* of two clients */
         struct purchase *purchases[PURCHASES];

@@ -20,7 +20,7 @@ static size_t count_records(const struct fixture *f)
         const struct store_item *item;
         size_t count = 0;
 
-        DL_COUNT(f->store->queue, item, count);
+        DL_COUNT(sqlite_store_of(f->store)->queue, item, count);
         return count;
 }
 

@@ -16,6 +16,7 @@
 #include "gateway/recover.h"
 #include "job/results.h"
 #include "job/retention.h"
+#include "store/sqlite/sqlite_store.h"
 #include "store_fixture.h"
 #include "upstream/account.h"
 
@@ -133,7 +134,7 @@ static void start_again(struct fixture *f, struct engine *engine)
 
         close_store(f);
         strbuf_init(&problem, 1000);
-        if (store_open(f->directory, &f->store, &problem) < 0)
+        if (sqlite_store_open(f->directory, &f->store, &problem) < 0)
                 fail_msg("%s", problem.data);
         const struct recovery recovery = {
                 .store = f->store,

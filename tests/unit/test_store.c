@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "store/sqlite/sqlite_store.h"
 #include "store_fixture.h"
 
 #include <errno.h>
@@ -372,8 +373,8 @@ static void a_charge_that_a_crash_left_open_is_unknown(void **state)
         purchase_drop(purchase);
         assert_int_equal(store_close(f->store), 0);
         strbuf_init(&problem, 100);
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
-        assert_int_equal(store_ledger(f->store, add_ledger_row, counts), 0);
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
+        assert_int_equal(store_ledger(f->store, NULL, add_ledger_row, counts), 0);
         assert_int_equal(counts[STORE_CHARGE_UNKNOWN], 1);
         assert_int_equal(counts[STORE_CHARGE_CHARGED], 1);
         assert_int_equal(counts[STORE_CHARGE_OPEN], 0);
@@ -452,8 +453,8 @@ static void usage_counts_what_was_or_may_have_been_charged_by_client_and_day(voi
         charge_once(f, "qa", 12 * DAY_MS, STORE_CHARGE_UNKNOWN, true);
         close_store(f);
         strbuf_init(&problem, 100);
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
-        assert_int_equal(store_usage(f->store, add_usage_row, rows), 0);
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
+        assert_int_equal(store_usage(f->store, NULL, add_usage_row, rows), 0);
         assert_string_equal(rows, "qa:12:1 ci:12:1 ci:11:3 ci:10:1 ");
 }
 

@@ -2,6 +2,7 @@
  * Entries for the audit file: each is told once it is written, and kept until it is elsewhere.
  */
 #include "base/strbuf.h"
+#include "store/sqlite/sqlite_store.h"
 #include "store_fixture.h"
 #include "wait.h"
 
@@ -220,8 +221,8 @@ static void without_an_audit_no_record_has_an_entry_and_what_is_there_stays(void
         assert_int_equal(write_entry(f, "a"), 0);
         close_store(f);
         strbuf_init(&problem, 100);
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
-        assert_int_equal(store_load(f->store, 0, &visitor, &problem), 0);
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
+        assert_int_equal(store_load(f->store, NULL, 0, &visitor, &problem), 0);
         assert_int_equal(store_start(f->store), 0);
         assert_int_equal(write_entry(f, "b"), -EPROTO);
         assert_true(store_healthy(f->store));

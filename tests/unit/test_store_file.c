@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "store/sqlite/sqlite_store.h"
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -247,8 +248,8 @@ static void a_damaged_file_of_bodies_is_left_untouched_and_no_job_is_dropped(voi
         damage(f->bodies, "body");
         char *before = read_whole(f->bodies, &len);
         strbuf_init(&problem, 1000);
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
-        assert_true(store_load(f->store, 0, &visitor, &problem) < 0);
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
+        assert_true(store_load(f->store, NULL, 0, &visitor, &problem) < 0);
         assert_non_null(strstr(problem.data, "bodies.db"));
         strbuf_done(&problem);
         close_store(f);
@@ -500,7 +501,7 @@ static void whatever_call_fails_a_database_is_of_one_version_or_the_other(void *
         strbuf_init(&problem, 100000);
         for (call = 0; r < 0; call++) {
                 fail_after(call, SQLITE_FULL);
-                r = store_open(f->directory, &f->store, &problem);
+                r = sqlite_store_open(f->directory, &f->store, &problem);
                 fail_never();
                 if (r < 0)
                         assert_int_equal(
@@ -565,8 +566,8 @@ static void a_hundred_thousand_results_and_ten_thousand_waiting_jobs_are_read(vo
                     " SELECT i + 1 FROM n WHERE i < 110000) SELECT i, zeroblob(3000) FROM n");
         strbuf_init(&problem, 1000);
         int64_t before_ms = clock_monotonic_ms();
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
-        assert_int_equal(store_load(f->store, 5, &visitor, &problem), 0);
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
+        assert_int_equal(store_load(f->store, NULL, 5, &visitor, &problem), 0);
         print_message("read in %lld ms\n", (long long)(clock_monotonic_ms() - before_ms));
         assert_int_equal(counted.finished, 100000);
         assert_int_equal(counted.queued, 10000);
@@ -575,8 +576,8 @@ static void a_hundred_thousand_results_and_ten_thousand_waiting_jobs_are_read(vo
 
         memset(&counted, 0, sizeof counted);
         before_ms = clock_monotonic_ms();
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
-        assert_int_equal(store_load(f->store, 9, &visitor, &problem), 0);
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
+        assert_int_equal(store_load(f->store, NULL, 9, &visitor, &problem), 0);
         print_message("forgotten in %lld ms\n", (long long)(clock_monotonic_ms() - before_ms));
         assert_int_equal(counted.finished, 0);
         assert_int_equal(counted.queued, 10000);

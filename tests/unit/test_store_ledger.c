@@ -1,6 +1,7 @@
 /*
  * The sums of charges at the start.
  */
+#include "store/sqlite/sqlite_store.h"
 #include "store_fixture.h"
 
 #include "base/strbuf.h"
@@ -53,7 +54,7 @@ static void open_filled(struct fixture *f)
         close_store(f);
         run_on_file(f->file, fill);
         strbuf_init(&problem, 100);
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
 }
 
 static void sums_need_memory_for_themselves_and_not_for_the_rows(void **state)
@@ -63,11 +64,11 @@ static void sums_need_memory_for_themselves_and_not_for_the_rows(void **state)
 
         open_filled(f);
         (void)sqlite3_memory_highwater(1);
-        assert_int_equal(store_ledger(f->store, see_ledger, &seen), 0);
+        assert_int_equal(store_ledger(f->store, NULL, see_ledger, &seen), 0);
         assert_int_equal(seen.rows, 100 * 2 * 3);
         assert_int_equal(seen.count, ROWS);
         seen = (struct seen){0};
-        assert_int_equal(store_usage(f->store, see_usage, &seen), 0);
+        assert_int_equal(store_usage(f->store, NULL, see_usage, &seen), 0);
         assert_int_equal(seen.rows, 100 * ROWS / 600);
         assert_int_equal(seen.count, ROWS / 3 * 2);
         assert_true(sqlite3_memory_highwater(0) < CACHE_BYTES + SUMS_BYTES);

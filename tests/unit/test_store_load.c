@@ -1,6 +1,7 @@
 /*
  * Which rows are read at the start, where there are more of them than there is memory.
  */
+#include "store/sqlite/sqlite_store.h"
 #include "store_fixture.h"
 
 #include "base/clock.h"
@@ -74,8 +75,8 @@ static void load_with_room(struct fixture *f, int64_t bytes, struct seen *seen)
         (void)snprintf(sql, sizeof sql, fill, (long long)(now_ms - SPAN_MS));
         run_on_file(f->file, sql);
         strbuf_init(&problem, 1000);
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
-        if (store_load(f->store, now_ms - SPAN_MS, &visitor, &problem) < 0)
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
+        if (store_load(f->store, NULL, now_ms - SPAN_MS, &visitor, &problem) < 0)
                 fail_msg("%s", problem.data);
         assert_int_equal(store_start(f->store), 0);
 }
@@ -156,9 +157,10 @@ static void answers_from_the_cache_take_no_room_from_what_was_paid_for(void **st
                 if (i == 1)
                         run_on_file(f->file, fill_cached);
                 strbuf_init(&problem, 1000);
-                assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
+                assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
                 assert_int_equal(
-                        store_load(f->store, clock_wall_ms() - SPAN_MS, &visitor, &problem), 0);
+                        store_load(f->store, NULL, clock_wall_ms() - SPAN_MS, &visitor, &problem),
+                        0);
         }
         assert_in_range(alone, 10, RESULTS / 5);
         assert_in_range(beside, alone - 10, alone + 10); /* some seconds have passed */
@@ -208,8 +210,8 @@ static void the_job_that_was_charged_is_the_one_that_is_paid(void **state)
         close_store(f);
         run_on_file(f->file, fill_shared);
         strbuf_init(&problem, 1000);
-        assert_int_equal(store_open(f->directory, &f->store, &problem), 0);
-        if (store_load(f->store, clock_wall_ms() - SPAN_MS, &visitor, &problem) < 0)
+        assert_int_equal(sqlite_store_open(f->directory, &f->store, &problem), 0);
+        if (store_load(f->store, NULL, clock_wall_ms() - SPAN_MS, &visitor, &problem) < 0)
                 fail_msg("%s", problem.data);
         assert_int_equal(seen, 2);
 }

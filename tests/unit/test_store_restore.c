@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "store/sqlite/sqlite_store.h"
 #include "store_fixture.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ static int restore(struct fixture *f, struct file *file, int64_t last, bool rese
         struct strbuf problem;
 
         strbuf_init(&problem, 1000);
-        int r = store_open(f->directory, &f->store, &problem);
+        int r = sqlite_store_open(f->directory, &f->store, &problem);
         if (r == 0)
                 r = store_restore(f->store, &losses, &restored);
         strbuf_done(&problem);

@@ -38,7 +38,7 @@ static void bind_outcome(sqlite3_stmt *statement, int at, const struct outcome *
         (void)sqlite3_bind_int64(statement, at + 2, clock_wall_ms());
 }
 
-static int apply_move(struct store *store, const struct store_record *record)
+static int apply_move(struct sqlite_store *store, const struct store_record *record)
 {
         const struct purchase *purchase = record->purchase;
         enum store_sql which = record->move == STORE_PURCHASE_ADD ? STORE_SQL_PURCHASE_ADD
@@ -60,7 +60,7 @@ static int apply_move(struct store *store, const struct store_record *record)
         return store_run(store, which);
 }
 
-static int apply_payer(struct store *store, const struct store_record *record)
+static int apply_payer(struct sqlite_store *store, const struct store_record *record)
 {
         if (record->payer[0] == '\0')
                 return 0;
@@ -68,7 +68,7 @@ static int apply_payer(struct store *store, const struct store_record *record)
         return store_run_for(store, STORE_SQL_PURCHASE_PAYER, record->purchase->number);
 }
 
-int store_purchase_waits(struct store *store, int64_t number, bool *ret_waits)
+int store_purchase_waits(struct sqlite_store *store, int64_t number, bool *ret_waits)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_PURCHASE_WAITS];
 
@@ -82,7 +82,7 @@ int store_purchase_waits(struct store *store, int64_t number, bool *ret_waits)
 }
 
 /* The record's body is stored already. Here it is seen whether one goes. */
-static int apply_body(struct store *store, const struct store_record *record)
+static int apply_body(struct sqlite_store *store, const struct store_record *record)
 {
         bool moved_on = record->move == STORE_PURCHASE_MOVE && record->state >= JOB_ACCEPTED;
         bool waits = false;
@@ -113,7 +113,7 @@ static void bind_job(sqlite3_stmt *statement, const struct job *job)
         bind_text(statement, 9, job->address);
 }
 
-static int apply_jobs(struct store *store, const struct store_record *record)
+static int apply_jobs(struct sqlite_store *store, const struct store_record *record)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_JOB_ADD];
         int r = 0;
@@ -126,7 +126,7 @@ static int apply_jobs(struct store *store, const struct store_record *record)
         return r;
 }
 
-static int open_charge(struct store *store, const struct store_record *record)
+static int open_charge(struct sqlite_store *store, const struct store_record *record)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_CHARGE_OPEN];
 
@@ -138,7 +138,7 @@ static int open_charge(struct store *store, const struct store_record *record)
         return store_run(store, STORE_SQL_CHARGE_OPEN);
 }
 
-static int apply_charge(struct store *store, const struct store_record *record)
+static int apply_charge(struct sqlite_store *store, const struct store_record *record)
 {
         switch (record->charge) {
         case STORE_CHARGE_NONE:
@@ -154,7 +154,7 @@ static int apply_charge(struct store *store, const struct store_record *record)
         return -EPROTO;
 }
 
-int store_drop_unneeded(struct store *store, int64_t number)
+int store_drop_unneeded(struct sqlite_store *store, int64_t number)
 {
         static const enum store_sql then[] = {
                 STORE_SQL_CHARGE_FOLD,
@@ -169,7 +169,7 @@ int store_drop_unneeded(struct store *store, int64_t number)
         return r;
 }
 
-static int end_job(struct store *store, const struct job *job, const struct outcome *outcome)
+static int end_job(struct sqlite_store *store, const struct job *job, const struct outcome *outcome)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_JOB_END];
 
@@ -184,7 +184,7 @@ static int end_job(struct store *store, const struct job *job, const struct outc
         return r;
 }
 
-static int apply_ended(struct store *store, const struct store_record *record)
+static int apply_ended(struct sqlite_store *store, const struct store_record *record)
 {
         int r = record->ended ? end_job(store, record->ended, record->outcome) : 0;
 
@@ -194,7 +194,7 @@ static int apply_ended(struct store *store, const struct store_record *record)
 }
 
 /* As if each were the only one in its record. */
-static int apply_dropped(struct store *store, const struct store_record *record)
+static int apply_dropped(struct sqlite_store *store, const struct store_record *record)
 {
         int r = 0;
 
@@ -214,7 +214,7 @@ static int apply_dropped(struct store *store, const struct store_record *record)
 }
 
 /* Returns 0 or -errno; *ret_number is the purchase, or 0 when there is none. */
-static int forget_job(struct store *store, const char *id, int64_t *ret_number)
+static int forget_job(struct sqlite_store *store, const char *id, int64_t *ret_number)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_JOB_FORGET];
         int64_t number = 0;
@@ -232,7 +232,7 @@ static int forget_job(struct store *store, const char *id, int64_t *ret_number)
         return r;
 }
 
-int store_forget_id(struct store *store, const char *id)
+int store_forget_id(struct sqlite_store *store, const char *id)
 {
         int64_t number = 0;
         int r = forget_job(store, id, &number);
@@ -242,7 +242,7 @@ int store_forget_id(struct store *store, const char *id)
         return r;
 }
 
-static int apply_forget(struct store *store, const struct store_record *record)
+static int apply_forget(struct sqlite_store *store, const struct store_record *record)
 {
         int r = 0;
 
@@ -252,7 +252,7 @@ static int apply_forget(struct store *store, const struct store_record *record)
 }
 
 /* A charge that was restored from the audit file is in it already, before its purchase ends. */
-static int find_told(struct store *store, struct store_record *record)
+static int find_told(struct sqlite_store *store, struct store_record *record)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_CHARGE_TOLD];
 
@@ -266,9 +266,9 @@ static int find_told(struct store *store, struct store_record *record)
         return r < 0 ? r : 0;
 }
 
-int store_apply(struct store *store, struct store_record *record)
+int store_apply(struct sqlite_store *store, struct store_record *record)
 {
-        static int (*const parts[])(struct store *, const struct store_record *) = {
+        static int (*const parts[])(struct sqlite_store *, const struct store_record *) = {
                 apply_move,   apply_payer, apply_body,    apply_jobs,
                 apply_charge, apply_ended, apply_dropped, apply_forget,
         };

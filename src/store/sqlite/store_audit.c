@@ -23,12 +23,14 @@
 
 #define FORGET_AFTER_MS 1000 /* of quiet; with records entries are forgotten as they come */
 
-void store_set_audit(struct store *store, const struct store_audit *audit)
+void sqlite_set_audit(struct store *base, const struct store_audit *audit)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         store->audit = *audit;
 }
 
-int store_audit_add(struct store *store, struct store_record *record)
+int store_audit_add(struct sqlite_store *store, struct store_record *record)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_AUDIT_ADD];
 
@@ -44,7 +46,7 @@ int store_audit_add(struct store *store, struct store_record *record)
         return r;
 }
 
-int store_audit_note(struct store *store)
+int store_audit_note(struct sqlite_store *store)
 {
         int64_t last = store->entries.next - 1;
 
@@ -56,7 +58,7 @@ int store_audit_note(struct store *store)
         return r;
 }
 
-int store_audit_forget(struct store *store)
+int store_audit_forget(struct sqlite_store *store)
 {
         if (!store->audit.entry)
                 return 0;
@@ -69,19 +71,19 @@ int store_audit_forget(struct store *store)
         return r;
 }
 
-bool store_audit_waits(const struct store *store)
+bool store_audit_waits(const struct sqlite_store *store)
 {
         return store->entries.next - 1 > store->entries.forgotten;
 }
 
-static void give(struct store *store, int64_t number, const char *line)
+static void give(struct sqlite_store *store, int64_t number, const char *line)
 {
         if (store->audit.entry(store->audit.arg, number, line) < 0)
                 store->audit_behind = true;
 }
 
 /* Gives the audit the rows that are left; it passes over what it has. */
-static int tell_rows(struct store *store)
+static int tell_rows(struct sqlite_store *store)
 {
         sqlite3_stmt *row = NULL;
 
@@ -97,7 +99,7 @@ static int tell_rows(struct store *store)
         return r;
 }
 
-void store_audit_tidy(struct store *store)
+void store_audit_tidy(struct sqlite_store *store)
 {
         const struct store_entries entries = store->entries;
 
@@ -122,7 +124,7 @@ void store_audit_tidy(struct store *store)
         }
 }
 
-void store_audit_tell(struct store *store, struct store_item *batch)
+void store_audit_tell(struct sqlite_store *store, struct store_item *batch)
 {
         struct store_item *item;
 
@@ -134,13 +136,13 @@ void store_audit_tell(struct store *store, struct store_item *batch)
         }
 }
 
-int store_audit_load(struct store *store)
+int store_audit_load(struct sqlite_store *store)
 {
         int64_t last = 0, told = 0;
 
         if (!store->audit.entry)
                 return 0;
-        int r = store_last_entry(store, &last);
+        int r = sqlite_last_entry(&store->base, &last);
         if (r == 0)
                 r = store_number(&store->jobs, "SELECT coalesce(last, -1) FROM audited",
                                  &store->entries.noted);

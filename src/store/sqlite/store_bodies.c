@@ -23,7 +23,7 @@
 
 #define DROP_AFTER_MS 1000 /* so that what goes together is deleted together */
 
-static int add_body(struct store *store, const struct store_record *record)
+static int add_body(struct sqlite_store *store, const struct store_record *record)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_BODY_ADD];
         const struct body *body = record->body;
@@ -44,7 +44,7 @@ static bool brings_body(struct store_item *item)
         return record->body_needed && record->error == 0;
 }
 
-int store_bodies_write(struct store *store, struct store_item *batch,
+int store_bodies_write(struct sqlite_store *store, struct store_item *batch,
                        struct store_record **ret_faulty)
 {
         struct store_item *item = batch;
@@ -68,7 +68,7 @@ int store_bodies_write(struct store *store, struct store_item *batch,
         return r;
 }
 
-void store_bodies_note(struct store *store, int64_t number)
+void store_bodies_note(struct sqlite_store *store, int64_t number)
 {
         if (store->drop_count == 0)
                 store->drop_at_ms = clock_monotonic_ms() + DROP_AFTER_MS;
@@ -77,7 +77,7 @@ void store_bodies_note(struct store *store, int64_t number)
                 store->drops[store->drop_count++] = number;
 }
 
-static int drop_body(struct store *store, int64_t number)
+static int drop_body(struct sqlite_store *store, int64_t number)
 {
         bool waits = false;
         int r = store_purchase_waits(store, number, &waits);
@@ -85,7 +85,7 @@ static int drop_body(struct store *store, int64_t number)
         return r < 0 || waits ? r : store_run_for(store, STORE_SQL_BODY_DELETE, number);
 }
 
-int store_bodies_drop(struct store *store)
+int store_bodies_drop(struct sqlite_store *store)
 {
         size_t count = store->drop_count < STORE_DROPS ? store->drop_count : STORE_DROPS;
         size_t left = store->drop_count - count;
@@ -106,7 +106,7 @@ int store_bodies_drop(struct store *store)
 }
 
 /* Copies a blob into a body that is counted in the pool. */
-static int copy_blob(struct store *store, sqlite3_stmt *row, struct store_fetch *fetch)
+static int copy_blob(struct sqlite_store *store, sqlite3_stmt *row, struct store_fetch *fetch)
 {
         const void *bytes = sqlite3_column_blob(row, 0);
         size_t len = bytes ? (size_t)sqlite3_column_bytes(row, 0) : 0;
@@ -121,7 +121,7 @@ static int copy_blob(struct store *store, sqlite3_stmt *row, struct store_fetch 
         return r;
 }
 
-int store_bodies_read(struct store *store, struct store_fetch *fetch)
+int store_bodies_read(struct sqlite_store *store, struct store_fetch *fetch)
 {
         sqlite3_stmt *row = store->sql[STORE_SQL_BODY_READ];
         bool waits = false;
@@ -137,7 +137,7 @@ int store_bodies_read(struct store *store, struct store_fetch *fetch)
         return r;
 }
 
-static int list_number(struct store *store, sqlite3_stmt *add, int64_t number)
+static int list_number(struct sqlite_store *store, sqlite3_stmt *add, int64_t number)
 {
         (void)sqlite3_bind_int64(add, 1, number);
         int r = store_step(&store->jobs, add);
@@ -145,7 +145,8 @@ static int list_number(struct store *store, sqlite3_stmt *add, int64_t number)
         return r;
 }
 
-int store_bodies_list(struct store *store, const struct store_visitor *visitor)
+int store_bodies_list(struct sqlite_store *store, struct store_range range,
+                      const struct store_visitor *visitor)
 {
         sqlite3_stmt *row = NULL, *add = NULL;
         int64_t listed = 0;
@@ -155,8 +156,12 @@ int store_bodies_list(struct store *store, const struct store_visitor *visitor)
         if (r == 0)
                 r = store_prepare(&store->jobs, "INSERT INTO stored VALUES (?1)", &add);
         if (r == 0)
-                r = store_prepare(&store->bodies, "SELECT purchase FROM body ORDER BY purchase",
+                r = store_prepare(&store->bodies,
+                                  "SELECT purchase FROM body WHERE purchase BETWEEN ?1 AND ?2"
+                                  " ORDER BY purchase",
                                   &row);
+        if (r == 0)
+                store_bind_range(row, 1, range);
         while (r >= 0 && (r = store_step(&store->bodies, row)) > 0) {
                 r = list_number(store, add, sqlite3_column_int64(row, 0));
                 if (visitor && visitor->progress && listed++ % STORE_PROGRESS_ROWS == 0)
@@ -172,7 +177,7 @@ int store_bodies_list(struct store *store, const struct store_visitor *visitor)
         return r;
 }
 
-int store_bodies_drop_orphans(struct store *store)
+int store_bodies_drop_orphans(struct sqlite_store *store)
 {
         sqlite3_stmt *row = NULL;
 

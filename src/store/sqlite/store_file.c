@@ -63,7 +63,7 @@ static int errno_of(int code)
         }
 }
 
-void store_set_problem(struct store *store, const char *format, ...)
+void store_set_problem(struct sqlite_store *store, const char *format, ...)
 {
         va_list arguments;
 
@@ -89,7 +89,7 @@ int store_step(struct store_file *file, sqlite3_stmt *statement)
         return code == SQLITE_DONE ? 0 : store_failed(file, code);
 }
 
-int store_run(struct store *store, enum store_sql which)
+int store_run(struct sqlite_store *store, enum store_sql which)
 {
         sqlite3_stmt *statement = store->sql[which];
         struct store_file *file = which < store->jobs.kind->end_sql ? &store->jobs : &store->bodies;
@@ -100,7 +100,7 @@ int store_run(struct store *store, enum store_sql which)
         return r < 0 ? r : 0;
 }
 
-int store_run_for(struct store *store, enum store_sql which, int64_t number)
+int store_run_for(struct sqlite_store *store, enum store_sql which, int64_t number)
 {
         (void)sqlite3_bind_int64(store->sql[which], 1, number);
         return store_run(store, which);
@@ -230,7 +230,7 @@ static int fill_file(struct store_file *file, const char *path)
         return r;
 }
 
-static int sync_directory(const struct store *store)
+static int sync_directory(const struct sqlite_store *store)
 {
         int fd = open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;

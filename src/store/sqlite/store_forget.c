@@ -17,7 +17,7 @@
  * of that run. The list and the sweep have their own transactions, in turns.
  *
  * If records wait all the time, one transaction of deletions comes after each BUSY_TURNS of the
- * writer (store.c), so a sweep does not wait for a pause that never comes.
+ * writer (sqlite_store.c), so a sweep does not wait for a pause that never comes.
  *
  * What is left at the stop stays: the next start reads it again, or deletes it.
  */
@@ -41,8 +41,9 @@ struct store_deletion {
         char ids[][JOB_ID_CHARS + 1];
 };
 
-int store_forget(struct store *store, const struct job *gone)
+int sqlite_forget(struct store *base, const struct job *gone)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
         const struct job *job;
         size_t count = 0;
 
@@ -62,15 +63,17 @@ int store_forget(struct store *store, const struct job *gone)
         return 0;
 }
 
-bool store_forgets(struct store *store)
+bool sqlite_forgets(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         (void)pthread_mutex_lock(&store->mutex);
         bool waits = store->forget.list;
         (void)pthread_mutex_unlock(&store->mutex);
         return waits;
 }
 
-void store_forget_done(struct store *store)
+void store_forget_done(struct sqlite_store *store)
 {
         struct store_deletion *deletion, *next;
 
@@ -79,7 +82,7 @@ void store_forget_done(struct store *store)
         store->forget.list = NULL;
 }
 
-void store_forget_unread(struct store *store, const struct store_sweep *sweep)
+void store_forget_unread(struct sqlite_store *store, const struct store_sweep *sweep)
 {
         store->forget.sweep = store->forget.next = *sweep;
 }
@@ -91,22 +94,22 @@ static bool sweeps(const struct store_sweep *sweep)
         return sweep->number < sweep->number_end || sweep->seq < sweep->seq_end;
 }
 
-static bool prunes(const struct store *store)
+static bool prunes(const struct sqlite_store *store)
 {
         return store->pruned_day != clock_day_of(clock_wall_ms());
 }
 
-bool store_forget_sweeps(const struct store *store)
+bool store_forget_sweeps(const struct sqlite_store *store)
 {
         return sweeps(&store->forget.sweep) || prunes(store);
 }
 
-bool store_forget_waits_locked(const struct store *store)
+bool store_forget_waits_locked(const struct sqlite_store *store)
 {
         return store->forget.list || store_forget_sweeps(store);
 }
 
-void store_forget_take_locked(struct store *store, size_t rows)
+void store_forget_take_locked(struct sqlite_store *store, size_t rows)
 {
         struct store_forget *forget = &store->forget;
         const uint64_t before = store_queue_oldest_locked(store);
@@ -150,7 +153,7 @@ struct unread {
 
 /* Finds rows that finished early enough, or later than now. Returns how many, or -errno; *ret_at is
  * the last one that was looked at, or the end. */
-static int find_unread(struct store *store, enum store_sql which, int64_t at, int64_t end,
+static int find_unread(struct sqlite_store *store, enum store_sql which, int64_t at, int64_t end,
                        struct unread found[static STORE_FORGET_ROWS], int64_t *ret_at)
 {
         const struct store_sweep *sweep = &store->forget.sweep;
@@ -182,14 +185,14 @@ static int find_unread(struct store *store, enum store_sql which, int64_t at, in
 }
 
 /* Otherwise each start would keep it for the whole time again. */
-static int correct_time(struct store *store, enum store_sql which, int64_t key)
+static int correct_time(struct sqlite_store *store, enum store_sql which, int64_t key)
 {
         (void)sqlite3_bind_int64(store->sql[which], 2, store->forget.sweep.now_ms);
         return store_run_for(store, which, key);
 }
 
 /* Deletes a purchase with its jobs, of which there may be more than *left: then some of them. */
-static int delete_purchase(struct store *store, int64_t number, int *left)
+static int delete_purchase(struct sqlite_store *store, int64_t number, int *left)
 {
         (void)sqlite3_bind_int(store->sql[STORE_SQL_JOBS_DELETE], 2, *left);
         int r = store_run_for(store, STORE_SQL_JOBS_DELETE, number);
@@ -199,7 +202,7 @@ static int delete_purchase(struct store *store, int64_t number, int *left)
         return *left > 0 ? store_drop_unneeded(store, number) : 0;
 }
 
-static int sweep_purchases(struct store *store, struct store_sweep *next)
+static int sweep_purchases(struct sqlite_store *store, struct store_sweep *next)
 {
         struct unread found[STORE_FORGET_ROWS];
         int left = STORE_FORGET_ROWS, r = 0;
@@ -217,7 +220,7 @@ static int sweep_purchases(struct store *store, struct store_sweep *next)
         return count < 0 ? count : r;
 }
 
-static int sweep_jobs(struct store *store, struct store_sweep *next)
+static int sweep_jobs(struct sqlite_store *store, struct store_sweep *next)
 {
         struct unread found[STORE_FORGET_ROWS];
         int r = 0;
@@ -233,7 +236,7 @@ static int sweep_jobs(struct store *store, struct store_sweep *next)
 /* ---- the days of the ledger ---- */
 
 /* Returns 1, 0 if there is none, or -errno. */
-static int find_old_day(struct store *store, int64_t *ret_day)
+static int find_old_day(struct sqlite_store *store, int64_t *ret_day)
 {
         sqlite3_stmt *row = store->sql[STORE_SQL_DAY_OLD];
 
@@ -247,7 +250,7 @@ static int find_old_day(struct store *store, int64_t *ret_day)
         return r;
 }
 
-int store_forget_look(struct store *store)
+int store_forget_look(struct sqlite_store *store)
 {
         int64_t day = 0;
         int r = find_old_day(store, &day);
@@ -258,7 +261,7 @@ int store_forget_look(struct store *store)
 }
 
 /* Deletes some rows of days that are too old; once a day, until there are none. */
-static int prune_days(struct store *store)
+static int prune_days(struct sqlite_store *store)
 {
         const int64_t today = clock_day_of(clock_wall_ms());
         int64_t day = 0;
@@ -277,7 +280,7 @@ static int prune_days(struct store *store)
 
 /* ---- a transaction ---- */
 
-static int apply_ids(struct store *store)
+static int apply_ids(struct sqlite_store *store)
 {
         struct store_forget *forget = &store->forget;
 
@@ -294,7 +297,7 @@ static int apply_ids(struct store *store)
 }
 
 /* A step of what has no list. One that can never be done is left to the next start. */
-static int sweep(struct store *store)
+static int sweep(struct sqlite_store *store)
 {
         struct store_forget *forget = &store->forget;
         int r = 0;
@@ -315,7 +318,7 @@ static int sweep(struct store *store)
         return r == -EPROTO ? -EAGAIN : r;
 }
 
-int store_forget_apply(struct store *store, bool alone)
+int store_forget_apply(struct sqlite_store *store, bool alone)
 {
         struct store_forget *forget = &store->forget;
 
@@ -326,7 +329,7 @@ int store_forget_apply(struct store *store, bool alone)
         return alone ? sweep(store) : 0;
 }
 
-void store_forget_committed(struct store *store)
+void store_forget_committed(struct sqlite_store *store)
 {
         struct store_forget *forget = &store->forget;
 

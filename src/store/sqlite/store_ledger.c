@@ -93,11 +93,14 @@ static int sums_add(struct sums *sums, int64_t number, const char *client, const
 }
 
 /* Adds the rows of a query: a number, a client, an upstream, a count. */
-static int sums_read(struct sums *sums, struct store *store, const char *sql)
+static int sums_read(struct sums *sums, struct sqlite_store *store, struct store_range range,
+                     const char *sql)
 {
         sqlite3_stmt *row = NULL;
 
         int r = store_prepare(&store->jobs, sql, &row);
+        if (r == 0)
+                store_bind_range(row, 1, range);
         while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
                 const char *client = (const char *)sqlite3_column_text(row, 1);
                 const char *upstream = (const char *)sqlite3_column_text(row, 2);
@@ -109,14 +112,19 @@ static int sums_read(struct sums *sums, struct store *store, const char *sql)
         return r;
 }
 
-int store_ledger(struct store *store, void (*row)(void *arg, const struct store_ledger_row *row),
-                 void *arg)
+int sqlite_ledger(struct store *base, const struct store_filter *filter,
+                  void (*row)(void *arg, const struct store_ledger_row *row), void *arg)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+        const struct store_range range = store_range_of(filter);
         struct sums sums = {0};
 
-        int r = sums_read(&sums, store, "SELECT outcome, client, upstream, count FROM charge_day");
+        int r = sums_read(&sums, store, range,
+                          "SELECT outcome, client, upstream, count FROM charge_day WHERE ?1 = 0");
         if (r == 0)
-                r = sums_read(&sums, store, "SELECT outcome, client, upstream, 1 FROM charge");
+                r = sums_read(&sums, store, range,
+                              "SELECT outcome, client, upstream, 1 FROM charge"
+                              " WHERE purchase BETWEEN ?1 AND ?2");
         for (const struct sum *sum = sums.table; r == 0 && sum; sum = sum->hh.next) {
                 row(arg, &(struct store_ledger_row){
                                  .client = sum->texts,
@@ -173,14 +181,16 @@ static int64_t tell_sums_before(struct usage *usage, int64_t day, const char *cl
 }
 
 /* Merges the sums of charge with those of charge_day, which SQLite makes along the key. */
-static int merge_usage(struct store *store, struct usage *usage)
+static int merge_usage(struct sqlite_store *store, struct store_range range, struct usage *usage)
 {
         sqlite3_stmt *row = NULL;
 
         int r = store_prepare(&store->jobs,
                               "SELECT day, client, sum(count) FROM charge_day WHERE outcome <> 3"
-                              " GROUP BY day, client ORDER BY day DESC, client DESC",
+                              " AND ?1 = 0 GROUP BY day, client ORDER BY day DESC, client DESC",
                               &row);
+        if (r == 0)
+                store_bind_range(row, 1, range);
         while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
                 int64_t day = sqlite3_column_int64(row, 0);
                 const char *client = (const char *)sqlite3_column_text(row, 1);
@@ -197,15 +207,19 @@ static int merge_usage(struct store *store, struct usage *usage)
         return r;
 }
 
-int store_usage(struct store *store, void (*row)(void *arg, const struct store_usage_row *row),
-                void *arg)
+int sqlite_usage(struct store *base, const struct store_filter *filter,
+                 void (*row)(void *arg, const struct store_usage_row *row), void *arg)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+        const struct store_range range = store_range_of(filter);
         struct sums sums = {0};
 
-        int r = sums_read(&sums, store, "SELECT day, client, '', 1 FROM charge WHERE outcome <> 3");
+        int r = sums_read(&sums, store, range,
+                          "SELECT day, client, '', 1 FROM charge"
+                          " WHERE outcome <> 3 AND purchase BETWEEN ?1 AND ?2");
         if (r == 0) {
                 HASH_SORT(sums.table, compare_sums);
-                r = merge_usage(store, &(struct usage){row, arg, sums.table});
+                r = merge_usage(store, range, &(struct usage){row, arg, sums.table});
         }
         sums_done(&sums);
         return r;

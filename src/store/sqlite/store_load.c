@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "job/body.h"
 #include "job/job.h"
+#include "job/number.h"
 #include "job/outcome.h"
 #include "job/purchase.h"
 
@@ -73,7 +74,7 @@ static int read_outcome(sqlite3_stmt *row, int at, struct outcome **ret_outcome)
 
 #define JOB_COLUMNS "id, client, target, created, deadline, key, key_digest, address"
 
-static int read_job(const struct store *store, sqlite3_stmt *row, struct job **ret_job)
+static int read_job(const struct sqlite_store *store, sqlite3_stmt *row, struct job **ret_job)
 {
         const struct job_parts parts = {
                 .id = (const char *)sqlite3_column_text(row, 0),
@@ -97,7 +98,7 @@ static int read_job(const struct store *store, sqlite3_stmt *row, struct job **r
 }
 
 /* Attaches a purchase's jobs, in the order in which they came. */
-static int read_jobs(struct store *store, sqlite3_stmt *row, struct purchase *purchase)
+static int read_jobs(struct sqlite_store *store, sqlite3_stmt *row, struct purchase *purchase)
 {
         int r = 0;
 
@@ -138,7 +139,7 @@ static void put_first(struct purchase *purchase, struct job *job)
 
 /* Marks the jobs that were charged, or may have been. If the purchase is final, puts the last one
  * of them first. */
-static int read_paid(struct store *store, sqlite3_stmt *row, struct purchase *purchase)
+static int read_paid(struct sqlite_store *store, sqlite3_stmt *row, struct purchase *purchase)
 {
         int r = 0;
 
@@ -172,7 +173,7 @@ static int read_identity(sqlite3_stmt *row, struct task_identity *ret_identity)
 static const char select_final[] =
         "SELECT number, identity, host, created, state, error, text, finished, NULL, NULL, 0, 0,"
         " NULL, NULL, NULL, NULL, NULL, NULL, 0"
-        " FROM purchase WHERE finished > ?1 ORDER BY number";
+        " FROM purchase WHERE finished > ?1 AND number BETWEEN ?3 AND ?4 ORDER BY number";
 
 /* The others, with the last of their charges, if they have any, and who paid that. */
 static const char select_not_final[] =
@@ -184,7 +185,7 @@ static const char select_not_final[] =
         " last.day"
         " FROM purchase LEFT JOIN charge AS last ON last.purchase = number AND last.attempt ="
         "  (SELECT max(attempt) FROM charge WHERE charge.purchase = number)"
-        " WHERE state < 3 ORDER BY number";
+        " WHERE state < 3 AND number BETWEEN ?1 AND ?2 ORDER BY number";
 
 static const char select_jobs[] =
         "SELECT " JOB_COLUMNS " FROM job WHERE purchase = ?1 ORDER BY seq";
@@ -195,7 +196,7 @@ static const char select_paid[] =
 
 static const char select_ended[] =
         "SELECT " JOB_COLUMNS ", state, error, text, finished, seq FROM job"
-        " WHERE purchase IS NULL AND finished > iif(state = 3, ?2, ?1) ORDER BY seq";
+        " WHERE purchase IS NULL AND finished > iif(state = 3, ?2, ?1) AND ?3 = 0 ORDER BY seq";
 
 /* Who paid for what was sent has ended by himself: a job in his place, of what the charge says. */
 static int make_payer(sqlite3_stmt *row, struct job **ret_payer)
@@ -286,7 +287,7 @@ static int read_purchase(sqlite3_stmt *row, struct purchase **ret_purchase)
 }
 
 /* A row with values that this program never wrote is named in the error. */
-static int refuse_row(struct store *store, const char *table, int64_t rowid, int error)
+static int refuse_row(struct sqlite_store *store, const char *table, int64_t rowid, int error)
 {
         if (error == -EBADMSG)
                 store_set_problem(store, "%.150s: invalid row %lld in table %s", store->jobs.path,
@@ -294,11 +295,28 @@ static int refuse_row(struct store *store, const char *table, int64_t rowid, int
         return error;
 }
 
+/* ---- what a filter lets through ---- */
+
+struct store_range store_range_of(const struct store_filter *filter)
+{
+        if (!filter)
+                return (struct store_range){0, INT64_MAX};
+        return (struct store_range){number_of(filter->gateway, 0),
+                                    number_of(filter->gateway + 1, 0) - 1};
+}
+
+void store_bind_range(sqlite3_stmt *statement, int at, struct store_range range)
+{
+        (void)sqlite3_bind_int64(statement, at, range.first);
+        (void)sqlite3_bind_int64(statement, at + 1, range.last);
+}
+
 /* ---- the reading ---- */
 
 struct loading {
-        struct store *store;
+        struct sqlite_store *store;
         const struct store_visitor *visitor;
+        struct store_range range;
         struct store_survey survey;
         sqlite3_stmt *jobs; /* of one purchase */
         sqlite3_stmt *paid; /* likewise: those that were charged, or may have been */
@@ -342,7 +360,7 @@ static bool is_unneeded(const struct purchase *purchase)
 /* Reads one purchase with its jobs, and hands it over. */
 static int visit_purchase(struct loading *loading, sqlite3_stmt *row)
 {
-        struct store *store = loading->store;
+        struct sqlite_store *store = loading->store;
         struct purchase *purchase = NULL;
         struct outcome *outcome = NULL;
 
@@ -394,9 +412,10 @@ static int begin_final(struct loading *loading, const char *sql, sqlite3_stmt **
 
         if (r < 0)
                 return r;
-        for (int class = 0; class < sqlite3_bind_parameter_count(*ret_row); class ++)
+        for (int class = 0; class < STORE_CLASSES; class ++)
                 (void)sqlite3_bind_int64(*ret_row, class + 1,
                                          loading->survey.finished_after_ms[class]);
+        store_bind_range(*ret_row, STORE_CLASSES + 1, loading->range);
         return store_step(file, *ret_row);
 }
 
@@ -432,6 +451,8 @@ static int visit_not_final(struct loading *loading)
         struct store_file *file = &loading->store->jobs;
         sqlite3_stmt *row = NULL;
         int r = store_prepare(file, select_not_final, &row);
+        if (r == 0)
+                store_bind_range(row, 1, loading->range);
 
         while (r >= 0 && (r = store_step(file, row)) > 0) {
                 r = visit_purchase(loading, row);
@@ -444,7 +465,7 @@ static int visit_not_final(struct loading *loading)
 
 /* ---- what nobody needs ---- */
 
-static int delete_gone(struct store *store, int64_t number)
+static int delete_gone(struct sqlite_store *store, int64_t number)
 {
         static const enum store_sql steps[] = {
                 STORE_SQL_CHARGE_FOLD,
@@ -461,7 +482,7 @@ static int delete_gone(struct store *store, int64_t number)
 
 static int delete_all_gone(struct loading *loading)
 {
-        struct store *store = loading->store;
+        struct sqlite_store *store = loading->store;
         int r = 0;
 
         for (size_t i = 0; r == 0 && i < loading->gone_count;) {
@@ -485,6 +506,7 @@ static void leave_unread(const struct loading *loading)
                 .finished_ms = {survey->finished_after_ms[STORE_MAY_BE_PAID],
                                 survey->finished_after_ms[STORE_CACHED]},
                 .now_ms = survey->now_ms,
+                .number = loading->range.first > 0 ? loading->range.first - 1 : 0,
                 .number_end = survey->last_number,
                 .seq_end = survey->last_seq,
         };
@@ -514,15 +536,35 @@ static int read_all(struct loading *loading)
         return r;
 }
 
+/* Runs a query for one number, of a range. */
+static int ask_range(struct store_file *file, const char *sql, struct store_range range,
+                     int64_t *ret_number)
+{
+        sqlite3_stmt *row = NULL;
+
+        int r = store_prepare(file, sql, &row);
+        if (r == 0) {
+                store_bind_range(row, 1, range);
+                r = store_step(file, row);
+        }
+        if (r > 0)
+                *ret_number = sqlite3_column_int64(row, 0);
+        (void)sqlite3_finalize(row);
+        return r < 0 ? r : 0;
+}
+
 /* No purchase may be given the number of a body that is there, were it left over. */
-static int read_next_number(struct store *store)
+static int read_next_number(struct sqlite_store *store, struct store_range range)
 {
         int64_t number = 0;
-        int r = store_number(&store->jobs,
-                             "SELECT 1 + max(coalesce((SELECT max(number) FROM purchase), 0),"
-                             " coalesce((SELECT max(number) FROM stored), 0),"
-                             " coalesce((SELECT max(purchase) FROM charge), 0))",
-                             &number);
+        int r = ask_range(&store->jobs,
+                          "SELECT 1 + max(?1,"
+                          " coalesce((SELECT max(number) FROM purchase"
+                          "  WHERE number BETWEEN ?1 AND ?2), 0),"
+                          " coalesce((SELECT max(number) FROM stored), 0),"
+                          " coalesce((SELECT max(purchase) FROM charge"
+                          "  WHERE purchase BETWEEN ?1 AND ?2), 0))",
+                          range, &number);
 
         if (r == 0 && (number < 1 || number > STORE_NUMBER_MAX)) {
                 store_set_problem(store, "%.150s: a purchase has an invalid number",
@@ -534,22 +576,29 @@ static int read_next_number(struct store *store)
         return r;
 }
 
-int store_load(struct store *store, int64_t finished_after_wall_ms,
-               const struct store_visitor *visitor, struct strbuf *problem)
+int sqlite_load(struct store *base, const struct store_filter *filter,
+                int64_t finished_after_wall_ms, const struct store_visitor *visitor,
+                struct strbuf *problem)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
         char reason[STORE_PROBLEM_BYTES];
 
-        struct loading loading = {.store = store, .visitor = visitor};
+        struct loading loading = {
+                .store = store, .visitor = visitor, .range = store_range_of(filter)};
 
         store->load_offset_ms = job_clock_offset();
-        int r = store_bodies_list(store, visitor);
+        int r = store_bodies_list(store, loading.range, visitor);
         if (r == 0)
-                r = read_next_number(store);
+                r = read_next_number(store, loading.range);
         /* A process that cannot say any more how it went has made them. */
         if (r == 0)
-                r = store_execute(&store->jobs, "UPDATE charge SET outcome = 4 WHERE outcome = 1");
+                r = ask_range(&store->jobs,
+                              "UPDATE charge SET outcome = 4 WHERE outcome = 1"
+                              " AND purchase BETWEEN ?1 AND ?2",
+                              loading.range, &(int64_t){0});
         if (r == 0)
-                r = store_survey(store, finished_after_wall_ms, visitor, &loading.survey);
+                r = store_survey(store, loading.range, finished_after_wall_ms, visitor,
+                                 &loading.survey);
         if (r == 0)
                 r = read_all(&loading);
         if (r == 0)
@@ -560,7 +609,7 @@ int store_load(struct store *store, int64_t finished_after_wall_ms,
                 r = store_audit_load(store);
         store->jobs.slack = store->bodies.slack = true;
         if (r < 0) {
-                store_problem(store, reason, sizeof reason);
+                sqlite_problem(&store->base, reason, sizeof reason);
                 (void)strbuf_printf(problem, "the store in %s could not be read: %s",
                                     store->directory, reason[0] != '\0' ? reason : strerror(-r));
         }

@@ -16,7 +16,7 @@
 #define WAL_PAGES_MAX        262144
 
 /* Writes the pages in the log back. Returns whether all of them are. */
-static bool write_back(struct store *store)
+static bool write_back(struct sqlite_store *store)
 {
         int pages = 0, written = 0;
         int code = sqlite3_wal_checkpoint_v2(store->jobs.db, NULL, SQLITE_CHECKPOINT_PASSIVE,
@@ -27,7 +27,7 @@ static bool write_back(struct store *store)
         return code == SQLITE_OK && pages == written;
 }
 
-bool store_log_checkpoint(struct store *store)
+bool store_log_checkpoint(struct sqlite_store *store)
 {
         (void)store_run_for(store, STORE_SQL_MARK_END, clock_wall_ms());
         if (!write_back(store))
@@ -37,7 +37,7 @@ bool store_log_checkpoint(struct store *store)
         return true;
 }
 
-int store_log_check(struct store *store)
+int store_log_check(struct sqlite_store *store)
 {
         if (store->wal_pages < WAL_PAGES_MAX || (write_back(store) && store_log_checkpoint(store)))
                 return 0;
@@ -48,7 +48,7 @@ int store_log_check(struct store *store)
 
 static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 {
-        struct store *store = arg;
+        struct sqlite_store *store = arg;
 
         (void)db;
         (void)name;
@@ -58,14 +58,14 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
         return SQLITE_OK;
 }
 
-void store_log_begin(struct store *store)
+void store_log_begin(struct sqlite_store *store)
 {
         (void)store_log_checkpoint(store); /* what an earlier run and the loading have left */
         store->checkpoint_at_pages = WAL_PAGES_CHECKPOINT;
         (void)sqlite3_wal_hook(store->jobs.db, on_commit, store);
 }
 
-void store_log_grown(struct store *store)
+void store_log_grown(struct sqlite_store *store)
 {
         if (store->wal_pages >= store->checkpoint_at_pages)
                 (void)store_log_checkpoint(store);

@@ -1,6 +1,7 @@
 /*
  * store_open: the state directory, its lock, and its two databases, which belong together.
  */
+#include "store/sqlite/sqlite_store.h"
 #include "store/sqlite/store_private.h"
 
 #include "base/strbuf.h"
@@ -20,7 +21,7 @@
 
 /* ---- the log that a run was using ---- */
 
-void store_note_log(struct store *store)
+void store_note_log(struct sqlite_store *store)
 {
         char text[LOCK_BYTES + 1];
         int64_t number = 0;
@@ -34,7 +35,7 @@ void store_note_log(struct store *store)
 
 /* Whether the log that the last run was using is not the one that is there, nor was written back:
  * it was removed, or an older copy of the file was put in place. */
-static int look_for_log(struct store *store)
+static int look_for_log(struct sqlite_store *store)
 {
         char text[LOCK_BYTES + 1] = "";
         int64_t number = 0;
@@ -47,15 +48,17 @@ static int look_for_log(struct store *store)
         return 0;
 }
 
-bool store_log_is_lost(const struct store *store)
+bool sqlite_log_is_lost(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         return store->log_lost;
 }
 
 /* ---- opening ---- */
 
 /* The directory and its lock, which is held until the process ends or the store is closed. */
-static int lock_directory(struct store *store, struct strbuf *problem)
+static int lock_directory(struct sqlite_store *store, struct strbuf *problem)
 {
         int r = 0;
 
@@ -85,11 +88,11 @@ static int lock_directory(struct store *store, struct strbuf *problem)
         return r;
 }
 
-static int say_failed(struct store *store, int r, const char *what, struct strbuf *problem)
+static int say_failed(struct sqlite_store *store, int r, const char *what, struct strbuf *problem)
 {
         char reason[STORE_PROBLEM_BYTES];
 
-        store_problem(store, reason, sizeof reason);
+        sqlite_problem(&store->base, reason, sizeof reason);
         (void)strbuf_printf(problem, "the store could not be %s: %s", what,
                             reason[0] != '\0' ? reason : strerror(-r));
         return r;
@@ -111,7 +114,7 @@ static int open_or_make(struct store_file *file, bool is_there, struct strbuf *p
  */
 static int check_alone(struct store_file *file, struct strbuf *problem)
 {
-        struct store *store = file->store;
+        struct sqlite_store *store = file->store;
         bool is_jobs = file == &store->jobs;
         int64_t count = 0;
 
@@ -132,7 +135,7 @@ static int check_alone(struct store_file *file, struct strbuf *problem)
         return -ENOENT;
 }
 
-static int open_files(struct store *store, struct strbuf *problem)
+static int open_files(struct sqlite_store *store, struct strbuf *problem)
 {
         int jobs = store_file_check(&store->jobs, problem);
         if (jobs < 0 && jobs != -ENOENT)
@@ -151,7 +154,8 @@ static int open_files(struct store *store, struct strbuf *problem)
         return r;
 }
 
-static bool name_file(struct store_file *file, struct store *store, const struct store_kind *kind)
+static bool name_file(struct store_file *file, struct sqlite_store *store,
+                      const struct store_kind *kind)
 {
         file->store = store;
         file->kind = kind;
@@ -160,13 +164,14 @@ static bool name_file(struct store_file *file, struct store *store, const struct
         return file->path != NULL;
 }
 
-static int new_store(const char *directory, struct store **ret_store)
+static int new_store(const char *directory, struct sqlite_store **ret_store)
 {
         pthread_condattr_t monotonic;
-        struct store *store = calloc(1, sizeof *store);
+        struct sqlite_store *store = calloc(1, sizeof *store);
 
         if (!store)
                 return -ENOMEM;
+        store->base.backend = &sqlite_backend;
         store->lock_fd = -1;
         store_watch_init(&store->watch);
         atomic_init(&store->next_number, 1);
@@ -185,7 +190,7 @@ static int new_store(const char *directory, struct store **ret_store)
         return 0;
 }
 
-void store_done(struct store *store)
+void store_done(struct sqlite_store *store)
 {
         struct store_file *const files[] = {&store->jobs, &store->bodies};
 
@@ -204,9 +209,9 @@ void store_done(struct store *store)
         free(store);
 }
 
-int store_open(const char *directory, struct store **ret_store, struct strbuf *problem)
+int sqlite_store_open(const char *directory, struct store **ret_store, struct strbuf *problem)
 {
-        struct store *store = NULL;
+        struct sqlite_store *store = NULL;
 
         int r = new_store(directory, &store);
         if (r < 0) {
@@ -228,6 +233,6 @@ int store_open(const char *directory, struct store **ret_store, struct strbuf *p
                 store_done(store);
                 return r;
         }
-        *ret_store = store;
+        *ret_store = &store->base;
         return 0;
 }

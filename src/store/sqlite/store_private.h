@@ -1,7 +1,7 @@
 /*
- * store_private: what the files of the store share. See store.h.
+ * store_private: what the files of the embedded store share. See sqlite_store.h.
  *
- *   store.c         the writer's thread
+ *   sqlite_store.c  the writer's thread, the table of functions
  *   store_queue.c   in which order records are written
  *   store_bodies.c  the bodies: written, read, deleted
  *   store_apply.c   what a record does to the tables of jobs.db
@@ -20,7 +20,7 @@
 #ifndef SOLVEGATE_STORE_SQLITE_STORE_PRIVATE_H
 #define SOLVEGATE_STORE_SQLITE_STORE_PRIVATE_H
 
-#include "store/store.h"
+#include "store/backend.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -112,7 +112,7 @@ extern const struct store_kind store_jobs_kind, store_bodies_kind;
 
 /* One database. Used by the thread that opened the store, and by the writer once it runs. */
 struct store_file {
-        struct store *store;
+        struct sqlite_store *store;
         const struct store_kind *kind;
         char *path;
         sqlite3 *db;
@@ -157,6 +157,13 @@ struct store_watch {
         _Atomic enum store_loss loss;
 };
 
+/* The numbers of the purchases that a filter lets through, both inclusive. One that begins with 0
+ * lets through rows without a number as well: jobs that ended by themselves, and charges of jobs
+ * that are gone, counted by day. */
+struct store_range {
+        int64_t first, last;
+};
+
 struct store_deletion; /* IDs whose rows are to be deleted */
 
 /* Of what is final. In this order in the statements, too. */
@@ -187,7 +194,8 @@ struct store_forget {
         int64_t pruned_day;             /* likewise */
 };
 
-struct store {
+struct sqlite_store {
+        struct store base;
         char *directory;
         int lock_fd;
 
@@ -236,24 +244,46 @@ struct store {
         char problem[STORE_PROBLEM_BYTES];
 };
 
-/* The record around an item that is not a fetch, and the fetch around an item that is. */
-struct store_record *store_record_of(struct store_item *item);
-struct store_fetch *store_fetch_of(struct store_item *item);
+/* ---- the functions of the table, in the files below (see store.h) ---- */
+
+extern const struct store_backend sqlite_backend;
+
+static inline struct sqlite_store *sqlite_store_of(struct store *base)
+{
+        return (struct sqlite_store *)base; /* its first member */
+}
+
+void sqlite_set_audit(struct store *base, const struct store_audit *audit);
+int sqlite_load(struct store *base, const struct store_filter *filter,
+                int64_t finished_after_wall_ms, const struct store_visitor *visitor,
+                struct strbuf *problem);
+int sqlite_ledger(struct store *base, const struct store_filter *filter,
+                  void (*row)(void *arg, const struct store_ledger_row *row), void *arg);
+int sqlite_usage(struct store *base, const struct store_filter *filter,
+                 void (*row)(void *arg, const struct store_usage_row *row), void *arg);
+int sqlite_forget(struct store *base, const struct job *gone);
+bool sqlite_forgets(struct store *base);
+void sqlite_problem(struct store *base, char *ret_text, size_t size);
+void sqlite_look(struct store *base);
+int sqlite_last_entry(struct store *base, int64_t *ret_entry);
+bool sqlite_log_is_lost(struct store *base);
+int sqlite_restore(struct store *base, const struct store_losses *losses,
+                   struct store_restored *ret_restored);
 
 /* ---- store_queue.c ---- */
 
 /* Gives an item its place. */
-void store_queue_add_locked(struct store *store, struct store_item *item);
+void store_queue_add_locked(struct sqlite_store *store, struct store_item *item);
 
 /* Takes the records of the next transaction, within its bounds, or NULL: there are none before the
  * next fetch. *ret_rows: how many rows they may add or change, about. */
-struct store_item *store_queue_take_locked(struct store *store, size_t *ret_rows);
+struct store_item *store_queue_take_locked(struct sqlite_store *store, size_t *ret_rows);
 
 /* Whether a body is to be read next. */
-bool store_queue_fetches_locked(const struct store *store);
+bool store_queue_fetches_locked(const struct sqlite_store *store);
 
 /* Takes that fetch, or returns NULL. */
-struct store_fetch *store_queue_take_fetch_locked(struct store *store);
+struct store_fetch *store_queue_take_fetch_locked(struct sqlite_store *store);
 
 /* Notes in each record of a batch whether its body is written: not if a later record without an
  * error drops the purchase, or says that it is accepted or final, nor if an earlier one without an
@@ -261,23 +291,23 @@ struct store_fetch *store_queue_take_fetch_locked(struct store *store);
 void store_queue_mark_bodies(struct store_item *batch);
 
 /* A batch was written: it does not count as waiting any more. */
-void store_queue_done_locked(struct store *store, struct store_item *batch);
+void store_queue_done_locked(struct sqlite_store *store, struct store_item *batch);
 
 /* A batch was not written: it is the first in the queue, without errors. */
-void store_queue_return_locked(struct store *store, struct store_item *batch);
+void store_queue_return_locked(struct sqlite_store *store, struct store_item *batch);
 
 /* Moves the records that may fail, of the batch and of all that wait, to the end of a list; with
  * must_too, the rest of the batch as well. */
-void store_queue_give_up_locked(struct store *store, struct store_item **batch,
+void store_queue_give_up_locked(struct sqlite_store *store, struct store_item **batch,
                                 struct store_item **given_up, bool must_too);
 
 /* The order of the oldest record or fetch that is not taken, or UINT64_MAX. */
-uint64_t store_queue_oldest_locked(const struct store *store);
+uint64_t store_queue_oldest_locked(const struct sqlite_store *store);
 
 /* ---- store_file.c ---- */
 
 /* Sets what store_problem() says. */
-void store_set_problem(struct store *store, const char *format, ...)
+void store_set_problem(struct sqlite_store *store, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
 /* Keeps SQLite's message for store_problem(). Returns 0 or -errno for the code; -EPROTO when it is
@@ -285,10 +315,10 @@ void store_set_problem(struct store *store, const char *format, ...)
 int store_failed(struct store_file *file, int code);
 
 /* Runs a statement that returns no row, and unbinds it. Returns 0 or -errno. */
-int store_run(struct store *store, enum store_sql which);
+int store_run(struct sqlite_store *store, enum store_sql which);
 
 /* The same with its first parameter. */
-int store_run_for(struct store *store, enum store_sql which, int64_t number);
+int store_run_for(struct sqlite_store *store, enum store_sql which, int64_t number);
 
 /* Goes to the next row of one that was prepared. Returns 1, 0 when there is none, or -errno. */
 int store_step(struct store_file *file, sqlite3_stmt *statement);
@@ -336,34 +366,34 @@ void store_file_close(struct store_file *file);
  * next start compares it with the database: one with a lower number has lost its log. Not synced,
  * and ignored where it fails: then a loss may not be noticed.
  */
-void store_note_log(struct store *store);
+void store_note_log(struct sqlite_store *store);
 
 /* ---- store_log.c ---- */
 
 /* Writes back what an earlier run and the loading have left; from now on the log is counted. */
-void store_log_begin(struct store *store);
+void store_log_begin(struct sqlite_store *store);
 
 /* Writes the log back with its marks. Returns whether all of it is. If a mark cannot be written, a
  * file that is exchanged after a crash may not be noticed. */
-bool store_log_checkpoint(struct store *store);
+bool store_log_checkpoint(struct sqlite_store *store);
 
 /* After a commit: writes the log back if it has grown long enough. */
-void store_log_grown(struct store *store);
+void store_log_grown(struct sqlite_store *store);
 
 /* Before a transaction: a log that is too long is not made longer, not by a mark either; this comes
  * with each retry. Returns 0 or -errno. */
-int store_log_check(struct store *store);
+int store_log_check(struct sqlite_store *store);
 
 /* ---- store_watch.c ---- */
 
 void store_watch_init(struct store_watch *watch);
 
 /* Remembers which files were opened. Returns 0 or -errno. */
-int store_watch_begin(struct store *store);
+int store_watch_begin(struct sqlite_store *store);
 
 /* store_look(), and writes the mark into a lock that was created again. Thread: the one that opened
  * the store, and the writer once it runs. */
-void store_watch_look(struct store *store);
+void store_watch_look(struct sqlite_store *store);
 
 /* Takes one that store_watch_begin() was not called for. */
 void store_watch_done(struct store_watch *watch);
@@ -380,46 +410,54 @@ int store_prepare_all(struct store_file *file);
 
 /* Writes a record inside a transaction of jobs.db, and numbers its entry. Returns 0, -EPROTO or
  * another -errno of the environment. */
-int store_apply(struct store *store, struct store_record *record);
+int store_apply(struct sqlite_store *store, struct store_record *record);
 
 /* Whether a purchase may still need its body. Returns 0 or -errno. */
-int store_purchase_waits(struct store *store, int64_t number, bool *ret_waits);
+int store_purchase_waits(struct sqlite_store *store, int64_t number, bool *ret_waits);
 
 /* Deletes a job by its ID, and its purchase if no other job needs it. Returns 0 or -errno. */
-int store_forget_id(struct store *store, const char *id);
+int store_forget_id(struct sqlite_store *store, const char *id);
 
 /* Deletes a purchase that is final and that no job needs; what it cost stays, counted by day.
  * Returns 0 or -errno. */
-int store_drop_unneeded(struct store *store, int64_t number);
+int store_drop_unneeded(struct sqlite_store *store, int64_t number);
 
 /* ---- store_forget.c ---- */
 
 /* Notes which rows were not read. Before the writer runs. */
-void store_forget_unread(struct store *store, const struct store_sweep *sweep);
+void store_forget_unread(struct sqlite_store *store, const struct store_sweep *sweep);
 
 /* Looks whether days of the ledger are too old, so that the writer has nothing to do at the start
  * where none is. Before the writer runs. Returns 0 or -errno. */
-int store_forget_look(struct store *store);
+int store_forget_look(struct sqlite_store *store);
 
 /* Whether there is something to delete. */
-bool store_forget_waits_locked(const struct store *store);
+bool store_forget_waits_locked(const struct sqlite_store *store);
 
 /* The same of what has no list: unread rows and old days. Thread: the writer's. */
-bool store_forget_sweeps(const struct store *store);
+bool store_forget_sweeps(const struct sqlite_store *store);
 
 /* Takes some deletions for the next transaction: beside so many rows of records, or none with 0. */
-void store_forget_take_locked(struct store *store, size_t rows);
+void store_forget_take_locked(struct sqlite_store *store, size_t rows);
 
 /* Does those that were taken inside a transaction; or, where there are none and it is alone, a step
  * of the others. Returns 0, -errno, or -EAGAIN: to be tried again, without one that is impossible.
  */
-int store_forget_apply(struct store *store, bool alone);
+int store_forget_apply(struct sqlite_store *store, bool alone);
 
 /* The transaction has succeeded. */
-void store_forget_committed(struct store *store);
+void store_forget_committed(struct sqlite_store *store);
 
 /* Frees what is left. */
-void store_forget_done(struct store *store);
+void store_forget_done(struct sqlite_store *store);
+
+/* ---- store_load.c ---- */
+
+/* All that a filter lets through; with NULL everything. */
+struct store_range store_range_of(const struct store_filter *filter);
+
+/* Binds its two numbers, the first one at a parameter. */
+void store_bind_range(sqlite3_stmt *statement, int at, struct store_range range);
 
 /* ---- store_survey.c ---- */
 
@@ -433,35 +471,35 @@ struct store_survey {
         int64_t last_number, last_seq; /* the highest of all purchases, and of such jobs */
 };
 
-/* Finds which rows to read. Returns 0 or -errno. */
-int store_survey(struct store *store, int64_t finished_after_ms,
+/* Finds which rows of a range to read. Returns 0 or -errno. */
+int store_survey(struct sqlite_store *store, struct store_range range, int64_t finished_after_ms,
                  const struct store_visitor *visitor, struct store_survey *ret_survey);
 
 /* ---- store_audit.c ---- */
 
 /* Writes a record's entry, if it has one, inside a transaction, and numbers it. Returns 0, -EPROTO
  * or another -errno. */
-int store_audit_add(struct store *store, struct store_record *record);
+int store_audit_add(struct sqlite_store *store, struct store_record *record);
 
 /* Notes, inside a transaction, the highest number that was given to an entry. Returns 0 or -errno.
  */
-int store_audit_note(struct store *store);
+int store_audit_note(struct sqlite_store *store);
 
 /* Deletes, inside a transaction, the entries that are in the file by now. Returns 0 or -errno. */
-int store_audit_forget(struct store *store);
+int store_audit_forget(struct sqlite_store *store);
 
 /* The same in a transaction of its own. What fails is done by a later one. */
-void store_audit_tidy(struct store *store);
+void store_audit_tidy(struct sqlite_store *store);
 
 /* Whether entries may be left in the table. */
-bool store_audit_waits(const struct store *store);
+bool store_audit_waits(const struct sqlite_store *store);
 
 /* Gives the audit the entries of a batch, which is committed. */
-void store_audit_tell(struct store *store, struct store_item *batch);
+void store_audit_tell(struct sqlite_store *store, struct store_item *batch);
 
 /* Gives the audit what an earlier run has left, and deletes what is in the file. Returns 0 or
  * -errno. */
-int store_audit_load(struct store *store);
+int store_audit_load(struct sqlite_store *store);
 
 /* ---- store_bodies.c ---- */
 
@@ -470,30 +508,31 @@ int store_audit_load(struct store *store);
  * own. Requires store_queue_mark_bodies(). Returns 0
  * or -errno; on -EPROTO, *ret_faulty is whose fault it is.
  */
-int store_bodies_write(struct store *store, struct store_item *batch,
+int store_bodies_write(struct sqlite_store *store, struct store_item *batch,
                        struct store_record **ret_faulty);
 
 /* Notes that a body may go. Whose purchase waits when it is its turn stays. */
-void store_bodies_note(struct store *store, int64_t number);
+void store_bodies_note(struct sqlite_store *store, int64_t number);
 
 /* Deletes some of those noted, in a transaction of its own. Returns 0 or -errno. */
-int store_bodies_drop(struct store *store);
+int store_bodies_drop(struct sqlite_store *store);
 
 /* Returns 0, -ENOENT or another -errno. */
-int store_bodies_read(struct store *store, struct store_fetch *fetch);
+int store_bodies_read(struct sqlite_store *store, struct store_fetch *fetch);
 
-/* Makes a table in memory, temp.stored(number), of the bodies that are there. It reads the leaves
- * of the table and no body: 10,000 of 100 KB in 0.15 s. Tells the visitor, or NULL, that it goes
- * on. Returns 0 or -errno. */
-int store_bodies_list(struct store *store, const struct store_visitor *visitor);
+/* Makes a table in memory, temp.stored(number), of the bodies in a range that are there. It reads
+ * the leaves of the table and no body: 10,000 of 100 KB in 0.15 s. Tells the visitor, or NULL, that
+ * it goes on. Returns 0 or -errno. */
+int store_bodies_list(struct sqlite_store *store, struct store_range range,
+                      const struct store_visitor *visitor);
 
 /* Deletes bodies that no purchase waits for: those of a run that ended before it could. Needs
  * temp.stored, and deletes it. Returns 0 or -errno. */
-int store_bodies_drop_orphans(struct store *store);
+int store_bodies_drop_orphans(struct sqlite_store *store);
 
 /* ---- store_open.c ---- */
 
 /* Closes and frees; half-opened ones too. */
-void store_done(struct store *store);
+void store_done(struct sqlite_store *store);
 
 #endif

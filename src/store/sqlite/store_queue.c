@@ -51,7 +51,8 @@ static void insert_group(struct store_line *line, struct store_group *group)
         }
 }
 
-static void add_to_line(struct store *store, struct store_line *line, struct store_group *group)
+static void add_to_line(struct sqlite_store *store, struct store_line *line,
+                        struct store_group *group)
 {
         if (!line->groups)
                 DL_APPEND(store->lines, line);
@@ -60,7 +61,7 @@ static void add_to_line(struct store *store, struct store_line *line, struct sto
         group->line = line;
 }
 
-static void remove_from_line(struct store *store, struct store_group *group)
+static void remove_from_line(struct sqlite_store *store, struct store_group *group)
 {
         struct store_line *line = group->line;
 
@@ -80,7 +81,7 @@ static void append_to_group(struct store_group *group, struct store_item *item)
 }
 
 /* Removes an item from the queue or group in which it waits. */
-static void remove_item(struct store *store, struct store_item *item)
+static void remove_item(struct sqlite_store *store, struct store_item *item)
 {
         struct store_group *group = item->group;
 
@@ -96,7 +97,7 @@ static void remove_item(struct store *store, struct store_item *item)
         group->urgent = false;
 }
 
-static void append_to_queue(struct store *store, struct store_item *item, bool with_next)
+static void append_to_queue(struct sqlite_store *store, struct store_item *item, bool with_next)
 {
         item->with_next = with_next;
         DL_APPEND(store->queue, item);
@@ -112,7 +113,7 @@ static bool drops_purchase(const struct store_record *record)
 
 /* Moves what waits of a purchase to the end of the queue; with_next: the record that makes its body
  * superfluous follows. */
-static void empty_group(struct store *store, struct store_group *group, bool with_next)
+static void empty_group(struct sqlite_store *store, struct store_group *group, bool with_next)
 {
         struct store_item *item;
 
@@ -150,8 +151,8 @@ static bool waits_less(const struct store_line *line, const struct store_group *
  * bodies, and the payer no longer than before. An urgent item makes its group urgent: a purchase
  * that is being sent has a slot meanwhile.
  */
-static void add_to_group(struct store *store, struct store_group *group, struct store_item *item,
-                         struct store_line *const lines[2], bool urgent)
+static void add_to_group(struct sqlite_store *store, struct store_group *group,
+                         struct store_item *item, struct store_line *const lines[2], bool urgent)
 {
         struct store_line *line = choose_line(lines);
         bool rises = urgent && !group->urgent;
@@ -175,7 +176,7 @@ static bool is_urgent(const struct store_record *record)
         return record->move == STORE_PURCHASE_MOVE && record->state == JOB_SENDING;
 }
 
-static void add_record(struct store *store, struct store_record *record)
+static void add_record(struct sqlite_store *store, struct store_record *record)
 {
         struct store_group *group = record->purchase ? &record->purchase->store_group : NULL;
         bool drops = drops_purchase(record);
@@ -190,7 +191,7 @@ static void add_record(struct store *store, struct store_record *record)
                 append_to_queue(store, &record->item, false);
 }
 
-static void add_fetch(struct store *store, struct store_fetch *fetch)
+static void add_fetch(struct sqlite_store *store, struct store_fetch *fetch)
 {
         struct store_line *const lines[2] = {fetch->line};
 
@@ -200,7 +201,7 @@ static void add_fetch(struct store *store, struct store_fetch *fetch)
                 append_to_queue(store, &fetch->item, false);
 }
 
-void store_queue_add_locked(struct store *store, struct store_item *item)
+void store_queue_add_locked(struct sqlite_store *store, struct store_item *item)
 {
         item->order = store->order++;
         item->taken = false;
@@ -253,7 +254,7 @@ static bool fits(const struct load *load, const struct load *more)
 }
 
 /* Adds an item to a batch that it fits into. */
-static void take(struct store *store, struct store_item **batch, struct load *load,
+static void take(struct sqlite_store *store, struct store_item **batch, struct load *load,
                  const struct load *more, struct store_item *item)
 {
         remove_item(store, item);
@@ -267,7 +268,7 @@ static void take(struct store *store, struct store_item **batch, struct load *lo
 }
 
 /* Takes the first of the queue, with what goes with it, if that fits. Returns whether it did. */
-static bool take_first(struct store *store, struct store_item **batch, struct load *load)
+static bool take_first(struct sqlite_store *store, struct store_item **batch, struct load *load)
 {
         struct store_item *item = store->queue, *end = item;
         struct load chain = {.last = load->last};
@@ -289,7 +290,7 @@ static bool take_first(struct store *store, struct store_item **batch, struct lo
 
 /* Takes the records that fit of the purchase whose turn it is in a line. Returns whether there were
  * any. */
-static bool take_turn(struct store *store, struct store_item **batch, struct load *load,
+static bool take_turn(struct sqlite_store *store, struct store_item **batch, struct load *load,
                       struct store_line *line)
 {
         struct store_group *group = line->groups;
@@ -308,7 +309,7 @@ static bool take_turn(struct store *store, struct store_item **batch, struct loa
 }
 
 /* Moves a line that has had its turn behind the others. */
-static void move_to_end(struct store *store, struct store_line *line)
+static void move_to_end(struct sqlite_store *store, struct store_line *line)
 {
         if (!line->groups)
                 return;
@@ -318,7 +319,7 @@ static void move_to_end(struct store *store, struct store_line *line)
 
 /* Gives each line a turn. If the next record of a line does not fit, the line keeps its place, so
  * it becomes the first. Returns whether a record was taken. */
-static bool take_round(struct store *store, struct store_item **batch, struct load *load)
+static bool take_round(struct sqlite_store *store, struct store_item **batch, struct load *load)
 {
         struct store_line *last = store->lines ? store->lines->prev : NULL;
         struct store_line *line = store->lines, *next;
@@ -335,7 +336,7 @@ static bool take_round(struct store *store, struct store_item **batch, struct lo
         return took_any;
 }
 
-struct store_item *store_queue_take_locked(struct store *store, size_t *ret_rows)
+struct store_item *store_queue_take_locked(struct sqlite_store *store, size_t *ret_rows)
 {
         struct store_item *batch = NULL;
         struct load load = {0};
@@ -349,7 +350,7 @@ struct store_item *store_queue_take_locked(struct store *store, size_t *ret_rows
 }
 
 /* A fetch whose turn it is, or NULL. */
-static struct store_item *find_fetch(const struct store *store)
+static struct store_item *find_fetch(const struct sqlite_store *store)
 {
         struct store_line *line;
 
@@ -364,12 +365,12 @@ static struct store_item *find_fetch(const struct store *store)
         return NULL;
 }
 
-bool store_queue_fetches_locked(const struct store *store)
+bool store_queue_fetches_locked(const struct sqlite_store *store)
 {
         return find_fetch(store) != NULL;
 }
 
-struct store_fetch *store_queue_take_fetch_locked(struct store *store)
+struct store_fetch *store_queue_take_fetch_locked(struct sqlite_store *store)
 {
         struct store_item *item = find_fetch(store);
 
@@ -438,7 +439,7 @@ void store_queue_mark_bodies(struct store_item *batch)
         }
 }
 
-void store_queue_done_locked(struct store *store, struct store_item *batch)
+void store_queue_done_locked(struct sqlite_store *store, struct store_item *batch)
 {
         struct store_item *item;
 
@@ -446,7 +447,7 @@ void store_queue_done_locked(struct store *store, struct store_item *batch)
                 DL_DELETE2(store->items, item, older, newer);
 }
 
-void store_queue_return_locked(struct store *store, struct store_item *batch)
+void store_queue_return_locked(struct sqlite_store *store, struct store_item *batch)
 {
         struct store_item *item;
 
@@ -458,7 +459,7 @@ void store_queue_return_locked(struct store *store, struct store_item *batch)
         store->queue = batch;
 }
 
-void store_queue_give_up_locked(struct store *store, struct store_item **batch,
+void store_queue_give_up_locked(struct sqlite_store *store, struct store_item **batch,
                                 struct store_item **given_up, bool must_too)
 {
         struct store_item *item, *next;
@@ -475,7 +476,7 @@ void store_queue_give_up_locked(struct store *store, struct store_item **batch,
         }
 }
 
-uint64_t store_queue_oldest_locked(const struct store *store)
+uint64_t store_queue_oldest_locked(const struct sqlite_store *store)
 {
         const struct store_item *item = store->items;
 

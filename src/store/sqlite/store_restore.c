@@ -72,7 +72,7 @@ static_assert(STORE_CHARGE_OPEN == 1 && STORE_CHARGE_CHARGED == 2, "see FIND and
         "was not sent again"
 
 struct restore {
-        struct store *store;
+        struct sqlite_store *store;
         sqlite3_stmt *sql[RESTORE_SQL_COUNT];
         struct store_restored counts;
 };
@@ -200,8 +200,10 @@ static int restore_all(struct restore *restore, const struct store_losses *losse
         return r;
 }
 
-int store_last_entry(struct store *store, int64_t *ret_entry)
+int sqlite_last_entry(struct store *base, int64_t *ret_entry)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         return store_number(
                 &store->jobs,
                 "SELECT max(coalesce(last, -1), coalesce((SELECT max(entry) FROM audit),"
@@ -209,11 +211,12 @@ int store_last_entry(struct store *store, int64_t *ret_entry)
                 ret_entry);
 }
 
-int store_restore(struct store *store, const struct store_losses *losses,
-                  struct store_restored *ret_restored)
+int sqlite_restore(struct store *base, const struct store_losses *losses,
+                   struct store_restored *ret_restored)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
         struct restore restore = {.store = store};
-        int r = store_bodies_list(store, NULL);
+        int r = store_bodies_list(store, store_range_of(NULL), NULL);
 
         if (r == 0)
                 r = store_execute(&store->jobs, create_pending);

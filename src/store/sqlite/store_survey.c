@@ -58,14 +58,16 @@ static void add_final(struct histogram *histogram, struct store_survey *survey,
 }
 
 /* Adds the rows of a query: the key, when it finished or NULL, its text, its class. */
-static int look_at(struct store *store, const char *sql, int64_t own_bytes,
-                   const struct store_visitor *visitor, struct histogram *histogram,
-                   struct store_survey *survey, int64_t *ret_last)
+static int look_at(struct sqlite_store *store, const char *sql, struct store_range range,
+                   int64_t own_bytes, const struct store_visitor *visitor,
+                   struct histogram *histogram, struct store_survey *survey, int64_t *ret_last)
 {
         sqlite3_stmt *row = NULL;
         int64_t looked = 0;
 
         int r = store_prepare(&store->jobs, sql, &row);
+        if (r == 0)
+                store_bind_range(row, 1, range);
         while (r >= 0 && (r = store_step(&store->jobs, row)) > 0) {
                 *ret_last = sqlite3_column_int64(row, 0);
                 if (sqlite3_column_type(row, 1) == SQLITE_NULL)
@@ -97,7 +99,7 @@ static void find_begin(const struct histogram *histogram, enum store_class class
         survey->finished_after_ms[class] = part_begin_ms(histogram, part) - 1;
 }
 
-int store_survey(struct store *store, int64_t finished_after_ms,
+int store_survey(struct sqlite_store *store, struct store_range range, int64_t finished_after_ms,
                  const struct store_visitor *visitor, struct store_survey *ret_survey)
 {
         struct store_survey survey = {.now_ms = clock_wall_ms()};
@@ -109,14 +111,17 @@ int store_survey(struct store *store, int64_t finished_after_ms,
         histogram->end_ms = survey.now_ms + 1;
         if (histogram->end_ms <= histogram->first_ms)
                 histogram->end_ms = histogram->first_ms + 1;
-        int r = look_at(store, "SELECT number, finished, text, 0 FROM purchase ORDER BY number",
+        int r = look_at(store,
+                        "SELECT number, finished, text, 0 FROM purchase"
+                        " WHERE number BETWEEN ?1 AND ?2 ORDER BY number",
+                        range,
                         sizeof(struct job) + sizeof(struct purchase) + sizeof(struct outcome),
                         visitor, histogram, &survey, &survey.last_number);
         if (r == 0)
                 r = look_at(store,
                             "SELECT seq, finished, text, state = 3 FROM job WHERE purchase IS NULL"
-                            " ORDER BY seq",
-                            sizeof(struct job) + sizeof(struct outcome), visitor, histogram,
+                            " AND ?1 = 0 ORDER BY seq",
+                            range, sizeof(struct job) + sizeof(struct outcome), visitor, histogram,
                             &survey, &survey.last_seq);
         for (int class = 0; r == 0 && class < STORE_CLASSES; class ++)
                 find_begin(histogram, (enum store_class) class, visitor->bytes_max, &survey);

@@ -58,7 +58,7 @@ static int open_for_status(struct store_watched *file)
         return file->fd < 0 ? -errno : remember_open(file, file->fd);
 }
 
-int store_watch_begin(struct store *store)
+int store_watch_begin(struct sqlite_store *store)
 {
         struct store_watched *files = store->watch.files;
         int r = 0;
@@ -113,7 +113,7 @@ static bool is_removed(const struct store_watched *file)
 }
 
 /* What is lost if this file is not at its path. */
-static enum store_loss loss_of(const struct store *store, int which)
+static enum store_loss loss_of(const struct sqlite_store *store, int which)
 {
         const struct store_watched *files = store->watch.files;
 
@@ -139,7 +139,7 @@ static const char *fix_of(enum store_loss loss)
         return "stop solvegate, restore a backup, and start it";
 }
 
-static void describe(const struct store *store, int which, int error,
+static void describe(const struct sqlite_store *store, int which, int error,
                      char ret_problem[static STORE_PROBLEM_BYTES])
 {
         const struct store_watched *file = &store->watch.files[which];
@@ -161,7 +161,7 @@ static void describe(const struct store *store, int which, int error,
  * Without the lock's file another daemon could begin to use the directory. It is created
  * and locked again, unless another one has already. Returns 0 or -errno.
  */
-static int check_lock(struct store *store)
+static int check_lock(struct sqlite_store *store)
 {
         struct store_watched *file = &store->watch.files[STORE_WATCH_LOCK];
 
@@ -182,7 +182,7 @@ static int check_lock(struct store *store)
 }
 
 /* Returns whether a path does not lead to the file that is open. */
-static bool find_problem(struct store *store, char ret_problem[static STORE_PROBLEM_BYTES])
+static bool find_problem(struct sqlite_store *store, char ret_problem[static STORE_PROBLEM_BYTES])
 {
         int r = 0;
 
@@ -210,7 +210,7 @@ static bool find_problem(struct store *store, char ret_problem[static STORE_PROB
         return r < 0;
 }
 
-void store_look(struct store *store)
+static void look(struct sqlite_store *store)
 {
         char problem[STORE_PROBLEM_BYTES] = "";
 
@@ -223,9 +223,14 @@ void store_look(struct store *store)
         (void)pthread_mutex_unlock(&store->watch.mutex);
 }
 
-void store_watch_look(struct store *store)
+void sqlite_look(struct store *base)
 {
-        store_look(store);
+        look(sqlite_store_of(base));
+}
+
+void store_watch_look(struct sqlite_store *store)
+{
+        look(store);
         (void)pthread_mutex_lock(&store->watch.mutex);
         bool note_log = store->watch.note_log;
         store->watch.note_log = false;

@@ -1,5 +1,5 @@
 /*
- * store: see store.h. The thread that writes records.
+ * sqlite_store: see sqlite_store.h. The thread that writes records, and the table of functions.
  *
  * What a commit holds is told to nobody before it has succeeded. A transaction that fails is rolled
  * back whole; then its records that must be written return to the head of the queue, in order.
@@ -7,9 +7,6 @@
 #include "store/sqlite/store_private.h"
 
 #include "base/clock.h"
-#include "job/body.h"
-#include "job/job.h"
-#include "job/outcome.h"
 #include "job/purchase.h"
 
 #include <errno.h>
@@ -27,83 +24,9 @@
 #define BUSY_TURNS   16 /* with a record or a fetch, until deletions have one between them */
 #define FORGET_STEPS 16 /* transactions of deletions that a stop waits for */
 
-struct store_record *store_record_of(struct store_item *item)
+static void sqlite_write(struct store *base, struct store_record *record)
 {
-        return (struct store_record *)((char *)item - offsetof(struct store_record, item));
-}
-
-struct store_fetch *store_fetch_of(struct store_item *item)
-{
-        return (struct store_fetch *)((char *)item - offsetof(struct store_fetch, item));
-}
-
-struct store_record *store_record_new(void)
-{
-        return calloc(1, sizeof(struct store_record));
-}
-
-void store_record_free(struct store_record *record)
-{
-        if (!record)
-                return;
-        for (size_t i = 0; i < record->job_count; i++)
-                job_unref(record->jobs[i]);
-        free(record->jobs);
-        for (size_t i = 0; i < record->ending_count; i++) {
-                job_unref(record->endings[i].job);
-                outcome_unref(record->endings[i].outcome);
-        }
-        free(record->endings);
-        for (size_t i = 0; i < record->dropped_count; i++)
-                purchase_unref(record->dropped[i]);
-        free(record->dropped);
-        free(record->forget);
-        free(record->audit);
-        free(record->asked_at);
-        job_unref(record->ended);
-        body_unref(record->body);
-        outcome_unref(record->outcome);
-        purchase_unref(record->purchase);
-        free(record);
-}
-
-static void deliver_record(struct mail *mail)
-{
-        struct store_record *record =
-                (struct store_record *)((char *)mail - offsetof(struct store_record, mail));
-
-        record->done(record, record->error, record->arg);
-        store_record_free(record);
-}
-
-static void deliver_fetch(struct mail *mail)
-{
-        struct store_fetch *fetch =
-                (struct store_fetch *)((char *)mail - offsetof(struct store_fetch, mail));
-
-        fetch->done(fetch, fetch->error, fetch->body);
-}
-
-/* Tells the caller, on his loop. The record is not the store's any more. */
-static void tell_record(struct store_record *record, int error)
-{
-        record->error = error;
-        record->mail.deliver = deliver_record;
-        if (record->done)
-                loop_post(record->loop, &record->mail);
-        else
-                store_record_free(record);
-}
-
-static void tell_fetch(struct store_fetch *fetch, int error)
-{
-        fetch->error = error;
-        fetch->mail.deliver = deliver_fetch;
-        loop_post(fetch->loop, &fetch->mail);
-}
-
-void store_write(struct store *store, struct store_record *record)
-{
+        struct sqlite_store *store = sqlite_store_of(base);
         int error = 0;
 
         record->error = 0;
@@ -118,11 +41,13 @@ void store_write(struct store *store, struct store_record *record)
         (void)pthread_cond_signal(&store->wake);
         (void)pthread_mutex_unlock(&store->mutex);
         if (error < 0)
-                tell_record(record, error);
+                store_record_complete(record, error);
 }
 
-void store_fetch_body(struct store *store, struct store_fetch *fetch)
+static void sqlite_fetch_body(struct store *base, struct store_fetch *fetch)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         fetch->body = NULL;
         fetch->item.is_fetch = true;
         (void)pthread_mutex_lock(&store->mutex);
@@ -131,40 +56,52 @@ void store_fetch_body(struct store *store, struct store_fetch *fetch)
         (void)pthread_mutex_unlock(&store->mutex);
 }
 
-int64_t store_next_number(struct store *store)
+static int64_t sqlite_next_number(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         return atomic_fetch_add(&store->next_number, 1);
 }
 
-bool store_healthy(struct store *store)
+static bool sqlite_healthy(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         return !atomic_load(&store->sick) && !atomic_load(&store->detached);
 }
 
-bool store_detached(struct store *store)
+static bool sqlite_detached(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         return atomic_load(&store->detached);
 }
 
-bool store_lock_was_made(struct store *store)
+static bool sqlite_lock_was_made(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         return atomic_exchange(&store->watch.lock_made, false);
 }
 
-enum store_loss store_loss(struct store *store)
+static enum store_loss sqlite_loss(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         return atomic_load(&store->watch.loss);
 }
 
-void store_problem(struct store *store, char *ret_text, size_t size)
+void sqlite_problem(struct store *base, char *ret_text, size_t size)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         (void)pthread_mutex_lock(&store->mutex);
         (void)snprintf(ret_text, size, "%s", store->problem);
         (void)pthread_mutex_unlock(&store->mutex);
 }
 
 /* Takes what goes into one transaction: records, and a few of the deletions that wait. */
-static struct store_item *take_batch_locked(struct store *store)
+static struct store_item *take_batch_locked(struct sqlite_store *store)
 {
         size_t rows = 0;
 
@@ -173,7 +110,7 @@ static struct store_item *take_batch_locked(struct store *store)
         return batch;
 }
 
-static int apply_batch(struct store *store, struct store_item *batch,
+static int apply_batch(struct sqlite_store *store, struct store_item *batch,
                        struct store_record **ret_faulty)
 {
         struct store_item *item;
@@ -192,7 +129,8 @@ static int apply_batch(struct store *store, struct store_item *batch,
         return r;
 }
 
-static int try_rows(struct store *store, struct store_item *batch, struct store_record **ret_faulty)
+static int try_rows(struct sqlite_store *store, struct store_item *batch,
+                    struct store_record **ret_faulty)
 {
         const struct store_entries entries = store->entries;
         size_t drop_count = store->drop_count;
@@ -222,7 +160,7 @@ static int try_rows(struct store *store, struct store_item *batch, struct store_
 }
 
 /* Writes the rows of those of a batch that have no error, and does the deletions taken. */
-static int write_rows(struct store *store, struct store_item *batch,
+static int write_rows(struct sqlite_store *store, struct store_item *batch,
                       struct store_record **ret_faulty)
 {
         int r;
@@ -235,7 +173,7 @@ static int write_rows(struct store *store, struct store_item *batch,
 
 /* A record that can never be written gets its error, and the others are written without it. Then
  * a body may be needed that was not before, so it begins with the bodies again. */
-static int write_sparing(struct store *store, struct store_item *batch)
+static int write_sparing(struct sqlite_store *store, struct store_item *batch)
 {
         for (;;) {
                 struct store_record *faulty = NULL;
@@ -253,7 +191,7 @@ static int write_sparing(struct store *store, struct store_item *batch)
  * Two transactions: first the bodies, so that no row is ever without the one it needs. Returns 0,
  * or the -errno for which no row was written.
  */
-static int write_batch(struct store *store, struct store_item *batch)
+static int write_batch(struct sqlite_store *store, struct store_item *batch)
 {
         int r = store_log_check(store);
 
@@ -262,7 +200,7 @@ static int write_batch(struct store *store, struct store_item *batch)
         return r == 0 ? write_sparing(store, batch) : r;
 }
 
-static void finish_record(struct store *store, struct store_record *record, int error)
+static void finish_record(struct sqlite_store *store, struct store_record *record, int error)
 {
         if (error < 0 && record->must && store->started) /* else the next start decides again */
                 store->lost++;
@@ -271,10 +209,10 @@ static void finish_record(struct store *store, struct store_record *record, int 
         if (atomic_load(&store->closing)) /* nobody waits, and his loop may be gone */
                 store_record_free(record);
         else
-                tell_record(record, error);
+                store_record_complete(record, error);
 }
 
-static void finish_batch(struct store *store, struct store_item *batch)
+static void finish_batch(struct sqlite_store *store, struct store_item *batch)
 {
         struct store_item *item, *next;
 
@@ -289,7 +227,7 @@ static void finish_batch(struct store *store, struct store_item *batch)
                 finish_record(store, store_record_of(item), store_record_of(item)->error);
 }
 
-static void finish_all(struct store *store, struct store_item *items, int error)
+static void finish_all(struct sqlite_store *store, struct store_item *items, int error)
 {
         struct store_item *item, *next;
 
@@ -298,7 +236,7 @@ static void finish_all(struct store *store, struct store_item *items, int error)
 }
 
 /* A batch was not written: what must be waits at the head of the queue, the rest is told. */
-static void return_batch(struct store *store, struct store_item *batch, int error)
+static void return_batch(struct sqlite_store *store, struct store_item *batch, int error)
 {
         struct store_item *given_up = NULL;
 
@@ -314,7 +252,7 @@ static void return_batch(struct store *store, struct store_item *batch, int erro
 
 /* Records that may fail do as long as the store is detached; the others are written to the files
  * that are open. */
-static void fail_while_detached(struct store *store, struct store_item **batch)
+static void fail_while_detached(struct sqlite_store *store, struct store_item **batch)
 {
         struct store_item *failed = NULL;
 
@@ -325,7 +263,7 @@ static void fail_while_detached(struct store *store, struct store_item **batch)
 }
 
 /* Writes a batch, with the deletions that were taken. */
-static void write_next(struct store *store, struct store_item *batch)
+static void write_next(struct sqlite_store *store, struct store_item *batch)
 {
         store_watch_look(store);
         if (atomic_load(&store->detached))
@@ -341,7 +279,7 @@ static void write_next(struct store *store, struct store_item *batch)
 
 /* Takes some deletions for a transaction of their own, or none where it is the turn of a sweep.
  * Returns whether there was something to do. */
-static bool take_deletions(struct store *store)
+static bool take_deletions(struct sqlite_store *store)
 {
         (void)pthread_mutex_lock(&store->mutex);
         bool waits = !atomic_load(&store->sick) && store_forget_waits_locked(store);
@@ -352,7 +290,7 @@ static bool take_deletions(struct store *store)
 }
 
 /* What can be put off until there is nothing else to do. */
-static void tidy(struct store *store)
+static void tidy(struct sqlite_store *store)
 {
         store->busy_turns = 0;
         if (clock_monotonic_ms() >= store->watch.look_at_ms) {
@@ -378,7 +316,7 @@ static void tidy(struct store *store)
 }
 
 /* What must go on although records wait: one short transaction. */
-static void tidy_between_records(struct store *store)
+static void tidy_between_records(struct sqlite_store *store)
 {
         store->busy_turns = 0;
         if (take_deletions(store))
@@ -389,7 +327,7 @@ static void tidy_between_records(struct store *store)
                 store_file_give_back(&store->jobs);
 }
 
-static void wait_until_locked(struct store *store, int64_t then_ms)
+static void wait_until_locked(struct sqlite_store *store, int64_t then_ms)
 {
         const struct timespec then = {
                 .tv_sec = then_ms / 1000,
@@ -400,7 +338,7 @@ static void wait_until_locked(struct store *store, int64_t then_ms)
 }
 
 /* When there is something to do without a record: a time, or 0 for at once. */
-static int64_t next_turn_ms_locked(const struct store *store)
+static int64_t next_turn_ms_locked(const struct sqlite_store *store)
 {
         if (atomic_load(&store->sick))
                 return store->retry_at_ms;
@@ -417,7 +355,7 @@ static int64_t next_turn_ms_locked(const struct store *store)
 }
 
 /* Waits until there is something to do. Returns false when that will never be again. */
-static bool wait_locked(struct store *store)
+static bool wait_locked(struct sqlite_store *store)
 {
         for (;;) {
                 bool sick = atomic_load(&store->sick);
@@ -435,14 +373,14 @@ static bool wait_locked(struct store *store)
 }
 
 /* Does what is next: reads a body, or writes records. Called with the mutex, which it releases. */
-static void serve_queue(struct store *store)
+static void serve_queue(struct sqlite_store *store)
 {
         struct store_fetch *fetch = store_queue_take_fetch_locked(store);
 
         store->busy_turns++;
         if (fetch) {
                 (void)pthread_mutex_unlock(&store->mutex);
-                tell_fetch(fetch, store_bodies_read(store, fetch));
+                store_fetch_complete(fetch, store_bodies_read(store, fetch));
         } else {
                 struct store_item *batch = take_batch_locked(store);
                 (void)pthread_mutex_unlock(&store->mutex);
@@ -452,7 +390,7 @@ static void serve_queue(struct store *store)
 
 static void *writer_main(void *arg)
 {
-        struct store *store = arg;
+        struct sqlite_store *store = arg;
 
         (void)pthread_mutex_lock(&store->mutex);
         while (wait_locked(store)) {
@@ -472,8 +410,10 @@ static void *writer_main(void *arg)
         return NULL;
 }
 
-int store_start(struct store *store)
+static int sqlite_start(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         store_log_begin(store);
         store->release_at_ms = clock_monotonic_ms() + RELEASE_AFTER_MS;
         store->started = true; /* which the writer reads */
@@ -485,8 +425,10 @@ int store_start(struct store *store)
         return r;
 }
 
-void store_give_up(struct store *store)
+static void sqlite_give_up(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
+
         (void)pthread_mutex_lock(&store->mutex);
         store->giving_up = true;
         (void)pthread_cond_signal(&store->wake);
@@ -499,7 +441,7 @@ void store_give_up(struct store *store)
  * not at its path any more, what is beside it is emptied and not removed: that would be by its
  * path, where another's file may be.
  */
-static void leave_tidy(struct store *store)
+static void leave_tidy(struct sqlite_store *store)
 {
         if (store->started) { /* else there may be no audit either */
                 if (store->audit.flush)
@@ -519,12 +461,11 @@ static void leave_tidy(struct store *store)
                                         NULL);
 }
 
-size_t store_close(struct store *store)
+static size_t sqlite_close(struct store *base)
 {
+        struct sqlite_store *store = sqlite_store_of(base);
         struct store_item *item, *next;
 
-        if (!store)
-                return 0;
         (void)pthread_mutex_lock(&store->mutex);
         store->giving_up = true;
         atomic_store(&store->closing, true);
@@ -542,3 +483,31 @@ size_t store_close(struct store *store)
         store_done(store);
         return lost;
 }
+
+static const struct store_files sqlite_files = {
+        .detached = sqlite_detached,
+        .look = sqlite_look,
+        .lock_was_made = sqlite_lock_was_made,
+        .loss = sqlite_loss,
+        .last_entry = sqlite_last_entry,
+        .log_is_lost = sqlite_log_is_lost,
+        .restore = sqlite_restore,
+};
+
+const struct store_backend sqlite_backend = {
+        .set_audit = sqlite_set_audit,
+        .load = sqlite_load,
+        .ledger = sqlite_ledger,
+        .usage = sqlite_usage,
+        .start = sqlite_start,
+        .next_number = sqlite_next_number,
+        .write = sqlite_write,
+        .fetch_body = sqlite_fetch_body,
+        .forget = sqlite_forget,
+        .forgets = sqlite_forgets,
+        .healthy = sqlite_healthy,
+        .problem = sqlite_problem,
+        .give_up = sqlite_give_up,
+        .close = sqlite_close,
+        .files = &sqlite_files,
+};
