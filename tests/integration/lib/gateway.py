@@ -133,14 +133,16 @@ class Gateway(Process, Calls):
 
     Its upstream is the simulator sim, with what the dictionary upstream adds or replaces; or there
     are several, one for each dictionary in upstreams. A listener speaks TLS where it has
-    "tls": {"certificate": FILE, "key": FILE}. A launcher is what starts it, by exec. The rest is as in configuration().
+    "tls": {"certificate": FILE, "key": FILE}. A launcher is what starts it, by exec. program is the
+    daemon's path in the build directory. What is in environment when it is started again replaces
+    the variables of before. The rest is as in configuration().
     """
 
     secrets = canary.STORED  # and, of one that runs, its clients'
 
     def __init__(self, directory, sim=None, name="gateway", upstream=None, upstreams=None,
                  listen=(LOOPBACK,), popen=None, credential=None, environment=None, launcher=(),
-                 **settings):
+                 program="solvegate", **settings):
         self.name = name
         self.sim = sim
         if upstreams is None:
@@ -159,8 +161,9 @@ class Gateway(Process, Calls):
         self.configure(**settings)
         inherited = {n: v for n, v in os.environ.items() if n != "CREDENTIALS_DIRECTORY"}
         listeners = len(listen) + (1 if "address" in (settings.get("admin") or {}) else 0)
-        super().__init__([*launcher, BUILD / "solvegate", "-c", self.config], home / "log", listeners,
-                         cwd=home, env={**inherited, **(environment or {})}, **(popen or {}))
+        self.environment = {**inherited, **(environment or {})}
+        super().__init__([*launcher, BUILD / program, "-c", self.config], home / "log", listeners,
+                         cwd=home, env=self.environment, **(popen or {}))
         self.wait_ready()
 
     def configure(self, **changes):

@@ -1,5 +1,6 @@
 """Everything at once, and an oracle: clients submit, join, repeat and cancel jobs while upstreams
-misbehave, and the gateway is killed, stopped, continued and reloaded. At the end all must agree.
+misbehave, and the gateway is killed, stopped, frozen, continued and reloaded. At the end all must
+agree.
 
 What is random comes from one seed; the order of events depends on the machine as well.
 """
@@ -14,11 +15,15 @@ from .clients import Client
 from .crowd import BROKEN, Crowd, Purchases
 from .h2front import KINDS
 from .http import Connection
-from .job import job
+from .job import SITE, job
 from .network import kept_port
 from .trail import assert_whole
 
 CLIENTS = [Client(name, daily_limit=1_000_000) for name in ("first", "second", "third")]
+GUEST = Client("guest", daily_limit=1_000_000)  # a reload may remove it
+ALL_CLIENTS = [*CLIENTS, GUEST]
+OTHER_SITE = "other.example.com"  # likewise
+ALL_SITES = [SITE, OTHER_SITE]
 TOOLS = 12
 
 SURPLUS = ("solved", "code", "error", "unauthorized", "close")
@@ -36,7 +41,8 @@ CODES = ("outcome_unknown", "upstream_rejected", "upstream_unavailable", "deadli
 
 # A gateway whose jobs survive all of it: breakers, refused accounts and pauses are short.
 SETTINGS = {
-    "clients": CLIENTS,
+    "clients": ALL_CLIENTS,
+    "sites": ALL_SITES,
     "durability": "full",
     "poll": {"first": 0.02, "interval": 0.05, "cap": 0.2},
     "retry": {"attempts": 10, "base": 0.02, "cap": 0.2, "probe": 0.2, "recheck": 0.5},
@@ -57,6 +63,7 @@ class Stress(Crowd):
         self.purchases = [Purchases(sim) for sim in sims]
         self.broken = collections.Counter()  # body's digest -> posts whose answer never came
         self.cancelled = set()  # ids
+        self.refusals = ("no_upstream", "draining")  # with 503
         self.done = collections.Counter()  # what was done to it
 
     # ---- what tools do ----
@@ -68,9 +75,10 @@ class Stress(Crowd):
         self._seed += 1
         return job(images=2, size=self.random.randrange(20_000, 400_000), seed=self._seed)
 
-    async def post(self, task, headers):
-        """As in Crowd, by a client that the job's number chooses; refusals are no answers."""
-        client = self._client_of(task)
+    async def post(self, task, headers, client=None, forbidden=()):
+        """As in Crowd, by a client that the job's number chooses unless it is given; refusals are no
+        answers. forbidden are the statuses of jobs that the configuration may not allow now."""
+        client = client or self._client_of(task)
         try:
             async with await Connection.open(self.house.url) as connection:
                 answer = await connection.request("POST", "/api/solve", {**client.headers, **headers},
@@ -81,8 +89,10 @@ class Stress(Crowd):
             return None
         body = answer.object()
         if answer.status == 503:  # every account is refused, or the gateway stops
-            expect.error(answer, 503, ("no_upstream", "draining"))
+            expect.error(answer, 503, self.refusals)
             await asyncio.sleep(0.05)
+            return None
+        if answer.status in forbidden:
             return None
         assert answer.status == 200, answer
         if body["status"] == "solved":
@@ -98,12 +108,31 @@ class Stress(Crowd):
         """Cancels what it has posted, unless that was sent already."""
         task = self.fresh_job()
         job_id = await self.post(task, {"Prefer": "respond-async"})
-        if not job_id:
-            return
+        if job_id:
+            await self._cancel(job_id, self._client_of(task))
+
+    async def be_shared(self):
+        """The same job of all clients, two of which may cancel theirs."""
+        task = self.fresh_job()
+        ids = await asyncio.gather(*(self.post(task, {"Prefer": "respond-async"}, client)
+                                     for client in CLIENTS))
+        for job_id, client in list(zip(ids, CLIENTS))[:self.random.randrange(3)]:
+            if job_id:
+                await self._cancel(job_id, client)
+
+    async def be_a_guest(self):
+        """A job of a client, or for a site, that a reload may remove meanwhile."""
+        if self.random.random() < 0.5:
+            await self.post(self.fresh_job(), {"Prefer": "respond-async"}, GUEST, forbidden=(401, 429))
+        else:
+            task = self.fresh_job().with_fields(site=OTHER_SITE)
+            await self.post(task, {"Prefer": "respond-async"}, forbidden=(403,))
+
+    async def _cancel(self, job_id, client):
         try:
             async with await Connection.open(self.house.url) as connection:
                 answer = await connection.request("DELETE", f"/api/status?id={job_id}",
-                                                  self._client_of(task).headers)
+                                                  client.headers)
         except BROKEN:
             return
         assert answer.status in (200, 409), answer
@@ -113,7 +142,7 @@ class Stress(Crowd):
     async def tool(self):
         while not self.stopping:
             habit = self.random.choice([self.be_brief, self.be_patient, self.be_many, self.be_careful,
-                                        self.be_fickle])
+                                        self.be_fickle, self.be_shared, self.be_a_guest])
             await habit()
             await asyncio.sleep(self.random.random() / 20)
 
@@ -124,8 +153,8 @@ class Stress(Crowd):
         end = time.monotonic() + seconds
         async with self.at_work(TOOLS):
             while time.monotonic() < end:
-                act = self.random.choice([self.kill, self.stop_and_continue, self.reload,
-                                          self.fail_one, self.misbehave, self.misbehave,
+                act = self.random.choice([self.kill, self.stop_and_start, self.freeze, self.reload,
+                                          self.reload, self.fail_one, self.misbehave, self.misbehave,
                                           self.misbehave_by_http_2, self.write_strays,
                                           self.write_strays])
                 self.done[act.__name__] += 1
@@ -136,21 +165,37 @@ class Stress(Crowd):
             self.front.kind = None
             for sim in self.sims:
                 sim.clear_faults()
+        self.house.reload(clients=ALL_CLIENTS, sites=ALL_SITES)
 
     def kill(self):
         with kept_port(self.house.url):
             self.house.kill()
-            self.lives += 1
-            self.house.start_again()
+            self._start_again()
 
-    def stop_and_continue(self):
+    def stop_and_start(self):
+        with kept_port(self.house.url):
+            self.house.stop_well()
+            self._start_again()
+
+    def _start_again(self):
+        self.lives += 1
+        self.house.environment["SOLVEGATE_TEST_SEED"] = str(self.random.randrange(2**31))
+        self.house.start_again()
+
+    def freeze(self):
         self.house.freeze()
         time.sleep(self.random.uniform(0.0, 1.0))
         self.house.thaw()
 
     def reload(self):
-        weight = self.random.randrange(1, 5)
-        self.house.reload(clients=[client.changed(weight=weight) for client in CLIENTS])
+        """With other weights and limits, and with or without the guest and its site."""
+        chance = self.random
+        clients = [client.changed(weight=chance.randrange(1, 5),
+                                  max_in_flight=chance.choice([None, 1, 4])) for client in CLIENTS]
+        upstreams = [{**upstream, "max_in_flight": chance.randrange(1, 7)}
+                     for upstream in self.house.settings["upstreams"]]
+        self.house.reload(clients=clients + chance.choice([[], [GUEST]]), upstreams=upstreams,
+                          sites=[SITE] + chance.choice([[], [OTHER_SITE]]))
 
     def fail_one(self):
         """Refuses all jobs for a while."""
@@ -199,13 +244,13 @@ class Stress(Crowd):
             expect.failed(self.final(job_id), "cancelled")
         self._assert_keys_hold()
         charges = self._charges_in_metrics()
-        used = {client.name: self.house.caller(client).usage()["daily"] for client in CLIENTS}
+        used = {client.name: self.house.caller(client).usage()["daily"] for client in ALL_CLIENTS}
         self.house.stop_well()
         ledger = self._ledger()
         self._assert_bought_as_often_as_allowed()
         for (client, upstream), counted in charges.items():
             assert counted == ledger[client, upstream, "charged"], (client, upstream, counted, ledger)
-        for client in CLIENTS:
+        for client in ALL_CLIENTS:
             spent = sum(n for (name, _, outcome), n in ledger.items()
                         if name == client.name and outcome in ("charged", "unknown"))
             assert used[client.name]["used"] == spent and not used[client.name]["reserved"]
@@ -279,7 +324,7 @@ class Stress(Crowd):
 def assert_settled(house):
     """Waits until nothing is in progress for any client."""
     def settled():
-        usages = [house.caller(client).usage() for client in CLIENTS]
+        usages = [house.caller(client).usage() for client in ALL_CLIENTS]
         return not any(u["queued"] + u["in_flight"] + u["daily"]["reserved"] for u in usages)
 
     wait_until(settled, 90.0, "nothing is in progress")
