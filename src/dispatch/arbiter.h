@@ -20,6 +20,7 @@ struct arbiter;
 struct client;
 struct job;
 struct purchase;
+struct scheduler;
 
 enum arbiter_decision {
         ARBITER_OWN,         /* the candidate is to be bought: a charge is reserved, and the
@@ -79,6 +80,8 @@ struct arbiter_backend {
 /* What each backend begins with. */
 struct arbiter {
         const struct arbiter_backend *backend;
+        struct scheduler *scheduler; /* whose mutex it is: a backend that hands a decision over
+                                        later takes it by scheduler_lock() */
 };
 
 /* Asks. The admission is the backend's until then_locked() is called, maybe before this returns. */

@@ -41,6 +41,7 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
         if (!scheduler)
                 return -ENOMEM;
         scheduler->setup = *setup;
+        setup->arbiter->scheduler = scheduler;
         scheduler->withdrawal.scheduler = scheduler;
         scheduler->review.scheduler = scheduler;
         (void)pthread_mutex_init(&scheduler->mutex, NULL);
@@ -91,6 +92,16 @@ void scheduler_free(struct scheduler *scheduler)
         policy_unref(scheduler->policy);
         (void)pthread_mutex_destroy(&scheduler->mutex);
         free(scheduler);
+}
+
+void scheduler_lock(struct scheduler *scheduler)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+}
+
+void scheduler_unlock(struct scheduler *scheduler)
+{
+        (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
 /* ---- room ---- */

@@ -61,6 +61,10 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
 /* Drops what is left in memory. Takes NULL. */
 void scheduler_free(struct scheduler *scheduler);
 
+/* The mutex, for an arbiter that hands a decision over later. Thread: any that does not have it. */
+void scheduler_lock(struct scheduler *scheduler);
+void scheduler_unlock(struct scheduler *scheduler);
+
 /* A client may have so many jobs even if others have filled the queue; or its share of the limit,
  * if that is more. */
 #define SCHEDULER_CLIENT_ROOM 16

@@ -200,7 +200,8 @@ int submit_order(struct fixture *f, const struct order *order, struct job **ret_
 
         f->refused = result.refused;
         purchase_unref(candidate);
-        if (r < 0) {
+        job_unref(result.job);
+        if (r < 0 && r != -EINPROGRESS) {
                 job_unref(job);
                 job = result.other;
         }

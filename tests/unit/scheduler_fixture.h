@@ -80,8 +80,8 @@ struct order {
 };
 
 /*
- * Returns what submit_job() does. When that is 0, *ret_job is the job, else if -EEXIST the older
- * one; the fixture holds the reference. f->refused says why when it is -EDQUOT.
+ * Returns what submit_job() does. When that is 0 or -EINPROGRESS, *ret_job is the job, else if
+ * -EEXIST the older one; the fixture holds the reference. f->refused says why when it is -EDQUOT.
  */
 int submit_order(struct fixture *f, const struct order *order, struct job **ret_job);
 
