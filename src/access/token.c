@@ -31,18 +31,6 @@ bool token_digest_equal(const struct token_digest *a, const struct token_digest 
         return CRYPTO_memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-/* The value of a hexadecimal digit, or -1. */
-static int digit_value(char c)
-{
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        if (c >= 'A' && c <= 'F')
-                return c - 'A' + 10;
-        return -1;
-}
-
 int token_digest_read(const char *hex, struct token_digest *ret_digest)
 {
         struct token_digest digest;
@@ -50,7 +38,7 @@ int token_digest_read(const char *hex, struct token_digest *ret_digest)
         if (strlen(hex) != TOKEN_HEX_CHARS)
                 return -EINVAL;
         for (size_t i = 0; i < TOKEN_DIGEST_BYTES; i++) {
-                int high = digit_value(hex[2 * i]), low = digit_value(hex[2 * i + 1]);
+                int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
                 if (high < 0 || low < 0)
                         return -EINVAL;
                 digest.bytes[i] = (unsigned char)(high << 4 | low);

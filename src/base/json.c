@@ -3,6 +3,7 @@
  */
 #include "base/json.h"
 
+#include "base/hex.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
@@ -184,18 +185,6 @@ static const char *pass_plain(const char *next, const char *end)
                 next++;
         }
         return next;
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static int hex_digit(char digit)
-{
-        if (digit >= '0' && digit <= '9')
-                return digit - '0';
-        if (digit >= 'a' && digit <= 'f')
-                return digit - 'a' + 10;
-        if (digit >= 'A' && digit <= 'F')
-                return digit - 'A' + 10;
-        return -1;
 }
 
 /* The length of the escape sequence that starts at next, or 0 where none does. */

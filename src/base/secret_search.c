@@ -5,6 +5,8 @@
  */
 #include "base/secret_search.h"
 
+#include "base/hex.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -25,15 +27,6 @@ struct search {
 static char lower(char c)
 {
         return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static int hex_digit(char digit)
-{
-        char c = lower(digit);
-
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static int base64_digit(char c)

@@ -5,6 +5,7 @@
  */
 #include "http/framing.h"
 
+#include "base/hex.h"
 #include "http/framing_fault.h"
 #include "http/framing_field.h"
 
@@ -373,7 +374,7 @@ static size_t take_body(struct framing *framing, const unsigned char *bytes, siz
 
 static size_t take_chunk_size(struct framing *framing, const unsigned char *bytes, size_t len)
 {
-        int digit = target_hex_digit(bytes[0]);
+        int digit = hex_digit((char)bytes[0]);
 
         (void)len;
         if (digit >= 0 && framing->digits < CHUNK_SIZE_DIGITS_MAX) {

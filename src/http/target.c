@@ -3,6 +3,8 @@
  */
 #include "http/target.h"
 
+#include "base/hex.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -41,18 +43,9 @@ static enum target_problem feed_decoded(struct target *target, unsigned char byt
         return byte < 0x80 ? TARGET_OK : begin_sequence(target, byte);
 }
 
-int target_hex_digit(unsigned char byte)
-{
-        if (byte >= '0' && byte <= '9')
-                return byte - '0';
-        if (byte >= 'A' && byte <= 'F')
-                return byte - 'A' + 10;
-        return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 static enum target_problem feed_digit(struct target *target, unsigned char byte)
 {
-        int value = target_hex_digit(byte);
+        int value = hex_digit((char)byte);
 
         if (value < 0)
                 return TARGET_ENCODING;

@@ -43,9 +43,6 @@ enum target_problem target_feed(struct target *target, const unsigned char *byte
 /* The target is complete. */
 enum target_problem target_end(const struct target *target);
 
-/* The value of a hexadecimal digit, or -1. */
-int target_hex_digit(unsigned char byte);
-
 /*
  * Splits an absolute-form target: *ret_path is what follows the authority, which is ret_len bytes
  * long and begins at the returned pointer. Returns NULL where the scheme is another one, or the
