@@ -16,11 +16,9 @@
 #include <string.h>
 #include <time.h>
 
-#define TEXT_CHARS      32
-#define REPLACEMENT     "\xef\xbf\xbd" /* U+FFFD */
-#define REPLACEMENT_LEN (sizeof REPLACEMENT - 1)
-#define MEMBER_FLAGS    (JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY)
-#define WRITE_FLAGS     (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+#define TEXT_CHARS   32
+#define MEMBER_FLAGS (JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY)
+#define WRITE_FLAGS  (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 /* json-c returns NULL without memory, which it also uses for null. */
 static struct json_object *checked(struct json_object *value)
@@ -84,32 +82,15 @@ static struct json_object *new_string(const char *text, size_t len)
         return len < INT_MAX ? checked(json_object_new_string_len(text, (int)len)) : JSON_FAILED;
 }
 
-/* The length of the valid UTF-8 at the beginning of text. */
-static size_t valid_length(const char *text, size_t len)
-{
-        size_t valid = 0, sequence;
-
-        while (valid < len &&
-               (sequence = utf8_sequence((const unsigned char *)text + valid, len - valid)) > 0)
-                valid += sequence;
-        return valid;
-}
-
 static struct json_object *new_repaired_string(const char *text, size_t len)
 {
         struct strbuf repaired;
+        size_t piece_len;
 
-        strbuf_init(&repaired, len * REPLACEMENT_LEN);
+        strbuf_init(&repaired, len * strlen(UTF8_REPLACEMENT));
         while (len > 0) {
-                size_t valid = valid_length(text, len);
-                (void)strbuf_append(&repaired, text, valid);
-                text += valid;
-                len -= valid;
-                if (len > 0) {
-                        (void)strbuf_puts(&repaired, REPLACEMENT);
-                        text++;
-                        len--;
-                }
+                const char *piece = utf8_take(&text, &len, &piece_len);
+                (void)strbuf_append(&repaired, piece, piece_len);
         }
         struct json_object *value =
                 repaired.failed ? JSON_FAILED : new_string(repaired.data, repaired.len);
@@ -119,12 +100,11 @@ static struct json_object *new_repaired_string(const char *text, size_t len)
 
 struct json_object *json_new_string(const char *text)
 {
+        size_t len = text ? strlen(text) : 0;
+
         if (!text)
                 return NULL;
-        size_t len = strlen(text);
-        if (valid_length(text, len) < len)
-                return new_repaired_string(text, len);
-        return new_string(text, len);
+        return utf8_is_valid(text, len) ? new_string(text, len) : new_repaired_string(text, len);
 }
 
 /* The first characters of a moment. */

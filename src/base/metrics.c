@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-
 static const char *type_name(enum metric_type type)
 {
         switch (type) {
@@ -31,18 +29,14 @@ static void append_escaped(struct strbuf *text, const char *value, const char *s
         size_t len = strlen(value);
 
         while (len > 0) {
-                size_t bytes = utf8_sequence((const unsigned char *)value, len);
-                if (bytes == 0)
-                        (void)strbuf_puts(text, REPLACEMENT);
-                else if (*value == '\n')
+                size_t bytes;
+                const char *character = utf8_take(&value, &len, &bytes);
+                if (*character == '\n')
                         (void)strbuf_puts(text, "\\n");
-                else if (strchr(specials, *value))
-                        (void)strbuf_printf(text, "\\%c", *value);
+                else if (strchr(specials, *character))
+                        (void)strbuf_printf(text, "\\%c", *character);
                 else
-                        (void)strbuf_append(text, value, bytes);
-                bytes += bytes == 0;
-                value += bytes;
-                len -= bytes;
+                        (void)strbuf_append(text, character, bytes);
         }
 }
 

@@ -151,7 +151,7 @@ int strbuf_append_json_string(struct strbuf *buf, const char *text, size_t len)
                         break;
                 size_t sequence = utf8_sequence(next, (size_t)(end - next));
                 if (sequence == 0) {
-                        (void)strbuf_puts(buf, "\xef\xbf\xbd");
+                        (void)strbuf_puts(buf, UTF8_REPLACEMENT);
                         next++;
                 } else if (sequence == 1) {
                         (void)append_json_char(buf, *next++);

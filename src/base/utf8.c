@@ -22,6 +22,23 @@ size_t utf8_sequence(const unsigned char *text, size_t len)
         return sequence > 0 ? (size_t)sequence : 0;
 }
 
+bool utf8_is_valid(const char *text, size_t len)
+{
+        return !u8_check((const unsigned char *)text, len);
+}
+
+const char *utf8_take(const char **text, size_t *len, size_t *ret_len)
+{
+        const char *taken = *text;
+        size_t sequence = utf8_sequence((const unsigned char *)taken, *len);
+        size_t step = sequence > 0 ? sequence : 1;
+
+        *text += step;
+        *len -= step;
+        *ret_len = sequence > 0 ? sequence : strlen(UTF8_REPLACEMENT);
+        return sequence > 0 ? taken : UTF8_REPLACEMENT;
+}
+
 uint32_t utf8_decode(const unsigned char *text, size_t len)
 {
         ucs4_t character;

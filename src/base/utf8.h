@@ -11,6 +11,17 @@
 /* The length of the UTF-8 sequence that starts at text, 1 to 4; 0 where none does. len is > 0. */
 size_t utf8_sequence(const unsigned char *text, size_t len);
 
+/* Whether text is UTF-8 as a whole. */
+bool utf8_is_valid(const char *text, size_t len);
+
+#define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+/*
+ * Passes the next character of *text, or one byte that is not UTF-8; *len is > 0. Returns the
+ * *ret_len bytes to write for it: the character, or UTF8_REPLACEMENT.
+ */
+const char *utf8_take(const char **text, size_t *len, size_t *ret_len);
+
 /* The length of the byte order mark that a text begins with (RFC 3629, 6): 3, or 0. */
 size_t utf8_bom(const char *text, size_t len);
 

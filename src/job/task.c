@@ -3,6 +3,8 @@
  */
 #include "job/task_private.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -242,8 +244,6 @@ static int read_value(struct task_reading *reading, enum field field)
 /* Whether a string is a tool's name: short, and without control characters and lone surrogates. */
 static bool is_tool_name(struct task_reading *reading, struct json_span text)
 {
-        static const char replacement[] = "\xef\xbf\xbd"; /* what a lone surrogate is decoded to */
-
         if (text.len > (size_t)TASK_SOFTID_BYTES_MAX * ESCAPE_FACTOR ||
             task_decode(reading, text) < 0 || reading->text.len > TASK_SOFTID_BYTES_MAX)
                 return false;
@@ -252,7 +252,9 @@ static bool is_tool_name(struct task_reading *reading, struct json_span text)
                 if (c < 0x20 || c == 0x7f)
                         return false;
         }
-        return !memmem(reading->text.data, reading->text.len, replacement, strlen(replacement));
+        /* What a lone surrogate is decoded to. */
+        return !memmem(reading->text.data, reading->text.len, UTF8_REPLACEMENT,
+                       strlen(UTF8_REPLACEMENT));
 }
 
 static bool is_tool_number(struct json_span digits)

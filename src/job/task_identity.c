@@ -4,6 +4,7 @@
 #include "job/task_identity.h"
 
 #include "base/base64.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,14 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION           1
-#define NAME_BYTES_MAX    (TASK_FIELDS_MAX * TASK_NAME_BYTES_MAX)
-#define PIECE_CHARS       4096 /* of base64, decoded at once */
-#define HEADER_BYTES_MAX  (1 + (sizeof(size_t) * CHAR_BIT + 6) / 7)
-#define SHORT_BYTES_MAX   48
-#define INDEX_BYTES_MAX   sizeof "4294967295"
-#define REPLACEMENT       "\xef\xbf\xbd" /* U+FFFD */
-#define REPLACEMENT_BYTES 3
+#define VERSION          1
+#define NAME_BYTES_MAX   (TASK_FIELDS_MAX * TASK_NAME_BYTES_MAX)
+#define PIECE_CHARS      4096 /* of base64, decoded at once */
+#define HEADER_BYTES_MAX (1 + (sizeof(size_t) * CHAR_BIT + 6) / 7)
+#define SHORT_BYTES_MAX  48
+#define INDEX_BYTES_MAX  sizeof "4294967295"
 
 _Static_assert(PIECE_CHARS % 4 == 0, "base64_decode() takes pieces of whole groups");
 
@@ -105,7 +104,7 @@ static void add_text(struct task_identity_maker *maker, struct json_span raw,
                      struct json_span decoded)
 {
         if (has_surrogate_escape(raw) &&
-            memmem(decoded.ptr, decoded.len, REPLACEMENT, REPLACEMENT_BYTES))
+            memmem(decoded.ptr, decoded.len, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT)))
                 add_part(maker, PART_RAW_TEXT, raw.ptr, raw.len);
         else
                 add_part(maker, PART_TEXT, decoded.ptr, decoded.len);

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-
 static const char *const paths[][2] = {
         [UPSTREAM_SOLVE] = {"/api/solve", "/solve"},
         [UPSTREAM_STATUS] = {"/api/status?id=", "/status?id="},
@@ -197,15 +195,12 @@ static void write_text(char ret[static UPSTREAM_MESSAGE_BYTES_MAX + 1], const ch
         size_t left = UPSTREAM_MESSAGE_BYTES_MAX, len = strlen(text);
 
         while (len > 0) {
-                size_t sequence = utf8_sequence((const unsigned char *)text, len);
-                const char *piece = sequence > 0 ? text : REPLACEMENT;
-                size_t piece_len = sequence > 0 ? sequence : strlen(REPLACEMENT);
+                size_t piece_len;
+                const char *piece = utf8_take(&text, &len, &piece_len);
                 if (piece_len > left)
                         break;
                 ret = (char *)memcpy(ret, piece, piece_len) + piece_len;
                 left -= piece_len;
-                text += sequence > 0 ? sequence : 1;
-                len -= sequence > 0 ? sequence : 1;
         }
         *ret = '\0';
 }

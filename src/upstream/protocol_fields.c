@@ -16,8 +16,6 @@
 #define SECRET_NUMBER_CHARS_MIN 8
 #define NUMBER_CHARS            "-+.0123456789eE"
 #define NAME_BYTES_MAX          32 /* longer names and words are not among those that are known */
-#define BYTE_ORDER_MARK         "\xef\xbb\xbf"
-#define REPLACEMENT             "\xef\xbf\xbd" /* U+FFFD */
 #define MEMBERS_BYTES_MAX       ((size_t)UPSTREAM_ANSWER_BYTES_MAX * 2)
 
 static const char *const result_names[PROTOCOL_RESULTS] = {"solution", "answer", "answers"};
@@ -62,33 +60,24 @@ static bool holds_key(const struct protocol_fields *fields, struct json_span tex
                                  text.len);
 }
 
-/* Appends a byte or a character of a string as it came, unless JSON does not allow it there.
- * Returns its length. */
-static size_t append_allowed(struct strbuf *members, const char *next, size_t len)
-{
-        size_t sequence = utf8_sequence((const unsigned char *)next, len);
-
-        if (sequence == 0)
-                (void)strbuf_puts(members, REPLACEMENT);
-        else if ((unsigned char)*next < 0x20)
-                (void)strbuf_printf(members, "\\u%04x", (unsigned)*next);
-        else
-                (void)strbuf_append(members, next, sequence);
-        return sequence > 0 ? sequence : 1;
-}
-
 /* Appends a string that does not hold the key, as it came where JSON allows it. */
 static void append_as_it_came(struct protocol_fields *fields, struct json_span string)
 {
         struct strbuf *members = &fields->members;
+        size_t len;
 
         if (fields->not_utf8 == 0 && fields->controls == 0) {
                 (void)strbuf_append(members, string.ptr - 1, string.len + 2);
                 return;
         }
         (void)strbuf_puts(members, "\"");
-        for (size_t i = 0; i < string.len && !members->failed;)
-                i += append_allowed(members, string.ptr + i, string.len - i);
+        while (string.len > 0 && !members->failed) {
+                const char *character = utf8_take(&string.ptr, &string.len, &len);
+                if ((unsigned char)*character < 0x20)
+                        (void)strbuf_printf(members, "\\u%04x", (unsigned)*character);
+                else
+                        (void)strbuf_append(members, character, len);
+        }
         (void)strbuf_puts(members, "\"");
 }
 
@@ -441,11 +430,10 @@ static void read_members(struct protocol_fields *fields, struct json_reader *rea
 /* Takes off what some senders put around: a byte order mark, and the end of a C string. */
 static struct json_span unwrap(const char *text, size_t len)
 {
-        if (len >= strlen(BYTE_ORDER_MARK) &&
-            memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
-                text += strlen(BYTE_ORDER_MARK);
-                len -= strlen(BYTE_ORDER_MARK);
-        }
+        size_t mark = utf8_bom(text, len);
+
+        text += mark;
+        len -= mark;
         while (len > 0 && (text[len - 1] == '\0' || strchr(" \t\r\n", text[len - 1])))
                 len--;
         return (struct json_span){text, len};
