@@ -17,10 +17,4 @@ static inline int64_t number_of(int64_t gateway, int64_t n)
         return gateway << NUMBER_GATEWAY_SHIFT | n;
 }
 
-/* Which gateway a number belongs to. */
-static inline int64_t number_gateway(int64_t number)
-{
-        return number >> NUMBER_GATEWAY_SHIFT;
-}
-
 #endif

@@ -209,7 +209,7 @@ void load_from(struct fixture *f, int64_t finished_after_wall_ms)
         if (sqlite_store_open(f->directory, &f->store, &problem) < 0)
                 fail_msg("%s", problem.data);
         store_set_audit(f->store, &audit);
-        if (store_load(f->store, NULL, finished_after_wall_ms, &visitor, &problem) < 0)
+        if (store_load(f->store, f->filter, finished_after_wall_ms, &visitor, &problem) < 0)
                 fail_msg("%s", problem.data);
         strbuf_done(&problem);
         if (f->before_start)

@@ -36,6 +36,7 @@ struct fixture {
         struct loop *loop;
         struct store *store;
         struct body_pool pool;
+        const struct store_filter *filter; /* for what is loaded; NULL: everything */
         struct loaded purchases[PURCHASES_MAX];
         size_t purchase_count;
         struct job *ended;
