@@ -4,8 +4,8 @@
 #include "daemon/worker.h"
 
 #include "config/config.h"
-#include "forward/balance.h"
 #include "forward/forward.h"
+#include "gateway/balance.h"
 #include "gateway/gateway.h"
 #include "http/listener.h"
 #include "http/server.h"
@@ -69,8 +69,8 @@ static void on_balance_tick(void *arg)
 {
         const struct worker *worker = arg;
 
-        balances_refresh(gateway_balances(worker->setup.gateway),
-                         forwarder_transfers(worker->forwarder), BALANCE_BY_THE_CLOCK);
+        balances_refresh(gateway_balances(worker->setup.gateway), worker->forwarder,
+                         BALANCE_BY_THE_CLOCK);
 }
 
 static void on_begin(struct mail *mail)
@@ -89,8 +89,8 @@ static void on_ask_balances(struct mail *mail)
         struct worker *worker = ((struct told *)mail)->worker;
 
         atomic_store(&worker->asking_balances, false);
-        balances_refresh(gateway_balances(worker->setup.gateway),
-                         forwarder_transfers(worker->forwarder), BALANCE_FOR_OPERATORS);
+        balances_refresh(gateway_balances(worker->setup.gateway), worker->forwarder,
+                         BALANCE_FOR_OPERATORS);
 }
 
 static void on_reload(struct mail *mail)
@@ -103,8 +103,7 @@ static void on_reload(struct mail *mail)
         forwarder_renew_connections(worker->forwarder);
         set_balance_timer(worker);
         if (worker->setup.index == 0)
-                balances_ask_forgotten(gateway_balances(worker->setup.gateway),
-                                       forwarder_transfers(worker->forwarder));
+                balances_ask_forgotten(gateway_balances(worker->setup.gateway), worker->forwarder);
         loop_post(worker->setup.main_loop, &worker->reloaded.mail);
 }
 
@@ -161,8 +160,7 @@ static void on_finish(struct mail *mail)
         struct worker *worker = ((struct told *)mail)->worker;
 
         loop_timer_stop(worker->balance_timer);
-        balances_close(gateway_balances(worker->setup.gateway),
-                       forwarder_transfers(worker->forwarder));
+        balances_close(gateway_balances(worker->setup.gateway), worker->forwarder);
         for (size_t i = 0; i < worker->setup.listener_count; i++)
                 server_finish(worker->servers[i]);
         loop_timer_start(worker->finish_timer, 0, FINISH_TICK_MS);

@@ -10,7 +10,7 @@
 #include "config/problem.h"
 #include "dispatch/entry.h"
 #include "dispatch/scheduler.h"
-#include "forward/balance.h"
+#include "gateway/balance.h"
 #include "job/results.h"
 
 #include <errno.h>

@@ -7,8 +7,7 @@
 #include "base/json_value.h"
 #include "base/strbuf.h"
 #include "dispatch/scheduler.h"
-#include "forward/balance.h"
-#include "forward/forward.h"
+#include "gateway/balance.h"
 #include "gateway/gateway.h"
 #include "http/reply.h"
 #include "http/routes.h"
@@ -49,8 +48,7 @@ static bool arm(struct request *request)
 
         /* Which one is the first may be another after a reload. */
         request->balance = balances_first(gateway_balances(server->gateway));
-        return balance_wait(request->balance, forwarder_transfers(server->forwarder),
-                            &request->waiter);
+        return balance_wait(request->balance, server->forwarder, &request->waiter);
 }
 
 static bool disarm(struct request *request)

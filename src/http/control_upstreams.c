@@ -5,20 +5,19 @@
 #include "base/json_value.h"
 #include "base/strbuf.h"
 #include "dispatch/scheduler.h"
-#include "forward/balance.h"
+#include "gateway/balance.h"
 #include "gateway/gateway.h"
 #include "http/control.h"
 #include "http/operator.h"
 #include "http/reply.h"
 #include "http/server_private.h"
-#include "upstream/account.h"
 #include "upstream/request_counts.h"
 
 #include <string.h>
 
 /* Of one account, in the answer: as many as there may ever be fit, and nobody's balance is as
  * long. What is read of it is a part of the largest answer an upstream may give. */
-#define BALANCE_SHOWN_MAX (REPLY_JSON_BYTES_MAX / ACCOUNTS_EVER_MAX / 2)
+#define BALANCE_SHOWN_MAX (REPLY_JSON_BYTES_MAX / BALANCES_MAX / 2)
 #define BALANCE_BYTES_MAX (2 * 1024 * 1024)
 
 static const char *state_of(const struct scheduler_account *account)

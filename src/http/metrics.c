@@ -10,7 +10,7 @@
 #include "base/strbuf.h"
 #include "dispatch/charges.h"
 #include "dispatch/scheduler.h"
-#include "forward/balance.h"
+#include "gateway/balance.h"
 #include "gateway/gateway.h"
 #include "http/listener.h"
 #include "http/operator.h"

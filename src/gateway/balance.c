@@ -1,13 +1,14 @@
 /*
  * balance: see balance.h.
  */
-#include "forward/balance.h"
+#include "gateway/balance.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "dispatch/job_log.h"
 #include "dispatch/scheduler.h"
+#include "forward/forward.h"
 #include "upstream/account.h"
 #include "upstream/allowance.h"
 #include "upstream/exchange.h"
@@ -275,16 +276,16 @@ static bool begin(struct balance *balance, struct transfers *transfers, struct w
         return due;
 }
 
-bool balance_wait(struct balance *balance, struct transfers *transfers, struct waiter *waiter)
+bool balance_wait(struct balance *balance, struct forwarder *forwarder, struct waiter *waiter)
 {
-        return begin(balance, transfers, waiter, BALANCE_FOR_TOOLS);
+        return begin(balance, forwarder_transfers(forwarder), waiter, BALANCE_FOR_TOOLS);
 }
 
-void balances_refresh(struct balances *balances, struct transfers *transfers,
+void balances_refresh(struct balances *balances, struct forwarder *forwarder,
                       enum balance_asker asker)
 {
         for (size_t i = 0; i < accounts_count(balances->accounts); i++)
-                (void)begin(balances->items[i], transfers, NULL, asker);
+                (void)begin(balances->items[i], forwarder_transfers(forwarder), NULL, asker);
 }
 
 static bool take_forgotten(struct balance *balance)
@@ -296,11 +297,12 @@ static bool take_forgotten(struct balance *balance)
         return forgotten;
 }
 
-void balances_ask_forgotten(struct balances *balances, struct transfers *transfers)
+void balances_ask_forgotten(struct balances *balances, struct forwarder *forwarder)
 {
         for (size_t i = 0; i < accounts_count(balances->accounts); i++) {
                 if (take_forgotten(balances->items[i]))
-                        (void)begin(balances->items[i], transfers, NULL, BALANCE_FOR_TOOLS);
+                        (void)begin(balances->items[i], forwarder_transfers(forwarder), NULL,
+                                    BALANCE_FOR_TOOLS);
         }
 }
 
@@ -398,8 +400,8 @@ static void balance_close(struct balance *balance, struct transfers *transfers)
         settle(balance, NULL);
 }
 
-void balances_close(struct balances *balances, struct transfers *transfers)
+void balances_close(struct balances *balances, struct forwarder *forwarder)
 {
         for (size_t i = 0; i < accounts_count(balances->accounts); i++)
-                balance_close(balances->items[i], transfers);
+                balance_close(balances->items[i], forwarder_transfers(forwarder));
 }

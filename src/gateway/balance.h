@@ -5,16 +5,18 @@
  * There is one for each account, for the life of the process. Each has its own mutex, a leaf but
  * for the mailboxes.
  */
-#ifndef SOLVEGATE_FORWARD_BALANCE_H
-#define SOLVEGATE_FORWARD_BALANCE_H
+#ifndef SOLVEGATE_GATEWAY_BALANCE_H
+#define SOLVEGATE_GATEWAY_BALANCE_H
 
 #include "job/waiter.h"
+#include "upstream/account.h"
 #include "upstream/protocol.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#define BALANCES_MAX            ACCOUNTS_EVER_MAX
 #define BALANCE_FRESH_MS        60000 /* tools are given an answer younger than this */
 #define BALANCE_AGAIN_MS        5000  /* so are operators; and tools are given a failure as long */
 #define BALANCE_FAILED_AGAIN_MS 1000  /* operators are given a failure so long: they mend it */
@@ -31,9 +33,9 @@ struct account;
 struct accounts;
 struct balance;
 struct balances;
+struct forwarder;
 struct scheduler;
 struct strbuf;
-struct transfers;
 
 /* For no account yet. Accounts and scheduler must outlive it. Returns 0 or -ENOMEM. */
 int balances_new(const struct accounts *accounts, struct scheduler *scheduler,
@@ -58,27 +60,27 @@ struct balance *balances_first(struct balances *balances);
 
 /*
  * Asks every upstream of the configuration that is not being asked already, if its last answer is
- * too old for who asks. Thread: the loop's of the transfers.
+ * too old for who asks. Thread: the forwarder's loop.
  */
-void balances_refresh(struct balances *balances, struct transfers *transfers,
+void balances_refresh(struct balances *balances, struct forwarder *forwarder,
                       enum balance_asker asker);
 
 /* Asks those upstreams that balances_forget() was called for, unless somebody has asked since: new
  * ones, and those that are not the same any more. Thread: likewise. */
-void balances_ask_forgotten(struct balances *balances, struct transfers *transfers);
+void balances_ask_forgotten(struct balances *balances, struct forwarder *forwarder);
 
 /*
  * The end: no upstream is asked any more, and what runs on this loop is broken off, which wakes who
- * waits. To be called on each loop. Thread: the loop's of the transfers.
+ * waits. To be called on each loop. Thread: the forwarder's loop.
  */
-void balances_close(struct balances *balances, struct transfers *transfers);
+void balances_close(struct balances *balances, struct forwarder *forwarder);
 
 /*
  * Asks the upstream on this loop if the last answer is old and nobody asks already, and arms the
  * waiter until the answer is there. Returns false when there is nothing to wait for.
- * Thread: the loop's of the transfers.
+ * Thread: the forwarder's loop.
  */
-bool balance_wait(struct balance *balance, struct transfers *transfers, struct waiter *waiter);
+bool balance_wait(struct balance *balance, struct forwarder *forwarder, struct waiter *waiter);
 
 /* Disarms a waiter. Returns false when its mail is on the way. Thread: any. */
 bool balance_unwait(struct balance *balance, struct waiter *waiter);
