@@ -7,7 +7,7 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "daemon/doors.h"
-#include "gateway/gateway.h"
+#include "gateway/gateway_service.h"
 #include "http/local_socket.h"
 
 #include <string.h>

@@ -4,31 +4,33 @@
 #include "daemon/notify_status.h"
 
 #include "base/strbuf.h"
-#include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
+#include "gateway/gateway_service.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 /* Whether jobs are taken. The log says more where they are not. */
-static const char *activity(struct scheduler *scheduler, enum notify_state state)
+static const char *activity(struct gateway *gateway, enum notify_state state)
 {
-        if (state == NOTIFY_ENDING && scheduler_writes(scheduler))
+        char message[GATEWAY_MESSAGE_BYTES_MAX];
+
+        if (state == NOTIFY_ENDING && gateway_writes(gateway))
                 return "stopping, waiting for the disk";
         if (state == NOTIFY_STOPPING || state == NOTIFY_ENDING)
                 return "draining";
-        switch (scheduler_check(scheduler, NULL)) {
-        case 0:
+        switch (gateway_check(gateway, NULL, message)) {
+        case GATEWAY_OK:
                 return "taking jobs";
-        case -ENOBUFS:
+        case GATEWAY_QUEUE_FULL:
                 return "taking no jobs, the queue is full";
-        case -ESHUTDOWN:
+        case GATEWAY_DRAINING:
                 return "taking no jobs, drained";
-        case -EIO:
-                return "taking no jobs, they cannot be stored";
-        case -EROFS:
-                return "taking no jobs, the audit cannot be written";
-        case -EHOSTUNREACH:
+        case GATEWAY_STORE:
+                return gateway_store_healthy(gateway)
+                               ? "taking no jobs, the audit cannot be written"
+                               : "taking no jobs, they cannot be stored";
+        case GATEWAY_NO_UPSTREAM:
                 return "taking no jobs, every upstream refuses its account";
         default:
                 return "taking no jobs";
@@ -38,23 +40,20 @@ static const char *activity(struct scheduler *scheduler, enum notify_state state
 void notify_status_write(struct gateway *gateway, enum notify_state state,
                          char ret_status[static NOTIFY_STATUS_BYTES_MAX])
 {
-        struct scheduler *scheduler = gateway_scheduler(gateway);
-        struct scheduler_figures figures;
+        struct gateway_figures figures;
         struct scheduler_account account;
         struct strbuf troubles;
-        long in_flight = 0;
 
         /* What does not fit is left out. */
         strbuf_init(&troubles, NOTIFY_STATUS_BYTES_MAX / 2);
-        for (size_t i = 0; scheduler_account(scheduler, i, &account); i++) {
-                in_flight += account.in_flight;
+        for (size_t i = 0; gateway_upstream(gateway, i, &account); i++) {
                 if (account.open)
                         (void)strbuf_printf(&troubles, "; %s %s", account.name,
                                             account.out ? "refuses the account" : "fails");
         }
-        scheduler_figures(scheduler, &figures);
-        (void)snprintf(ret_status, NOTIFY_STATUS_BYTES_MAX, "%s: %zu waiting, %ld in flight%s",
-                       activity(scheduler, state), figures.queued_jobs, in_flight,
-                       troubles.data ? troubles.data : "");
+        gateway_figures(gateway, &figures);
+        (void)snprintf(ret_status, NOTIFY_STATUS_BYTES_MAX, "%s: %zu waiting, %lld in flight%s",
+                       activity(gateway, state), figures.jobs.queued_jobs,
+                       (long long)figures.in_flight, troubles.data ? troubles.data : "");
         strbuf_done(&troubles);
 }

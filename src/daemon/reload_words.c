@@ -6,8 +6,7 @@
 #include "access/policy.h"
 #include "base/strbuf.h"
 #include "config/config.h"
-#include "dispatch/entry.h"
-#include "gateway/gateway.h"
+#include "gateway/gateway_reload.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -29,8 +29,10 @@
 #include "daemon/reload.h"
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
-#include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
+#include "gateway/gateway_reload.h"
+#include "gateway/gateway_service.h"
 #include "gateway/recover.h"
 #include "http/listener.h"
 #include "http/server.h"
@@ -160,7 +162,7 @@ static void on_store_tick(void *arg)
         struct service *service = arg;
 
         gateway_give_up(service->gateway);
-        if (scheduler_writes(gateway_scheduler(service->gateway)))
+        if (gateway_writes(service->gateway))
                 return;
         /* An operator who has cancelled a job is told so as soon as that is written. */
         if (admin_socket_close(&service->control))
@@ -170,23 +172,18 @@ static void on_store_tick(void *arg)
 /* How many jobs the stop leaves, and what becomes of them. */
 static void log_what_is_left(struct service *service)
 {
-        struct scheduler *scheduler = gateway_scheduler(service->gateway);
-        struct scheduler_figures figures;
-        struct scheduler_account account;
-        long in_flight = 0;
+        struct gateway_figures figures;
 
-        for (size_t i = 0; scheduler_account(scheduler, i, &account); i++)
-                in_flight += account.in_flight;
-        scheduler_figures(scheduler, &figures);
+        gateway_figures(service->gateway, &figures);
         if (gateway_config(service->gateway)->durability == DURABILITY_FULL)
-                log_warning("limits.drain_timeout has passed with %zu waiting and %ld in flight: "
+                log_warning("limits.drain_timeout has passed with %zu waiting and %lld in flight: "
                             "these jobs go on at the next start, but for what is just being sent, "
                             "which ends as outcome_unknown",
-                            figures.queued_jobs, in_flight);
+                            figures.jobs.queued_jobs, (long long)figures.in_flight);
         else
-                log_warning("limits.drain_timeout has passed with %ld in flight: these jobs end "
+                log_warning("limits.drain_timeout has passed with %lld in flight: these jobs end "
                             "now, since durability is \"none\"",
-                            in_flight);
+                            (long long)figures.in_flight);
 }
 
 static void on_drain_timeout(void *arg)

@@ -4,12 +4,11 @@
 #include "daemon/worker.h"
 
 #include "config/config.h"
-#include "forward/forward.h"
 #include "gateway/balance.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_service.h"
 #include "http/listener.h"
 #include "http/server.h"
-#include "job/parser.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -76,12 +75,9 @@ static void on_balance_tick(void *arg)
 static void on_begin(struct mail *mail)
 {
         struct worker *worker = ((struct told *)mail)->worker;
+
         set_balance_timer(worker);
-        if (worker->setup.index == 0) {
-                on_balance_tick(worker); /* a wrong key is to be known before the first job */
-                parser_start(gateway_parser(worker->setup.gateway), worker->loop);
-        }
-        forwarder_kick(worker->forwarder);
+        gateway_begin(worker->setup.gateway, worker->forwarder, worker->setup.index == 0);
 }
 
 static void on_ask_balances(struct mail *mail)
@@ -100,10 +96,8 @@ static void on_reload(struct mail *mail)
 
         for (size_t i = 0; i < worker->setup.listener_count; i++)
                 server_reload(worker->servers[i], news->policy, news->identities[i]);
-        forwarder_renew_connections(worker->forwarder);
+        gateway_renew(worker->setup.gateway, worker->forwarder, worker->setup.index == 0);
         set_balance_timer(worker);
-        if (worker->setup.index == 0)
-                balances_ask_forgotten(gateway_balances(worker->setup.gateway), worker->forwarder);
         loop_post(worker->setup.main_loop, &worker->reloaded.mail);
 }
 
@@ -116,7 +110,7 @@ static void on_reloaded(struct mail *mail)
 
 static void on_kick(struct mail *mail)
 {
-        forwarder_kick(((struct told *)mail)->worker->forwarder);
+        gateway_kick(((struct told *)mail)->worker->forwarder);
 }
 
 static void on_drain(struct mail *mail)
@@ -129,7 +123,7 @@ static void on_drain(struct mail *mail)
 
 static void on_abort(struct mail *mail)
 {
-        forwarder_abort(((struct told *)mail)->worker->forwarder);
+        gateway_abort(((struct told *)mail)->worker->forwarder);
 }
 
 static void on_finished(struct mail *mail)
@@ -172,7 +166,7 @@ static void close_loop(struct worker *worker)
         for (size_t i = 0; worker->servers && i < worker->setup.listener_count; i++)
                 server_free(worker->servers[i]);
         free(worker->servers);
-        forwarder_free(worker->forwarder);
+        gateway_free_forwarder(worker->forwarder);
         loop_timer_free(worker->finish_timer);
         loop_timer_free(worker->balance_timer);
         loop_free(worker->loop);
@@ -256,13 +250,13 @@ static void *worker_run(void *arg)
 
 int worker_start(struct worker *worker)
 {
-        forwarder_resume(worker->forwarder); /* all goes to the first one that is started */
+        gateway_resume(worker->forwarder); /* all goes to the first one that is started */
         int r = pthread_create(&worker->thread, NULL, worker_run, worker);
         worker->started = r == 0;
         if (worker->started)
                 loop_post(worker->loop, &worker->begin.mail);
         else
-                forwarder_abort(worker->forwarder);
+                gateway_abort(worker->forwarder);
         return -r;
 }
 

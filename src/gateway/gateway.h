@@ -1,39 +1,38 @@
 /*
- * gateway: what the HTTP side calls. One for the process, shared by all workers.
+ * gateway: the engine as requests use it: submit a job, find it, wait for it, cancel it. One for
+ * the process, shared by all workers. http/ and daemon/ include nothing below it but types.
  *
- * Owns what the workers share: the accounts, the site list, the scheduler, the results, the store,
- * the bodies' ceiling and the balances.
+ * gateway.h          requests about jobs
+ * gateway_figures.h  what there is and what there was: metrics, status, usage
+ * gateway_operator.h lists of jobs, and the orders that operators give
+ * balance.h          what each upstream last said about its account
+ * gateway_service.h  start, ticks, stop, and the part on each worker's loop
+ * gateway_reload.h   puts another configuration in force
+ *
+ * It owns what the workers share: the accounts, the scheduler, the results, the store, the limit on
+ * bodies, and the balances.
  */
 #ifndef SOLVEGATE_GATEWAY_GATEWAY_H
 #define SOLVEGATE_GATEWAY_GATEWAY_H
 
 #include "access/quota.h"
 #include "access/sites.h"
+#include "job/state.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct balances;
 struct body;
-struct charges;
 struct client;
-struct clients;
 struct config;
-struct credential;
-struct entry_unwanted_counts;
 struct forwarder;
 struct gateway;
 struct job;
 struct loop;
-struct mail;
 struct parse;
 struct parser;
 struct policy;
-struct recover_hook;
-struct results;
-struct scheduler;
-struct store;
-struct strbuf;
 struct submission;
 struct throttle;
 struct waiter;
@@ -66,24 +65,6 @@ struct gateway_told {
         char host[SITE_HOST_BYTES_MAX]; /* of the job's site; "" if there is none to read */
         int64_t retry_after_s;          /* 0: nothing better is known than soon */
 };
-
-/*
- * Makes a gateway with what the store has kept. store is open; the gateway closes it, on failure
- * too. NULL: nothing is kept. hook, if it is not NULL, is told how far the reading is. config is in
- * force until gateway_apply() puts another in its place. credentials has one for each upstream, in
- * order; those that are taken over become NULL, and the caller frees the others. On failure returns
- * -errno, and writes to problem what strerror() could not tell.
- */
-int gateway_new(const struct config *config, struct store *store, struct credential **credentials,
-                const struct recover_hook *hook, struct strbuf *problem,
-                struct gateway **ret_gateway);
-
-/* Starts the writers of the audit and the store. Signals are blocked by the caller. Returns 0 or
- * -errno. */
-int gateway_start(struct gateway *gateway);
-
-/* Writes what is left and frees. Requires that every worker is gone. Takes NULL. */
-void gateway_free(struct gateway *gateway);
 
 /* Whether a job of this client (NULL: anybody's) would be taken now; if not, message says why.
  * Thread: any. */
@@ -122,10 +103,10 @@ struct gateway_submission {
 
 /*
  * Takes a job whose body has been parsed (job/parser.h). On GATEWAY_OK the job may be sent, or even
- * final, already; its id may leave once keep_wait() has said so. It may be an older job of the
- * client, with the same key and body. On GATEWAY_PENDING it waits for the arbiter's decision, and
- * the caller for gateway_submission_wait(). The parse has a digest if the order has a key. The
- * caller keeps it. Thread: the forwarder's loop.
+ * final, already; its id may leave once gateway_is_durable() returns true. It may be an older job
+ * of the client, with the same key and body. On GATEWAY_PENDING it waits for the arbiter's
+ * decision, and the caller for gateway_submission_wait(). The parse has a digest if the order has a
+ * key. The caller keeps it. Thread: the forwarder's loop.
  */
 enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
                                     const struct gateway_order *order, const struct parse *parse,
@@ -147,57 +128,45 @@ enum gateway_verdict gateway_submission_end(struct gateway *gateway, struct forw
  * pending. Takes NULL. */
 void gateway_submission_abandon(struct submission *pending);
 
-/* A job could not be kept: withdraws it, if it was not sent yet. */
+/* ---- a job that was submitted; Thread: any, unless a function says otherwise ---- */
+
+/* Finds a job by ID. Returns it with a reference for the caller, or NULL: unknown or expired. */
+struct job *gateway_find(struct gateway *gateway, const char *id);
+
+/* Returns the state now. When it is final, job->outcome may be read without a lock from then on. */
+enum job_state gateway_state(struct gateway *gateway, struct job *job);
+
+/*
+ * Arms a waiter. Returns true when it is armed, or false when the job has come so far already and
+ * no mail will be sent. The caller holds a reference to the job while the waiter is armed.
+ */
+bool gateway_wait(struct gateway *gateway, struct job *job, struct waiter *waiter);
+
+/* Disarms a waiter. Returns false when its mail is on the way. */
+bool gateway_unwait(struct gateway *gateway, struct job *job, struct waiter *waiter);
+
+/* Returns whether the job would survive a crash, so that its ID may be returned. */
+bool gateway_is_durable(struct gateway *gateway, const struct job *job);
+
+/* Writes a job, and arms the waiter until it is written or that has failed. Returns false when
+ * there is nothing to wait for. Thread: the loop's. */
+bool gateway_wait_durable(struct gateway *gateway, struct loop *loop, struct job *job,
+                          struct waiter *waiter);
+
+/* Disarms it. Returns false when its mail is on the way. */
+bool gateway_unwait_durable(struct gateway *gateway, struct job *job, struct waiter *waiter);
+
+/* A job could not be made durable: withdraws it, if it was not sent yet. Thread: the loop's. */
 enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct loop *loop, struct job *job,
                                       char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /*
- * A reload, in steps. gateway_prepare() makes all that can fail; config is what is to be in force,
- * and credentials are taken over as by gateway_new(). gateway_apply() puts it in force: clients and
- * accounts go by it, before any server judges by the new policy, so nobody enters without his
- * limits. When every server does, gateway_cancel_unwanted() cancels what waits and is not to be
- * sent any more, as entry_cancel_unwanted(): it goes on in the next turns of the loop, and then
- * calls done with how many those were. By then nobody uses the configuration that was in force
- * before. Thread: main.
+ * Cancels a job in the name of `by`. It ends as soon as that is stored. Returns false if it is too
+ * late: the job is, or may be, with the upstream; or it has ended. Thread: the loop's.
  */
-struct gateway_change;
+bool gateway_cancel(struct gateway *gateway, struct loop *loop, struct job *job, const char *by);
 
-int gateway_prepare(struct gateway *gateway, const struct config *config,
-                    struct credential **credentials, struct strbuf *problem,
-                    struct gateway_change **ret_change);
-void gateway_apply(struct gateway *gateway, struct gateway_change *change);
-void gateway_cancel_unwanted(struct gateway *gateway, struct loop *loop,
-                             void (*done)(void *arg, const struct entry_unwanted_counts *counts),
-                             void *arg);
-
-/* Takes NULL, and what was applied too. */
-void gateway_change_free(struct gateway_change *change);
-
-/* Its policy, as long as the change lives. */
-struct policy *gateway_change_policy(const struct gateway_change *change);
-
-/* What is different about an upstream. */
-enum gateway_upstream_change {
-        GATEWAY_UPSTREAM_NEW, /* or back again */
-        GATEWAY_UPSTREAM_GONE,
-        GATEWAY_UPSTREAM_CREDENTIAL,
-        GATEWAY_UPSTREAM_PLACE, /* url or api */
-        GATEWAY_UPSTREAM_CA,
-        GATEWAY_UPSTREAM_LIMITS, /* max_in_flight or priority */
-};
-#define GATEWAY_UPSTREAM_CHANGES (GATEWAY_UPSTREAM_LIMITS + 1)
-
-/* Names each; before the change is applied. Thread: main. */
-void gateway_change_each(const struct gateway *gateway, const struct gateway_change *change,
-                         void (*told)(void *arg, enum gateway_upstream_change what,
-                                      const char *name),
-                         void *arg);
-
-/* The policy that is in force: without a reference of its own. Thread: main. */
-struct policy *gateway_policy(struct gateway *gateway);
-
-/* For log rotation: the audit goes on in a new file. Thread: any. */
-void gateway_reopen_audit(struct gateway *gateway);
+/* ---- the parts ---- */
 
 /*
  * Notes in the audit that a request was refused. client and site may be NULL. Thread: any.
@@ -211,48 +180,7 @@ struct parser *gateway_parser(struct gateway *gateway);
 /* What slows failed tokens down. */
 struct throttle *gateway_throttle(struct gateway *gateway);
 
-/*
- * Fails queued jobs whose deadline has passed. Thread: main, whose loop is told by
- * scheduler_drain() when all is done, and so not before these jobs are final.
- */
-void gateway_tick(struct gateway *gateway, struct loop *loop);
-
-/*
- * Drops some of the results that have expired or exceed results.bytes, and returns their memory to
- * the kernel. Returns whether there are more of them. To be called at each tick, and again soon
- * while there are. Thread: main.
- */
-bool gateway_sweep(struct gateway *gateway);
-
-/*
- * Stops taking and sending: what waits is left for the next start where it is kept, else it is
- * cancelled. Posts idle to loop once nothing is under way. Thread: main, likewise.
- */
-void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle);
-
-/* The time to stop has come: the store tries everything once only. Thread: any. */
-void gateway_give_up(struct gateway *gateway);
-
-/* Makes the forwarder of a loop. Returns 0 or -ENOMEM. */
-int gateway_new_forwarder(struct gateway *gateway, struct loop *loop,
-                          struct forwarder **ret_forwarder);
-
-/* Whether what is promised can be written: to the store, and to the audit. Thread: any. */
-bool gateway_store_well(const struct gateway *gateway);
-bool gateway_audit_well(const struct gateway *gateway);
-
-/* Copies what is wrong with the store, or what was, or an empty text. Thread: any. */
-#define GATEWAY_STORE_PROBLEM_BYTES_MAX 256
-void gateway_store_problem(const struct gateway *gateway,
-                           char ret_problem[static GATEWAY_STORE_PROBLEM_BYTES_MAX]);
-
-/* How many bytes the bodies in memory take now. Thread: any. */
-int64_t gateway_body_bytes(const struct gateway *gateway);
-
-struct charges *gateway_charges(struct gateway *gateway);
 struct balances *gateway_balances(struct gateway *gateway);
-struct results *gateway_results(struct gateway *gateway);
-struct scheduler *gateway_scheduler(struct gateway *gateway);
 
 /* The configuration in force. A reload replaces it: neither the pointer nor one into it is to be
  * kept beyond the event that asked. Thread: any that main tells of reloads. */

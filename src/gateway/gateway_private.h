@@ -5,7 +5,6 @@
 #define SOLVEGATE_GATEWAY_GATEWAY_PRIVATE_H
 
 #include "config/config.h"
-#include "gateway/gateway.h"
 #include "gateway/memory_return.h"
 #include "job/body.h"
 #include "upstream/account.h"
@@ -15,8 +14,15 @@
 #define AUDIT_PROBLEM_BYTES_MAX 256
 
 struct audit;
+struct balances;
+struct charges;
+struct clients;
 struct parser;
+struct policy;
+struct results;
+struct scheduler;
 struct store;
+struct throttle;
 
 enum gateway_store_state {
         GATEWAY_STORE_HEALTHY,

@@ -2,7 +2,7 @@
  * gateway_reload: what a configuration puts in force, at the start and at each reload; see
  * gateway.h.
  */
-#include "gateway/gateway_private.h"
+#include "gateway/gateway_reload.h"
 
 #include "access/policy.h"
 #include "config/config.h"
@@ -11,6 +11,8 @@
 #include "dispatch/entry.h"
 #include "dispatch/scheduler.h"
 #include "gateway/balance.h"
+#include "gateway/gateway.h"
+#include "gateway/gateway_private.h"
 #include "job/results.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /*
  * gateway_submit: how a job comes in, and why one is not taken; see gateway.h.
  */
-#include "gateway/gateway_private.h"
+#include "gateway/gateway.h"
 
 #include "access/clients.h"
 #include "access/policy.h"
@@ -12,6 +12,7 @@
 #include "dispatch/scheduler.h"
 #include "dispatch/submission.h"
 #include "forward/forward.h"
+#include "gateway/gateway_private.h"
 #include "job/job.h"
 #include "job/parser.h"
 #include "job/purchase.h"

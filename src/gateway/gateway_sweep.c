@@ -1,10 +1,11 @@
 /*
- * gateway_sweep: final jobs that go, and the memory that they leave; see gateway.h.
+ * gateway_sweep: final jobs that go, and the memory that they leave; see gateway_service.h.
  */
-#include "gateway/gateway_private.h"
+#include "gateway/gateway_service.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/gateway_private.h"
 #include "job/results.h"
 #include "store/store.h"
 

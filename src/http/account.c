@@ -6,9 +6,9 @@
 #include "access/quota.h"
 #include "base/json_value.h"
 #include "base/strbuf.h"
-#include "dispatch/scheduler.h"
 #include "gateway/balance.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
 #include "http/reply.h"
 #include "http/routes.h"
 #include "http/server_private.h"
@@ -94,8 +94,7 @@ enum MHD_Result balance_handle(struct request *request)
         struct quota_figures figures;
         struct scheduler_usage usage;
 
-        scheduler_usage(gateway_scheduler(request->server->gateway), request->client, &usage,
-                        &figures);
+        gateway_usage(request->server->gateway, request->client, &usage, &figures);
         const struct quota_window *window = tighter(&figures);
         if (!window)
                 return reply_balance(request);

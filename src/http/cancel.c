@@ -3,19 +3,17 @@
  */
 #include "http/cancel.h"
 
-#include "dispatch/entry.h"
 #include "gateway/gateway.h"
 #include "http/reply.h"
 #include "http/server_private.h"
 #include "http/wait.h"
-#include "job/results.h"
+#include "job/state.h"
 
 static void cancel(struct request *request, const char *by)
 {
         struct server *server = request->server;
 
-        if (entry_cancel(gateway_scheduler(server->gateway), server->loop, request->job, by) ==
-            ENTRY_SENT)
+        if (!gateway_cancel(server->gateway, server->loop, request->job, by))
                 request_refuse(request, 409, "already_sent",
                                "the job was sent already, or has ended, and cannot be taken back; "
                                "ask for its status");
@@ -24,8 +22,6 @@ static void cancel(struct request *request, const char *by)
 enum MHD_Result cancel_handle(struct request *request, void (*find)(struct request *request),
                               const char *by, enum MHD_Result (*reply)(struct request *request))
 {
-        struct results *results = gateway_results(request->server->gateway);
-
         /* A request that was held comes here again with its job. */
         if (!request->job) {
                 find(request);
@@ -36,7 +32,7 @@ enum MHD_Result cancel_handle(struct request *request, void (*find)(struct reque
                 return reply_refusal(request);
         if (wait_for_end(request))
                 return MHD_YES;
-        if (!job_state_final(results_state(results, request->job))) {
+        if (!job_state_final(gateway_state(request->server->gateway, request->job))) {
                 request_refuse(request, 503, "store_unavailable",
                                "the job is cancelled, but that cannot be stored at the moment; it "
                                "is sent after all if solvegate ends before it is");

@@ -7,9 +7,7 @@
 #include "access/quota.h"
 #include "base/clock.h"
 #include "base/json_value.h"
-#include "dispatch/charges.h"
-#include "dispatch/scheduler.h"
-#include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
 #include "http/control.h"
 #include "http/quota_json.h"
 #include "http/reply.h"
@@ -24,8 +22,7 @@ static struct json_object *client_json(struct request *request, const struct pol
         struct quota_figures figures;
         struct scheduler_usage usage;
 
-        scheduler_usage(gateway_scheduler(request->server->gateway), rule->client, &usage,
-                        &figures);
+        gateway_usage(request->server->gateway, rule->client, &usage, &figures);
         return JSON_OBJECT(
                 {"name", json_new_string(rule->client->name)},
                 {"weight", json_new_integer(rule->weight)},
@@ -67,7 +64,7 @@ static struct json_object *usage_json(struct request *request, struct client *cl
         struct quota_figures figures;
         struct scheduler_usage usage;
 
-        scheduler_usage(gateway_scheduler(request->server->gateway), client, &usage, &figures);
+        gateway_usage(request->server->gateway, client, &usage, &figures);
         return JSON_OBJECT({"name", json_new_string(client->name)},
                            {"daily", quota_json_window(&figures.day)},
                            {"monthly", quota_json_window(&figures.month)},
@@ -79,7 +76,7 @@ enum MHD_Result control_usage_handle(struct request *request)
         struct json_object *ledger = json_new_array(), *clients = json_new_array();
         struct policy_rule rule;
 
-        charges_each(gateway_charges(request->server->gateway), add_charges, &ledger);
+        gateway_each_charge(request->server->gateway, add_charges, &ledger);
         for (size_t i = 0; policy_rule(request->server->policy, i, &rule); i++)
                 json_append(&clients, usage_json(request, rule.client));
         return reply_json(request, JSON_OBJECT({"ledger", ledger}, {"clients", clients}), -1);

@@ -5,15 +5,14 @@
 #include "base/clock.h"
 #include "base/json_value.h"
 #include "config/config.h"
-#include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_operator.h"
 #include "http/cancel.h"
 #include "http/control.h"
 #include "http/reply.h"
 #include "http/server_private.h"
 #include "job/job.h"
 #include "job/outcome.h"
-#include "job/results.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +48,13 @@ static struct json_object *job_json(const struct scheduler_job *shown)
                 {"finished", outcome ? json_new_time(job_wall_of(job->finished_ms)) : NULL});
 }
 
+static void show_job(void *arg, const struct scheduler_job *shown)
+{
+        struct json_object **json = arg;
+
+        *json = job_json(shown);
+}
+
 static void find(struct request *request)
 {
         const char *id = control_parameter(request, "id");
@@ -58,7 +64,7 @@ static void find(struct request *request)
                 request_refuse(request, 400, "bad_request", "name the job: /control/job?id=ID");
                 return;
         }
-        request->job = results_find(gateway_results(request->server->gateway), id);
+        request->job = gateway_find(request->server->gateway, id);
         if (!request->job)
                 request_refuse(request, 404, "unknown_id",
                                "no job has this id; one that has ended is known for at most %lld "
@@ -69,14 +75,12 @@ static void find(struct request *request)
 
 enum MHD_Result control_job_handle(struct request *request)
 {
-        struct scheduler_job shown;
+        struct json_object *json;
 
         find(request);
         if (request->refusal.status != 0)
                 return reply_refusal(request);
-        scheduler_describe(gateway_scheduler(request->server->gateway), request->job, &shown);
-        struct json_object *json = job_json(&shown);
-        scheduler_job_done(&shown);
+        gateway_show_job(request->server->gateway, request->job, show_job, &json);
         return reply_json(request, json, -1);
 }
 
@@ -126,23 +130,30 @@ static struct scheduler_choice read_choice(struct request *request)
         return choice;
 }
 
+static void append_job(void *arg, const struct scheduler_job *shown)
+{
+        struct json_object **jobs = arg;
+
+        if (!*jobs)
+                *jobs = json_new_array();
+        json_append(jobs, job_json(shown));
+}
+
 enum MHD_Result control_jobs_handle(struct request *request)
 {
         struct scheduler_choice choice = read_choice(request);
-        struct scheduler_list list = {0};
+        struct json_object *jobs = NULL;
+        size_t total;
 
         if (request->refusal.status == 0 &&
-            scheduler_jobs(gateway_scheduler(request->server->gateway), &choice, &list) < 0)
+            gateway_each_job(request->server->gateway, &choice, append_job, &jobs, &total) < 0)
                 request_refuse(request, 503, "queue_full",
                                "solvegate has no memory for the list; ask for fewer");
         if (request->refusal.status != 0)
                 return reply_refusal(request);
-        struct json_object *jobs = json_new_array();
-        for (size_t i = 0; i < list.count; i++)
-                json_append(&jobs, job_json(&list.jobs[i]));
-        int64_t total = (int64_t)list.total;
-        scheduler_list_done(&list);
-        return reply_json(request, JSON_OBJECT({"jobs", jobs}, {"total", json_new_integer(total)}),
+        return reply_json(request,
+                          JSON_OBJECT({"jobs", jobs ? jobs : json_new_array()},
+                                      {"total", json_new_integer((int64_t)total)}),
                           -1);
 }
 
@@ -150,8 +161,7 @@ enum MHD_Result control_jobs_handle(struct request *request)
 
 static enum MHD_Result reply_cancelled(struct request *request)
 {
-        enum job_state state =
-                results_state(gateway_results(request->server->gateway), request->job);
+        enum job_state state = gateway_state(request->server->gateway, request->job);
 
         return reply_json(request,
                           JSON_OBJECT({"id", json_new_string(request->job->id)},

@@ -2,9 +2,7 @@
  * control_orders: POST /control/drain, /control/resume and /control/reload.
  */
 #include "base/json_value.h"
-#include "base/log.h"
-#include "dispatch/scheduler.h"
-#include "gateway/gateway.h"
+#include "gateway/gateway_operator.h"
 #include "http/control.h"
 #include "http/operator.h"
 #include "http/reply.h"
@@ -18,20 +16,13 @@
 
 static enum MHD_Result set_drained(struct request *request, bool drained)
 {
-        struct scheduler *scheduler = gateway_scheduler(request->server->gateway);
-        enum scheduler_mode before = scheduler_mode(scheduler);
+        enum scheduler_mode mode = gateway_set_drained(request->server->gateway, drained);
 
-        enum scheduler_mode mode = scheduler_set_drained(scheduler, drained);
         if (mode == SCHEDULER_STOPPING && !drained) {
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped, and takes no jobs any more");
                 return reply_refusal(request);
         }
-        if (mode != before)
-                log_info(mode == SCHEDULER_DRAINED
-                                 ? "by the operator's order no more jobs are taken; those that "
-                                   "wait or are under way go on"
-                                 : "by the operator's order jobs are taken again");
         return reply_json(request, JSON_OBJECT({"state", json_new_string(control_state(request))}),
                           -1);
 }

@@ -5,8 +5,9 @@
 #include "base/json_value.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
+#include "gateway/gateway_operator.h"
 #include "http/control.h"
 #include "http/listener.h"
 #include "http/operator.h"
@@ -32,7 +33,7 @@ const char *control_state(const struct request *request)
                 [SCHEDULER_STOPPING] = "stopping",
         };
 
-        return names[scheduler_mode(gateway_scheduler(request->server->gateway))];
+        return names[gateway_mode(request->server->gateway)];
 }
 
 struct json_object *control_warnings(const struct operator_warnings *warnings)
@@ -51,9 +52,9 @@ struct json_object *control_warnings(const struct operator_warnings *warnings)
 static const char *why_not_ready(const struct request *request, enum gateway_verdict verdict,
                                  char message[static GATEWAY_MESSAGE_BYTES_MAX])
 {
-        const struct gateway *gateway = request->server->gateway;
+        struct gateway *gateway = request->server->gateway;
 
-        switch (scheduler_mode(gateway_scheduler(request->server->gateway))) {
+        switch (gateway_mode(gateway)) {
         case SCHEDULER_TAKING:
                 break;
         case SCHEDULER_DRAINED:
@@ -61,7 +62,7 @@ static const char *why_not_ready(const struct request *request, enum gateway_ver
         case SCHEDULER_STOPPING:
                 return "being stopped; what is under way is finished first";
         }
-        if (verdict == GATEWAY_STORE && gateway_store_well(gateway))
+        if (verdict == GATEWAY_STORE && gateway_store_healthy(gateway))
                 return "the audit cannot be written (audit.file), so no job is taken; the log says "
                        "why, and it is tried again all the time";
         if (verdict == GATEWAY_STORE) {
@@ -117,25 +118,15 @@ static struct json_object *connections_json(const struct operator_view *view)
 }
 
 static struct json_object *queue_json(const struct gateway *gateway,
-                                      const struct scheduler_figures *figures)
+                                      const struct gateway_figures *figures)
 {
         const struct config *config = gateway_config(gateway);
 
-        return JSON_OBJECT({"jobs", json_new_integer((int64_t)figures->queued_jobs)},
-                           {"purchases", json_new_integer((int64_t)figures->queued_purchases)},
+        return JSON_OBJECT({"jobs", json_new_integer((int64_t)figures->jobs.queued_jobs)},
+                           {"purchases", json_new_integer((int64_t)figures->jobs.queued_purchases)},
                            {"max", json_new_integer(config->limits.queue_jobs)},
-                           {"bytes", json_new_integer(gateway_body_bytes(gateway))},
+                           {"bytes", json_new_integer(figures->body_bytes)},
                            {"max_bytes", json_new_integer(config->limits.queue_bytes)});
-}
-
-static int64_t count_in_flight(struct gateway *gateway)
-{
-        struct scheduler_account account;
-        int64_t in_flight = 0;
-
-        for (size_t i = 0; scheduler_account(gateway_scheduler(gateway), i, &account); i++)
-                in_flight += account.in_flight;
-        return in_flight;
 }
 
 static struct json_object *ends_json(const struct scheduler_figures *figures)
@@ -163,7 +154,7 @@ static struct json_object *store_json(const struct gateway *gateway)
 {
         const struct config *config = gateway_config(gateway);
         char problem[GATEWAY_STORE_PROBLEM_BYTES_MAX];
-        bool well = gateway_store_well(gateway);
+        bool well = gateway_store_healthy(gateway);
 
         gateway_store_problem(gateway, problem);
         return JSON_OBJECT(
@@ -176,7 +167,7 @@ static struct json_object *store_json(const struct gateway *gateway)
 static struct json_object *audit_json(const struct gateway *gateway)
 {
         return JSON_OBJECT({"file", json_new_string(gateway_config(gateway)->audit.file)},
-                           {"well", json_new_bool(gateway_audit_well(gateway))});
+                           {"well", json_new_bool(gateway_audit_healthy(gateway))});
 }
 
 enum MHD_Result control_status_handle(struct request *request)
@@ -185,11 +176,11 @@ enum MHD_Result control_status_handle(struct request *request)
         struct gateway *gateway = request->server->gateway;
         char message[GATEWAY_MESSAGE_BYTES_MAX] = "";
         enum gateway_verdict verdict = gateway_check(gateway, NULL, message);
-        struct scheduler_figures figures;
+        struct gateway_figures figures;
         struct operator_view view;
 
         hooks->view(hooks->arg, &view);
-        scheduler_figures(gateway_scheduler(gateway), &figures);
+        gateway_figures(gateway, &figures);
         return reply_json(
                 request,
                 JSON_OBJECT({"version", json_new_string(SOLVEGATE_VERSION)},
@@ -205,8 +196,9 @@ enum MHD_Result control_status_handle(struct request *request)
                             {"attention_total", json_new_integer((int64_t)view.attention.count)},
                             {"connections", connections_json(&view)},
                             {"queue", queue_json(gateway, &figures)},
-                            {"in_flight", json_new_integer(count_in_flight(gateway))},
-                            {"jobs", ends_json(&figures)}, {"results", results_json(&figures)},
+                            {"in_flight", json_new_integer(figures.in_flight)},
+                            {"jobs", ends_json(&figures.jobs)},
+                            {"results", results_json(&figures.jobs)},
                             {"store", store_json(gateway)}, {"audit", audit_json(gateway)},
                             {"log", JSON_OBJECT({"lost", json_new_integer(log_lost())})},
                             {"upstreams", control_upstreams(request)}),

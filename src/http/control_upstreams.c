@@ -4,9 +4,9 @@
  */
 #include "base/json_value.h"
 #include "base/strbuf.h"
-#include "dispatch/scheduler.h"
 #include "gateway/balance.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
 #include "http/control.h"
 #include "http/operator.h"
 #include "http/reply.h"
@@ -84,11 +84,10 @@ static struct json_object *upstream_json(const struct request *request,
 
 struct json_object *control_upstreams(const struct request *request)
 {
-        struct scheduler *scheduler = gateway_scheduler(request->server->gateway);
         struct json_object *upstreams = json_new_array();
         struct scheduler_account account;
 
-        for (size_t i = 0; scheduler_account(scheduler, i, &account); i++)
+        for (size_t i = 0; gateway_upstream(request->server->gateway, i, &account); i++)
                 json_append(&upstreams, upstream_json(request, &account));
         return upstreams;
 }

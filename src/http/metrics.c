@@ -8,10 +8,9 @@
 #include "base/log.h"
 
 #include "base/strbuf.h"
-#include "dispatch/charges.h"
-#include "dispatch/scheduler.h"
 #include "gateway/balance.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
 #include "http/listener.h"
 #include "http/operator.h"
 #include "http/reply.h"
@@ -19,7 +18,6 @@
 #include "http/server_private.h"
 #include "http/tally.h"
 #include "http/tls.h"
-#include "job/parser.h"
 #include "upstream/request_counts.h"
 
 #define METRICS_BYTES_MAX (16 * 1024 * 1024)
@@ -136,8 +134,8 @@ static void write_disk(struct strbuf *text, const struct gateway *gateway)
                 {NULL},
         };
 
-        write_number(text, &store, gateway_store_well(gateway));
-        write_number(text, &audit, gateway_audit_well(gateway));
+        write_number(text, &store, gateway_store_healthy(gateway));
+        write_number(text, &audit, gateway_audit_healthy(gateway));
 }
 
 /* ---- charges ---- */
@@ -164,7 +162,7 @@ static void write_unknown(void *arg, const struct charges_row *row)
         metrics_sample(page->text, page->metric, labels, row->unknown);
 }
 
-static void write_charges(struct strbuf *text, struct charges *charges)
+static void write_charges(struct strbuf *text, struct gateway *gateway)
 {
         static const struct metric charged = {
                 "solvegate_charges_total",
@@ -180,15 +178,14 @@ static void write_charges(struct strbuf *text, struct charges *charges)
         };
 
         metrics_begin(text, &charged);
-        charges_each(charges, write_charged, &(struct page){text, &charged});
+        gateway_each_charge(gateway, write_charged, &(struct page){text, &charged});
         metrics_begin(text, &unknown);
-        charges_each(charges, write_unknown, &(struct page){text, &unknown});
+        gateway_each_charge(gateway, write_unknown, &(struct page){text, &unknown});
 }
 
 /* ---- jobs ---- */
 
-static void write_queue(struct strbuf *text, const struct scheduler_figures *figures,
-                        struct gateway *gateway)
+static void write_queue(struct strbuf *text, const struct gateway_figures *figures)
 {
         static const struct metric jobs = {
                 "solvegate_queue_jobs", METRIC_GAUGE, "Jobs that wait to be sent.", {NULL}};
@@ -211,13 +208,13 @@ static void write_queue(struct strbuf *text, const struct scheduler_figures *fig
                 {NULL},
         };
 
-        write_number(text, &jobs, (int64_t)figures->queued_jobs);
-        write_number(text, &purchases, (int64_t)figures->queued_purchases);
-        write_number(text, &bytes, gateway_body_bytes(gateway));
-        write_number(text, &parsed, parser_count(gateway_parser(gateway)));
+        write_number(text, &jobs, (int64_t)figures->jobs.queued_jobs);
+        write_number(text, &purchases, (int64_t)figures->jobs.queued_purchases);
+        write_number(text, &bytes, figures->body_bytes);
+        write_number(text, &parsed, figures->bodies_parsed);
 }
 
-static void write_jobs(struct strbuf *text, const struct scheduler_figures *figures)
+static void write_jobs(struct strbuf *text, const struct gateway_figures *figures)
 {
         static const struct metric jobs = {
                 "solvegate_jobs_total",
@@ -242,19 +239,19 @@ static void write_jobs(struct strbuf *text, const struct scheduler_figures *figu
         for (int error = 0; error < SCHEDULER_ENDS; error++) {
                 const char *outcome =
                         error == JOB_ERROR_NONE ? "solved" : job_error_code((enum job_error)error);
-                metrics_sample(text, &jobs, &outcome, figures->ended[error]);
+                metrics_sample(text, &jobs, &outcome, figures->jobs.ended[error]);
         }
         metrics_begin(text, &results);
         for (int source = 0; source < SCHEDULER_SOURCES; source++) {
                 const char *name = job_source_name((enum job_source)source);
-                metrics_sample(text, &results, &name, figures->solved[source]);
+                metrics_sample(text, &results, &name, figures->jobs.solved[source]);
         }
-        metrics_histogram(text, &solve, &scheduler_solve_buckets, &figures->solve_s);
+        metrics_histogram(text, &solve, figures->solve_buckets, &figures->jobs.solve_s);
 }
 
 /* ---- the upstreams ---- */
 
-static void write_accounts(struct strbuf *text, struct scheduler *scheduler)
+static void write_accounts(struct strbuf *text, struct gateway *gateway)
 {
         static const struct metric in_flight = {
                 "solvegate_in_flight",
@@ -271,14 +268,14 @@ static void write_accounts(struct strbuf *text, struct scheduler *scheduler)
         struct scheduler_account account;
 
         metrics_begin(text, &in_flight);
-        for (size_t i = 0; scheduler_account(scheduler, i, &account); i++)
+        for (size_t i = 0; gateway_upstream(gateway, i, &account); i++)
                 metrics_sample(text, &in_flight, &account.name, account.in_flight);
         metrics_begin(text, &up);
-        for (size_t i = 0; scheduler_account(scheduler, i, &account); i++)
+        for (size_t i = 0; gateway_upstream(gateway, i, &account); i++)
                 metrics_sample(text, &up, &account.name, !account.open);
 }
 
-static void write_requests(struct strbuf *text, struct scheduler *scheduler)
+static void write_requests(struct strbuf *text, struct gateway *gateway)
 {
         static const struct metric requests = {
                 "solvegate_upstream_requests_total",
@@ -289,7 +286,7 @@ static void write_requests(struct strbuf *text, struct scheduler *scheduler)
         struct scheduler_account account;
 
         metrics_begin(text, &requests);
-        for (size_t i = 0; scheduler_account(scheduler, i, &account); i++) {
+        for (size_t i = 0; gateway_upstream(gateway, i, &account); i++) {
                 for (int endpoint = 0; endpoint < REQUEST_ENDPOINTS; endpoint++) {
                         for (int result = 0; result < REQUEST_RESULTS; result++) {
                                 const char *const labels[] = {
@@ -325,23 +322,22 @@ enum MHD_Result metrics_handle(struct request *request)
 {
         const struct operator_hooks *hooks = request->server->hooks;
         struct gateway *gateway = request->server->gateway;
-        struct scheduler *scheduler = gateway_scheduler(gateway);
-        struct scheduler_figures figures;
+        struct gateway_figures figures;
         struct operator_view view;
         struct strbuf text;
 
         hooks->view(hooks->arg, &view);
-        scheduler_figures(scheduler, &figures);
+        gateway_figures(gateway, &figures);
         strbuf_init(&text, METRICS_BYTES_MAX);
         write_process(&text, &view);
         write_reload(&text, &view);
         write_certificates(&text, &view);
         write_disk(&text, gateway);
-        write_charges(&text, gateway_charges(gateway));
-        write_queue(&text, &figures, gateway);
+        write_charges(&text, gateway);
+        write_queue(&text, &figures);
         write_jobs(&text, &figures);
-        write_accounts(&text, scheduler);
-        write_requests(&text, scheduler);
+        write_accounts(&text, gateway);
+        write_requests(&text, gateway);
         write_balances(&text, gateway_balances(gateway));
         tally_write(request->server->tally, &text);
         return reply_text(request, &text, METRICS_CONTENT_TYPE);

@@ -5,7 +5,7 @@
 
 #include "access/quota.h"
 #include "base/json_value.h"
-#include "dispatch/scheduler.h"
+#include "gateway/gateway_figures.h"
 #include "http/ratelimit.h"
 
 #include <stddef.h>

@@ -8,8 +8,8 @@
 #include "base/json_value.h"
 #include "base/strbuf.h"
 #include "config/config.h"
-#include "dispatch/scheduler.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
 #include "http/listener.h"
 #include "http/origin.h"
 #include "http/ratelimit.h"
@@ -18,7 +18,6 @@
 #include "http/server_private.h"
 #include "job/job.h"
 #include "job/outcome.h"
-#include "job/results.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,8 +71,7 @@ static void add_limits(const struct request *request, struct MHD_Response *respo
         /* Who is known without a token has none. */
         if (!request->client || !request->has_token || request->route->caller != CALLER_NEEDED)
                 return;
-        scheduler_usage(gateway_scheduler(request->server->gateway), request->client, &usage,
-                        &figures);
+        gateway_usage(request->server->gateway, request->client, &usage, &figures);
         if (!ratelimit_any(&figures))
                 return;
         ratelimit_policy(&figures, policy);
@@ -343,7 +341,7 @@ static void record_job(struct request *request, enum job_state state)
 enum MHD_Result reply_job(struct request *request)
 {
         struct gateway *gateway = request->server->gateway;
-        enum job_state state = results_state(gateway_results(gateway), request->job);
+        enum job_state state = gateway_state(gateway, request->job);
         struct strbuf json;
 
         record_job(request, state);

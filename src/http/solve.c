@@ -3,8 +3,6 @@
  */
 #include "access/clients.h"
 #include "config/config.h"
-#include "dispatch/keep.h"
-#include "forward/forward.h"
 #include "gateway/gateway.h"
 #include "http/directive.h"
 #include "http/idempotency.h"
@@ -123,20 +121,15 @@ static bool wait_for_admission(struct request *request)
 
 /* ---- the id leaves when the job is stored ---- */
 
-static struct scheduler *scheduler_of(const struct request *request)
-{
-        return gateway_scheduler(request->server->gateway);
-}
-
 static bool arm_keep(struct request *request)
 {
-        return keep_wait(scheduler_of(request), request->server->loop, request->job,
-                         &request->waiter);
+        return gateway_wait_durable(request->server->gateway, request->server->loop, request->job,
+                                    &request->waiter);
 }
 
 static bool disarm_keep(struct request *request)
 {
-        return keep_unwait(scheduler_of(request), request->job, &request->waiter);
+        return gateway_unwait_durable(request->server->gateway, request->job, &request->waiter);
 }
 
 /* Returns whether the request is held until the job is stored; if it cannot be, it is refused. */
@@ -151,7 +144,7 @@ static bool wait_for_store(struct request *request)
 
         if (request_hold(request, &hold))
                 return true;
-        if (!keep_done(scheduler_of(request), request->job))
+        if (!gateway_is_durable(request->server->gateway, request->job))
                 verdict_refuse(request,
                                gateway_withdraw(request->server->gateway, request->server->loop,
                                                 request->job, message),

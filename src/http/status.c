@@ -10,7 +10,7 @@
 #include "http/server_private.h"
 #include "http/verdict.h"
 #include "http/wait.h"
-#include "job/results.h"
+#include "job/job.h"
 
 #include <string.h>
 
@@ -31,7 +31,7 @@ static void find(struct request *request)
                                request->route->path);
                 return;
         }
-        request->job = results_find(gateway_results(request->server->gateway), id);
+        request->job = gateway_find(request->server->gateway, id);
         if (request->job && is_foreign(request)) {
                 job_unref(request->job);
                 request->job = NULL;

@@ -4,8 +4,7 @@
 #include "access/clients.h"
 #include "access/quota.h"
 #include "base/json_value.h"
-#include "dispatch/scheduler.h"
-#include "gateway/gateway.h"
+#include "gateway/gateway_figures.h"
 #include "http/quota_json.h"
 #include "http/reply.h"
 #include "http/routes.h"
@@ -16,8 +15,7 @@ enum MHD_Result usage_handle(struct request *request)
         struct quota_figures figures;
         struct scheduler_usage usage;
 
-        scheduler_usage(gateway_scheduler(request->server->gateway), request->client, &usage,
-                        &figures);
+        gateway_usage(request->server->gateway, request->client, &usage, &figures);
         return reply_json(
                 request,
                 JSON_OBJECT({"status", json_new_string("active")},

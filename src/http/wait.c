@@ -6,7 +6,6 @@
 #include "gateway/gateway.h"
 #include "http/prefer.h"
 #include "http/server_private.h"
-#include "job/results.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -39,14 +38,12 @@ static struct prefer read_preferences(struct request *request, bool *ret_in_quer
 
 static bool arm(struct request *request)
 {
-        return results_wait(gateway_results(request->server->gateway), request->job,
-                            &request->waiter);
+        return gateway_wait(request->server->gateway, request->job, &request->waiter);
 }
 
 static bool disarm(struct request *request)
 {
-        return results_unwait(gateway_results(request->server->gateway), request->job,
-                              &request->waiter);
+        return gateway_unwait(request->server->gateway, request->job, &request->waiter);
 }
 
 bool wait_for_end(struct request *request)
