@@ -33,6 +33,7 @@
 #include "gateway/gateway_figures.h"
 #include "gateway/gateway_reload.h"
 #include "gateway/gateway_service.h"
+#include "gateway/gateway_sweep.h"
 #include "gateway/recover.h"
 #include "http/listener.h"
 #include "http/server.h"

@@ -59,10 +59,4 @@ struct gateway {
         int64_t tell_paid_early_ms; /* not again before this */
 };
 
-/* ---- gateway_sweep.c ---- */
-
-/* Logs what is not logged yet of charged results that were dropped early. Thread: main's, at the
- * end. */
-void gateway_sweep_done(struct gateway *gateway);
-
 #endif

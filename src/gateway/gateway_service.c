@@ -20,6 +20,7 @@
 #include "gateway/gateway_figures.h"
 #include "gateway/gateway_private.h"
 #include "gateway/gateway_reload.h"
+#include "gateway/gateway_sweep.h"
 #include "gateway/recover.h"
 #include "job/parser.h"
 #include "job/results.h"

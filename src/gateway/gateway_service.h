@@ -52,13 +52,6 @@ void gateway_reopen_audit(struct gateway *gateway);
 void gateway_tick(struct gateway *gateway, struct loop *loop);
 
 /*
- * Drops some of the results that have expired or exceed results.bytes, and returns their memory to
- * the kernel. Returns whether there are more of them. Call it at each tick, and again soon while
- * there are. Thread: main.
- */
-bool gateway_sweep(struct gateway *gateway);
-
-/*
  * Accepts and sends no more jobs: what waits is left for the next start if it is stored, else it is
  * cancelled. Posts idle to loop once nothing is in flight. Thread: main.
  */

@@ -1,7 +1,7 @@
 /*
- * gateway_sweep: final jobs that go, and the memory that they leave; see gateway_service.h.
+ * gateway_sweep: final jobs that go, and the memory that they leave; see gateway_sweep.h.
  */
-#include "gateway/gateway_service.h"
+#include "gateway/gateway_sweep.h"
 
 #include "base/clock.h"
 #include "base/log.h"

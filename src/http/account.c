@@ -9,9 +9,11 @@
 #include "gateway/balance.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_figures.h"
+#include "http/handlers.h"
+#include "http/hold.h"
+#include "http/refusal.h"
 #include "http/reply.h"
-#include "http/routes.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
 
 #define BALANCE_BYTES_MAX (2 * 1024 * 1024)
 

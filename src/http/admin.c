@@ -4,10 +4,10 @@
  */
 #include "base/json_value.h"
 #include "gateway/gateway.h"
+#include "http/handlers.h"
+#include "http/refusal.h"
 #include "http/reply.h"
-#include "http/routes.h"
-#include "http/server_private.h"
-#include "http/verdict.h"
+#include "http/request_private.h"
 
 static enum MHD_Result reply_status(struct request *request, const char *status)
 {

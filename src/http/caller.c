@@ -7,8 +7,10 @@
 #include "access/throttle.h"
 #include "base/clock.h"
 #include "gateway/gateway.h"
-#include "http/routes.h"
-#include "http/server_private.h"
+#include "http/hold.h"
+#include "http/refusal.h"
+#include "http/request_private.h"
+#include "http/route.h"
 #include "http/token_field.h"
 
 #include <arpa/inet.h>
@@ -25,29 +27,6 @@ static const char challenge_wrong[] = "Bearer realm=\"solvegate\", error=\"inval
 static const char wrong_token[] =
         "no client has this token; send the one that was given to you, or ask who runs solvegate "
         "for a new one";
-
-void caller_address(const struct sockaddr *address, char ret_text[static JOB_ADDRESS_CHARS])
-{
-        struct sockaddr_in6 v6;
-        struct sockaddr_in v4;
-
-        ret_text[0] = '\0';
-        if (!address)
-                return;
-        if (address->sa_family == AF_UNIX) {
-                (void)strcpy(ret_text, "unix");
-        } else if (address->sa_family == AF_INET) {
-                memcpy(&v4, address, sizeof v4);
-                (void)inet_ntop(AF_INET, &v4.sin_addr, ret_text, JOB_ADDRESS_CHARS);
-        } else if (address->sa_family == AF_INET6) {
-                memcpy(&v6, address, sizeof v6);
-                if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-                        (void)inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], ret_text,
-                                        JOB_ADDRESS_CHARS);
-                else
-                        (void)inet_ntop(AF_INET6, &v6.sin6_addr, ret_text, JOB_ADDRESS_CHARS);
-        }
-}
 
 /* ---- refusals ---- */
 

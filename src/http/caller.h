@@ -9,16 +9,9 @@
 #ifndef SOLVEGATE_HTTP_CALLER_H
 #define SOLVEGATE_HTTP_CALLER_H
 
-#include "job/job.h"
-
 #include <stdbool.h>
 
 struct request;
-struct sockaddr;
-
-/* Writes an address in numbers; an IPv4 address that is mapped into IPv6 as the former;
- * "unix" for who came by a unix socket. "": none. */
-void caller_address(const struct sockaddr *address, char ret_text[static JOB_ADDRESS_CHARS]);
 
 /*
  * Sets request->client, or refuses the request: with a wrong token, without one where the route

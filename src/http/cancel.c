@@ -4,8 +4,9 @@
 #include "http/cancel.h"
 
 #include "gateway/gateway.h"
+#include "http/refusal.h"
 #include "http/reply.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
 #include "http/wait.h"
 #include "job/state.h"
 

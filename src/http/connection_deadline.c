@@ -7,7 +7,8 @@
  * later deadlines than new ones. Each phase also has a list of its connections, the oldest first.
  */
 #include "http/connection_private.h"
-#include "http/reply.h"
+#include "http/refusal.h"
+#include "http/request_private.h"
 
 #include "base/clock.h"
 #include "base/loop.h"
@@ -15,10 +16,8 @@
 #include "config/config.h"
 #include "gateway/gateway.h"
 
-#include <linux/sockios.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
@@ -120,18 +119,18 @@ static void send_last(const struct client_connection *connection, const struct s
 }
 
 void connection_cut(struct client_connection *connection, enum connection_end end, unsigned status,
-                    const char *code, const char *message, struct reply_field field,
+                    const char *code, const char *message, const struct reply_field *field,
                     const char *request_id)
 {
         struct strbuf reply, body;
 
         strbuf_init(&reply, CUT_REPLY_BYTES * 2);
         strbuf_init(&body, CUT_REPLY_BYTES);
-        reply_append_error(&body, status, code, message);
+        refusal_append(&body, status, code, message);
         (void)strbuf_printf(&reply, "HTTP/1.1 %u %s\r\n", status,
                             MHD_get_reason_phrase_for(status));
-        if (field.name)
-                (void)strbuf_printf(&reply, "%s: %s\r\n", field.name, field.value);
+        if (field->name)
+                (void)strbuf_printf(&reply, "%s: %s\r\n", field->name, field->value);
         if (request_id)
                 (void)strbuf_printf(&reply, "X-Request-Id: %s\r\n", request_id);
         (void)strbuf_printf(&reply,
@@ -167,49 +166,9 @@ void connection_close_idle(struct client_connection *connection)
         (void)shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* The kernel still has bytes that the client has not acknowledged (tcp(7)). */
-static bool has_unread(const struct client_connection *connection)
-{
-        int bytes = 0;
-
-        return ioctl(connection->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
-}
-
-static void become_idle(struct client_connection *connection)
+void connection_become_idle(struct client_connection *connection)
 {
         enter_at(connection, CONNECTION_IDLE, connection->entered_ms);
-}
-
-/* The deadline of what was awaited has passed. */
-static void connection_expire(struct client_connection *connection)
-{
-        int64_t limit_ms = connection->deadline_ms - connection->entered_ms;
-
-        switch (connection->phase) {
-        case CONNECTION_BEYOND:
-                connection_evict(connection);
-                break;
-        case CONNECTION_HEADER:
-                request_header_late(connection->table->server, connection->mhd, connection,
-                                    limit_ms);
-                break;
-        case CONNECTION_BODY:
-                request_body_late(connection->request, limit_ms);
-                break;
-        case CONNECTION_UNREAD:
-                if (has_unread(connection))
-                        connection_abort(connection);
-                else
-                        become_idle(connection);
-                break;
-        case CONNECTION_REPLY:
-                connection_abort(connection);
-                break;
-        case CONNECTION_IDLE:
-        case CONNECTION_BUSY:
-                connection_close_idle(connection);
-                break;
-        }
 }
 
 static void on_tick(void *arg)
@@ -224,7 +183,7 @@ static void on_tick(void *arg)
                 return; /* what has arrived meanwhile is read before the next tick */
         while ((first = table->by_deadline.first) &&
                connection_of_node(first)->deadline_ms <= now_ms)
-                connection_expire(connection_of_node(first));
+                table->expire(connection_of_node(first));
         if (!first) {
                 loop_timer_stop(table->timer);
                 table->ticking = false;

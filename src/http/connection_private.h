@@ -1,11 +1,11 @@
 /*
- * connection_private: what connection.c, its parts connection_deadline.c and connection_room.c, and
- * pause.c share; no other file but their unit tests includes it.
+ * connection_private: what the parts of connection.h and pause.c share; no other file but their unit tests includes it.
  */
 #ifndef SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
 #define SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
 
 #include "base/heap.h"
+#include "http/connection.h"
 #include "http/framing.h"
 #include "http/server_private.h"
 #include "http/tls.h"
@@ -62,6 +62,8 @@ struct client_connection {
 
 struct connection_table {
         struct server *server;
+        const struct connection_events *events;
+        void (*expire)(struct client_connection *connection); /* its deadline has passed */
         struct closer *closer;
         struct client_connection **by_fd; /* by_fd_count of them */
         size_t by_fd_count;
@@ -76,11 +78,15 @@ struct connection_table {
 
 /* ---- connection_deadline.c ---- */
 
-/* Makes the timer that ends connections at their deadlines. Returns 0 or -errno. */
+/* Makes the timer that calls table->expire for connections at their deadlines. Returns 0 or
+ * -errno. */
 int connection_deadlines_init(struct connection_table *table);
 
 /* The connection has no deadline any more. */
 void connection_leave_phase(struct client_connection *connection);
+
+/* The same phase, but what was sent was read: it is CONNECTION_IDLE, since then. */
+void connection_become_idle(struct client_connection *connection);
 
 /* Sends nothing. What the client has not read yet is dropped, so that the kernel keeps nothing. */
 void connection_abort(struct client_connection *connection);

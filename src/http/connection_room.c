@@ -10,6 +10,7 @@
 #include "http/connection_private.h"
 #include "http/pause.h"
 #include "http/peers.h"
+#include "http/request_private.h"
 
 #include "access/clients.h"
 #include "base/clock.h"
@@ -233,17 +234,18 @@ static const char *eviction_message(const struct client_connection *victim)
 
 void connection_evict(struct client_connection *victim)
 {
+        const struct connection_events *events = victim->table->events;
         const char *message = eviction_message(victim);
 
         connection_leave_room(victim);
         switch (victim->phase) {
         case CONNECTION_BEYOND:
         case CONNECTION_HEADER:
-                request_header_refuse(victim->table->server, victim->mhd, victim, CONNECTION_SHUT,
+                events->header_refuse(victim->table->server, victim->mhd, victim, CONNECTION_SHUT,
                                       503, "too_many_connections", message);
                 break;
         case CONNECTION_BODY:
-                request_cut(victim->request, CONNECTION_SHUT, 503, "too_many_connections", message);
+                events->cut(victim->request, CONNECTION_SHUT, 503, "too_many_connections", message);
                 break;
         case CONNECTION_REPLY:
                 connection_abort(victim);
@@ -281,7 +283,7 @@ static void answer_early(struct client_connection *victim)
 {
         connection_leave_room(victim);
         victim->room = CONNECTION_OVER_LIMIT; /* its response is the last one */
-        request_client_gone(victim->held);
+        victim->table->events->client_gone(victim->held);
 }
 
 /* Returns whether a connection has left its seat; it is closed soon. */

@@ -11,7 +11,7 @@
 #include "http/control.h"
 #include "http/quota_json.h"
 #include "http/reply.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
 
 /* What was asked for the day after it is over by then. */
 #define DAY_MS INT64_C(86400000)

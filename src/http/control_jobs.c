@@ -9,8 +9,9 @@
 #include "gateway/gateway_operator.h"
 #include "http/cancel.h"
 #include "http/control.h"
+#include "http/refusal.h"
 #include "http/reply.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
 #include "job/job.h"
 #include "job/outcome.h"
 

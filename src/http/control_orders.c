@@ -4,9 +4,11 @@
 #include "base/json_value.h"
 #include "gateway/gateway_operator.h"
 #include "http/control.h"
+#include "http/hold.h"
 #include "http/operator.h"
+#include "http/refusal.h"
 #include "http/reply.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
 
 #include <errno.h>
 

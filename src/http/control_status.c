@@ -12,7 +12,7 @@
 #include "http/listener.h"
 #include "http/operator.h"
 #include "http/reply.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
 #include "job/state.h"
 
 #include <stdio.h>

@@ -8,9 +8,10 @@
 #include "gateway/gateway.h"
 #include "gateway/gateway_figures.h"
 #include "http/control.h"
+#include "http/hold.h"
 #include "http/operator.h"
 #include "http/reply.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
 #include "upstream/request_counts.h"
 
 #include <string.h>

@@ -16,6 +16,7 @@
 #ifndef SOLVEGATE_HTTP_FRAMING_H
 #define SOLVEGATE_HTTP_FRAMING_H
 
+#include "http/framing_field.h"
 #include "http/target.h"
 
 #include <stdbool.h>
@@ -33,13 +34,6 @@
 
 #define FRAMING_NAME_BYTES  20 /* the longest name that matters, and one more */
 #define FRAMING_VALUE_BYTES 24 /* likewise for values */
-
-/* What is wrong with a message, and how it is answered. Static. */
-struct framing_fault {
-        unsigned status;  /* of HTTP */
-        const char *code; /* of the contract */
-        const char *message;
-};
 
 enum framing_state {
         FRAMING_START, /* the first byte of a message is awaited; blank lines are skipped */

@@ -4,7 +4,7 @@
 #ifndef SOLVEGATE_HTTP_FRAMING_FAULT_H
 #define SOLVEGATE_HTTP_FRAMING_FAULT_H
 
-#include "http/framing.h"
+#include "http/framing_field.h"
 
 #define BAD(name, text) static const struct framing_fault name = {400, "bad_request", text}
 

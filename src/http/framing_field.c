@@ -3,8 +3,6 @@
  */
 #include "http/framing_field.h"
 
-#include "http/framing.h"
-
 #include <strings.h>
 
 #define NAME(text) text, sizeof text - 1

@@ -1,5 +1,5 @@
 /*
- * framing_field: the fields whose names or values matter to framing.h.
+ * framing_field: the fields whose names or values matter to framing.h, and what a fault is.
  *
  * Thread: any.
  */
@@ -8,7 +8,12 @@
 
 #include <stddef.h>
 
-struct framing_fault;
+/* What is wrong with a message, and how it is answered. Static. */
+struct framing_fault {
+        unsigned status;  /* of HTTP */
+        const char *code; /* in the JSON of the error */
+        const char *message;
+};
 
 enum framing_field {
         FIELD_OTHER,

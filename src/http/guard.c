@@ -9,12 +9,14 @@
 #include "config/site_pattern.h"
 #include "gateway/gateway.h"
 #include "http/caller.h"
+#include "http/connection.h"
 #include "http/listener.h"
 #include "http/origin.h"
+#include "http/refusal.h"
+#include "http/request_private.h"
+#include "http/route.h"
 #include "http/routes.h"
-#include "http/server_private.h"
 #include "http/target.h"
-#include "http/verdict.h"
 #include "job/body.h"
 
 #include <arpa/inet.h>

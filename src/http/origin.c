@@ -8,8 +8,9 @@
 #include "config/config_origin.h"
 #include "gateway/gateway.h"
 #include "http/listener.h"
-#include "http/routes.h"
-#include "http/server_private.h"
+#include "http/refusal.h"
+#include "http/request_private.h"
+#include "http/route.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -6,8 +6,9 @@
 #include "access/clients.h"
 #include "config/config.h"
 #include "gateway/gateway.h"
-#include "http/server_private.h"
-#include "http/verdict.h"
+#include "http/hold.h"
+#include "http/refusal.h"
+#include "http/request_private.h"
 #include "job/body.h"
 #include "job/parser.h"
 

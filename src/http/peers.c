@@ -5,11 +5,13 @@
 
 #include "base/hash_table.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct peer {
         struct in6_addr address; /* of IPv4: mapped (RFC 4291, 2.5.5.2); of IPv6: its /64 */
@@ -115,4 +117,27 @@ bool peer_is_loopback(const struct peer *peer)
 
         return IN6_IS_ADDR_LOOPBACK(address) ||
                (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+void peer_address(const struct sockaddr *address, char ret_text[static JOB_ADDRESS_CHARS])
+{
+        struct sockaddr_in6 v6;
+        struct sockaddr_in v4;
+
+        ret_text[0] = '\0';
+        if (!address)
+                return;
+        if (address->sa_family == AF_UNIX) {
+                (void)strcpy(ret_text, "unix");
+        } else if (address->sa_family == AF_INET) {
+                memcpy(&v4, address, sizeof v4);
+                (void)inet_ntop(AF_INET, &v4.sin_addr, ret_text, JOB_ADDRESS_CHARS);
+        } else if (address->sa_family == AF_INET6) {
+                memcpy(&v6, address, sizeof v6);
+                if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+                        (void)inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], ret_text,
+                                        JOB_ADDRESS_CHARS);
+                else
+                        (void)inet_ntop(AF_INET6, &v6.sin6_addr, ret_text, JOB_ADDRESS_CHARS);
+        }
 }

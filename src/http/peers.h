@@ -6,6 +6,8 @@
 #ifndef SOLVEGATE_HTTP_PEERS_H
 #define SOLVEGATE_HTTP_PEERS_H
 
+#include "job/job.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -46,5 +48,9 @@ int peer_unknown_connections(const struct peer *peer);
 
 /* Whether its address is a loopback one: 127.0.0.0/8 or ::1. */
 bool peer_is_loopback(const struct peer *peer);
+
+/* Writes an address in numbers; an IPv4 address that is mapped into IPv6 as the former; "unix" for
+ * a unix socket. Without an address it is "". */
+void peer_address(const struct sockaddr *address, char ret_text[static JOB_ADDRESS_CHARS]);
 
 #endif

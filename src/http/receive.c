@@ -4,6 +4,7 @@
 #undef _FORTIFY_SOURCE /* with it the C library defines recv() inline */
 #include "http/receive.h"
 
+#include "http/connection.h"
 #include "http/pause.h"
 #include "http/server_private.h"
 

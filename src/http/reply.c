@@ -10,12 +10,14 @@
 #include "config/config.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_figures.h"
+#include "http/connection.h"
 #include "http/listener.h"
 #include "http/origin.h"
 #include "http/ratelimit.h"
+#include "http/refusal.h"
 #include "http/request_log.h"
-#include "http/routes.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
+#include "http/route.h"
 #include "job/job.h"
 #include "job/outcome.h"
 
@@ -23,9 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLY_BYTES_MAX    (4 * 1024 * 1024)
-#define BUSY_RETRY_AFTER_S 1
-#define NUMBER_CHARS       24
+#define REPLY_BYTES_MAX (4 * 1024 * 1024)
 
 /* Takes over a text, which libmicrohttpd does not free if it has no memory for the response. */
 static struct MHD_Response *response_of(char *text, size_t len)
@@ -55,7 +55,7 @@ static struct MHD_Response *response_new(struct strbuf *json, unsigned *status)
 
 static void add_number(struct MHD_Response *response, const char *name, int64_t number)
 {
-        char text[NUMBER_CHARS];
+        char text[REFUSAL_NUMBER_CHARS];
 
         (void)snprintf(text, sizeof text, "%lld", (long long)number);
         (void)MHD_add_response_header(response, name, text);
@@ -132,7 +132,7 @@ static enum MHD_Result queue(struct request *request, unsigned status,
         /* Without memory it is 503, whatever it was to be. */
         if (response && status == MHD_HTTP_SERVICE_UNAVAILABLE &&
             !MHD_get_response_header(response, "Retry-After"))
-                add_number(response, "Retry-After", BUSY_RETRY_AFTER_S);
+                add_number(response, "Retry-After", REFUSAL_RETRY_AFTER_S);
         return queue_as(request, status, "application/json", response);
 }
 
@@ -170,49 +170,16 @@ static void note_refusal(const struct request *request)
                               request->site[0] ? request->site : NULL, request->refusal.code);
 }
 
-/*
- * The field that an error has besides: Allow (RFC 9110, 15.5.6), WWW-Authenticate (15.5.2), or
- * Retry-After (10.2.3), which is written to text.
- */
-static struct reply_field refusal_field(const struct request *request,
-                                        char text[static NUMBER_CHARS])
-{
-        const struct refusal *refusal = &request->refusal;
-        int64_t later_s = refusal->retry_after_s > 0 ? refusal->retry_after_s : BUSY_RETRY_AFTER_S;
-
-        switch (refusal->status) {
-        case MHD_HTTP_METHOD_NOT_ALLOWED:
-                return (struct reply_field){"Allow", route_allow(request->route)};
-        case MHD_HTTP_UNAUTHORIZED:
-                return (struct reply_field){"WWW-Authenticate", refusal->challenge};
-        case MHD_HTTP_TOO_MANY_REQUESTS:
-        case MHD_HTTP_SERVICE_UNAVAILABLE:
-                (void)snprintf(text, NUMBER_CHARS, "%lld", (long long)later_s);
-                return (struct reply_field){"Retry-After", text};
-        default:
-                return (struct reply_field){0};
-        }
-}
-
-void reply_append_error(struct strbuf *json, unsigned status, const char *code, const char *message)
-{
-        const char *word = status == MHD_HTTP_UNAUTHORIZED ? "Unauthorized" : "error";
-
-        json_write(JSON_OBJECT({"status", json_new_string(word)}, {"code", json_new_string(code)},
-                               {"message", json_new_string(message)}),
-                   json);
-}
-
 enum MHD_Result reply_refusal(struct request *request)
 {
         const struct refusal *refusal = &request->refusal;
-        char text[NUMBER_CHARS];
+        char text[REFUSAL_NUMBER_CHARS];
         struct strbuf json;
 
         note_refusal(request);
         request->record.error = refusal->code;
         strbuf_init(&json, REPLY_BYTES_MAX);
-        reply_append_error(&json, refusal->status, refusal->code, refusal->message);
+        refusal_append(&json, refusal->status, refusal->code, refusal->message);
         unsigned status = refusal->status;
         struct MHD_Response *response = response_new(&json, &status);
         struct reply_field field = refusal_field(request, text);
@@ -224,14 +191,15 @@ enum MHD_Result reply_refusal(struct request *request)
 void reply_cut(struct request *request, enum connection_end end)
 {
         const struct refusal *refusal = &request->refusal;
-        char text[NUMBER_CHARS];
+        char text[REFUSAL_NUMBER_CHARS];
+        const struct reply_field field = refusal_field(request, text);
 
         note_refusal(request);
         request->record.error = refusal->code;
         request->record.cut = true;
         request_log_answer(request, refusal->status);
         connection_cut(request->connection, end, refusal->status, refusal->code, refusal->message,
-                       refusal_field(request, text), request_id(request));
+                       &field, request_id(request));
 }
 
 /* ---- what was asked for ---- */

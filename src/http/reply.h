@@ -5,7 +5,7 @@
 #ifndef SOLVEGATE_HTTP_REPLY_H
 #define SOLVEGATE_HTTP_REPLY_H
 
-#include "http/server_private.h"
+#include "http/connection.h"
 
 #include <microhttpd.h>
 #include <stdint.h>
@@ -21,10 +21,6 @@ enum MHD_Result reply_refusal(struct request *request);
 
 /* The same past libmicrohttpd, while the body is still coming; the connection ends. */
 void reply_cut(struct request *request, enum connection_end end);
-
-/* Appends the body of an error (contract, section 3). */
-void reply_append_error(struct strbuf *json, unsigned status, const char *code,
-                        const char *message);
 
 /* 204 (RFC 9110, 15.3.5) with the fields that the response has, which is taken over. NULL: there is
  * no memory. */

@@ -1,118 +1,36 @@
 /*
- * request: the life of a request, see server_private.h.
+ * request: see request.h.
  */
+#include "http/request.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "base/loop.h"
 #include "gateway/gateway.h"
 #include "http/caller.h"
+#include "http/connection.h"
 #include "http/framing.h"
 #include "http/guard.h"
+#include "http/hold.h"
 #include "http/origin.h"
 #include "http/parse.h"
 #include "http/pause.h"
+#include "http/peers.h"
+#include "http/refusal.h"
 #include "http/reply.h"
 #include "http/request_log.h"
-#include "http/routes.h"
-#include "http/server_private.h"
-#include "http/verdict.h"
+#include "http/request_private.h"
+#include "http/route.h"
 #include "job/body.h"
 #include "job/job.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
 #define ORDER_BYTES_MAX 65536 /* of a body that does not matter */
-
-const char *request_field(const struct request *request, const char *name)
-{
-        return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
-}
-
-void request_refuse(struct request *request, unsigned status, const char *code, const char *format,
-                    ...)
-{
-        struct refusal *refusal = &request->refusal;
-        va_list args;
-
-        if (refusal->status != 0)
-                return;
-        refusal->status = status;
-        refusal->code = code;
-        va_start(args, format);
-        (void)vsnprintf(refusal->message, sizeof refusal->message, format, args);
-        va_end(args);
-        /* A refused request keeps nothing. */
-        body_unref(request->body);
-        request->body = NULL;
-}
-
-/* ---- held requests ---- */
-
-/*
- * libmicrohttpd reads from a resumed connection before it calls the handler, and ends the request
- * where it finds the end of the stream; a connection with a time-out of its own it handles first.
- * It is one of its own where it differs from the daemon's, which no reload changes. To be called
- * while it is not suspended: libmicrohttpd 1.0 changes no time-out of one that is.
- */
-static void handle_before_reading(const struct request *request, bool before)
-{
-        const struct server *server = request->server;
-        unsigned timeout_s = server->inactivity_s;
-
-        if (before && ++timeout_s <= server->inactivity_first_s)
-                timeout_s = server->inactivity_first_s + 1;
-        (void)MHD_set_connection_option(request->mhd, MHD_CONNECTION_OPTION_TIMEOUT, timeout_s);
-}
-
-static void resume(struct request *request)
-{
-        DL_DELETE2(request->server->held, request, held_prev, held_next);
-        connection_unhold(request->connection);
-        loop_timer_free(request->hold_timer);
-        request->hold_timer = NULL;
-        request->waited |= 1U << request->held_for;
-        request->record.held_us += clock_monotonic_us() - request->record.hold_began_us;
-        request->phase = REQUEST_READY;
-        request->server->again = true;
-        MHD_resume_connection(request->mhd);
-}
-
-static void on_waiter_mail(struct mail *mail)
-{
-        struct waiter *waiter = (struct waiter *)mail;
-
-        resume((struct request *)((char *)waiter - offsetof(struct request, waiter)));
-}
-
-static void on_hold_over(void *arg)
-{
-        struct request *request = arg;
-
-        /* Otherwise the mail is on the way and resumes it. */
-        if (request->disarm(request))
-                resume(request);
-}
-
-void request_client_gone(struct request *request)
-{
-        on_hold_over(request);
-}
-
-void request_end_holds(struct server *server)
-{
-        struct request *request, *next;
-
-        DL_FOREACH_SAFE2 (server->held, request, next, held_next) {
-                if (request->held_for != HOLD_FOR_STORE && request->held_for != HOLD_FOR_ADMISSION)
-                        on_hold_over(request);
-        }
-}
 
 /* By the policy of a reload that came meanwhile. */
 static void judge_again(struct request *request)
@@ -134,54 +52,8 @@ void request_revoke_all(struct server *server)
                         continue;
                 judge_again(request);
                 if (request->refusal.status != 0)
-                        on_hold_over(request);
+                        hold_end(request);
         }
-}
-
-static bool may_hold(struct request *request, const struct hold *hold)
-{
-        switch (hold->what) {
-        case HOLD_FOR_ADMISSION:
-        case HOLD_FOR_STORE: /* it answers soon */
-                return !request->server->closed;
-        case HOLD_FOR_PENALTY: /* it could be had for less by closing one side */
-        case HOLD_FOR_PARSE:   /* whoever is gone may have sent a job all the same */
-        case HOLD_FOR_RELOAD:  /* whoever has said all he has to say waits for the end as well */
-                return !request->server->finishing;
-        case HOLD_FOR_ANSWER:
-                break;
-        }
-        return !request->server->finishing && connection_hold(request->connection, request);
-}
-
-bool request_hold(struct request *request, const struct hold *hold)
-{
-        if (request->waited & 1U << hold->what || hold->hold_ms <= 0 || !may_hold(request, hold))
-                return false;
-        request->held_for = hold->what;
-        request->disarm = hold->disarm;
-        request->waiter = (struct waiter){
-                .mail.deliver = on_waiter_mail,
-                .loop = request->server->loop,
-                .level = hold->level,
-        };
-        if (loop_timer_new(request->server->loop, on_hold_over, request, &request->hold_timer) <
-                    0 ||
-            !hold->arm(request)) {
-                connection_unhold(request->connection);
-                loop_timer_free(request->hold_timer);
-                request->hold_timer = NULL;
-                return false;
-        }
-        /* The mail cannot overtake this: it is delivered by the loop, which is busy here. */
-        handle_before_reading(request, true);
-        MHD_suspend_connection(request->mhd);
-        connection_enter(request->connection, CONNECTION_BUSY);
-        request->phase = REQUEST_SUSPENDED;
-        request->record.hold_began_us = clock_monotonic_us();
-        DL_APPEND2(request->server->held, request, held_prev, held_next);
-        loop_timer_start(request->hold_timer, hold->hold_ms, 0);
-        return true;
 }
 
 /* ---- the phases ---- */
@@ -191,7 +63,7 @@ static void read_address(struct request *request)
         const union MHD_ConnectionInfo *info =
                 MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
-        caller_address(info ? info->client_addr : NULL, request->address);
+        peer_address(info ? info->client_addr : NULL, request->address);
 }
 
 static void request_init(struct request *request, struct server *server, struct MHD_Connection *mhd,
@@ -279,8 +151,8 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
         return MHD_YES;
 }
 
-void request_cut(struct request *request, enum connection_end end, unsigned status,
-                 const char *code, const char *message)
+static void request_cut(struct request *request, enum connection_end end, unsigned status,
+                        const char *code, const char *message)
 {
         /* Whatever else was wrong with it, this is why it ends. */
         request->refusal = (struct refusal){0};
@@ -298,7 +170,7 @@ static void describe_late(const char *part, const char *key, int64_t limit_ms,
                        (double)limit_ms / 1000, key);
 }
 
-void request_body_late(struct request *request, int64_t limit_ms)
+static void request_body_late(struct request *request, int64_t limit_ms)
 {
         char message[LATE_BYTES_MAX];
 
@@ -306,15 +178,15 @@ void request_body_late(struct request *request, int64_t limit_ms)
         request_cut(request, CONNECTION_SHUT, 408, "request_timeout", message);
 }
 
-void request_malformed(struct request *request, const struct framing_fault *fault)
+static void request_malformed(struct request *request, const struct framing_fault *fault)
 {
         request_cut(request, CONNECTION_LINGER, fault->status, fault->code, fault->message);
         request->record.error = REQUEST_LOG_MALFORMED;
 }
 
-void request_header_refuse(struct server *server, struct MHD_Connection *mhd,
-                           struct client_connection *connection, enum connection_end end,
-                           unsigned status, const char *code, const char *message)
+static void request_header_refuse(struct server *server, struct MHD_Connection *mhd,
+                                  struct client_connection *connection, enum connection_end end,
+                                  unsigned status, const char *code, const char *message)
 {
         struct request request = {0};
 
@@ -326,8 +198,8 @@ void request_header_refuse(struct server *server, struct MHD_Connection *mhd,
         request_log_end(&request, REQUEST_ANSWERED);
 }
 
-void request_header_late(struct server *server, struct MHD_Connection *mhd,
-                         struct client_connection *connection, int64_t limit_ms)
+static void request_header_late(struct server *server, struct MHD_Connection *mhd,
+                                struct client_connection *connection, int64_t limit_ms)
 {
         char message[LATE_BYTES_MAX];
 
@@ -335,6 +207,15 @@ void request_header_late(struct server *server, struct MHD_Connection *mhd,
         request_header_refuse(server, mhd, connection, CONNECTION_SHUT, 408, "request_timeout",
                               message);
 }
+
+const struct connection_events request_connection_events = {
+        .client_gone = hold_end,
+        .cut = request_cut,
+        .malformed = request_malformed,
+        .body_late = request_body_late,
+        .header_refuse = request_header_refuse,
+        .header_late = request_header_late,
+};
 
 /* If libmicrohttpd reads by other means than those of receive.h, no request is served. */
 static bool was_checked(const struct request *request)
@@ -379,8 +260,8 @@ static void request_free(struct request *request)
         loop_timer_free(request->hold_timer);
         caller_end_penalty(request);
         parse_end(request);
-        body_unref(request->body);
         gateway_submission_abandon(request->pending);
+        body_unref(request->body);
         job_unref(request->job);
         free(request->authority);
         request->server->requests--;
@@ -418,8 +299,7 @@ void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_
                 return;
         if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK) {
                 connection_answered(request->connection);
-                if (request->waited)
-                        handle_before_reading(request, false);
+                hold_answered(request);
         }
         request_log_end(request, end_of(request, code));
         connection_carry(request->connection, NULL);

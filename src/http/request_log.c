@@ -8,8 +8,8 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/log_limit.h"
-#include "http/routes.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
+#include "http/route.h"
 #include "http/tally.h"
 
 #include <endian.h>

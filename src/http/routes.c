@@ -4,6 +4,8 @@
 #include "http/routes.h"
 
 #include "http/control.h"
+#include "http/handlers.h"
+#include "http/route.h"
 
 #include <string.h>
 
@@ -89,25 +91,4 @@ const char *route_advice(enum server_kind kind, const char *path)
                 return "the address that admin.address and admin.port in the configuration name, "
                        "or the admin socket";
         return tables[kind].advice;
-}
-
-const char *route_allow(const struct route *route)
-{
-        if (route->kind != ROUTE_ASKS)
-                return "POST";
-        return route->cancel ? "GET, HEAD, DELETE" : "GET, HEAD";
-}
-
-bool route_allows(const struct route *route, const char *method)
-{
-        if (route->kind != ROUTE_ASKS)
-                return strcmp(method, "POST") == 0;
-        if (strcmp(method, "DELETE") == 0)
-                return route->cancel;
-        return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-}
-
-bool route_needs_client(const struct route *route, bool cancels)
-{
-        return route->caller == CALLER_NEEDED || (route->caller == CALLER_CHECKED && cancels);
 }

@@ -5,40 +5,8 @@
 #define SOLVEGATE_HTTP_ROUTES_H
 
 #include "http/server_shared.h"
-#include "http/tally.h"
 
-#include <microhttpd.h>
-#include <stdbool.h>
-
-struct request;
-
-/* What a route has to know of who is calling, where there are clients. */
-enum route_caller {
-        CALLER_ANYBODY, /* nothing: tokens are not looked at */
-        CALLER_CHECKED, /* a token that is shown must be right; only to cancel, one is needed */
-        CALLER_NEEDED,  /* a token is needed */
-};
-
-/* What is done there, and so by which methods. */
-enum route_kind {
-        ROUTE_ASKS,   /* GET and HEAD */
-        ROUTE_SOLVES, /* POST, with a job as the body */
-        ROUTE_ORDERS, /* POST; a body does not matter */
-};
-
-struct route {
-        const char *path;
-        const char *family; /* what stands before `/status` in the addresses it gives out */
-        enum route_kind kind;
-        enum route_caller caller;
-        /*
-         * Called when the request is whole, and again after it was held. Queues a reply, or holds
-         * the request. Returns what the access handler of libmicrohttpd returns.
-         */
-        enum MHD_Result (*handle)(struct request *request);
-        enum MHD_Result (*cancel)(struct request *request); /* the same for DELETE; or NULL */
-        enum tally_endpoint endpoint;                       /* as what it is logged and counted */
-};
+struct route;
 
 /*
  * Finds the route of a path on a server of this kind; slashes too many in front and one behind do
@@ -48,22 +16,5 @@ const struct route *route_find(enum server_kind kind, const char *path);
 
 /* What there is instead, for who asked for something else. */
 const char *route_advice(enum server_kind kind, const char *path);
-
-/* The methods of a route, as the Allow field lists them (RFC 9110, 10.2.1). */
-const char *route_allow(const struct route *route);
-bool route_allows(const struct route *route, const char *method);
-
-/* Whether a token is needed, where there are clients. */
-bool route_needs_client(const struct route *route, bool cancels);
-
-/* The handlers, one file for each group. */
-enum MHD_Result solve_handle(struct request *request);
-enum MHD_Result status_handle(struct request *request);
-enum MHD_Result status_cancel(struct request *request);
-enum MHD_Result balance_handle(struct request *request);
-enum MHD_Result usage_handle(struct request *request);
-enum MHD_Result health_handle(struct request *request);
-enum MHD_Result ready_handle(struct request *request);
-enum MHD_Result metrics_handle(struct request *request);
 
 #endif

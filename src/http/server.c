@@ -23,10 +23,13 @@
 #include "config/config.h"
 #include "gateway/gateway.h"
 #include "http/acceptor.h"
+#include "http/connection.h"
 #include "http/framing.h"
+#include "http/hold.h"
 #include "http/listener.h"
 #include "http/pause.h"
 #include "http/receive.h"
+#include "http/request.h"
 #include "http/server_private.h"
 #include "http/tally.h"
 #include "http/tls.h"
@@ -327,7 +330,9 @@ int server_new(const struct server_setup *setup, struct server **ret_server)
         server->inactivity_first_s = server->inactivity_s;
         server->tally = setup->tally;
         server->tally_part = tally_join(setup->tally);
-        int r = server->tally_part ? connection_table_new(server, &server->connections) : -ENOMEM;
+        int r = server->tally_part ? connection_table_new(server, &request_connection_events,
+                                                          &server->connections)
+                                   : -ENOMEM;
         if (r == 0) {
                 server->daemon = start_daemon(server);
                 r = server->daemon ? turn_start(server) : -EIO;
@@ -377,7 +382,7 @@ bool server_expects(const struct server *server)
 void server_finish(struct server *server)
 {
         server->finishing = true;
-        request_end_holds(server);
+        hold_end_all(server);
 }
 
 bool server_close(struct server *server)

@@ -5,10 +5,10 @@
 #include "access/quota.h"
 #include "base/json_value.h"
 #include "gateway/gateway_figures.h"
+#include "http/handlers.h"
 #include "http/quota_json.h"
 #include "http/reply.h"
-#include "http/routes.h"
-#include "http/server_private.h"
+#include "http/request_private.h"
 
 enum MHD_Result usage_handle(struct request *request)
 {

@@ -4,8 +4,8 @@
 #include "http/wait.h"
 
 #include "gateway/gateway.h"
+#include "http/hold.h"
 #include "http/prefer.h"
-#include "http/server_private.h"
 
 #include <stdio.h>
 #include <strings.h>

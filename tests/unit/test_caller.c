@@ -1,7 +1,7 @@
 /*
  * Who is calling: the token in the fields of a header, and the address in numbers.
  */
-#include "http/caller.h"
+#include "http/peers.h"
 #include "http/token_field.h"
 
 #include <arpa/inet.h>
@@ -136,7 +136,7 @@ static void an_address_is_written_in_numbers(void **state)
                 bool is_v6 = cases[i].family == AF_INET6;
                 void *to = is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr;
                 assert_int_equal(inet_pton(cases[i].family, cases[i].address, to), 1);
-                caller_address(is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, text);
+                peer_address(is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, text);
                 assert_string_equal(text, cases[i].text);
         }
 }
@@ -147,9 +147,9 @@ static void a_unix_socket_is_named_as_such_and_no_address_is_empty(void **state)
         char text[JOB_ADDRESS_CHARS] = "something";
 
         (void)state;
-        caller_address((const struct sockaddr *)&local, text);
+        peer_address((const struct sockaddr *)&local, text);
         assert_string_equal(text, "unix");
-        caller_address(NULL, text);
+        peer_address(NULL, text);
         assert_string_equal(text, "");
 }
 

@@ -3,6 +3,8 @@
  */
 #include "http/connection_private.h"
 #include "http/pause.h"
+#include "http/request.h"
+#include "http/request_private.h"
 
 #include "access/clients.h"
 #include "base/clock.h"
@@ -37,6 +39,7 @@ static int set_up(void **state)
         scene->server.shared = &scene->shared;
         scene->server.turns = 1;
         scene->table.server = &scene->server;
+        scene->table.events = &request_connection_events;
         atomic_store(&scene->greedy.connections, 100);
         atomic_store(&scene->modest.connections, 1);
         scene->newcomer.table = &scene->table;

@@ -1,9 +1,8 @@
 /*
- * connection: the connections of a server: how they are opened and closed, and what is received on
- * them. Their deadlines are in connection_deadline.c.
+ * connection_table: how connections are opened and closed, and what is received on them; see
+ * connection.h.
  */
 #include "http/acceptor.h"
-#include "http/caller.h"
 #include "http/closer.h"
 #include "http/connection_private.h"
 #include "http/pause.h"
@@ -17,51 +16,16 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utlist.h>
 
 #define BUSY_PAUSE_MS 250 /* a client that asks one thing after the other pauses less */
-
-int connection_table_new(struct server *server, struct connection_table **ret_table)
-{
-        struct connection_table *table = calloc(1, sizeof *table);
-
-        if (!table)
-                return -ENOMEM;
-        table->server = server;
-        int r = connection_deadlines_init(table);
-        if (r == 0)
-                r = closer_new(server->loop, &server->shared->files, &table->closer);
-        if (r < 0) {
-                connection_table_free(table);
-                return r;
-        }
-        *ret_table = table;
-        return 0;
-}
-
-void connection_table_free(struct connection_table *table)
-{
-        if (!table)
-                return;
-        closer_free(table->closer);
-        loop_timer_free(table->timer);
-        free(table->by_fd);
-        free(table);
-}
-
-void connection_table_end(struct connection_table *table)
-{
-        for (size_t fd = 0; fd < table->by_fd_count; fd++) {
-                const struct client_connection *connection = table->by_fd[fd];
-                if (connection && connection->identity && connection->progress == TLS_FINISHED)
-                        tls_end(connection->mhd);
-        }
-}
 
 /* ---- by descriptor ---- */
 
@@ -109,11 +73,11 @@ static int refuse_malformed(struct client_connection *connection)
         if (!is_due(connection))
                 return -EAGAIN;
         if (connection->request)
-                request_malformed(connection->request, fault);
+                connection->table->events->malformed(connection->request, fault);
         else
-                request_header_refuse(connection->table->server, connection->mhd, connection,
-                                      CONNECTION_LINGER, fault->status, fault->code,
-                                      fault->message);
+                connection->table->events->header_refuse(
+                        connection->table->server, connection->mhd, connection, CONNECTION_LINGER,
+                        fault->status, fault->code, fault->message);
         return -ECONNRESET;
 }
 
@@ -192,7 +156,7 @@ static void on_gone(void *arg)
 
         connection->gone = true;
         if (connection->held)
-                request_client_gone(connection->held);
+                connection->table->events->client_gone(connection->held);
         else
                 connection_nudge(connection);
 }
@@ -235,6 +199,51 @@ bool connection_any_expected(const struct connection_table *table)
                answered_just_now(table->awaited[CONNECTION_UNREAD]) ||
                answered_just_now(table->awaited[CONNECTION_IDLE]);
 }
+
+/* ---- deadlines ---- */
+
+/* The kernel still has bytes that the client has not acknowledged (tcp(7)). */
+static bool has_unread(const struct client_connection *connection)
+{
+        int bytes = 0;
+
+        return ioctl(connection->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
+}
+
+/* The deadline of what was awaited has passed. */
+static void expire(struct client_connection *connection)
+{
+        const struct connection_events *events = connection->table->events;
+        int64_t limit_ms = connection->deadline_ms - connection->entered_ms;
+
+        switch (connection->phase) {
+        case CONNECTION_BEYOND:
+                connection_evict(connection);
+                break;
+        case CONNECTION_HEADER:
+                events->header_late(connection->table->server, connection->mhd, connection,
+                                    limit_ms);
+                break;
+        case CONNECTION_BODY:
+                events->body_late(connection->request, limit_ms);
+                break;
+        case CONNECTION_UNREAD:
+                if (has_unread(connection))
+                        connection_abort(connection);
+                else
+                        connection_become_idle(connection);
+                break;
+        case CONNECTION_REPLY:
+                connection_abort(connection);
+                break;
+        case CONNECTION_IDLE:
+        case CONNECTION_BUSY:
+                connection_close_idle(connection);
+                break;
+        }
+}
+
+/* ---- opening ---- */
 
 static struct peer *join_peers(const struct server *server, struct MHD_Connection *mhd)
 {
@@ -329,7 +338,7 @@ static void tell_of_handshake(struct server *server, const struct client_connect
         (void)atomic_fetch_add(&server->shared->handshakes_failed, 1);
         if (!log_enabled(LOG_LEVEL_INFO) || !log_limit_take(&failed, clock_monotonic_us()))
                 return;
-        caller_address(info ? info->client_addr : NULL, address);
+        peer_address(info ? info->client_addr : NULL, address);
         const struct log_field fields[] = {
                 LOG_TEXT("address", address[0] ? address : "-"),
                 LOG_TEXT("detail", detail),
@@ -432,4 +441,46 @@ struct client_connection *connection_of(struct MHD_Connection *mhd)
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
         return info ? info->socket_context : NULL;
+}
+
+/* ---- the table ---- */
+
+void connection_table_free(struct connection_table *table)
+{
+        if (!table)
+                return;
+        closer_free(table->closer);
+        loop_timer_free(table->timer);
+        free(table->by_fd);
+        free(table);
+}
+
+int connection_table_new(struct server *server, const struct connection_events *events,
+                         struct connection_table **ret_table)
+{
+        struct connection_table *table = calloc(1, sizeof *table);
+
+        if (!table)
+                return -ENOMEM;
+        table->server = server;
+        table->events = events;
+        table->expire = expire;
+        int r = connection_deadlines_init(table);
+        if (r == 0)
+                r = closer_new(server->loop, &server->shared->files, &table->closer);
+        if (r < 0) {
+                connection_table_free(table);
+                return r;
+        }
+        *ret_table = table;
+        return 0;
+}
+
+void connection_table_end(struct connection_table *table)
+{
+        for (size_t fd = 0; fd < table->by_fd_count; fd++) {
+                const struct client_connection *connection = table->by_fd[fd];
+                if (connection && connection->identity && connection->progress == TLS_FINISHED)
+                        tls_end(connection->mhd);
+        }
 }

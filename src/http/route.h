@@ -1,0 +1,49 @@
+/*
+ * route: one path that is answered, and what a request for it must be like. routes.h has them all.
+ */
+#ifndef SOLVEGATE_HTTP_ROUTE_H
+#define SOLVEGATE_HTTP_ROUTE_H
+
+#include "http/tally.h"
+
+#include <microhttpd.h>
+#include <stdbool.h>
+
+struct request;
+
+/* What a route has to know of who is calling, where there are clients. */
+enum route_caller {
+        CALLER_ANYBODY, /* nothing: tokens are not looked at */
+        CALLER_CHECKED, /* a token that is shown must be right; only to cancel, one is needed */
+        CALLER_NEEDED,  /* a token is needed */
+};
+
+/* What is done there, and so by which methods. */
+enum route_kind {
+        ROUTE_ASKS,   /* GET and HEAD */
+        ROUTE_SOLVES, /* POST, with a job as the body */
+        ROUTE_ORDERS, /* POST; a body does not matter */
+};
+
+struct route {
+        const char *path;
+        const char *family; /* what stands before `/status` in the addresses it gives out */
+        enum route_kind kind;
+        enum route_caller caller;
+        /*
+         * Called when the request is whole, and again after it was held. Queues a reply, or holds
+         * the request. Returns what the access handler of libmicrohttpd returns.
+         */
+        enum MHD_Result (*handle)(struct request *request);
+        enum MHD_Result (*cancel)(struct request *request); /* the same for DELETE; or NULL */
+        enum tally_endpoint endpoint;                       /* as what it is logged and counted */
+};
+
+/* The methods of a route, as the Allow field lists them (RFC 9110, 10.2.1). */
+const char *route_allow(const struct route *route);
+bool route_allows(const struct route *route, const char *method);
+
+/* Whether a token is needed, where there are clients. */
+bool route_needs_client(const struct route *route, bool cancels);
+
+#endif
