@@ -5,19 +5,22 @@
 
 #include "base/json.h"
 #include "base/strbuf.h"
-#include "ctl/control_problem.h"
+#include "ctl/field.h"
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define BODY_BYTES_MAX   (32 << 20) /* 1000 jobs are about 1 MiB */
 #define TARGET_BYTES_MAX 4096
 #define WATCHED_MAX      4
 #define POLL_MS          1000
+#define PROBLEM_BYTES    1024
 
 struct control {
         const char *path;
@@ -26,7 +29,7 @@ struct control {
         struct curl_waitfd watched[WATCHED_MAX];
         unsigned watched_count;
         struct strbuf body;
-        char problem[CONTROL_PROBLEM_BYTES_MAX];
+        char problem[PROBLEM_BYTES];
 };
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
@@ -127,6 +130,144 @@ static CURLcode transfer(struct control *control)
         return result;
 }
 
+/* ---- what went wrong, with how to mend it ---- */
+
+/* Says it. Returns the result given. */
+__attribute__((format(printf, 3, 4))) static enum control_result fail(struct control *control,
+                                                                      enum control_result result,
+                                                                      const char *format, ...)
+{
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void)vsnprintf(control->problem, sizeof control->problem, format, arguments);
+        va_end(arguments);
+        return result;
+}
+
+/* connect(2) says the same of a file that is no socket as of a socket that nobody listens on. */
+static enum control_result fail_unheard(struct control *control)
+{
+        struct stat status;
+
+        if (stat(control->path, &status) == 0 && !S_ISSOCK(status.st_mode))
+                return fail(control, CONTROL_ABSENT,
+                            "%s: is no socket; name the daemon's admin.socket with --socket",
+                            control->path);
+        return fail(control, CONTROL_ABSENT,
+                    "%s: nobody listens there; solvegate is not running: start it (if it runs as a "
+                    "service: systemctl start solvegate)",
+                    control->path);
+}
+
+/* To be in its group helps only where its mode lets the group in. */
+static enum control_result fail_forbidden(struct control *control)
+{
+        struct stat status;
+
+        if (stat(control->path, &status) == 0 && !(status.st_mode & S_IWGRP))
+                return fail(control, CONTROL_ABSENT,
+                            "%s: you may not use this socket; call solvegatectl as its owner or "
+                            "with sudo: its mode lets in nobody else (admin.socket_mode \"0660\" "
+                            "lets in the group admin.socket_group)",
+                            control->path);
+        return fail(control, CONTROL_ABSENT,
+                    "%s: you may not use this socket; call solvegatectl as its owner or with sudo, "
+                    "or become a member of its group (admin.socket_group)",
+                    control->path);
+}
+
+static enum control_result fail_to_connect(struct control *control)
+{
+        long error = 0;
+
+        (void)curl_easy_getinfo(control->easy, CURLINFO_OS_ERRNO, &error);
+        switch (error) {
+        case ENOENT:
+        case ENOTDIR:
+                return fail(control, CONTROL_ABSENT,
+                            "%s: there is no such socket; is solvegate running (if it runs as a "
+                            "service: systemctl status solvegate), and is this its admin.socket? "
+                            "else name that one with --socket",
+                            control->path);
+        case ECONNREFUSED:
+                return fail_unheard(control);
+        case EACCES:
+        case EPERM:
+                return fail_forbidden(control);
+        case 0: /* libcurl does not know EAGAIN of connect(2), for which unix(7) has a reason */
+        case EAGAIN:
+                return fail(control, CONTROL_ABSENT,
+                            "%s: too many wait there for the daemon to accept them; it may hang: "
+                            "see its log (as a service: journalctl -u solvegate)",
+                            control->path);
+        default:
+                return fail(control, CONTROL_ABSENT,
+                            "%s: %s; name the daemon's admin.socket with --socket", control->path,
+                            strerror((int)error));
+        }
+}
+
+static enum control_result fail_foreign(struct control *control)
+{
+        return fail(control, CONTROL_FAILED,
+                    "%s: what answers there does not speak as solvegate does; name the daemon's "
+                    "admin.socket with --socket",
+                    control->path);
+}
+
+static enum control_result fail_transfer(struct control *control, CURLcode result, long timeout_ms)
+{
+        switch ((int)result) {
+        case CURLE_ABORTED_BY_CALLBACK:
+                return fail(control, CONTROL_INTERRUPTED, "interrupted");
+        case CURLE_COULDNT_CONNECT:
+                return fail_to_connect(control);
+        case CURLE_OPERATION_TIMEDOUT:
+                return fail(control, CONTROL_FAILED,
+                            "%s: no answer within %ld s; the daemon may hang: see its log (as a "
+                            "service: journalctl -u solvegate)",
+                            control->path, timeout_ms / 1000);
+        case CURLE_GOT_NOTHING:
+        case CURLE_RECV_ERROR:
+        case CURLE_SEND_ERROR:
+        case CURLE_PARTIAL_FILE:
+                return fail(control, CONTROL_FAILED,
+                            "%s: the connection ended before the answer was whole; the daemon may "
+                            "have stopped, or is overwhelmed: see its log (as a service: "
+                            "journalctl -u solvegate)",
+                            control->path);
+        case CURLE_WRITE_ERROR:
+                return fail(control, CONTROL_FAILED, "%s: the answer is too long", control->path);
+        case CURLE_UNSUPPORTED_PROTOCOL:
+        case CURLE_WEIRD_SERVER_REPLY:
+                return fail_foreign(control);
+        default:
+                return fail(control, CONTROL_FAILED, "%s: %s", control->path,
+                            curl_easy_strerror(result));
+        }
+}
+
+/* The daemon's own words. */
+static enum control_result fail_refused(struct control *control, const struct answer *answer)
+{
+        const char *message = field_text(answer->object, "message");
+        const char *code = field_text(answer->object, "code");
+
+        if (!message)
+                return fail(control, CONTROL_REFUSED, "the daemon answered %ld", answer->code);
+        return fail(control, CONTROL_REFUSED, code ? "%s (%s)" : "%s", message, code);
+}
+
+/* ---- questions and answers ---- */
+
+void answer_done(struct answer *answer)
+{
+        free(answer->text);
+        field_free(answer->object);
+        *answer = (struct answer){0};
+}
+
 /* One JSON object and nothing else, with text and names that no reader takes otherwise. */
 static bool is_object(const struct strbuf *body)
 {
@@ -140,25 +281,21 @@ static bool is_object(const struct strbuf *body)
 
 static enum control_result read_answer(struct control *control, struct answer *ret_answer)
 {
-        long code = 0;
-        size_t len;
-        struct answer answer;
+        struct answer answer = {0};
 
-        (void)curl_easy_getinfo(control->easy, CURLINFO_RESPONSE_CODE, &code);
-        if (!is_object(&control->body)) {
-                control_problem_foreign(control->problem, control->path);
-                return CONTROL_FAILED;
-        }
-        char *text = strbuf_take(&control->body, &len);
-        if (!text || answer_init(&answer, code, text, len) < 0) {
-                control_problem_memory(control->problem);
-                return CONTROL_FAILED;
+        (void)curl_easy_getinfo(control->easy, CURLINFO_RESPONSE_CODE, &answer.code);
+        if (!is_object(&control->body))
+                return fail_foreign(control);
+        answer.object = field_parse(control->body.data, control->body.len);
+        answer.text = strbuf_take(&control->body, &answer.len);
+        if (!answer.text || !answer.object) {
+                answer_done(&answer);
+                return fail(control, CONTROL_FAILED, "no memory");
         }
         *ret_answer = answer;
-        if (code >= 200 && code < 300)
+        if (answer.code >= 200 && answer.code < 300)
                 return CONTROL_ANSWERED;
-        control_problem_refused(control->problem, &answer);
-        return CONTROL_REFUSED;
+        return fail_refused(control, ret_answer);
 }
 
 static int set_question(struct control *control, const struct control_question *question)
@@ -183,26 +320,13 @@ enum control_result control_ask(struct control *control, const struct control_qu
 {
         int r = set_question(control, question);
 
-        if (r < 0) {
-                (void)snprintf(control->problem, sizeof control->problem, "%s",
-                               r == -EMSGSIZE ? "what was asked for is too long" : "no memory");
-                return CONTROL_FAILED;
-        }
+        if (r < 0)
+                return fail(control, CONTROL_FAILED,
+                            r == -EMSGSIZE ? "what was asked for is too long" : "no memory");
         strbuf_done(&control->body);
         strbuf_init(&control->body, BODY_BYTES_MAX);
         CURLcode result = transfer(control);
-        if (result == CURLE_OK)
-                return read_answer(control, ret_answer);
-        if (result == CURLE_ABORTED_BY_CALLBACK) {
-                (void)snprintf(control->problem, sizeof control->problem, "interrupted");
-                return CONTROL_INTERRUPTED;
-        }
-        if (result == CURLE_COULDNT_CONNECT) {
-                long error = 0;
-                (void)curl_easy_getinfo(control->easy, CURLINFO_OS_ERRNO, &error);
-                control_problem_absent(control->problem, control->path, (int)error);
-                return CONTROL_ABSENT;
-        }
-        control_problem_transfer(control->problem, control->path, result, question->timeout_ms);
-        return CONTROL_FAILED;
+        if (result != CURLE_OK)
+                return fail_transfer(control, result, question->timeout_ms);
+        return read_answer(control, ret_answer);
 }

@@ -7,17 +7,25 @@
 #ifndef SOLVEGATE_CTL_CONTROL_H
 #define SOLVEGATE_CTL_CONTROL_H
 
-#include "ctl/answer.h"
-
 #include <stddef.h>
 
 #define CONTROL_SOCKET_DEFAULT "/run/solvegate/admin.sock"
 #define CONTROL_TIMEOUT_MS     5000
 #define CONTROL_RELOAD_MS      120000 /* a reload is answered when it is over */
 
-#define CONTROL_PROBLEM_BYTES_MAX 1024
-
 struct control;
+struct json_object;
+
+/* What the daemon has answered to one question. */
+struct answer {
+        long code;                  /* of HTTP */
+        char *text;                 /* the body: one JSON object, well-formed */
+        size_t len;                 /* of text */
+        struct json_object *object; /* the same to look at, see ctl/field.h */
+};
+
+/* Frees what an answer holds, and zeroes it; a zeroed one holds nothing. */
+void answer_done(struct answer *answer);
 
 enum control_result {
         CONTROL_ANSWERED,

@@ -1,9 +1,28 @@
 /*
- * field: see field.h.
+ * field: see field.h. Whether it is JSON was decided before, by base/json: json-c takes more.
  */
 #include "ctl/field.h"
 
 #include <json-c/json.h>
+#include <limits.h>
+
+#define DEPTH_MAX 65 /* JSON_DEPTH_MAX of base/json, and the value itself */
+
+struct json_object *field_parse(const char *text, size_t len)
+{
+        struct json_tokener *tokener = len < INT_MAX ? json_tokener_new_ex(DEPTH_MAX) : NULL;
+
+        if (!tokener)
+                return NULL;
+        struct json_object *object = json_tokener_parse_ex(tokener, text, (int)len);
+        json_tokener_free(tokener);
+        return object;
+}
+
+void field_free(struct json_object *object)
+{
+        (void)json_object_put(object);
+}
 
 static struct json_object *member(const struct json_object *object, const char *name,
                                   enum json_type type)

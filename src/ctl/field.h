@@ -5,9 +5,14 @@
 #ifndef SOLVEGATE_CTL_FIELD_H
 #define SOLVEGATE_CTL_FIELD_H
 
-#include <json-c/json_types.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+struct json_object; /* of json-c, whose header base/json.h forbids */
+
+/* Reads an object that base/json has found well-formed. Returns NULL without memory. */
+struct json_object *field_parse(const char *text, size_t len);
+void field_free(struct json_object *object);
 
 /* The text, borrowed from the object; or NULL. object may be NULL here and below. */
 const char *field_text(const struct json_object *object, const char *name);

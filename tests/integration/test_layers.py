@@ -68,7 +68,6 @@ MODULES = [
     {"dispatch/entry", "dispatch/scheduler", "dispatch/scheduler_private"},
     {"dispatch/entry_end", "dispatch/entry_walk"},
     {"forward/flight", "forward/flight_private"},
-    {"ctl/control", "ctl/control_problem"},
 ]
 
 _LOCK = re.compile(r"pthread_mutex_lock\(&(\w+)")
