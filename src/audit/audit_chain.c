@@ -8,7 +8,6 @@
 #include "audit/audit_chain.h"
 
 #include "base/digest.h"
-#include "base/hex.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 
@@ -41,13 +40,7 @@ _Static_assert(TEXT_LEN(HEAD) + 1 + AUDIT_MEMBERS_BYTES_MAX + TEXT_LEN(ENTRY) +
 
 int audit_hash(const void *text, size_t len, char ret_hash[static AUDIT_HASH_CHARS + 1])
 {
-        unsigned char digest[DIGEST_BYTES];
-        int r = digest_of(text, len, digest);
-
-        if (r < 0)
-                return r;
-        hex_write(digest, DIGEST_BYTES, ret_hash);
-        return 0;
+        return digest_hex(text, len, ret_hash);
 }
 
 /* A part of a line that has not been read. */

@@ -77,3 +77,13 @@ int digest_of(const void *bytes, size_t len, unsigned char ret_digest[static DIG
         digest_done(&digest);
         return r;
 }
+
+int digest_hex(const void *bytes, size_t len, char ret_hex[static DIGEST_HEX_BYTES])
+{
+        unsigned char digest[DIGEST_BYTES];
+        int r = digest_of(bytes, len, digest);
+
+        if (r == 0)
+                hex_write(digest, sizeof digest, ret_hex);
+        return r;
+}

@@ -7,10 +7,13 @@
 #ifndef SOLVEGATE_BASE_DIGEST_H
 #define SOLVEGATE_BASE_DIGEST_H
 
+#include "base/hex.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DIGEST_BYTES 32
+#define DIGEST_BYTES     32
+#define DIGEST_HEX_BYTES HEX_BYTES(DIGEST_BYTES)
 
 struct evp_md_ctx_st;
 
@@ -34,7 +37,8 @@ void digest_update(struct digest *digest, const void *bytes, size_t len);
  */
 int digest_finish(struct digest *digest, unsigned char ret_digest[static DIGEST_BYTES]);
 
-/* The digest of one text. Returns 0 or -ENOMEM. Thread: any. */
+/* The digest of one text, and the same in hexadecimal digits. Returns 0 or -ENOMEM. Thread: any. */
 int digest_of(const void *bytes, size_t len, unsigned char ret_digest[static DIGEST_BYTES]);
+int digest_hex(const void *bytes, size_t len, char ret_hex[static DIGEST_HEX_BYTES]);
 
 #endif

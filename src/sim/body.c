@@ -165,7 +165,7 @@ static int solve_images(struct json_span images, struct sim_body *body)
         if (r == 0)
                 r = strbuf_puts(&answer.solution, "]");
         if (r == 0)
-                r = sim_sha256_hex(answer.digests.data, answer.digests.len, body->digest);
+                r = digest_hex(answer.digests.data, answer.digests.len, body->digest);
         if (r == 0) {
                 body->solution_json = strbuf_take(&answer.solution, NULL);
                 if (!body->solution_json)

@@ -11,7 +11,7 @@
 #ifndef SOLVEGATE_SIM_BODY_H
 #define SOLVEGATE_SIM_BODY_H
 
-#include "sim/sha256.h"
+#include "base/digest.h"
 
 #include <stddef.h>
 
@@ -19,9 +19,9 @@
 #define SIM_BODY_TARGET_BYTES_MAX 16384
 
 struct sim_body {
-        char *target_json;                 /* as a JSON string, quotes included */
-        char *solution_json;               /* as a JSON array */
-        char digest[SIM_SHA256_HEX_BYTES]; /* over the digests of the images */
+        char *target_json;             /* as a JSON string, quotes included */
+        char *solution_json;           /* as a JSON array */
+        char digest[DIGEST_HEX_BYTES]; /* over the digests of the images */
 };
 
 /*

@@ -170,6 +170,13 @@ static int read_kind(const char *name, const char *value, struct sim_fault *faul
         return -EINVAL;
 }
 
+const char *sim_endpoint_name(enum sim_endpoint endpoint)
+{
+        static const char *const names[SIM_ENDPOINTS] = {"solve", "status", "balance"};
+
+        return names[endpoint];
+}
+
 static bool read_endpoint(const char *name, struct sim_fault *fault)
 {
         for (int i = 0; i < SIM_ENDPOINTS; i++) {

@@ -8,8 +8,7 @@
 #ifndef SOLVEGATE_SIM_FAULT_H
 #define SOLVEGATE_SIM_FAULT_H
 
-#include "sim/endpoint.h"
-#include "sim/surplus.h"
+#include "sim/reply.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +17,14 @@
 #define SIM_FAULTS_MAX              256
 #define SIM_FAULT_TEXT_BYTES_MAX    256
 #define SIM_FAULT_PROBLEM_BYTES_MAX 160
+
+/* The three things the vendor's API does, whatever their paths are. */
+enum sim_endpoint {
+        SIM_ENDPOINT_SOLVE,
+        SIM_ENDPOINT_STATUS,
+        SIM_ENDPOINT_BALANCE,
+        SIM_ENDPOINTS,
+};
 
 enum sim_fault_kind {
         SIM_FAULT_NONE,        /* the request goes its ordinary way */
@@ -70,6 +77,9 @@ struct sim_fault {
 };
 
 struct sim_faults;
+
+/* The name that faults and the list of requests use; static text. */
+const char *sim_endpoint_name(enum sim_endpoint endpoint);
 
 /* The caller frees *ret_faults with sim_faults_free(). Returns 0 or -ENOMEM. */
 int sim_faults_new(struct sim_faults **ret_faults);

@@ -4,8 +4,8 @@
 #include "sim/journal.h"
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/strbuf.h"
-#include "sim/sha256.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,8 +24,8 @@ struct entry {
         bool credentials;
         bool charged;
         size_t bytes;
-        char sha256[SIM_SHA256_HEX_BYTES]; /* "" until the body was received whole */
-        char id[ID_BYTES];                 /* "" for none */
+        char sha256[DIGEST_HEX_BYTES]; /* "" until the body was received whole */
+        char id[ID_BYTES];             /* "" for none */
         int64_t arrived_ms;
 };
 

@@ -7,7 +7,7 @@
 #ifndef SOLVEGATE_SIM_JOURNAL_H
 #define SOLVEGATE_SIM_JOURNAL_H
 
-#include "sim/endpoint.h"
+#include "sim/fault.h"
 
 #include <stdbool.h>
 #include <stddef.h>

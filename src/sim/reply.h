@@ -7,8 +7,8 @@
 #define SOLVEGATE_SIM_REPLY_H
 
 #include "base/strbuf.h"
-#include "sim/surplus.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SIM_REPLY_BYTES_MAX        (64 * 1024 * 1024)
@@ -33,6 +33,17 @@ enum sim_aftermath {
                                 then */
 };
 
+/* A whole response to which there is no request, written behind a right one. */
+enum sim_surplus {
+        SIM_SURPLUS_SOLVED,       /* 200, a solution */
+        SIM_SURPLUS_CODE,         /* 429 with code 16: "later" */
+        SIM_SURPLUS_ERROR,        /* 200, an error */
+        SIM_SURPLUS_UNAUTHORIZED, /* 401 */
+        SIM_SURPLUS_CLOSE,        /* 408 with Connection: close, which an orderly end follows */
+};
+
+#define SIM_SURPLUS_FORMS "solved, code, error, unauthorized or close"
+
 struct sim_reply {
         unsigned code; /* of HTTP */
         struct strbuf body;
@@ -54,5 +65,12 @@ void sim_reply_say(struct sim_reply *reply, unsigned code, const char *message, 
 
 /* Empties the body, for another one. */
 void sim_reply_clear(struct sim_reply *reply);
+
+/* Finds a response by its name. Returns false, and leaves *ret_surplus as it is, if the name is
+ * unknown. */
+bool sim_surplus_find(const char *name, enum sim_surplus *ret_surplus);
+
+/* Appends the response: its header and its body. */
+void sim_surplus_write(enum sim_surplus surplus, struct strbuf *out);
 
 #endif

@@ -7,7 +7,6 @@
 #define SOLVEGATE_SIM_REQUEST_H
 
 #include "base/strbuf.h"
-#include "sim/endpoint.h"
 #include "sim/fault.h"
 #include "sim/reply.h"
 #include "sim/vendor.h"
@@ -55,10 +54,6 @@ struct sim_request {
         unsigned stray_orders; /* those before the answer */
         bool stray_waits;      /* in the gauge of stray responses */
 };
-
-/* The routes of both generations and the simulator's own. */
-const struct sim_route *sim_route_find(int api, const char *path, const char *method,
-                                       char ret_allow[static 32]);
 
 /* The API, see api.c. */
 sim_handler sim_api_solve;

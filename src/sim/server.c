@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,6 +26,40 @@
 struct sim_server {
         struct MHD_Daemon *daemon;
 };
+
+/* The routes of both generations and the simulator's own. */
+static const struct sim_route routes[] = {
+        {"/api/solve", "POST", 1, SIM_ENDPOINT_SOLVE, sim_api_solve},
+        {"/api/status", "GET", 1, SIM_ENDPOINT_STATUS, sim_api_status},
+        {"/api/account/balance", "GET", 1, SIM_ENDPOINT_BALANCE, sim_api_balance},
+        {"/solve", "POST", 2, SIM_ENDPOINT_SOLVE, sim_api_solve},
+        {"/status", "GET", 2, SIM_ENDPOINT_STATUS, sim_api_status},
+        {"/balance", "GET", 2, SIM_ENDPOINT_BALANCE, sim_api_balance},
+        {"/sim/counters", "GET", 0, SIM_ENDPOINT_SOLVE, sim_control_counters},
+        {"/sim/requests", "GET", 0, SIM_ENDPOINT_SOLVE, sim_control_requests},
+        {"/sim/reset", "POST", 0, SIM_ENDPOINT_SOLVE, sim_control_reset},
+        {"/sim/faults", "POST", 0, SIM_ENDPOINT_SOLVE, sim_control_add_faults},
+        {"/sim/strays", "POST", 0, SIM_ENDPOINT_SOLVE, sim_control_order_strays},
+        {"/sim/faults", "DELETE", 0, SIM_ENDPOINT_SOLVE, sim_control_clear_faults},
+};
+
+/* NULL: none; ret_allow then has the methods of the path. */
+static const struct sim_route *find_route(int api, const char *path, const char *method,
+                                          char ret_allow[static 32])
+{
+        ret_allow[0] = '\0';
+        for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+                const struct sim_route *route = &routes[i];
+                if ((route->api != 0 && route->api != api) || strcmp(route->path, path) != 0)
+                        continue;
+                if (strcmp(route->method, method) == 0)
+                        return route;
+                size_t used = strlen(ret_allow);
+                (void)snprintf(ret_allow + used, 32 - used, "%s%s", used > 0 ? ", " : "",
+                               route->method);
+        }
+        return NULL;
+}
 
 static void request_free(struct sim_request *request)
 {
@@ -48,7 +83,7 @@ static enum MHD_Result begin(struct sim *sim, struct MHD_Connection *connection,
         request->sim = sim;
         request->connection = connection;
         strbuf_init(&request->body, SIM_BODY_BYTES_MAX);
-        request->route = sim_route_find(sim->api, url, method, request->allow);
+        request->route = find_route(sim->api, url, method, request->allow);
         *con_cls = request;
         if (!request->route || request->route->api == 0)
                 return MHD_YES;
@@ -75,10 +110,10 @@ static void take_piece(struct sim_request *request, const char *piece, size_t le
 
 static void note_body(struct sim_request *request)
 {
-        char digest[SIM_SHA256_HEX_BYTES];
+        char digest[DIGEST_HEX_BYTES];
 
         if (request->route->endpoint == SIM_ENDPOINT_SOLVE && !request->body.failed &&
-            sim_sha256_hex(request->body.data, request->body.len, digest) == 0)
+            digest_hex(request->body.data, request->body.len, digest) == 0)
                 sim_journal_set_body(request->sim->journal, request->ticket, request->received,
                                      digest);
 }
