@@ -4,8 +4,6 @@
 #include "config/config_date.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,44 +11,25 @@
 #define MS_PER_SECOND 1000
 #define LAST_DAY_S    INT64_C(253402214400) /* 9999-12-31 */
 
-static int read_digits(const char *text, size_t len)
-{
-        int value = 0;
-
-        for (size_t i = 0; i < len; i++)
-                value = value * 10 + (text[i] - '0');
-        return value;
-}
-
-static bool has_form(const char *text)
-{
-        static const char form[] = "dddd-dd-dd";
-
-        if (strlen(text) != DATE_BYTES)
-                return false;
-        for (size_t i = 0; i < DATE_BYTES; i++) {
-                bool digit = text[i] >= '0' && text[i] <= '9';
-                if (form[i] == 'd' ? !digit : text[i] != form[i])
-                        return false;
-        }
-        return true;
-}
-
 int config_date_end(const char *text, int *ret_year, int64_t *ret_end_ms)
 {
-        if (!has_form(text))
-                return -EINVAL;
-        int year = read_digits(text, 4), month = read_digits(text + 5, 2),
-            day = read_digits(text + 8, 2);
-        struct tm date = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
+        struct tm date = {0};
 
+        /* strptime(3) alone takes blanks and fewer digits. */
+        if (strspn(text, "0123456789-") != DATE_BYTES || text[4] != '-' || text[7] != '-')
+                return -EINVAL;
+        const char *end = strptime(text, "%Y-%m-%d", &date);
+        if (!end || *end != '\0')
+                return -EINVAL;
+        struct tm next = {
+                .tm_year = date.tm_year, .tm_mon = date.tm_mon, .tm_mday = date.tm_mday + 1};
+        int month = date.tm_mon;
         /* timegm(3) moves a day that there is not, such as February 30, to another month. */
         (void)timegm(&date);
-        if (date.tm_mon != month - 1)
+        if (date.tm_mon != month)
                 return -EINVAL;
-        struct tm next = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day + 1};
         int64_t end_s = timegm(&next);
-        *ret_year = year;
+        *ret_year = date.tm_year + 1900;
         *ret_end_ms = end_s * MS_PER_SECOND;
         return 0;
 }

@@ -10,108 +10,38 @@
 
 #define MS_PER_SECOND 1000
 
-/* IMF-fixdate, rfc850-date and asctime-date. Each of D, Y, y, h, m and s matches a digit, "_" a
- * digit or a space, "w" the letters of a weekday, "bbb" the name of a month. Any other character
- * matches itself. */
+/* IMF-fixdate, rfc850-date and asctime-date. */
 static const char *const date_forms[] = {
-        "w, DD bbb YYYY hh:mm:ss GMT",
-        "w, DD-bbb-yy hh:mm:ss GMT",
-        "w bbb _D hh:mm:ss YYYY",
+        "%a, %d %b %Y %H:%M:%S GMT",
+        "%A, %d-%b-%y %H:%M:%S GMT",
+        "%a %b %e %H:%M:%S %Y",
 };
 
-static bool is_digit(char c)
-{
-        return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-/* Which month's name is at the start of text, 0 to 11, or -1. */
-static int month_of(const char *text)
-{
-        static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-
-        for (int month = 0; month < 12; month++) {
-                if (strncmp(text, names + 3 * month, 3) == 0)
-                        return month;
-        }
-        return -1;
-}
-
-/* The part of the date that a letter of a form sets, or NULL. */
-static int *part_of(struct tm *date, char letter)
-{
-        switch (letter) {
-        case 'D':
-        case '_':
-                return &date->tm_mday;
-        case 'Y':
-        case 'y':
-                return &date->tm_year;
-        case 'h':
-                return &date->tm_hour;
-        case 'm':
-                return &date->tm_min;
-        case 's':
-                return &date->tm_sec;
-        default:
-                return NULL;
-        }
-}
-
-/* Passes the text that matches the next place of the form. Returns false if it does not match. */
-static bool read_place(const char **form, const char **text, struct tm *date)
-{
-        char letter = *(*form)++;
-        int *part = part_of(date, letter);
-
-        if (letter == 'w') {
-                const char *start = *text;
-                while (is_letter(**text))
-                        (*text)++;
-                return *text > start;
-        }
-        if (letter == 'b') {
-                date->tm_mon = month_of(*text);
-                *form += 2;
-                *text += date->tm_mon < 0 ? 0 : 3;
-                return date->tm_mon >= 0;
-        }
-        char c = *(*text)++;
-        if (!part)
-                return c == letter;
-        if (letter == '_' && c == ' ')
-                return true;
-        *part = *part * 10 + (c - '0');
-        return is_digit(c);
-}
-
+/* strptime(3) is lenient about case, blanks and digits, so the date must be written the same. */
 static bool read_form(const char *form, const char *text, struct tm *ret_date)
 {
         struct tm date = {0};
+        char written[64];
 
-        while (*form && *text) {
-                if (!read_place(&form, &text, &date))
-                        return false;
-        }
+        if (!strptime(text, form, &date))
+                return false;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        size_t len = strftime(written, sizeof written, form, &date);
+#pragma GCC diagnostic pop
         *ret_date = date;
-        return !*form && !*text;
+        return len > 0 && strcmp(written, text) == 0;
 }
 
-/* A year of two digits is not more than 50 years ahead (RFC 9110, 5.6.7). */
-static int whole_year(int two_digits, int64_t now_s)
+/* The year since 1900 of two digits: not more than 50 years ahead (RFC 9110, 5.6.7). */
+static int whole_year(int year, int64_t now_s)
 {
         time_t now = (time_t)now_s;
         struct tm today = {0};
 
         (void)gmtime_r(&now, &today);
-        int this_year = today.tm_year + 1900, year = this_year - this_year % 100 + two_digits;
-        if (year > this_year + 50)
-                year -= 100;
-        return year;
+        year = today.tm_year - today.tm_year % 100 + year % 100;
+        return year > today.tm_year + 50 ? year - 100 : year;
 }
 
 /* Returns whether text is a date, and which, in seconds since the epoch. */
@@ -122,9 +52,8 @@ static bool read_date(const char *text, int64_t now_s, int64_t *ret_s)
         for (size_t i = 0; i < sizeof date_forms / sizeof *date_forms; i++) {
                 if (!read_form(date_forms[i], text, &date))
                         continue;
-                if (strchr(date_forms[i], 'y'))
+                if (strstr(date_forms[i], "%y"))
                         date.tm_year = whole_year(date.tm_year, now_s);
-                date.tm_year -= 1900;
                 *ret_s = timegm(&date);
                 return true;
         }
