@@ -40,8 +40,6 @@ static void open_ours(struct log_sink *sink, int fd)
 
 void log_sink_open(struct log_sink *sink, int fd, const char *journal)
 {
-        socklen_t len = sizeof(int);
-        int type = SOCK_STREAM;
         struct stat stat;
 
         *sink = (struct log_sink){
@@ -49,12 +47,10 @@ void log_sink_open(struct log_sink *sink, int fd, const char *journal)
         if (fstat(fd, &stat) < 0)
                 return;
         sink->journal_stream = is_journal_stream(&stat);
-        if (S_ISSOCK(stat.st_mode)) {
-                (void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
-                sink->kind = type == SOCK_STREAM ? LOG_SINK_STREAM : LOG_SINK_MESSAGE;
-        } else if (S_ISFIFO(stat.st_mode) || isatty(fd)) {
+        if (S_ISSOCK(stat.st_mode))
+                sink->kind = LOG_SINK_SOCKET;
+        else if (S_ISFIFO(stat.st_mode) || isatty(fd))
                 open_ours(sink, fd);
-        }
 }
 
 void log_sink_close(struct log_sink *sink)
@@ -89,8 +85,7 @@ static ssize_t put(const struct log_sink *sink, const char *bytes, size_t len)
                         return -EAGAIN;
                 n = write(sink->fd, bytes, len < PIPE_BUF ? len : PIPE_BUF);
                 break;
-        case LOG_SINK_STREAM:
-        case LOG_SINK_MESSAGE:
+        case LOG_SINK_SOCKET:
                 n = send(sink->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
                 break;
         }

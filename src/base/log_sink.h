@@ -17,8 +17,7 @@ enum log_sink_kind {
         LOG_SINK_PLAIN,   /* a regular file, /dev/null: takes everything */
         LOG_SINK_OURS,    /* a pipe or a terminal, by a description that does not block */
         LOG_SINK_POLLED,  /* the same by one that may */
-        LOG_SINK_STREAM,  /* a connected stream socket */
-        LOG_SINK_MESSAGE, /* a connected socket that keeps the bounds of what is sent */
+        LOG_SINK_SOCKET,  /* a connected socket */
 };
 
 struct log_sink {
