@@ -12,6 +12,7 @@
 #include "base/secret_search.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
+#include "config/config.h"
 #include "config/config_scan.h"
 #include "config/permissions.h"
 #include "config/problem.h"
@@ -343,6 +344,31 @@ int credential_load(const char *name, const char *config_file, struct credential
         (void)mprotect(credential, sizeof *credential, PROT_READ);
         *ret_credential = credential;
         return 0;
+}
+
+int credentials_load(const struct config *config, struct credential ***ret_credentials,
+                     struct strbuf *problem)
+{
+        size_t count = config->upstreams_count;
+        struct credential **credentials = calloc(count, sizeof(struct credential *));
+        int r = credentials ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r == 0 && i < count; i++)
+                r = credential_load(config->upstreams[i].credential, config->file, &credentials[i],
+                                    problem);
+        if (r < 0) {
+                credentials_free(credentials, count);
+                return r;
+        }
+        *ret_credentials = credentials;
+        return 0;
+}
+
+void credentials_free(struct credential **credentials, size_t count)
+{
+        for (size_t i = 0; credentials && i < count; i++)
+                credential_free(credentials[i]);
+        free(credentials);
 }
 
 const char *credential_uid(const struct credential *credential)

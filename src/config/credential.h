@@ -18,8 +18,8 @@
 
 #define CREDENTIAL_VALUE_BYTES_MAX 512
 
+struct config;
 struct credential;
-
 struct strbuf;
 
 /*
@@ -79,5 +79,15 @@ size_t credential_redact(const struct credential *credential, const struct crede
  */
 size_t credential_redact_message(const struct credential *credential,
                                  const struct credential *other, char *text, size_t len);
+
+/*
+ * Loads the credential of each upstream of a configuration, in order. On failure returns -errno and
+ * writes one line to problem, but for -ENOMEM. The caller frees them with credentials_free().
+ */
+int credentials_load(const struct config *config, struct credential ***ret_credentials,
+                     struct strbuf *problem);
+
+/* Wipes and frees those that nobody took over (they are NULL then), and the array. Takes NULL. */
+void credentials_free(struct credential **credentials, size_t count);
 
 #endif

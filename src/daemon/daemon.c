@@ -8,10 +8,8 @@
 #include "base/standard_fds.h"
 #include "base/strbuf.h"
 #include "config/config.h"
+#include "config/credential.h"
 #include "daemon/activation.h"
-#include "daemon/authorities.h"
-#include "daemon/credentials.h"
-#include "daemon/identities.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/places.h"
@@ -19,6 +17,7 @@
 #include "daemon/service.h"
 #include "daemon/warnings.h"
 #include "http/tls.h"
+#include "upstream/ca_file.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -100,11 +99,11 @@ int daemon_run(int argc, char **argv, const struct service_backends *backends)
         if (r == 0)
                 r = places_check(config, &problem);
         if (r == 0)
-                r = identities_load(config, &identities, &problem);
+                r = tls_identities_load(config, &identities, &problem);
         if (r == 0)
                 r = credentials_load(config, &credentials, &problem);
         if (r == 0)
-                r = authorities_check(config, &problem);
+                r = ca_files_check(config, &problem);
         if (r == 0 && !options.check_only)
                 r = activation_take(config, &activation, &problem);
         if (r < 0) {
@@ -121,7 +120,7 @@ int daemon_run(int argc, char **argv, const struct service_backends *backends)
         activation_done(&activation);
         if (config) {
                 credentials_free(credentials, config->upstreams_count);
-                identities_free(identities, config->listen_count);
+                tls_identities_free(identities, config->listen_count);
         }
         config_free(config);
         strbuf_done(&problem);

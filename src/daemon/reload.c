@@ -9,13 +9,11 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "config/config_url.h"
+#include "config/credential.h"
 #include "config/problem.h"
 #include "daemon/admin_socket.h"
-#include "daemon/authorities.h"
-#include "daemon/credentials.h"
 #include "daemon/doors.h"
 #include "daemon/files.h"
-#include "daemon/identities.h"
 #include "daemon/places.h"
 #include "daemon/reload_words.h"
 #include "daemon/warnings.h"
@@ -26,6 +24,7 @@
 #include "http/listener.h"
 #include "http/server.h"
 #include "http/tls.h"
+#include "upstream/ca_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -95,7 +94,7 @@ int reload_new(const struct reload_setup *setup, struct reload **ret_reload)
 static void reading_done(struct reading *reading)
 {
         if (reading->loaded)
-                identities_free(reading->identities, reading->loaded->listen_count);
+                tls_identities_free(reading->identities, reading->loaded->listen_count);
         if (reading->merged)
                 credentials_free(reading->credentials, reading->merged->upstreams_count);
         gateway_change_free(reading->change);
@@ -267,11 +266,11 @@ static int read_all(struct reload *reload, struct strbuf *problem)
         if (r == 0)
                 r = config_merge(running(reload), reading->loaded, &reading->merged);
         if (r == 0)
-                r = identities_load(reading->loaded, &reading->identities, problem);
+                r = tls_identities_load(reading->loaded, &reading->identities, problem);
         if (r == 0)
                 r = credentials_load(reading->merged, &reading->credentials, problem);
         if (r == 0)
-                r = authorities_check(reading->merged, problem);
+                r = ca_files_check(reading->merged, problem);
         if (r == 0) {
                 warnings_find_accounts(&reading->accounts, reading->merged, reading->credentials);
                 r = gateway_prepare(reload->setup.gateway, reading->merged, reading->credentials,

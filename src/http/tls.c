@@ -240,6 +240,31 @@ void tls_identity_unref(struct tls_identity *identity)
         free(identity);
 }
 
+int tls_identities_load(const struct config *config, struct tls_identity ***ret_identities,
+                        struct strbuf *problem)
+{
+        struct tls_identity **identities = calloc(config->listen_count, sizeof *identities);
+        int r = identities ? 0 : -ENOMEM;
+
+        for (size_t i = 0; r == 0 && i < config->listen_count; i++) {
+                if (config->listen[i].tls.certificate)
+                        r = tls_identity_load(&config->listen[i], &identities[i], problem);
+        }
+        if (r < 0) {
+                tls_identities_free(identities, config->listen_count);
+                return r;
+        }
+        *ret_identities = identities;
+        return 0;
+}
+
+void tls_identities_free(struct tls_identity **identities, size_t count)
+{
+        for (size_t i = 0; identities && i < count; i++)
+                tls_identity_unref(identities[i]);
+        free(identities);
+}
+
 int64_t tls_identity_until_ms(const struct tls_identity *identity)
 {
         return identity->until_ms;

@@ -15,6 +15,7 @@
 
 struct MHD_Connection;
 struct MHD_OptionItem;
+struct config;
 struct config_listen;
 struct strbuf;
 struct tls_identity;
@@ -30,6 +31,17 @@ struct tls_identity;
  */
 int tls_identity_load(const struct config_listen *config, struct tls_identity **ret_identity,
                       struct strbuf *problem);
+
+/*
+ * Loads the identity of each listener of a configuration, in order; NULL stands for plain HTTP. On
+ * failure returns -errno and writes one line to problem, but for -ENOMEM. The caller frees them
+ * with tls_identities_free().
+ */
+int tls_identities_load(const struct config *config, struct tls_identity ***ret_identities,
+                        struct strbuf *problem);
+
+/* Drops a reference to each, and frees the array. Takes NULL. */
+void tls_identities_free(struct tls_identity **identities, size_t count);
 
 struct tls_identity *tls_identity_ref(struct tls_identity *identity);
 

@@ -4,6 +4,8 @@
 #include "upstream/ca_file.h"
 
 #include "base/file.h"
+#include "config/config.h"
+#include "config/problem.h"
 
 #include <errno.h>
 #include <openssl/bio.h>
@@ -68,4 +70,30 @@ int ca_file_read(const char *path, char **ret_bytes, size_t *ret_len, const char
         *ret_bytes = file.bytes;
         *ret_len = file.len;
         return 0;
+}
+
+static int check_upstream(const struct config_upstream *upstream, struct strbuf *problem)
+{
+        const char *what;
+        char *bytes = NULL;
+        size_t len;
+        int r = upstream->ca ? ca_file_read(upstream->ca, &bytes, &len, &what) : 0;
+
+        if (r < 0)
+                problem_write(problem, upstream->ca, 0,
+                              "%s; put the certificate of the authority that upstream \"%s\" is to "
+                              "be verified by there, in PEM, or leave out its ca for those that "
+                              "the system trusts",
+                              what, upstream->name);
+        free(bytes);
+        return r;
+}
+
+int ca_files_check(const struct config *config, struct strbuf *problem)
+{
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < config->upstreams_count; i++)
+                r = check_upstream(&config->upstreams[i], problem);
+        return r;
 }

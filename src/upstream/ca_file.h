@@ -6,6 +6,9 @@
 
 #include <stddef.h>
 
+struct config;
+struct strbuf;
+
 #define CA_FILE_BYTES_MAX (4 << 20) /* the system's own are about 220 KiB; libcurl takes 8 MB */
 
 /*
@@ -15,5 +18,12 @@
  * bytes. Thread: main.
  */
 int ca_file_read(const char *path, char **ret_bytes, size_t *ret_len, const char **ret_problem);
+
+/*
+ * Looks whether the `ca` of each upstream can be used (ca_file_read()); otherwise the account would
+ * only fail later, as one that cannot be reached. Returns 0, or -errno and one line in problem.
+ * Thread: main.
+ */
+int ca_files_check(const struct config *config, struct strbuf *problem);
 
 #endif
