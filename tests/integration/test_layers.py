@@ -1,13 +1,15 @@
-"""The include graph: a file includes its own folder and lower layers only, no file includes one that
-includes it, and each library is included in one place only (docs/architecture.md)."""
+"""The graph of includes and calls: a file uses its own folder and lower layers only, no file uses
+one that uses it, and each library is included in one place only (docs/architecture.md). To see it:
+`pytest -rP test_layers.py`."""
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from lib.build import REPOSITORY
+from lib.build import BUILD, REPOSITORY
 
 SRC = REPOSITORY / "src"
 
@@ -54,20 +56,33 @@ PLACES = {
 # A backend's folder, and the file that chooses it.
 BACKENDS = {"store/sqlite/": "daemon/main.c"}
 
-# Files that are one module: only these may include each other (docs/architecture.md).
+# Functions of libraries that are defined here, so that a library calls them; others do by accident.
+REPLACED = {"recv", "send", "gnutls_handshake", "gnutls_record_recv"}
+
+FUNCTION_LINES_MAX = 60
+FUNCTION_LINES_MOST = 30  # of nine functions in ten
+
+# Files that are one module: only these may use each other (docs/architecture.md).
 MODULES = [
     {"base/log", "base/log_record", "base/log_sink"},
-    {"config/config", "config/config_check", "config/config_fields", "config/config_read",
-     "config/config_self", "config/config_unknown"},
+    {"config/config", "config/config_check", "config/config_fields", "config/config_keys",
+     "config/config_read", "config/config_self", "config/config_unknown"},
     {"job/job", "job/purchase"},
-    {"job/task", "job/task_identity", "job/task_private"},
-    {"audit/audit", "audit/audit_file", "audit/audit_refusals"},
+    {"job/task", "job/task_identity", "job/task_images", "job/task_private"},
+    {"store/sqlite/sqlite_store", "store/sqlite/store_apply", "store/sqlite/store_audit",
+     "store/sqlite/store_bodies", "store/sqlite/store_forget", "store/sqlite/store_ledger",
+     "store/sqlite/store_load", "store/sqlite/store_log", "store/sqlite/store_open",
+     "store/sqlite/store_restore", "store/sqlite/store_survey", "store/sqlite/store_watch"},
+    {"store/sqlite/store_file", "store/sqlite/store_schema"},
+    {"audit/audit", "audit/audit_describe", "audit/audit_file", "audit/audit_refusals"},
     {"upstream/protocol", "upstream/protocol_fields"},
     {"upstream/pool", "upstream/send", "upstream/socket", "upstream/transfer",
-     "upstream/transfer_private"},
-    {"dispatch/entry", "dispatch/scheduler", "dispatch/scheduler_private"},
-    {"dispatch/entry_end", "dispatch/entry_walk"},
-    {"forward/flight", "forward/flight_private"},
+     "upstream/transfer_connection", "upstream/transfer_private"},
+    {"dispatch/entry", "dispatch/entry_end", "dispatch/entry_expire", "dispatch/entry_leave",
+     "dispatch/entry_walk", "dispatch/scheduler", "dispatch/scheduler_accounts",
+     "dispatch/scheduler_figures", "dispatch/scheduler_ids", "dispatch/scheduler_match",
+     "dispatch/scheduler_private", "dispatch/scheduler_slots", "dispatch/scheduler_unfinished"},
+    {"forward/flight", "forward/flight_answer", "forward/flight_follow", "forward/flight_private"},
 ]
 
 _LOCK = re.compile(r"pthread_mutex_lock\(&(\w+)")
@@ -141,13 +156,89 @@ def reached_from(unit, arrows):
     return seen
 
 
-def cycles(src):
-    """The sets of files that include each other, directly or through others."""
+def objects(src, build):
+    """Each object file of a build and the unit that it was made from."""
+    made = {path.relative_to(src).as_posix().replace("/", "_") + ".o":
+            path.relative_to(src).as_posix()[:-2] for path in src.rglob("*.c")}
+    for path in sorted(build.rglob("*.o")):
+        unit = made.get(path.name.removeprefix("src_"))
+        if unit and "tests" not in path.relative_to(build).parts:
+            yield path, unit
+
+
+def symbols(src, build):
+    """What units define, as {symbol: units}, and use, as {unit: symbols}."""
+    unit_of = dict(objects(src, build))
+    defined, used = {}, {}
+    listing = subprocess.run(["nm", "-A", "-P", *unit_of], capture_output=True, text=True,
+                             check=True).stdout if unit_of else ""
+    for line in listing.splitlines():
+        path, symbol, kind = re.match(r"(.*?): (\S+) (\S)", line).groups()
+        unit = unit_of[Path(path)]
+        if kind == "U":
+            used.setdefault(unit, set()).add(symbol)
+        elif kind.isupper() and symbol not in REPLACED:
+            defined.setdefault(symbol, set()).add(unit)
+    return defined, used
+
+
+def calls(src, build):
+    """What each unit uses of other units, as {(unit, other): symbols}. Programs may have functions
+    of the same name."""
+    defined, used = symbols(src, build)
+    found = {}
+    for unit, names in used.items():
+        folder = unit.split("/")[0]
+        for name in names:
+            others = defined.get(name, set())
+            near = {other for other in others if other.split("/")[0] in may_use(folder)}
+            for other in (near or others) - {unit}:
+                found.setdefault((unit, other), set()).add(name)
+    return found
+
+
+def call_violations(called):
+    """The calls that run up, or past the gateway. A module's header may be another file's."""
+    found = []
+    for (unit, other), names in called.items():
+        folder, below = unit.split("/")[0], other.split("/")[0]
+        types = TYPES.get(folder, set())
+        allowed = types.union(*(module for module in MODULES if module & types))
+        if below not in may_use(folder) or (types and below in ENGINE and other not in allowed):
+            found.append(f"{unit} -> {other}: {', '.join(sorted(names))}")
+    return found
+
+
+def all_arrows(src, build):
     arrows = units(src)
+    for unit, other in calls(src, build):
+        arrows.setdefault(unit, set()).add(other)
+    return arrows
+
+
+def cycles(arrows):
+    """The sets of files that use each other, directly or through others."""
     reached = {unit: reached_from(unit, arrows) for unit in arrows}
-    found = {frozenset(other for other in reached[unit] if unit in reached.get(other, ()))
-             for unit in arrows if unit in reached[unit]}
-    return [cycle for cycle in found if cycle not in MODULES]
+    return {frozenset(other for other in reached[unit] if unit in reached.get(other, ()))
+            for unit in arrows if unit in reached[unit]}
+
+
+def unlisted(found):
+    return [sorted(cycle) for cycle in found if not any(cycle <= module for module in MODULES)]
+
+
+def function_lines(src):
+    """The lines of each function, as (number, where): clang-format puts both braces in column 0."""
+    found = []
+    for path in src.rglob("*.c"):
+        start = None
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if line == "{":
+                start = number
+            elif line == "}" and start:
+                found.append((number - start + 1, f"{path.relative_to(src)}:{start}"))
+                start = None
+    return sorted(found)
 
 
 def foreign_locks(src):
@@ -183,23 +274,69 @@ def test_no_include_runs_up():
     assert not violations(SRC)
 
 
-def test_no_file_includes_one_that_includes_it():
-    assert not cycles(SRC)
+@pytest.fixture(scope="module")
+def called():
+    """The calls of the build that is tested."""
+    if not shutil.which("nm") or not any(objects(SRC, BUILD)):
+        pytest.skip("the build has no object files that nm can read")
+    return calls(SRC, BUILD)
 
 
-def test_each_module_is_one():
+def test_no_call_runs_up(called):
+    assert not call_violations(called)
+    for (unit, other), names in sorted(called.items()):
+        print(f"{unit} -> {other}: {' '.join(sorted(names))}")
+
+
+def test_no_file_uses_one_that_uses_it(called):
+    assert not unlisted(cycles(all_arrows(SRC, BUILD)))
+
+
+def test_each_module_is_one(called):
     """So that none is listed any more that is not needed."""
-    listed = {frozenset(module) for module in MODULES}
-    arrows = units(SRC)
-    for module in listed:
-        assert all(module <= reached_from(unit, arrows) for unit in module), module
+    found = cycles(all_arrows(SRC, BUILD))
+    for module in MODULES:
+        assert module == frozenset().union(*(cycle for cycle in found if cycle <= module))
 
 
 def test_a_planted_cycle_is_found(tmp_path):
     src = Path(shutil.copytree(SRC, tmp_path / "src"))
     with open(src / "access" / "quota.h", "a") as header:
         header.write('#include "access/clients.h"\n')
-    assert cycles(src)
+    assert unlisted(cycles(units(src))) == [["access/clients", "access/quota"]]
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no compiler")
+def test_a_planted_call_is_found(tmp_path):
+    src, build = tmp_path / "src", tmp_path / "build"
+    build.mkdir()
+    for name, text in {
+        "http/low.c": "void http_high(void); void http_low(void) { http_high(); }",
+        "http/high.c": "void http_low(void); void http_high(void) { http_low(); }",
+        "base/planted.c": "void http_low(void); void planted(void) { http_low(); }",
+        "dispatch/scheduler.c": "void scheduler_take(void) { }",
+        "daemon/planted.c": "void scheduler_take(void); void main2(void) { scheduler_take(); }",
+    }.items():
+        (src / name).parent.mkdir(parents=True, exist_ok=True)
+        (src / name).write_text(text)
+        subprocess.run(["cc", "-c", "-o", build / (name.replace("/", "_") + ".o"), src / name],
+                       check=True)
+    assert unlisted(cycles(all_arrows(src, build))) == [["http/high", "http/low"]]
+    assert sorted(call_violations(calls(src, build))) == [
+        "base/planted -> http/low: http_low",
+        "daemon/planted -> dispatch/scheduler: scheduler_take",
+    ]
+
+
+def test_functions_are_short():
+    lines = function_lines(SRC)
+    assert lines[-1][0] <= FUNCTION_LINES_MAX, lines[-1]
+    assert lines[len(lines) * 9 // 10][0] <= FUNCTION_LINES_MOST
+
+
+def test_a_planted_long_function_is_found(tmp_path):
+    (tmp_path / "long.c").write_text("void f(void)\n{\n" + "        f();\n" * 60 + "}\n")
+    assert function_lines(tmp_path) == [(62, "long.c:2")]
 
 
 def test_each_type_is_used():
