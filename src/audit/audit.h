@@ -22,6 +22,8 @@
 #ifndef SOLVEGATE_AUDIT_AUDIT_H
 #define SOLVEGATE_AUDIT_AUDIT_H
 
+#include "audit/audit_describe.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,42 +31,9 @@
 struct audit;
 struct strbuf;
 
-/*
- * Refusals of each client have a line each up to this rate, after a burst; those beyond are summed
- * up, in a line for each client and second. So a client cannot use up what another one has. Neither
- * can strangers, whose refusals name no client and share a rate of their own.
- */
-#define AUDIT_REFUSALS_PER_S  20
-#define AUDIT_REFUSALS_BURST  10000
-#define AUDIT_STRANGERS_PER_S 5
-#define AUDIT_STRANGERS_BURST 1000
-
-/* What waits in memory while the disk is slow, or full; more refusals are only counted. Once half
- * of all clients' lines wait, each client may have a sixteenth. */
-#define AUDIT_REFUSALS_WAITING_MAX  20000
-#define AUDIT_STRANGERS_WAITING_MAX 2000
-#define AUDIT_SUMS_WAITING_MAX      5000
-#define AUDIT_ENTRIES_WAITING_MAX   200000
-
-enum audit_charge {
-        AUDIT_NOT_CHARGED, /* "charge":0 */
-        AUDIT_CHARGED,     /* "charge":1 */
-        AUDIT_UNKNOWN,     /* "charge":null: it may have been */
-};
-
-/* What happened. A text that is NULL or empty is null in the line. */
-struct audit_event {
-        int64_t wall_ms;
-        const char *event; /* "refused", "charged" */
-        const char *client;
-        const char *address;
-        const char *site;
-        const char *job;
-        const char *upstream;
-        const char *outcome; /* "solved", or the code of the error */
-        enum audit_charge charge;
-        int64_t day; /* of a charge: on which it counts, since 1970, UTC */
-};
+/* What waits in memory while the disk is slow, or full; audit_refusals.h has more. */
+#define AUDIT_SUMS_WAITING_MAX    5000
+#define AUDIT_ENTRIES_WAITING_MAX 200000
 
 /*
  * Opens the file, made with mode 0600 if it is missing, and its directory with 0700; and finds the
@@ -85,12 +54,6 @@ void audit_close(struct audit *audit);
 
 /* Notes a refusal. Never waits; without memory, or beyond its client's rate, it is only counted. */
 void audit_refused(struct audit *audit, const struct audit_event *event);
-
-/*
- * The members of an entry's line, from "time" on, for the store to keep. The caller frees. NULL: no
- * memory.
- */
-char *audit_describe(const struct audit_event *event);
 
 /*
  * Appends an entry that is in the database, with its number; they come in order, and one that is in

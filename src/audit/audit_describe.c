@@ -1,7 +1,8 @@
 /*
- * audit_describe: what happened, as the members of a line of the audit.
+ * audit_describe: see audit_describe.h.
  */
-#include "audit/audit.h"
+#include "audit/audit_describe.h"
+
 #include "audit/audit_chain.h"
 #include "audit/audit_history.h"
 #include "base/clock.h"

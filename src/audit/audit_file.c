@@ -3,7 +3,7 @@
  */
 #include "audit/audit_file.h"
 
-#include "audit/audit.h"
+#include "audit/audit_describe.h"
 #include "audit/audit_tail.h"
 #include "base/clock.h"
 

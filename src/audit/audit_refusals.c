@@ -3,7 +3,6 @@
  */
 #include "audit/audit_refusals.h"
 
-#include "audit/audit.h"
 #include "audit/audit_history.h"
 #include "base/hash_table.h"
 

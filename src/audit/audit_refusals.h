@@ -14,6 +14,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Refusals of each client have a line each up to this rate, after a burst; those beyond are summed
+ * up, in a line for each client and second. So a client cannot use up what another one has. Neither
+ * can strangers, whose refusals name no client and share a rate of their own.
+ */
+#define AUDIT_REFUSALS_PER_S  20
+#define AUDIT_REFUSALS_BURST  10000
+#define AUDIT_STRANGERS_PER_S 5
+#define AUDIT_STRANGERS_BURST 1000
+
+/* What waits in memory while the disk is slow, or full; more refusals are only counted. Once half
+ * of all clients' lines wait, each client may have a sixteenth. */
+#define AUDIT_REFUSALS_WAITING_MAX  20000
+#define AUDIT_STRANGERS_WAITING_MAX 2000
+
 /* So many clients have an allowance of their own; further ones share that of strangers. */
 #define AUDIT_CLIENTS_MAX 4096
 

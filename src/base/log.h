@@ -12,43 +12,17 @@
 #ifndef SOLVEGATE_BASE_LOG_H
 #define SOLVEGATE_BASE_LOG_H
 
+#include "base/log_record.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum log_level {
-        LOG_LEVEL_ERROR,
-        LOG_LEVEL_WARNING,
-        LOG_LEVEL_INFO,
-        LOG_LEVEL_DEBUG,
-};
 
 enum log_format {
         LOG_FORMAT_TEXT,    /* 2026-11-22T16:05:45.123Z info message name=value */
         LOG_FORMAT_JSON,    /* {"time":"…","level":"info","message":"…","name":"value"} */
         LOG_FORMAT_JOURNAL, /* fields of the journal: MESSAGE=…, PRIORITY=6, SOLVEGATE_NAME=value */
 };
-
-enum log_field_type {
-        LOG_FIELD_TEXT,
-        LOG_FIELD_INTEGER,
-        LOG_FIELD_MS, /* milliseconds with a fraction; the number is in microseconds */
-};
-
-/* What an event is about. Names are lower case letters and '_', and the same for every reader. */
-struct log_field {
-        const char *name;
-        enum log_field_type type;
-        const char *text; /* NULL: the field is left out */
-        int64_t number;
-};
-
-#define LOG_TEXT(name_, text_)                                                                     \
-        ((struct log_field){.name = (name_), .type = LOG_FIELD_TEXT, .text = (text_)})
-#define LOG_INTEGER(name_, number_)                                                                \
-        ((struct log_field){.name = (name_), .type = LOG_FIELD_INTEGER, .number = (number_)})
-#define LOG_MS(name_, us_)                                                                         \
-        ((struct log_field){.name = (name_), .type = LOG_FIELD_MS, .number = (us_)})
 
 /*
  * Sets level and format; may be called again at any time. Before the first call: info, text. What

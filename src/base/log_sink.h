@@ -13,6 +13,9 @@
 
 #include "base/log_record.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 enum log_sink_kind {
         LOG_SINK_PLAIN,   /* a regular file, /dev/null: takes everything */
         LOG_SINK_OURS,    /* a pipe or a terminal, by a description that does not block */

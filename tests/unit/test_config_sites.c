@@ -60,7 +60,7 @@ static void what_is_no_entry_of_an_allow_list_is_refused_with_a_cure(void **stat
                        "sites.allow[] or clients[].sites.allow[]");
 }
 
-/* See correct_lines() in config.c. */
+/* See correct_lines() in config_load.c. */
 static void texts_and_groups_of_one_list_have_the_lines_they_stand_in(void **state)
 {
         static const char fragment[] = ", { site = \"x\"; },\n\"bad:80\"\n";
