@@ -3,11 +3,15 @@
  */
 #include "daemon/daemon.h"
 #include "daemon/service.h"
+#include "dispatch/arbiter_local.h"
 #include "store/sqlite/sqlite_store.h"
 
 int main(int argc, char **argv)
 {
-        static const struct service_backends backends = {.open_store = sqlite_store_open};
+        static const struct service_backends backends = {
+                .open_store = sqlite_store_open,
+                .make_arbiter = arbiter_local_new,
+        };
 
         return daemon_run(argc, argv, &backends);
 }

@@ -538,13 +538,13 @@ static int make_gateway(struct service *service, struct credential **credentials
 {
         const struct recover_hook hook = {on_reading, service};
         const struct config *config = service->config;
-        struct store *store = NULL;
+        struct gateway_backends made = {.make_arbiter = backends->make_arbiter};
         int r = 0;
 
         if (config->durability == DURABILITY_FULL)
-                r = backends->open_store(config->state_directory, &store, problem);
+                r = backends->open_store(config->state_directory, &made.store, problem);
         if (r == 0)
-                r = gateway_new(config, store, credentials, &hook, problem, &service->gateway);
+                r = gateway_new(config, &made, credentials, &hook, problem, &service->gateway);
         return r;
 }
 

@@ -5,8 +5,10 @@
 #define SOLVEGATE_DAEMON_SERVICE_H
 
 struct activation;
+struct arbiter;
 struct config;
 struct credential;
+struct results;
 struct store;
 struct strbuf;
 struct tls_identity;
@@ -16,6 +18,8 @@ struct service_backends {
         /* Opens the store in the state directory, as sqlite_store_open() does. Not called where
          * durability is "none". */
         int (*open_store)(const char *directory, struct store **ret_store, struct strbuf *problem);
+        /* As arbiter_local_new() does. */
+        int (*make_arbiter)(struct results *results, struct arbiter **ret_arbiter);
 };
 
 /*

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "dispatch/arbiter.h"
-#include "dispatch/arbiter_local.h"
 #include "dispatch/charges.h"
 #include "dispatch/entry.h"
 #include "dispatch/scheduler.h"
@@ -50,7 +49,8 @@ static void on_forgotten(void *arg, struct job *gone)
                 (void)store_forget(gateway->store, gone); /* or the next start does */
 }
 
-static int make_scheduler(struct gateway *gateway, const struct config *config)
+static int make_scheduler(struct gateway *gateway, const struct config *config,
+                          const struct gateway_backends *backends)
 {
         struct results_setup results = {
                 .ttl_ms = config->results.ttl_ms,
@@ -61,7 +61,7 @@ static int make_scheduler(struct gateway *gateway, const struct config *config)
         int r = results_new(&results, &gateway->results);
 
         if (r == 0)
-                r = arbiter_local_new(gateway->results, &gateway->arbiter);
+                r = backends->make_arbiter(gateway->results, &gateway->arbiter);
         if (r == 0)
                 r = charges_new(&gateway->charges);
         if (r < 0)
@@ -146,7 +146,8 @@ static int take_up(struct gateway *gateway, const struct recover_hook *hook, str
         return gateway->store ? recover(&recovery, problem) : 0;
 }
 
-static int open_all(struct gateway *gateway, const struct config *config, struct strbuf *problem)
+static int open_all(struct gateway *gateway, const struct config *config,
+                    const struct gateway_backends *backends, struct strbuf *problem)
 {
         int r = make_access(gateway);
 
@@ -154,24 +155,24 @@ static int open_all(struct gateway *gateway, const struct config *config, struct
         if (r == 0)
                 r = audit_open(config->audit.file, &gateway->audit, problem);
         if (r == 0)
-                r = make_scheduler(gateway, config);
+                r = make_scheduler(gateway, config, backends);
         return r;
 }
 
-int gateway_new(const struct config *config, struct store *store, struct credential **credentials,
-                const struct recover_hook *hook, struct strbuf *problem,
-                struct gateway **ret_gateway)
+int gateway_new(const struct config *config, const struct gateway_backends *backends,
+                struct credential **credentials, const struct recover_hook *hook,
+                struct strbuf *problem, struct gateway **ret_gateway)
 {
         struct gateway *gateway = calloc(1, sizeof *gateway);
         struct gateway_change *change = NULL;
 
         if (!gateway) {
-                (void)store_close(store);
+                (void)store_close(backends->store);
                 return -ENOMEM;
         }
-        gateway->store = store;
+        gateway->store = backends->store;
         config_put(&gateway->config, config);
-        int r = open_all(gateway, config, problem);
+        int r = open_all(gateway, config, backends, problem);
         if (r == 0)
                 r = gateway_prepare(gateway, config, credentials, problem, &change);
         if (r == 0) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct arbiter;
 struct config;
 struct credential;
 struct forwarder;
@@ -16,21 +17,28 @@ struct loop;
 struct mail;
 struct policy;
 struct recover_hook;
+struct results;
 struct store;
 struct strbuf;
 
 /* ---- the process ---- */
 
+/* What a gateway stores in, and what decides for it. */
+struct gateway_backends {
+        struct store *store; /* open; NULL: nothing is stored */
+        int (*make_arbiter)(struct results *results, struct arbiter **ret_arbiter);
+};
+
 /*
- * Makes a gateway with what the store has. store is open; the gateway closes it, on failure too.
- * NULL: nothing is stored. hook, if not NULL, is called with the progress of loading. config is in
- * force until gateway_apply() replaces it. credentials has one for each upstream, in order; those
- * that are taken over become NULL, and the caller frees the others. On failure returns -errno, and
- * writes to problem what strerror() could not tell.
+ * Makes a gateway with what the store has. It closes the store, on failure too. hook, if not NULL,
+ * is called with the progress of loading. config is in force until gateway_apply() replaces it.
+ * credentials has one for each upstream, in order; those that are taken over become NULL, and the
+ * caller frees the others. On failure returns -errno, and writes to problem what strerror() could
+ * not tell.
  */
-int gateway_new(const struct config *config, struct store *store, struct credential **credentials,
-                const struct recover_hook *hook, struct strbuf *problem,
-                struct gateway **ret_gateway);
+int gateway_new(const struct config *config, const struct gateway_backends *backends,
+                struct credential **credentials, const struct recover_hook *hook,
+                struct strbuf *problem, struct gateway **ret_gateway);
 
 /* Starts the writers of the audit and the store. Requires that signals are blocked. Returns 0 or
  * -errno. */

@@ -37,7 +37,7 @@ ENGINE = {"job", "store", "upstream", "dispatch", "forward"}
 TYPES = {
     "http": {"job/body", "job/job", "job/outcome", "job/parser", "job/state", "job/waiter",
              "upstream/request_counts"},
-    "daemon": {"job/waiter", "store/sqlite/sqlite_store", "upstream/account",
+    "daemon": {"dispatch/arbiter_local", "job/waiter", "store/sqlite/sqlite_store", "upstream/account",
                "upstream/ca_file", "upstream/transfer"},
 }
 
@@ -53,8 +53,8 @@ PLACES = {
     "uthash.h": ("base/hash_table.h",),  # with its keyed hash
 }
 
-# A backend's folder, and the file that chooses it.
-BACKENDS = {"store/sqlite/": "daemon/main.c"}
+# How the names of a backend's files begin, and the file that chooses it.
+BACKENDS = {"store/sqlite/": "daemon/main.c", "dispatch/arbiter_local": "daemon/main.c"}
 
 # Functions of libraries that are defined here, so that a library calls them; others do by accident.
 REPLACED = {"recv", "send", "gnutls_handshake", "gnutls_record_recv"}
@@ -376,6 +376,7 @@ def test_every_folder_is_in_a_layer():
         ("store/store_planted.c", "#include <sqlite3.h>"),
         ("gateway/planted.c", '#include "store/sqlite/sqlite_store.h"'),
         ("store/planted.c", '#include "store/sqlite/sqlite_store.h"'),
+        ("daemon/planted.c", '#include "dispatch/arbiter_local.h"'),
         ("gateway/planted.c", '#include "dispatch/scheduler_private.h"'),
         ("http/planted.c", '#include "dispatch/scheduler.h"'),
         ("http/planted.c", '#include "job/results.h"'),

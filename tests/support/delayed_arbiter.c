@@ -9,6 +9,7 @@
 #include "job/purchase.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -170,6 +171,18 @@ static void *run(void *arg)
         return NULL;
 }
 
+/* The daemon's signals are not for this thread, which may begin before they are blocked. */
+static void start(struct delayed_arbiter *self)
+{
+        sigset_t all, before;
+
+        (void)sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        if (pthread_create(&self->thread, NULL, run, self) != 0)
+                abort();
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 /* ---- what is not delayed ---- */
 
 static void undo(struct arbiter *arbiter, const struct arbiter_admission *admission)
@@ -260,7 +273,7 @@ struct arbiter *delayed_arbiter_new(struct arbiter *inner,
         self->options = *options;
         (void)pthread_mutex_init(&self->mutex, NULL);
         (void)pthread_cond_init(&self->changed, NULL);
-        if (options->by_itself && pthread_create(&self->thread, NULL, run, self) != 0)
-                abort();
+        if (options->by_itself)
+                start(self);
         return &self->base;
 }
