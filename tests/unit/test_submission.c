@@ -195,7 +195,7 @@ static void a_purchase_that_goes_meanwhile_is_bought_anew(void **state)
         assert_int_equal(end(&first), 0);
         struct pending second = begin(f, &(struct order){.task = "a", .client = "qa"});
         decide(f);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, "its owner"),
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, END_BY_OWNER),
                          ENTRY_CANCELLED);
         expect_reserved(f, "ci", 0);
         run_arbiter(f);
@@ -217,7 +217,7 @@ static void who_has_to_ask_again_takes_one_token_of_the_rate(void **state)
         assert_int_equal(end(&first), 0);
         struct pending second = begin_task(f, "a");
         decide(f);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, "its owner"),
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, END_BY_OWNER),
                          ENTRY_CANCELLED);
         run_arbiter(f);
         assert_int_equal(end(&second), 0);
