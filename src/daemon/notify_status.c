@@ -5,8 +5,8 @@
 
 #include "base/strbuf.h"
 #include "gateway/gateway.h"
-#include "gateway/gateway_figures.h"
 #include "gateway/gateway_service.h"
+#include "gateway/gateway_stats.h"
 
 #include <stdio.h>
 
@@ -40,7 +40,7 @@ static const char *activity(struct gateway *gateway, enum notify_state state)
 void notify_status_write(struct gateway *gateway, enum notify_state state,
                          char ret_status[static NOTIFY_STATUS_BYTES_MAX])
 {
-        struct gateway_figures figures;
+        struct gateway_stats figures;
         struct scheduler_account account;
         struct strbuf troubles;
 
@@ -51,7 +51,7 @@ void notify_status_write(struct gateway *gateway, enum notify_state state,
                         (void)strbuf_printf(&troubles, "; %s %s", account.name,
                                             account.out ? "refuses the account" : "fails");
         }
-        gateway_figures(gateway, &figures);
+        gateway_stats(gateway, &figures);
         (void)snprintf(ret_status, NOTIFY_STATUS_BYTES_MAX, "%s: %zu waiting, %lld in flight%s",
                        activity(gateway, state), figures.jobs.queued_jobs,
                        (long long)figures.in_flight, troubles.data ? troubles.data : "");

@@ -30,9 +30,9 @@
 #include "daemon/warnings.h"
 #include "daemon/worker.h"
 #include "gateway/gateway.h"
-#include "gateway/gateway_figures.h"
 #include "gateway/gateway_reload.h"
 #include "gateway/gateway_service.h"
+#include "gateway/gateway_stats.h"
 #include "gateway/gateway_sweep.h"
 #include "gateway/recover.h"
 #include "http/listener.h"
@@ -173,9 +173,9 @@ static void on_store_tick(void *arg)
 /* How many jobs the stop leaves, and what becomes of them. */
 static void log_what_is_left(struct service *service)
 {
-        struct gateway_figures figures;
+        struct gateway_stats figures;
 
-        gateway_figures(service->gateway, &figures);
+        gateway_stats(service->gateway, &figures);
         if (gateway_config(service->gateway)->durability == DURABILITY_FULL)
                 log_warning("limits.drain_timeout has passed with %zu waiting and %lld in flight: "
                             "these jobs go on at the next start, but for what is just being sent, "

@@ -8,7 +8,7 @@
 #include "base/strbuf.h"
 #include "gateway/balance.h"
 #include "gateway/gateway.h"
-#include "gateway/gateway_figures.h"
+#include "gateway/gateway_stats.h"
 #include "http/handlers.h"
 #include "http/hold.h"
 #include "http/refusal.h"

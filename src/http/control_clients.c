@@ -7,7 +7,7 @@
 #include "access/quota.h"
 #include "base/clock.h"
 #include "base/json_value.h"
-#include "gateway/gateway_figures.h"
+#include "gateway/gateway_stats.h"
 #include "http/control.h"
 #include "http/quota_json.h"
 #include "http/reply.h"

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "gateway/gateway.h"
-#include "gateway/gateway_figures.h"
 #include "gateway/gateway_operator.h"
+#include "gateway/gateway_stats.h"
 #include "http/control.h"
 #include "http/listener.h"
 #include "http/operator.h"
@@ -118,7 +118,7 @@ static struct json_object *connections_json(const struct operator_view *view)
 }
 
 static struct json_object *queue_json(const struct gateway *gateway,
-                                      const struct gateway_figures *figures)
+                                      const struct gateway_stats *figures)
 {
         const struct config *config = gateway_config(gateway);
 
@@ -176,11 +176,11 @@ enum MHD_Result control_status_handle(struct request *request)
         struct gateway *gateway = request->server->gateway;
         char message[GATEWAY_MESSAGE_BYTES_MAX] = "";
         enum gateway_verdict verdict = gateway_check(gateway, NULL, message);
-        struct gateway_figures figures;
+        struct gateway_stats figures;
         struct operator_view view;
 
         hooks->view(hooks->arg, &view);
-        gateway_figures(gateway, &figures);
+        gateway_stats(gateway, &figures);
         return reply_json(
                 request,
                 JSON_OBJECT({"version", json_new_string(SOLVEGATE_VERSION)},

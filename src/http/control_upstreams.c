@@ -6,7 +6,7 @@
 #include "base/strbuf.h"
 #include "gateway/balance.h"
 #include "gateway/gateway.h"
-#include "gateway/gateway_figures.h"
+#include "gateway/gateway_stats.h"
 #include "http/control.h"
 #include "http/hold.h"
 #include "http/operator.h"

@@ -8,10 +8,10 @@
 #include "config/config.h"
 #include "config/site_pattern.h"
 #include "gateway/gateway.h"
-#include "http/caller.h"
+#include "http/auth.h"
 #include "http/connection.h"
+#include "http/cors.h"
 #include "http/listener.h"
-#include "http/origin.h"
 #include "http/refusal.h"
 #include "http/request_private.h"
 #include "http/route.h"
@@ -329,7 +329,7 @@ static void check_room(struct request *request)
         enum connection_room room = connection_claim_room(request->connection);
         if (room == CONNECTION_ROOM)
                 return;
-        caller_end_penalty(request);
+        auth_end_penalty(request);
         request->refusal = (struct refusal){0};
         refuse_for_room(request, room);
 }
@@ -340,9 +340,9 @@ void guard_check(struct request *request, const char *target, const char *method
         check_loop(request);
         const char *path = read_target(request, target);
         check_host(request);
-        origin_check(request, method);
+        cors_check(request, method);
         check_route(request, path, method);
-        caller_check(request);
+        auth_check(request);
         check_room(request);
         if (request->refusal.status == 0 && request->route->kind == ROUTE_SOLVES &&
             !request->preflight)

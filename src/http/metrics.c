@@ -10,7 +10,7 @@
 #include "base/strbuf.h"
 #include "gateway/balance.h"
 #include "gateway/gateway.h"
-#include "gateway/gateway_figures.h"
+#include "gateway/gateway_stats.h"
 #include "http/handlers.h"
 #include "http/listener.h"
 #include "http/operator.h"
@@ -185,7 +185,7 @@ static void write_charges(struct strbuf *text, struct gateway *gateway)
 
 /* ---- jobs ---- */
 
-static void write_queue(struct strbuf *text, const struct gateway_figures *figures)
+static void write_queue(struct strbuf *text, const struct gateway_stats *figures)
 {
         static const struct metric jobs = {
                 "solvegate_queue_jobs", METRIC_GAUGE, "Jobs that wait to be sent.", {NULL}};
@@ -214,7 +214,7 @@ static void write_queue(struct strbuf *text, const struct gateway_figures *figur
         write_number(text, &parsed, figures->bodies_parsed);
 }
 
-static void write_jobs(struct strbuf *text, const struct gateway_figures *figures)
+static void write_jobs(struct strbuf *text, const struct gateway_stats *figures)
 {
         static const struct metric jobs = {
                 "solvegate_jobs_total",
@@ -322,12 +322,12 @@ enum MHD_Result metrics_handle(struct request *request)
 {
         const struct operator_hooks *hooks = request->server->hooks;
         struct gateway *gateway = request->server->gateway;
-        struct gateway_figures figures;
+        struct gateway_stats figures;
         struct operator_view view;
         struct strbuf text;
 
         hooks->view(hooks->arg, &view);
-        gateway_figures(gateway, &figures);
+        gateway_stats(gateway, &figures);
         strbuf_init(&text, METRICS_BYTES_MAX);
         write_process(&text, &view);
         write_reload(&text, &view);

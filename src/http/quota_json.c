@@ -5,7 +5,7 @@
 
 #include "access/quota.h"
 #include "base/json_value.h"
-#include "gateway/gateway_figures.h"
+#include "gateway/gateway_stats.h"
 #include "http/ratelimit.h"
 
 #include <stddef.h>

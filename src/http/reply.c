@@ -9,10 +9,10 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "gateway/gateway.h"
-#include "gateway/gateway_figures.h"
+#include "gateway/gateway_stats.h"
 #include "http/connection.h"
+#include "http/cors.h"
 #include "http/listener.h"
-#include "http/origin.h"
 #include "http/ratelimit.h"
 #include "http/refusal.h"
 #include "http/request_log.h"
@@ -69,7 +69,7 @@ static void add_limits(const struct request *request, struct MHD_Response *respo
         struct scheduler_usage usage;
 
         /* Who is known without a token has none. */
-        if (!request->client || !request->has_token || request->route->caller != CALLER_NEEDED)
+        if (!request->client || !request->has_token || request->route->auth != AUTH_REQUIRED)
                 return;
         gateway_usage(request->server->gateway, request->client, &usage, &figures);
         if (!ratelimit_any(&figures))
@@ -107,7 +107,7 @@ static enum MHD_Result queue_as(struct request *request, unsigned status, const 
         if (request->server->draining || request->refusal.closes ||
             connection_ends_here(request->connection))
                 (void)MHD_add_response_header(response, "Connection", "close");
-        origin_add_fields(request, response);
+        cors_add_fields(request, response);
         add_limits(request, response);
         if (request->preference_applied[0])
                 (void)MHD_add_response_header(response, "Preference-Applied",

@@ -8,12 +8,12 @@
 #include "base/log_limit.h"
 #include "base/loop.h"
 #include "gateway/gateway.h"
-#include "http/caller.h"
+#include "http/auth.h"
 #include "http/connection.h"
+#include "http/cors.h"
 #include "http/framing.h"
 #include "http/guard.h"
 #include "http/hold.h"
-#include "http/origin.h"
 #include "http/parse.h"
 #include "http/pause.h"
 #include "http/peers.h"
@@ -38,8 +38,8 @@ static void judge_again(struct request *request)
         if (request->reloads == request->server->reloads)
                 return;
         request->reloads = request->server->reloads;
-        origin_check_again(request);
-        caller_check_again(request);
+        cors_check_again(request);
+        auth_check_again(request);
 }
 
 void request_revoke_all(struct server *server)
@@ -100,9 +100,9 @@ static enum MHD_Result on_ready(struct request *request)
                                "solvegate is being stopped; ask again when it is back");
         judge_again(request);
         if (request->refusal.status != 0)
-                return caller_hold(request) ? MHD_YES : reply_refusal(request);
+                return auth_hold(request) ? MHD_YES : reply_refusal(request);
         if (request->preflight)
-                return reply_no_content(request, origin_preflight_response(request));
+                return reply_no_content(request, cors_preflight_response(request));
         return request->cancels ? request->route->cancel(request) : request->route->handle(request);
 }
 
@@ -113,7 +113,7 @@ static enum MHD_Result on_headers(struct request *request, const char *url, cons
         if (guard_refuses_at_once(request)) {
                 connection_linger(request->connection);
                 if (request->penalty_ms > 0)
-                        caller_turn_away(request);
+                        auth_turn_away(request);
                 return reply_refusal(request);
         }
         request->phase = REQUEST_BODY;
@@ -144,7 +144,7 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
         request->discarded_bytes += (int64_t)bytes;
         if (guard_discards_too_much(request)) {
                 if (request->penalty_ms > 0)
-                        caller_turn_away(request);
+                        auth_turn_away(request);
                 reply_cut(request, CONNECTION_LINGER);
                 return MHD_NO;
         }
@@ -258,7 +258,7 @@ static void request_free(struct request *request)
 {
         assert(request->phase != REQUEST_SUSPENDED && !request->waiter.armed);
         loop_timer_free(request->hold_timer);
-        caller_end_penalty(request);
+        auth_end_penalty(request);
         parse_end(request);
         gateway_submission_abandon(request->pending);
         body_unref(request->body);

@@ -23,5 +23,5 @@ bool route_allows(const struct route *route, const char *method)
 
 bool route_needs_client(const struct route *route, bool cancels)
 {
-        return route->caller == CALLER_NEEDED || (route->caller == CALLER_CHECKED && cancels);
+        return route->auth == AUTH_REQUIRED || (route->auth == AUTH_OPTIONAL && cancels);
 }

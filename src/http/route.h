@@ -11,11 +11,11 @@
 
 struct request;
 
-/* What a route has to know of who is calling, where there are clients. */
-enum route_caller {
-        CALLER_ANYBODY, /* nothing: tokens are not looked at */
-        CALLER_CHECKED, /* a token that is shown must be right; only to cancel, one is needed */
-        CALLER_NEEDED,  /* a token is needed */
+/* Whether a request needs a token, if there are clients. */
+enum route_auth {
+        AUTH_NONE,     /* no, and tokens are not looked at */
+        AUTH_OPTIONAL, /* only to cancel; but a token that is sent must be valid */
+        AUTH_REQUIRED,
 };
 
 /* What is done there, and so by which methods. */
@@ -29,7 +29,7 @@ struct route {
         const char *path;
         const char *family; /* what stands before `/status` in the addresses it gives out */
         enum route_kind kind;
-        enum route_caller caller;
+        enum route_auth auth;
         /*
          * Called when the request is whole, and again after it was held. Queues a reply, or holds
          * the request. Returns what the access handler of libmicrohttpd returns.

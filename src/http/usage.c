@@ -4,7 +4,7 @@
 #include "access/clients.h"
 #include "access/quota.h"
 #include "base/json_value.h"
-#include "gateway/gateway_figures.h"
+#include "gateway/gateway_stats.h"
 #include "http/handlers.h"
 #include "http/quota_json.h"
 #include "http/reply.h"

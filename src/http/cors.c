@@ -1,7 +1,7 @@
 /*
- * origin: see origin.h.
+ * cors: see cors.h.
  */
-#include "http/origin.h"
+#include "http/cors.h"
 
 #include "access/policy.h"
 #include "config/config.h"
@@ -106,7 +106,7 @@ static void refuse(struct request *request, const struct seen *seen)
                 refuse_unlisted(request, seen->origin);
 }
 
-void origin_check(struct request *request, const char *method)
+void cors_check(struct request *request, const char *method)
 {
         struct seen seen = {0};
 
@@ -124,7 +124,7 @@ void origin_check(struct request *request, const char *method)
                              request_field(request, "Access-Control-Request-Method");
 }
 
-void origin_check_again(struct request *request)
+void cors_check_again(struct request *request)
 {
         const struct seen seen = {.origin = request->origin};
 
@@ -134,7 +134,7 @@ void origin_check_again(struct request *request)
         refuse(request, &seen);
 }
 
-void origin_add_fields(const struct request *request, struct MHD_Response *response)
+void cors_add_fields(const struct request *request, struct MHD_Response *response)
 {
         if (!request->origin)
                 return;
@@ -143,7 +143,7 @@ void origin_add_fields(const struct request *request, struct MHD_Response *respo
         (void)MHD_add_response_header(response, "Vary", "Origin");
 }
 
-struct MHD_Response *origin_preflight_response(const struct request *request)
+struct MHD_Response *cors_preflight_response(const struct request *request)
 {
         struct MHD_Response *response =
                 MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);

@@ -1,5 +1,5 @@
 /*
- * Who is calling: the token in the fields of a header, and the address in numbers.
+ * The token in the fields of a header, and the address in numbers.
  */
 #include "http/peers.h"
 #include "http/token_field.h"

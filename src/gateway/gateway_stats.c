@@ -1,7 +1,7 @@
 /*
- * gateway_figures: see gateway_figures.h.
+ * gateway_stats: see gateway_stats.h.
  */
-#include "gateway/gateway_figures.h"
+#include "gateway/gateway_stats.h"
 
 #include "audit/audit.h"
 #include "gateway/gateway_private.h"
@@ -22,18 +22,18 @@ void gateway_each_charge(struct gateway *gateway,
         charges_each(gateway->charges, row, arg);
 }
 
-void gateway_figures(struct gateway *gateway, struct gateway_figures *ret_figures)
+void gateway_stats(struct gateway *gateway, struct gateway_stats *ret_stats)
 {
         struct scheduler_account account;
 
-        *ret_figures = (struct gateway_figures){
+        *ret_stats = (struct gateway_stats){
                 .solve_buckets = &scheduler_solve_buckets,
                 .body_bytes = atomic_load(&gateway->bodies.bytes),
                 .bodies_parsed = parser_count(gateway->parser),
         };
-        scheduler_figures(gateway->scheduler, &ret_figures->jobs);
+        scheduler_figures(gateway->scheduler, &ret_stats->jobs);
         for (size_t i = 0; gateway_upstream(gateway, i, &account); i++)
-                ret_figures->in_flight += account.in_flight;
+                ret_stats->in_flight += account.in_flight;
 }
 
 bool gateway_upstream(struct gateway *gateway, size_t index, struct scheduler_account *ret_account)

@@ -1,7 +1,7 @@
 /*
- * caller: see caller.h.
+ * auth: see auth.h.
  */
-#include "http/caller.h"
+#include "http/auth.h"
 
 #include "access/policy.h"
 #include "access/throttle.h"
@@ -62,16 +62,16 @@ static void refuse_wrong(struct request *request)
 
         refuse(request, challenge_wrong, wrong_token);
         if (pause_ms < 0)
-                caller_turn_away(request);
+                auth_turn_away(request);
         else
                 request->penalty_ms = pause_ms;
 }
 
-void caller_turn_away(struct request *request)
+void auth_turn_away(struct request *request)
 {
         const int64_t later_s = THROTTLE_PAUSE_MAX_MS / 1000;
 
-        caller_end_penalty(request);
+        auth_end_penalty(request);
         request->refusal = (struct refusal){.closes = true, .retry_after_s = later_s};
         request_refuse(request, 429, "rate_limited",
                        "too many wrong tokens came from this address; send the right one, which is "
@@ -121,13 +121,12 @@ static void check_token(struct request *request, const struct token_field *field
                 refuse_wrong(request);
 }
 
-void caller_check(struct request *request)
+void auth_check(struct request *request)
 {
         struct token_field field = {0};
 
         request->reloads = request->server->reloads;
-        if (request->refusal.status != 0 || request->preflight ||
-            request->route->caller == CALLER_ANYBODY)
+        if (request->refusal.status != 0 || request->preflight || request->route->auth == AUTH_NONE)
                 return;
         request->client = policy_everyone(request->server->policy);
         if (request->client)
@@ -143,7 +142,7 @@ void caller_check(struct request *request)
                 refuse_without(request);
 }
 
-void caller_check_again(struct request *request)
+void auth_check_again(struct request *request)
 {
         const struct policy *policy = request->server->policy;
 
@@ -172,7 +171,7 @@ static bool wait_for_nothing(struct request *request)
         return true;
 }
 
-bool caller_hold(struct request *request)
+bool auth_hold(struct request *request)
 {
         const struct hold hold = {.what = HOLD_FOR_PENALTY,
                                   .level = WAITER_FINAL,
@@ -185,13 +184,13 @@ bool caller_hold(struct request *request)
         if (request_hold(request, &hold))
                 return true;
         if (request->waited & 1U << HOLD_FOR_PENALTY)
-                caller_end_penalty(request);
+                auth_end_penalty(request);
         else
-                caller_turn_away(request);
+                auth_turn_away(request);
         return false;
 }
 
-void caller_end_penalty(struct request *request)
+void auth_end_penalty(struct request *request)
 {
         if (request->penalty_ms > 0)
                 throttle_end(gateway_throttle(request->server->gateway), request->address);

@@ -1,8 +1,8 @@
 /*
- * gateway_figures: what there is and what there was, for metrics, status pages and clients.
+ * gateway_stats: what there is and what there was, for metrics, status pages and clients.
  */
-#ifndef SOLVEGATE_GATEWAY_GATEWAY_FIGURES_H
-#define SOLVEGATE_GATEWAY_GATEWAY_FIGURES_H
+#ifndef SOLVEGATE_GATEWAY_GATEWAY_STATS_H
+#define SOLVEGATE_GATEWAY_GATEWAY_STATS_H
 
 #include "dispatch/charges.h"
 #include "dispatch/scheduler.h"
@@ -23,7 +23,7 @@ void gateway_usage(struct gateway *gateway, struct client *client,
 void gateway_each_charge(struct gateway *gateway,
                          void (*row)(void *arg, const struct charges_row *row), void *arg);
 
-struct gateway_figures {
+struct gateway_stats {
         struct scheduler_figures jobs;
         const struct metric_buckets *solve_buckets; /* the bounds of jobs.solve_s; static */
         int64_t in_flight;                          /* at all upstreams */
@@ -32,7 +32,7 @@ struct gateway_figures {
 };
 
 /* Thread: main. */
-void gateway_figures(struct gateway *gateway, struct gateway_figures *ret_figures);
+void gateway_stats(struct gateway *gateway, struct gateway_stats *ret_stats);
 
 /* Fills in the upstream with this index, from 0 on. Returns false behind the last one. The indexes
  * stay the same until the next reload or gateway_tick(). Thread: main. */
