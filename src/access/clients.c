@@ -33,7 +33,7 @@ static struct client *client_new(const char *name)
                 client_free(client);
                 return NULL;
         }
-        client->flow.weight = 1;
+        client->flow.turns.weight = 1;
         quota_init(&client->quota, quota_now());
         return client;
 }

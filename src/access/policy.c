@@ -365,8 +365,8 @@ void policy_compare(const struct policy *before, const struct policy *after,
 static void apply(struct client *client, int weight, int max_in_flight,
                   const struct quota_limits *limits, struct quota_time now)
 {
-        client->flow.weight = weight;
-        client->flow.max_in_flight = max_in_flight;
+        client->flow.turns.weight = weight;
+        client->flow.turns.max_in_flight = max_in_flight;
         quota_set_limits(&client->quota, limits, now);
 }
 

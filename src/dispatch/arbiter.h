@@ -1,12 +1,12 @@
 /*
  * arbiter: decides what must be decided once for all gateways that share an account: which job or
- * purchase answers for an Idempotency-Key or the identity of a task, and whether a client's limits
- * have room for one more charge.
+ * purchase answers for an Idempotency-Key or the identity of a task, whether a client's limits have
+ * room for one more charge, and which client is next.
  *
  * An interface. The engine asks, and goes on when it is told, at once or later: no code relies on
  * an answer before the call returns. arbiter_local is the backend of a gateway that is alone.
  *
- * Every function but arbiter_forget() is called with the scheduler's mutex held.
+ * Every function is called with the scheduler's mutex held, but where it says otherwise.
  */
 #ifndef SOLVEGATE_DISPATCH_ARBITER_H
 #define SOLVEGATE_DISPATCH_ARBITER_H
@@ -20,6 +20,7 @@ struct arbiter;
 struct client;
 struct job;
 struct purchase;
+struct queue_flow;
 struct scheduler;
 
 enum arbiter_decision {
@@ -62,17 +63,37 @@ struct arbiter_admission {
         struct arbiter_admission *prev, *next; /* the backend's, until it is handed over */
 };
 
+/* Which client may send a purchase to an account next? */
+struct arbiter_turn {
+        /* the question's */
+        struct queue_flow *only; /* this client, whoever is next; NULL: any that wants a turn */
+        /* Whether this client has something to be sent there. Not called with only. */
+        bool (*may_locked)(struct arbiter_turn *turn, const struct queue_flow *flow);
+        void (*then_locked)(struct arbiter_turn *turn); /* as that of an admission */
+
+        /* The answer: whose turn it is, which is in flight from now on; NULL: nobody's. */
+        struct queue_flow *flow;
+
+        struct arbiter_turn *prev, *next; /* the backend's, until it is handed over */
+};
+
 struct arbiter_backend {
         void (*admit)(struct arbiter *arbiter, struct arbiter_admission *admission);
         void (*undo)(struct arbiter *arbiter, const struct arbiter_admission *admission);
         int (*reserve)(struct arbiter *arbiter, struct client *client, int64_t *ret_day);
         void (*settle)(struct arbiter *arbiter, struct client *client, int64_t day);
         void (*release)(struct arbiter *arbiter, struct client *client, int64_t day);
-        void (*open)(struct arbiter *arbiter, struct purchase *purchase);
-        void (*close)(struct arbiter *arbiter, struct purchase *purchase);
+        void (*open_purchase)(struct arbiter *arbiter, struct purchase *purchase);
+        void (*close_purchase)(struct arbiter *arbiter, struct purchase *purchase);
         void (*solved)(struct arbiter *arbiter, struct job *job);
         int (*claim_key)(struct arbiter *arbiter, struct job *job, struct job **ret_other);
         void (*forget)(struct arbiter *arbiter, struct job *job);
+        void (*wants)(struct arbiter *arbiter, struct queue_flow *flow, bool wants);
+        void (*turn)(struct arbiter *arbiter, struct arbiter_turn *turn);
+        void (*turn_over)(struct arbiter *arbiter, struct queue_flow *flow);
+        void (*turn_unused)(struct arbiter *arbiter, struct queue_flow *flow);
+        void (*limits_changed)(struct arbiter *arbiter);
+        void (*close)(struct arbiter *arbiter);
         void (*give_up)(struct arbiter *arbiter);
         void (*free)(struct arbiter *arbiter);
 };
@@ -124,13 +145,13 @@ static inline void arbiter_release_locked(struct arbiter *arbiter, struct client
  * memory it does not: identical jobs then pay for themselves. */
 static inline void arbiter_open_locked(struct arbiter *arbiter, struct purchase *purchase)
 {
-        arbiter->backend->open(arbiter, purchase);
+        arbiter->backend->open_purchase(arbiter, purchase);
 }
 
 /* Nobody joins a purchase any more. No effect if nobody could. */
 static inline void arbiter_close_locked(struct arbiter *arbiter, struct purchase *purchase)
 {
-        arbiter->backend->close(arbiter, purchase);
+        arbiter->backend->close_purchase(arbiter, purchase);
 }
 
 /* A job of this purchase, about to be final, was solved, and answers for its identity until it is
@@ -155,11 +176,49 @@ static inline void arbiter_forget(struct arbiter *arbiter, struct job *job)
         arbiter->backend->forget(arbiter, job);
 }
 
+/* A client has jobs that wait for a turn from now on, or no more. */
+static inline void arbiter_wants_locked(struct arbiter *arbiter, struct queue_flow *flow,
+                                        bool wants)
+{
+        arbiter->backend->wants(arbiter, flow, wants);
+}
+
+/* Asks for a turn. It is the backend's until then_locked() is called, maybe before this returns. */
+static inline void arbiter_turn_locked(struct arbiter *arbiter, struct arbiter_turn *turn)
+{
+        arbiter->backend->turn(arbiter, turn);
+}
+
+/* A turn is over; and what one cost that was not used is given back. */
+static inline void arbiter_turn_over_locked(struct arbiter *arbiter, struct queue_flow *flow)
+{
+        arbiter->backend->turn_over(arbiter, flow);
+}
+
+static inline void arbiter_turn_unused_locked(struct arbiter *arbiter, struct queue_flow *flow)
+{
+        arbiter->backend->turn_unused(arbiter, flow);
+}
+
+/* The weights and limits of clients may be others than before. */
+static inline void arbiter_limits_changed_locked(struct arbiter *arbiter)
+{
+        arbiter->backend->limits_changed(arbiter);
+}
+
 /* Solvegate is being stopped and waits no longer: what is asked, and what is going to be, is
- * answered with ARBITER_UNAVAILABLE. */
+ * answered with ARBITER_UNAVAILABLE, or with nobody's turn. */
 static inline void arbiter_give_up_locked(struct arbiter *arbiter)
 {
         arbiter->backend->give_up(arbiter);
+}
+
+/* From when this returns, no thread of its own uses the scheduler. Without the mutex. Takes NULL.
+ */
+static inline void arbiter_close(struct arbiter *arbiter)
+{
+        if (arbiter)
+                arbiter->backend->close(arbiter);
 }
 
 /* Requires that nothing is asked, and that no thread uses it. Takes NULL. */

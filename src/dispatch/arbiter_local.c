@@ -12,14 +12,15 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct arbiter_local {
         struct arbiter arbiter;  /* first */
         struct results *results; /* immutable */
-        struct purchase *open;   /* by identity, what can be joined; the scheduler's mutex guards it
-                                  */
+        struct turns turns;      /* guarded by the scheduler's mutex */
+        struct purchase *open;   /* by identity, what can be joined; likewise */
         pthread_mutex_t mutex;   /* guards what follows; nothing else is locked meanwhile */
         struct job *keyed;       /* by client and key */
         struct job *solved;      /* by identity, what answers for it */
@@ -304,11 +305,68 @@ static void local_release(struct arbiter *arbiter, struct client *client, int64_
         quota_release(&client->quota, day);
 }
 
+/* ---- turns ---- */
+
+static struct queue_flow *flow_of(struct turns_share *share)
+{
+        return (struct queue_flow *)((char *)share - offsetof(struct queue_flow, turns));
+}
+
+static void local_wants(struct arbiter *arbiter, struct queue_flow *flow, bool wants)
+{
+        struct turns *turns = &local_of(arbiter)->turns;
+
+        if (wants)
+                turns_want(turns, &flow->turns);
+        else
+                turns_want_nothing(turns, &flow->turns);
+}
+
+static bool may(void *arg, struct turns_share *share)
+{
+        struct arbiter_turn *turn = arg;
+
+        return turn->may_locked(turn, flow_of(share));
+}
+
+static void local_turn(struct arbiter *arbiter, struct arbiter_turn *turn)
+{
+        struct turns *turns = &local_of(arbiter)->turns;
+
+        if (turn->only) {
+                turn->flow = turns_take_for(turns, &turn->only->turns) ? turn->only : NULL;
+        } else {
+                struct turns_share *share = turns_take(turns, may, turn);
+                turn->flow = share ? flow_of(share) : NULL;
+        }
+        turn->then_locked(turn);
+}
+
+static void local_turn_over(struct arbiter *arbiter, struct queue_flow *flow)
+{
+        turns_over(&local_of(arbiter)->turns, &flow->turns);
+}
+
+static void local_turn_unused(struct arbiter *arbiter, struct queue_flow *flow)
+{
+        turns_give_back(&local_of(arbiter)->turns, &flow->turns);
+}
+
+static void local_limits_changed(struct arbiter *arbiter)
+{
+        turns_limits_changed(&local_of(arbiter)->turns);
+}
+
 /* ---- life ---- */
 
 static void local_give_up(struct arbiter *arbiter)
 {
         (void)arbiter; /* nothing waits here */
+}
+
+static void local_close_threads(struct arbiter *arbiter)
+{
+        (void)arbiter; /* it has none */
 }
 
 static void local_free(struct arbiter *arbiter)
@@ -330,12 +388,18 @@ int arbiter_local_new(struct results *results, struct arbiter **ret_arbiter)
                 .reserve = local_reserve,
                 .settle = local_settle,
                 .release = local_release,
-                .open = local_open,
-                .close = local_close,
+                .open_purchase = local_open,
+                .close_purchase = local_close,
                 .solved = local_solved,
                 .claim_key = local_claim_key,
                 .forget = local_forget,
+                .wants = local_wants,
+                .turn = local_turn,
+                .turn_over = local_turn_over,
+                .turn_unused = local_turn_unused,
+                .limits_changed = local_limits_changed,
                 .give_up = local_give_up,
+                .close = local_close_threads,
                 .free = local_free,
         };
         struct arbiter_local *local = calloc(1, sizeof *local);

@@ -34,6 +34,11 @@
 #define NUDGE_BATCH         512 /* jobs, likewise */
 #define LET_IN_US           100
 
+static void on_wants(void *arg, struct queue_flow *flow, bool wants)
+{
+        arbiter_wants_locked(arg, flow, wants);
+}
+
 int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_scheduler)
 {
         struct scheduler *scheduler = calloc(1, sizeof *scheduler);
@@ -41,6 +46,8 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
         if (!scheduler)
                 return -ENOMEM;
         scheduler->setup = *setup;
+        scheduler->queue.wants = on_wants;
+        scheduler->queue.arg = setup->arbiter;
         setup->arbiter->scheduler = scheduler;
         scheduler->withdrawal.scheduler = scheduler;
         scheduler->review.scheduler = scheduler;
@@ -51,21 +58,19 @@ int scheduler_new(const struct scheduler_setup *setup, struct scheduler **ret_sc
 }
 
 /* The next start finds what the store has. */
-static void forget_waiting(struct scheduler *scheduler)
+static void forget_waiting(struct scheduler *scheduler, struct purchase *purchase)
 {
-        struct purchase *purchase;
-
-        while ((purchase = queue_any(&scheduler->queue))) {
-                queue_remove(&scheduler->queue, purchase);
-                entry_unlist_locked(scheduler, purchase);
-                payment_release_locked(scheduler->setup.arbiter, purchase);
-                payment_fix_locked(purchase, NULL);
-                purchase_unref(purchase);
-        }
+        queue_remove(&scheduler->queue, purchase);
+        entry_unlist_locked(scheduler, purchase);
+        payment_release_locked(scheduler->setup.arbiter, purchase);
+        payment_fix_locked(purchase, NULL);
+        purchase_unref(purchase); /* its jobs have references */
 }
 
 static void forget_job(struct scheduler *scheduler, struct job *job)
 {
+        if (job->purchase->queued)
+                forget_waiting(scheduler, job->purchase);
         unfinished_remove(&scheduler->unfinished, job);
         DL_DELETE2(job->purchase->jobs, job, sibling_prev, sibling_next);
         job->attached = false;
@@ -78,7 +83,6 @@ void scheduler_free(struct scheduler *scheduler)
 
         if (!scheduler)
                 return;
-        forget_waiting(scheduler);
         while (scheduler->unfinished.jobs)
                 forget_job(scheduler, scheduler->unfinished.jobs);
         DL_FOREACH_SAFE2 (scheduler->accepted, purchase, next, queue_next) {
@@ -89,6 +93,8 @@ void scheduler_free(struct scheduler *scheduler)
         for (size_t i = 0; i < accounts_count(scheduler->setup.accounts); i++)
                 scheduler_slots_drop_locked(scheduler, scheduler->setup.accounts->items[i]);
         assert(!scheduler->slots);
+        for (size_t i = 0; i < ACCOUNTS_EVER_MAX; i++)
+                free(scheduler->questions[i]);
         policy_unref(scheduler->policy);
         (void)pthread_mutex_destroy(&scheduler->mutex);
         free(scheduler);
@@ -200,7 +206,7 @@ void scheduler_unuse(struct scheduler *scheduler, const struct scheduler_turn *t
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         uncount_turn_locked(scheduler, turn);
-        queue_give_back(turn->flow);
+        arbiter_turn_unused_locked(scheduler->setup.arbiter, turn->flow);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
@@ -244,8 +250,7 @@ static void begin_turn_locked(struct scheduler *scheduler, const struct schedule
 /* It is overdue: its jobs are ended by the next ticks, and nobody may join it. */
 static void set_aside_locked(struct scheduler *scheduler, const struct scheduler_match *match)
 {
-        queue_turn_over(match->flow);
-        queue_give_back(match->flow);
+        scheduler_return_turn_locked(scheduler, match->flow);
         queue_set_aside(&scheduler->queue, match->purchase);
         entry_unlist_locked(scheduler, match->purchase);
 }
@@ -255,17 +260,17 @@ static void set_aside_locked(struct scheduler *scheduler, const struct scheduler
 static void put_off_locked(struct scheduler *scheduler, const struct scheduler_match *match,
                            int64_t now_ms)
 {
-        queue_turn_over(match->flow);
-        queue_give_back(match->flow);
+        scheduler_return_turn_locked(scheduler, match->flow);
         queue_put_off(&scheduler->queue, match->purchase, now_ms + OVERDUE_PAUSE_MS);
 }
 
 /* Finds what may be sent now. Sets aside so many at once, and then comes back soon. */
-static bool find_turn_locked(struct scheduler *scheduler, int64_t now_ms,
-                             struct scheduler_match *ret_match, int64_t *ret_again_ms)
+static bool find_turn_locked(struct scheduler *scheduler, struct scheduler_taker *taker,
+                             int64_t now_ms, struct scheduler_match *ret_match,
+                             int64_t *ret_again_ms)
 {
         for (int i = 0; i < SET_ASIDE_BATCH; i++) {
-                if (!scheduler_match_locked(scheduler, now_ms, ret_match, ret_again_ms))
+                if (!scheduler_match_locked(scheduler, taker, now_ms, ret_match, ret_again_ms))
                         return false;
                 if (ret_match->purchase->jobs->deadline_ms > now_ms)
                         return true;
@@ -278,8 +283,8 @@ static bool find_turn_locked(struct scheduler *scheduler, int64_t now_ms,
         return false;
 }
 
-bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
-                    int64_t *ret_again_ms)
+bool scheduler_take(struct scheduler *scheduler, struct scheduler_taker *taker,
+                    struct scheduler_turn *ret_turn, int64_t *ret_again_ms)
 {
         int64_t now_ms = clock_monotonic_ms();
         struct scheduler_match match;
@@ -287,10 +292,12 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn
 
         *ret_again_ms = INT64_MAX;
         (void)pthread_mutex_lock(&scheduler->mutex);
+        if (taker)
+                taker->posted = false;
         if (!can_write(&scheduler->setup))
                 *ret_again_ms = now_ms + SICK_STORE_PAUSE_MS;
-        else if (!scheduler->draining && scheduler->queue.count > 0)
-                found = find_turn_locked(scheduler, now_ms, &match, ret_again_ms);
+        else if (!scheduler->draining && (scheduler->queue.count > 0 || scheduler->turns_given > 0))
+                found = find_turn_locked(scheduler, taker, now_ms, &match, ret_again_ms);
         if (found)
                 begin_turn_locked(scheduler, &match, now_ms, ret_turn);
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -317,7 +324,7 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
                         .flow = purchase->jobs->flow,
                 };
                 occupy_locked(scheduler, ret_turn);
-                ret_turn->flow->in_flight++;
+                ret_turn->flow->turns.in_flight++;
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return purchase != NULL;
@@ -327,7 +334,7 @@ void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn 
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         scheduler_slots_release_locked(scheduler, turn->account, turn->slots);
-        queue_turn_over(turn->flow);
+        arbiter_turn_over_locked(scheduler->setup.arbiter, turn->flow);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         account_terms_unref(turn->terms);
 }
@@ -373,7 +380,7 @@ static void count_try_locked(struct scheduler *scheduler, const struct scheduler
         case SCHEDULER_NOT_TRIED:
         case SCHEDULER_REFUSED:
                 uncount_turn_locked(scheduler, turn);
-                queue_give_back(turn->flow);
+                arbiter_turn_unused_locked(scheduler->setup.arbiter, turn->flow);
                 return;
         case SCHEDULER_TURNED_AWAY:
                 break;
@@ -532,7 +539,8 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler)
 {
         if (!scheduler->draining || !scheduler->idle)
                 return;
-        if (scheduler->flying > 0 || scheduler->records > 0 || scheduler->admissions > 0)
+        if (scheduler->flying > 0 || scheduler->records > 0 || scheduler->admissions > 0 ||
+            scheduler->turns_asked > 0)
                 return;
         if (!scheduler->queue_stays && scheduler->queue.count > 0)
                 return;
@@ -573,6 +581,7 @@ bool scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(!scheduler->draining);
         scheduler->draining = true;
+        scheduler_return_turns_locked(scheduler);
         bool queue_stays = store && store_loss(store) < STORE_LOSES_BODIES;
         scheduler->queue_stays = queue_stays;
         scheduler->idle_loop = loop;

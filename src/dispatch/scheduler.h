@@ -16,6 +16,7 @@
 #ifndef SOLVEGATE_DISPATCH_SCHEDULER_H
 #define SOLVEGATE_DISPATCH_SCHEDULER_H
 
+#include "base/loop.h"
 #include "base/metrics.h"
 #include "job/job.h"
 #include "upstream/breaker.h"
@@ -35,8 +36,6 @@ struct body;
 struct charges;
 struct client;
 struct config;
-struct loop;
-struct mail;
 struct policy;
 struct purchase;
 struct queue_flow;
@@ -90,14 +89,23 @@ struct scheduler_turn {
         bool counted;                /* among the purchase's attempts */
 };
 
+/* Who takes purchases, on a loop. */
+struct scheduler_taker {
+        struct loop *loop;
+        struct mail mail; /* its deliver() comes back to take; not to be freed while posted */
+        bool posted;      /* guarded by the mutex */
+};
+
 /*
  * Takes the next purchase that may be sent now, and a slot of the account that is to send it: the
  * first by priority with a free slot, the freest within one priority, but one that has turned the
  * purchase away only when no other may have it. Returns false when there is none; *ret_again_ms
- * then is when to come back (monotonic), or INT64_MAX.
+ * then is when to come back (monotonic), or INT64_MAX. Where the arbiter answers later whose turn
+ * it is, the taker's mail is posted then. The taker may be NULL, who is not told. Thread: the
+ * taker's loop.
  */
-bool scheduler_take(struct scheduler *scheduler, struct scheduler_turn *ret_turn,
-                    int64_t *ret_again_ms);
+bool scheduler_take(struct scheduler *scheduler, struct scheduler_taker *taker,
+                    struct scheduler_turn *ret_turn, int64_t *ret_again_ms);
 
 /* Takes a purchase that an upstream had accepted before the start, likewise. To be called before
  * the first reload. */

@@ -43,6 +43,19 @@ static bool account_before(const struct account *a, const struct account *b)
                b->slots->max_in_flight - b->slots->in_flight;
 }
 
+bool scheduler_is_free_locked(const struct account *account, int64_t now_ms, int64_t *again_ms)
+{
+        int64_t next_ms = INT64_MAX;
+
+        if (account->retired || !scheduler_slots_free_locked(account))
+                return false;
+        if (breaker_allows(&account->breaker, now_ms, &next_ms))
+                return true;
+        if (next_ms < *again_ms)
+                *again_ms = next_ms;
+        return false;
+}
+
 struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
                                               const struct small_set *but, int64_t now_ms,
                                               int64_t *again_ms)
@@ -52,16 +65,8 @@ struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
 
         for (size_t i = 0; i < accounts_count(accounts); i++) {
                 struct account *account = accounts->items[i];
-                int64_t next_ms = INT64_MAX;
-                if (account->retired || !scheduler_slots_free_locked(account) ||
-                    small_set_has(but, i))
-                        continue;
-                if (!breaker_allows(&account->breaker, now_ms, &next_ms)) {
-                        if (next_ms < *again_ms)
-                                *again_ms = next_ms;
-                        continue;
-                }
-                if (!best || account_before(account, best))
+                if (!small_set_has(but, i) && scheduler_is_free_locked(account, now_ms, again_ms) &&
+                    (!best || account_before(account, best)))
                         best = account;
         }
         return best;

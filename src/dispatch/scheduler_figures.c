@@ -6,6 +6,7 @@
 
 #include "access/clients.h"
 #include "access/policy.h"
+#include "dispatch/arbiter.h"
 #include "dispatch/scheduler_private.h"
 #include "upstream/account.h"
 
@@ -21,7 +22,7 @@ void scheduler_apply(struct scheduler *scheduler, struct policy *policy)
         scheduler->policy = policy_ref(policy);
         scheduler->policies++;
         policy_apply_locked(policy);
-        queue_unpark(&scheduler->queue);
+        arbiter_limits_changed_locked(scheduler->setup.arbiter);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         policy_unref(before);
 }
@@ -31,8 +32,8 @@ void scheduler_usage(struct scheduler *scheduler, struct client *client,
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         *ret_usage = (struct scheduler_usage){
-                .in_flight = client->flow.in_flight,
-                .max_in_flight = client->flow.max_in_flight,
+                .in_flight = client->flow.turns.in_flight,
+                .max_in_flight = client->flow.turns.max_in_flight,
                 .queued = client->queued,
                 .unfinished = client->unfinished,
                 .saved_cache = client->saved_cache,

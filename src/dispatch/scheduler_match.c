@@ -6,10 +6,12 @@
  * healthy, at once; to the same one only after its pause, and as the probe of its breaker only
  * while no other account is healthy.
  */
+#include "dispatch/arbiter.h"
 #include "dispatch/scheduler_private.h"
-
+#include "job/job.h"
 #include "upstream/account.h"
 
+#include <stdlib.h>
 #include <utlist.h>
 
 #define NO_BUDGET_PAUSE_MS 500 /* until it is looked at again whether there may be a retry */
@@ -100,19 +102,178 @@ static bool may_go(void *arg, const struct purchase *purchase)
         return may_any_like(candidate, purchase);
 }
 
-/* Takes a purchase for one account. ret_match->purchase is NULL if there is none. */
-static void pick_locked(struct scheduler *scheduler, struct candidate *candidate,
-                        struct scheduler_match *ret_match)
-{
-        const struct queue_filter filter = {may_go, may_any_like, candidate};
-        struct queue *queue = &scheduler->queue;
-        int64_t now_ms = candidate->now_ms;
+/* ---- asking whose turn it is ---- */
 
-        ret_match->purchase = candidate->account->breaker.open
-                                      ? queue_pop_probe(queue, now_ms, &filter, &ret_match->flow)
-                                      : queue_pop(queue, now_ms, &filter, &ret_match->flow);
-        if (ret_match->purchase)
-                ret_match->retry = is_retry(candidate->account, ret_match->purchase);
+/* Of each account one at a time. */
+struct turn_question {
+        struct arbiter_turn turn; /* first */
+        struct candidate candidate;
+        struct scheduler *scheduler;
+        struct scheduler_taker *taker; /* who is told of a late answer; or NULL */
+        enum { TURN_IDLE, TURN_ASKED, TURN_GIVEN } state;
+        bool late;         /* the answer comes, or came, after arbiter_turn_locked() returned */
+        struct job *found; /* valid once an answer came that was not late: what may go */
+};
+
+/* Finds what may go there of a client; with only, its delayed ones. */
+static struct job *find_job(struct scheduler *scheduler, struct turn_question *question,
+                            const struct queue_flow *flow)
+{
+        const struct queue_filter filter = {may_go, may_any_like, &question->candidate};
+
+        return question->turn.only ? queue_first_delayed(&scheduler->queue,
+                                                         question->candidate.now_ms, &filter, flow)
+                                   : queue_first(flow, &filter);
+}
+
+static bool may_take_turn(struct arbiter_turn *turn, const struct queue_flow *flow)
+{
+        struct turn_question *question = (struct turn_question *)turn;
+
+        question->found = find_job(question->scheduler, question, flow);
+        return question->found;
+}
+
+void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow *flow)
+{
+        arbiter_turn_over_locked(scheduler->setup.arbiter, flow);
+        arbiter_turn_unused_locked(scheduler->setup.arbiter, flow);
+}
+
+/* The answer is not used. */
+static void drop_answer_locked(struct scheduler *scheduler, struct turn_question *question)
+{
+        scheduler->turns_given--;
+        question->state = TURN_IDLE;
+        if (question->turn.flow)
+                scheduler_return_turn_locked(scheduler, question->turn.flow);
+}
+
+void scheduler_return_turns_locked(struct scheduler *scheduler)
+{
+        for (size_t i = 0; scheduler->turns_given > 0; i++) {
+                struct turn_question *question = scheduler->questions[i];
+                if (question && question->state == TURN_GIVEN)
+                        drop_answer_locked(scheduler, question);
+        }
+}
+
+static void on_turn_locked(struct arbiter_turn *turn)
+{
+        struct turn_question *question = (struct turn_question *)turn;
+        struct scheduler *scheduler = question->scheduler;
+        struct scheduler_taker *taker = question->taker;
+
+        question->state = TURN_GIVEN;
+        scheduler->turns_asked--;
+        scheduler->turns_given++;
+        if (!question->late)
+                return;
+        if (scheduler->draining) {
+                drop_answer_locked(scheduler, question);
+                scheduler_tell_idle_locked(scheduler);
+        } else if (taker && !taker->posted) {
+                taker->posted = true;
+                loop_post(taker->loop, &taker->mail);
+        }
+}
+
+/* Asks for the next turn, or for one of this job's client. */
+static void ask_locked(struct scheduler *scheduler, struct turn_question *question,
+                       struct job *only)
+{
+        question->turn.only = only ? only->flow : NULL;
+        question->found = only;
+        question->turn.flow = NULL;
+        question->late = false;
+        question->state = TURN_ASKED;
+        scheduler->turns_asked++;
+        arbiter_turn_locked(scheduler->setup.arbiter, &question->turn);
+        question->late = question->state == TURN_ASKED;
+}
+
+static void begin_candidate_locked(struct scheduler *scheduler, struct candidate *candidate,
+                                   const struct account *account, int64_t now_ms)
+{
+        struct small_set itself = {0};
+
+        small_set_add(&itself, account->index);
+        *candidate = (struct candidate){
+                .scheduler = scheduler,
+                .account = account,
+                .now_ms = now_ms,
+                .budget = budget_has(&scheduler->budget, now_ms),
+                .other = scheduler_healthy_but_locked(scheduler, &itself, now_ms),
+                .next_ms = INT64_MAX,
+        };
+}
+
+static struct turn_question *question_of_locked(struct scheduler *scheduler,
+                                                const struct account *account)
+{
+        struct turn_question **question = &scheduler->questions[account->index];
+
+        if (!*question)
+                *question = calloc(1, sizeof **question);
+        if (*question) {
+                (*question)->scheduler = scheduler;
+                (*question)->turn.may_locked = may_take_turn;
+                (*question)->turn.then_locked = on_turn_locked;
+        }
+        return *question;
+}
+
+/* ---- using the answer ---- */
+
+/* Takes the purchase of the client whose turn it is. If it has none any more, the turn goes back.
+ */
+static bool take_purchase_locked(struct scheduler *scheduler, struct turn_question *question,
+                                 struct account *account, struct scheduler_match *ret_match)
+{
+        struct queue_flow *flow = question->turn.flow;
+        struct job *job = question->late ? find_job(scheduler, question, flow) : question->found;
+
+        if (!job) {
+                drop_answer_locked(scheduler, question);
+                return false;
+        }
+        scheduler->turns_given--;
+        question->state = TURN_IDLE;
+        *ret_match = (struct scheduler_match){
+                .account = account,
+                .purchase = job->purchase,
+                .flow = flow,
+                .retry = is_retry(account, job->purchase),
+        };
+        queue_remove(&scheduler->queue, job->purchase);
+        return true;
+}
+
+/*
+ * Uses an answer. Where nobody has something for a probe that is ready, a delayed purchase will do.
+ * What has failed as a probe is delayed: it would probe again and again, were it not the last.
+ */
+static bool use_answer_locked(struct scheduler *scheduler, struct turn_question *question,
+                              struct account *account, struct scheduler_match *ret_match)
+{
+        const struct queue_filter filter = {may_go, may_any_like, &question->candidate};
+
+        if (question->turn.flow)
+                return take_purchase_locked(scheduler, question, account, ret_match);
+        drop_answer_locked(scheduler, question);
+        if (question->turn.only || !account->breaker.open)
+                return false;
+        struct job *job =
+                queue_first_delayed(&scheduler->queue, question->candidate.now_ms, &filter, NULL);
+        if (!job)
+                return false;
+        ask_locked(scheduler, question, job);
+        if (question->state == TURN_ASKED || !question->turn.flow) {
+                if (question->state == TURN_GIVEN)
+                        drop_answer_locked(scheduler, question);
+                return false;
+        }
+        return take_purchase_locked(scheduler, question, account, ret_match);
 }
 
 /* What is left waits for its moment, for a retry, or for something that is told. */
@@ -130,36 +291,78 @@ static void note_next(const struct queue *queue, const struct candidate *candida
                 *again_ms = next_ms;
 }
 
-bool scheduler_match_locked(struct scheduler *scheduler, int64_t now_ms,
-                            struct scheduler_match *ret_match, int64_t *ret_again_ms)
+/* Asks for an account. Returns false if there is nothing for it now; *ret_more then says whether
+ * another one may be given something. */
+static bool try_account_locked(struct scheduler *scheduler, struct scheduler_taker *taker,
+                               struct account *account, int64_t now_ms,
+                               struct scheduler_match *ret_match, int64_t *again_ms, bool *ret_more)
 {
-        bool budget = budget_has(&scheduler->budget, now_ms);
+        struct turn_question *question = question_of_locked(scheduler, account);
+
+        *ret_more = false;
+        if (!question) { /* no memory */
+                *again_ms = now_ms + NO_BUDGET_PAUSE_MS;
+                return false;
+        }
+        if (question->state == TURN_ASKED)
+                return false; /* the answer tells */
+        begin_candidate_locked(scheduler, &question->candidate, account, now_ms);
+        if (!account->breaker.open)
+                queue_end_delays(&scheduler->queue, now_ms);
+        question->taker = taker;
+        ask_locked(scheduler, question, NULL);
+        if (question->state == TURN_ASKED)
+                return false;
+        if (use_answer_locked(scheduler, question, account, ret_match))
+                return true;
+        if (question->state == TURN_ASKED)
+                return false;
+        note_next(&scheduler->queue, &question->candidate, again_ms);
+        *ret_more = question->candidate.passed; /* another account may be given it */
+        return false;
+}
+
+/* Takes what was answered late, if that can still be used. */
+static bool take_late_locked(struct scheduler *scheduler, int64_t now_ms,
+                             struct scheduler_match *ret_match, int64_t *again_ms)
+{
+        const struct accounts *accounts = scheduler->setup.accounts;
+
+        for (size_t i = 0; scheduler->turns_given > 0 && i < accounts_count(accounts); i++) {
+                struct account *account = accounts->items[i];
+                struct turn_question *question = scheduler->questions[i];
+                if (!question || question->state != TURN_GIVEN)
+                        continue;
+                if (!scheduler_is_free_locked(account, now_ms, again_ms)) {
+                        drop_answer_locked(scheduler, question);
+                        continue;
+                }
+                begin_candidate_locked(scheduler, &question->candidate, account, now_ms);
+                if (use_answer_locked(scheduler, question, account, ret_match))
+                        return true;
+        }
+        return false;
+}
+
+bool scheduler_match_locked(struct scheduler *scheduler, struct scheduler_taker *taker,
+                            int64_t now_ms, struct scheduler_match *ret_match,
+                            int64_t *ret_again_ms)
+{
         struct small_set tried = {0};
         bool more = true;
 
         *ret_again_ms = INT64_MAX;
+        if (take_late_locked(scheduler, now_ms, ret_match, ret_again_ms))
+                return true;
         while (more) {
                 struct account *account =
                         scheduler_free_account_locked(scheduler, &tried, now_ms, ret_again_ms);
-                struct small_set itself = {0};
                 if (!account)
                         return false;
-                small_set_add(&itself, account->index);
                 small_set_add(&tried, account->index);
-                struct candidate candidate = {
-                        .scheduler = scheduler,
-                        .account = account,
-                        .now_ms = now_ms,
-                        .budget = budget,
-                        .other = scheduler_healthy_but_locked(scheduler, &itself, now_ms),
-                        .next_ms = INT64_MAX,
-                };
-                *ret_match = (struct scheduler_match){.account = account};
-                pick_locked(scheduler, &candidate, ret_match);
-                if (ret_match->purchase)
+                if (try_account_locked(scheduler, taker, account, now_ms, ret_match, ret_again_ms,
+                                       &more))
                         return true;
-                note_next(&scheduler->queue, &candidate, ret_again_ms);
-                more = candidate.passed; /* another account may be given it */
         }
         return false;
 }

@@ -11,6 +11,7 @@
 #include "dispatch/scheduler.h"
 #include "job/purchase.h"
 #include "job/queue.h"
+#include "upstream/account.h"
 
 #include <pthread.h>
 
@@ -60,6 +61,8 @@ struct walk {
         struct mail mail;
 };
 
+struct turn_question;
+
 struct scheduler {
         struct scheduler_setup setup; /* immutable */
 
@@ -79,6 +82,10 @@ struct scheduler {
         struct policy *policy;        /* a reference; NULL before scheduler_apply() */
         unsigned policies;            /* how many there have been */
         size_t admissions;            /* jobs about which the arbiter was asked */
+        size_t turns_asked;           /* turns, likewise */
+        size_t turns_given;           /* it has answered later, and nobody has taken that yet */
+        struct turn_question *questions[ACCOUNTS_EVER_MAX]; /* by the account's index; NULL: none
+                                                               was asked yet */
         struct budget budget;
         size_t waiting_jobs; /* of the purchases that wait */
         size_t unkept_jobs;  /* of these: the store has no row of them, nor is going to */
@@ -141,6 +148,10 @@ struct job *unfinished_cursor_next(struct unfinished_cursor *cursor);
 /* Whether any account may be used, now or soon. */
 bool scheduler_any_usable_locked(const struct scheduler *scheduler);
 
+/* Whether an account may be sent a job now; else *again_ms is lowered to when it may by the passing
+ * of time alone. */
+bool scheduler_is_free_locked(const struct account *account, int64_t now_ms, int64_t *again_ms);
+
 /* The account that is to be sent the next job, but for those in the set, or NULL; *again_ms is
  * lowered to when one may become free by the passing of time alone. */
 struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
@@ -186,9 +197,16 @@ struct scheduler_match {
 };
 
 /* Finds what may be sent now, and where. Returns false if there is nothing; *ret_again_ms then is
- * when to look again. */
-bool scheduler_match_locked(struct scheduler *scheduler, int64_t now_ms,
-                            struct scheduler_match *ret_match, int64_t *ret_again_ms);
+ * when to look again. The taker, who may be NULL, is told when the arbiter answers later. */
+bool scheduler_match_locked(struct scheduler *scheduler, struct scheduler_taker *taker,
+                            int64_t now_ms, struct scheduler_match *ret_match,
+                            int64_t *ret_again_ms);
+
+/* A turn that was given is not used after all. */
+void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow *flow);
+
+/* Nobody is going to take the turns that were given. */
+void scheduler_return_turns_locked(struct scheduler *scheduler);
 
 /* Whether there is a healthy account but those in the set. */
 bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,
@@ -228,15 +246,6 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
 /* Drops a purchase that was not sent and whose jobs have all gone, with one reference to it. */
 void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
 
-/* ---- end_job.c ---- */
-
-/*
- * What the store has, or is about to have, of a purchase that was dropped, and of a job that is
- * forgotten (NULL: none): both go.
- */
-void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
-                             const struct job *forgotten);
-
 /* ---- entry_expire.c ---- */
 
 /* Goes on in another turn of the loop, if there are jobs to be ended and the store has few of
@@ -266,5 +275,12 @@ bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purc
  */
 void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
                                   struct purchase *purchase, bool payer_left);
+
+/*
+ * What the store has, or is about to have, of a purchase that was dropped, and of a job that is
+ * forgotten (NULL: none): both go.
+ */
+void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
+                             const struct job *forgotten);
 
 #endif

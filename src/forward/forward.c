@@ -21,6 +21,15 @@ static void on_again(void *arg)
         forwarder_kick(arg);
 }
 
+/* The arbiter has said whose turn it is. */
+static void on_turn_mail(struct mail *mail)
+{
+        struct scheduler_taker *taker =
+                (struct scheduler_taker *)((char *)mail - offsetof(struct scheduler_taker, mail));
+
+        forwarder_kick((struct forwarder *)((char *)taker - offsetof(struct forwarder, taker)));
+}
+
 int forwarder_new(const struct forwarder_setup *setup, struct forwarder **ret_forwarder)
 {
         struct forwarder *forwarder = calloc(1, sizeof *forwarder);
@@ -29,6 +38,8 @@ int forwarder_new(const struct forwarder_setup *setup, struct forwarder **ret_fo
                 return -ENOMEM;
         forwarder->setup = *setup;
         forwarder->kick = forwarder_kick;
+        forwarder->taker.loop = setup->loop;
+        forwarder->taker.mail.deliver = on_turn_mail;
         int r = loop_timer_new(setup->loop, on_again, forwarder, &forwarder->again);
         if (r == 0)
                 r = transfers_new(setup->loop, &forwarder->transfers);
@@ -93,7 +104,7 @@ void forwarder_kick(struct forwarder *forwarder)
                 return;
         probe_ms = probes_send(forwarder);
         while (refused < FLIGHTS_REFUSED_MAX && may_take(forwarder, &again_ms) &&
-               scheduler_take(forwarder->setup.scheduler, &turn, &again_ms))
+               scheduler_take(forwarder->setup.scheduler, &forwarder->taker, &turn, &again_ms))
                 refused += !flight_start(forwarder, &turn);
         if (refused == FLIGHTS_REFUSED_MAX && forwarder->refused < FLIGHTS_REFUSED_MAX)
                 again_ms = 0; /* the rest in another turn of the loop */

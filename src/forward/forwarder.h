@@ -7,6 +7,7 @@
 #ifndef SOLVEGATE_FORWARD_FORWARDER_H
 #define SOLVEGATE_FORWARD_FORWARDER_H
 
+#include "dispatch/scheduler.h"
 #include "forward/shortage.h"
 
 #include <stdbool.h>
@@ -39,8 +40,9 @@ struct forwarder {
         struct shortage shortage;
         struct probe *probes;
         int refused; /* purchases that had too little time, and whose end is not stored */
-        struct loop_timer *again; /* looks for what may be sent by then */
-        bool aborted;             /* nothing new is begun */
+        struct scheduler_taker taker;
+        struct loop_timer *again;                  /* looks for what may be sent by then */
+        bool aborted;                              /* nothing new is begun */
         void (*kick)(struct forwarder *forwarder); /* forwarder_kick() */
 };
 

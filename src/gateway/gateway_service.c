@@ -245,6 +245,7 @@ void gateway_free(struct gateway *gateway)
         gateway->store = NULL;
         audit_close(gateway->audit); /* after the store, which gives it entries */
         balances_free(gateway->balances);
+        arbiter_close(gateway->arbiter);
         scheduler_free(gateway->scheduler);
         arbiter_free(gateway->arbiter);
         if (gateway->results)

@@ -11,85 +11,9 @@
 #include <stddef.h>
 #include <utlist.h>
 
-/* A turn of a flow of weight 1, in virtual time: enough turns for centuries, fine enough for every
- * weight. */
-#define TURN (UINT64_C(1) << 20)
-
 /* The first and the last line of a flow. */
 #define NEW_LINE   0
 #define MIXED_LINE (QUEUE_LINES - 1)
-
-static uint64_t cost_of(const struct queue_flow *flow)
-{
-        return TURN / (uint64_t)flow->weight;
-}
-
-static bool may_take_turns(const struct queue_flow *flow)
-{
-        return flow->max_in_flight == 0 || flow->in_flight < flow->max_in_flight;
-}
-
-/* What a flow did not use is not given back. */
-static void catch_up(const struct queue *queue, struct queue_flow *flow)
-{
-        if (flow->tag < queue->tag)
-                flow->tag = queue->tag;
-}
-
-/* ---- flows in the heap ---- */
-
-static struct queue_flow *flow_of(const struct heap_node *node)
-{
-        return (struct queue_flow *)((char *)(uintptr_t)node - offsetof(struct queue_flow, by_tag));
-}
-
-/* Of equals the one that was served longest ago is first. */
-static bool flow_before(const struct heap_node *a, const struct heap_node *b)
-{
-        const struct queue_flow *one = flow_of(a), *other = flow_of(b);
-
-        return one->tag != other->tag ? one->tag < other->tag : one->turn < other->turn;
-}
-
-static void put_in_heap(struct queue *queue, struct queue_flow *flow)
-{
-        heap_insert(&queue->flows, &flow->by_tag, flow_before);
-}
-
-/* From the heap or from among the parked, if it is there. */
-static void take_out(struct queue *queue, struct queue_flow *flow)
-{
-        if (flow->by_tag.in_heap)
-                heap_remove(&queue->flows, &flow->by_tag, flow_before);
-        if (flow->parked)
-                DL_DELETE(queue->parked, flow);
-        flow->parked = false;
-}
-
-static void park(struct queue *queue, struct queue_flow *flow)
-{
-        take_out(queue, flow);
-        flow->parked = true;
-        DL_APPEND(queue->parked, flow);
-}
-
-/* It lent its turns meanwhile, as an empty flow does. */
-static void unpark(struct queue *queue, struct queue_flow *flow)
-{
-        if (!flow->parked || !may_take_turns(flow))
-                return;
-        take_out(queue, flow);
-        catch_up(queue, flow);
-        put_in_heap(queue, flow);
-}
-
-void queue_unpark(struct queue *queue)
-{
-        struct queue_flow *flow, *next;
-
-        DL_FOREACH_SAFE (queue->parked, flow, next)
-                unpark(queue, flow);
-}
 
 /* ---- jobs in flows ---- */
 
@@ -135,12 +59,8 @@ static void enter_flow(struct queue *queue, struct job *job)
 {
         struct queue_flow *flow = job->flow;
 
-        if (flow->count++ == 0) {
-                catch_up(queue, flow);
-                flow->queue = queue;
-                flow->turn = ++queue->turns;
-                put_in_heap(queue, flow);
-        }
+        if (flow->count++ == 0)
+                queue->wants(queue->arg, flow, true);
         job->line = find_line(flow, job->purchase);
         heap_insert(&flow->lines[job->line], &job->by_arrival, job_before);
 }
@@ -153,7 +73,7 @@ static void leave_flow(struct queue *queue, struct job *job)
                 return;
         heap_remove(&flow->lines[job->line], &job->by_arrival, job_before);
         if (--flow->count == 0)
-                take_out(queue, flow);
+                queue->wants(queue->arg, flow, false);
 }
 
 static void enter_flows(struct queue *queue, struct purchase *purchase)
@@ -220,26 +140,6 @@ static void end_delay(struct queue *queue, struct purchase *purchase)
         purchase->delayed = purchase->put_off = false;
 }
 
-static struct purchase *any_of(const struct queue_flow *flow)
-{
-        size_t line = 0;
-
-        while (!flow->lines[line].first)
-                line++;
-        return job_of(flow->lines[line].first)->purchase;
-}
-
-struct purchase *queue_any(const struct queue *queue)
-{
-        if (queue->aside)
-                return queue->aside;
-        if (queue->delayed.first)
-                return purchase_of(queue->delayed.first);
-        if (queue->flows.first)
-                return any_of(flow_of(queue->flows.first));
-        return queue->parked ? any_of(queue->parked) : NULL;
-}
-
 void queue_join(struct queue *queue, struct job *job)
 {
         assert(!job->purchase->aside);
@@ -292,8 +192,7 @@ static const struct heap_node *first_of_line(const struct queue_flow *flow, unsi
         return heap_find(jobs, job_before, may_go, &search);
 }
 
-/* The first job of a flow that may go. */
-static struct job *first_that_may(const struct queue_flow *flow, const struct queue_filter *filter)
+struct job *queue_first(const struct queue_flow *flow, const struct queue_filter *filter)
 {
         const struct heap_node *best = NULL, *node;
 
@@ -305,55 +204,7 @@ static struct job *first_that_may(const struct queue_flow *flow, const struct qu
         return best ? job_of(best) : NULL;
 }
 
-/*
- * Whose turn it is. A flow before it has nothing that may go, or as many in flight as it may: it
- * lends its turns, as an empty one does.
- */
-static struct job *next_job(struct queue *queue, const struct queue_filter *filter)
-{
-        struct queue_flow *blocked = NULL, *flow, *next;
-        struct job *job = NULL;
-
-        while (queue->flows.first) {
-                flow = flow_of(queue->flows.first);
-                if (!may_take_turns(flow)) {
-                        park(queue, flow);
-                        continue;
-                }
-                job = first_that_may(flow, filter);
-                if (job)
-                        break;
-                take_out(queue, flow);
-                catch_up(queue, flow);
-                LL_PREPEND(blocked, flow);
-        }
-        LL_FOREACH_SAFE (blocked, flow, next)
-                put_in_heap(queue, flow);
-        return job;
-}
-
-/* Takes a purchase out for the turn of one of its jobs. */
-static struct purchase *take_turn(struct queue *queue, struct job *job,
-                                  struct queue_flow **ret_flow)
-{
-        struct purchase *purchase = job->purchase;
-        struct queue_flow *flow = job->flow;
-
-        take_out(queue, flow); /* its place changes */
-        if (queue->tag < flow->tag)
-                queue->tag = flow->tag;
-        flow->tag += cost_of(flow);
-        flow->in_flight++;
-        queue_remove(queue, purchase);
-        if (flow->count > 0) {
-                flow->turn = ++queue->turns;
-                put_in_heap(queue, flow);
-        }
-        *ret_flow = flow;
-        return purchase;
-}
-
-static void end_delays(struct queue *queue, int64_t now_ms)
+void queue_end_delays(struct queue *queue, int64_t now_ms)
 {
         while (queue_delayed_until(queue) <= now_ms) {
                 struct purchase *purchase = purchase_of(queue->delayed.first);
@@ -362,27 +213,20 @@ static void end_delays(struct queue *queue, int64_t now_ms)
         }
 }
 
-struct purchase *queue_pop(struct queue *queue, int64_t now_ms, const struct queue_filter *filter,
-                           struct queue_flow **ret_flow)
-{
-        end_delays(queue, now_ms);
-        struct job *job = next_job(queue, filter);
-
-        return job ? take_turn(queue, job, ret_flow) : NULL;
-}
-
 /* What is asked of delayed purchases for a probe. */
 struct probe_search {
         int64_t now_ms;
         const struct queue_filter *filter;
+        const struct queue_flow *flow; /* NULL: any */
 };
 
-static struct job *job_with_a_turn(const struct purchase *purchase)
+static struct job *job_with_a_turn(const struct probe_search *search,
+                                   const struct purchase *purchase)
 {
         struct job *job;
 
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
-                if (may_take_turns(job->flow))
+                if (search->flow ? job->flow == search->flow : turns_has_room(&job->flow->turns))
                         return job;
         }
         return NULL;
@@ -395,54 +239,18 @@ static bool may_probe(const struct heap_node *node, void *arg)
 
         if (purchase->not_before_ms > search->now_ms && (!purchase->retried || purchase->put_off))
                 return false;
-        return search->filter->may(search->filter->arg, purchase) && job_with_a_turn(purchase);
+        return search->filter->may(search->filter->arg, purchase) &&
+               job_with_a_turn(search, purchase);
 }
 
-/* A job of one that is due, or is a retry, and whose flow may take a turn. */
-static struct job *first_delayed(struct queue *queue, int64_t now_ms,
-                                 const struct queue_filter *filter)
+struct job *queue_first_delayed(struct queue *queue, int64_t now_ms,
+                                const struct queue_filter *filter, const struct queue_flow *flow)
 {
-        struct probe_search search = {now_ms, filter};
+        struct probe_search search = {now_ms, filter, flow};
         const struct heap_node *node =
                 heap_find(&queue->delayed, purchase_before, may_probe, &search);
 
-        return node ? job_with_a_turn(purchase_of(node)) : NULL;
-}
-
-/* What has failed as a probe is delayed: it would probe again and again, were it not the last. */
-struct purchase *queue_pop_probe(struct queue *queue, int64_t now_ms,
-                                 const struct queue_filter *filter, struct queue_flow **ret_flow)
-{
-        struct job *job = next_job(queue, filter);
-
-        if (job)
-                return take_turn(queue, job, ret_flow);
-        job = first_delayed(queue, now_ms, filter);
-        if (!job)
-                return NULL;
-        take_out(queue, job->flow);
-        catch_up(queue, job->flow);
-        return take_turn(queue, job, ret_flow);
-}
-
-void queue_turn_over(struct queue_flow *flow)
-{
-        assert(flow->in_flight > 0);
-        flow->in_flight--;
-        unpark(flow->queue, flow);
-}
-
-void queue_give_back(struct queue_flow *flow)
-{
-        bool in_heap = flow->by_tag.in_heap;
-
-        if (flow->tag < cost_of(flow))
-                return;
-        if (in_heap)
-                take_out(flow->queue, flow);
-        flow->tag -= cost_of(flow);
-        if (in_heap)
-                put_in_heap(flow->queue, flow);
+        return node ? job_with_a_turn(&search, purchase_of(node)) : NULL;
 }
 
 int64_t queue_delayed_until(const struct queue *queue)

@@ -14,12 +14,10 @@
 #include <unistd.h>
 #include <utlist.h>
 
-typedef void then_fn(struct arbiter_admission *admission);
-
-/* Something that waits for its next step. */
+/* A question that waits for its next step: one of the first two. */
 struct waiting {
         struct arbiter_admission *admission;
-        then_fn *then_locked; /* the engine's; the inner arbiter calls ours */
+        struct arbiter_turn *turn;
         struct waiting *prev, *next;
 };
 
@@ -61,28 +59,74 @@ static void push(struct delayed_arbiter *self, struct waiting **list, struct wai
 
 /* ---- the steps ---- */
 
-/* The decision of the inner arbiter is in the admission. */
-static void on_inner(struct arbiter_admission *admission)
+/* The inner arbiter's answer is in the question, and handed over later. */
+static void keep_decision(struct arbiter_admission *admission)
 {
         (void)admission;
+}
+
+static void keep_turn(struct arbiter_turn *turn)
+{
+        (void)turn;
+}
+
+static struct waiting *new_waiting(void)
+{
+        struct waiting *waiting = calloc(1, sizeof *waiting);
+
+        if (!waiting)
+                abort();
+        return waiting;
 }
 
 static void admit(struct arbiter *arbiter, struct arbiter_admission *admission)
 {
         struct delayed_arbiter *self = self_of(arbiter);
-        struct waiting *waiting = calloc(1, sizeof *waiting);
 
-        if (!waiting)
-                abort();
         if (self->given_up) {
-                free(waiting);
                 admission->decision = ARBITER_UNAVAILABLE;
                 admission->then_locked(admission);
                 return;
         }
+        struct waiting *waiting = new_waiting();
         waiting->admission = admission;
-        waiting->then_locked = admission->then_locked;
         push(self, &self->asked, waiting);
+}
+
+static void ask_turn(struct arbiter *arbiter, struct arbiter_turn *turn)
+{
+        struct delayed_arbiter *self = self_of(arbiter);
+
+        if (!self->options.turns) {
+                arbiter_turn_locked(self->inner, turn);
+                return;
+        }
+        if (self->given_up) {
+                turn->flow = NULL;
+                turn->then_locked(turn);
+                return;
+        }
+        struct waiting *waiting = new_waiting();
+        waiting->turn = turn;
+        push(self, &self->asked, waiting);
+}
+
+static void decide_admission(struct delayed_arbiter *self, struct arbiter_admission *admission)
+{
+        void (*then_locked)(struct arbiter_admission *) = admission->then_locked;
+
+        admission->then_locked = keep_decision;
+        arbiter_admit_locked(self->inner, admission);
+        admission->then_locked = then_locked;
+}
+
+static void decide_turn(struct delayed_arbiter *self, struct arbiter_turn *turn)
+{
+        void (*then_locked)(struct arbiter_turn *) = turn->then_locked;
+
+        turn->then_locked = keep_turn;
+        arbiter_turn_locked(self->inner, turn);
+        turn->then_locked = then_locked;
 }
 
 static bool decide_locked(struct delayed_arbiter *self)
@@ -91,11 +135,20 @@ static bool decide_locked(struct delayed_arbiter *self)
 
         if (!waiting)
                 return false;
-        waiting->admission->then_locked = on_inner;
-        arbiter_admit_locked(self->inner, waiting->admission);
-        waiting->admission->then_locked = waiting->then_locked;
+        if (waiting->admission)
+                decide_admission(self, waiting->admission);
+        else
+                decide_turn(self, waiting->turn);
         push(self, &self->decided, waiting);
         return true;
+}
+
+static void tell(const struct waiting *waiting)
+{
+        if (waiting->admission)
+                waiting->admission->then_locked(waiting->admission);
+        else
+                waiting->turn->then_locked(waiting->turn);
 }
 
 static bool hand_over_locked(struct delayed_arbiter *self)
@@ -104,9 +157,8 @@ static bool hand_over_locked(struct delayed_arbiter *self)
 
         if (!waiting)
                 return false;
-        struct arbiter_admission *admission = waiting->admission;
+        tell(waiting);
         free(waiting);
-        admission->then_locked(admission);
         return true;
 }
 
@@ -135,10 +187,12 @@ static void give_up(struct arbiter *arbiter)
         while (hand_over_locked(self))
                 ;
         while ((waiting = pop(self, &self->asked))) {
-                struct arbiter_admission *admission = waiting->admission;
+                if (waiting->admission)
+                        waiting->admission->decision = ARBITER_UNAVAILABLE;
+                else
+                        waiting->turn->flow = NULL;
+                tell(waiting);
                 free(waiting);
-                admission->decision = ARBITER_UNAVAILABLE;
-                admission->then_locked(admission);
         }
 }
 
@@ -230,7 +284,27 @@ static void forget(struct arbiter *arbiter, struct job *job)
         arbiter_forget(self_of(arbiter)->inner, job);
 }
 
-static void free_arbiter(struct arbiter *arbiter)
+static void wants(struct arbiter *arbiter, struct queue_flow *flow, bool does)
+{
+        arbiter_wants_locked(self_of(arbiter)->inner, flow, does);
+}
+
+static void turn_over(struct arbiter *arbiter, struct queue_flow *flow)
+{
+        arbiter_turn_over_locked(self_of(arbiter)->inner, flow);
+}
+
+static void turn_unused(struct arbiter *arbiter, struct queue_flow *flow)
+{
+        arbiter_turn_unused_locked(self_of(arbiter)->inner, flow);
+}
+
+static void limits_changed(struct arbiter *arbiter)
+{
+        arbiter_limits_changed_locked(self_of(arbiter)->inner);
+}
+
+static void close_arbiter(struct arbiter *arbiter)
 {
         struct delayed_arbiter *self = self_of(arbiter);
 
@@ -241,6 +315,13 @@ static void free_arbiter(struct arbiter *arbiter)
                 (void)pthread_mutex_unlock(&self->mutex);
                 (void)pthread_join(self->thread, NULL);
         }
+        arbiter_close(self->inner);
+}
+
+static void free_arbiter(struct arbiter *arbiter)
+{
+        struct delayed_arbiter *self = self_of(arbiter);
+
         arbiter_free(self->inner);
         (void)pthread_cond_destroy(&self->changed);
         (void)pthread_mutex_destroy(&self->mutex);
@@ -256,12 +337,18 @@ struct arbiter *delayed_arbiter_new(struct arbiter *inner,
                 .reserve = reserve,
                 .settle = settle,
                 .release = release,
-                .open = open_purchase,
-                .close = close_purchase,
+                .open_purchase = open_purchase,
+                .close_purchase = close_purchase,
                 .solved = solved,
                 .claim_key = claim_key,
                 .forget = forget,
+                .wants = wants,
+                .turn = ask_turn,
+                .turn_over = turn_over,
+                .turn_unused = turn_unused,
+                .limits_changed = limits_changed,
                 .give_up = give_up,
+                .close = close_arbiter,
                 .free = free_arbiter,
         };
         struct delayed_arbiter *self = calloc(1, sizeof *self);

@@ -77,6 +77,7 @@ int free_engine(void **state)
                 scheduler_release(f->scheduler, &f->flying[i]);
                 scheduler_land(f->scheduler, f->flying[i].purchase);
         }
+        arbiter_close(f->arbiter);
         scheduler_free(f->scheduler);
         arbiter_free(f->arbiter);
         accounts_done(&f->accounts);
@@ -250,7 +251,7 @@ struct scheduler_turn take(struct fixture *f, const struct job *job)
         struct scheduler_turn turn;
         int64_t again_ms;
 
-        assert_true(scheduler_take(f->scheduler, &turn, &again_ms));
+        assert_true(scheduler_take(f->scheduler, NULL, &turn, &again_ms));
         assert_true(f->flying_count < JOBS_MAX);
         f->flying[f->flying_count++] = turn;
         assert_ptr_equal(turn.purchase, job->purchase);
@@ -264,7 +265,7 @@ int64_t take_nothing(struct fixture *f)
         struct scheduler_turn turn;
         int64_t again_ms = 0;
 
-        assert_false(scheduler_take(f->scheduler, &turn, &again_ms));
+        assert_false(scheduler_take(f->scheduler, NULL, &turn, &again_ms));
         return again_ms;
 }
 

@@ -45,8 +45,8 @@ static void a_new_client_has_weight_one_no_limits_and_used_nothing(void **state)
         assert_int_equal(clients_new(&clients), 0);
         struct client *client = clients_need(clients, CLIENT_LOCAL);
         assert_non_null(client);
-        assert_int_equal(client->flow.weight, 1);
-        assert_int_equal(client->flow.max_in_flight, 0);
+        assert_int_equal(client->flow.turns.weight, 1);
+        assert_int_equal(client->flow.turns.max_in_flight, 0);
         assert_int_equal(client->flow.count, 0);
         assert_int_equal(client->unfinished, 0);
         quota_read(&client->quota, quota_now(), &figures);

@@ -2,7 +2,7 @@
  * Jobs that end by themselves, and what the store is given of them.
  */
 #include "base/clock.h"
-#include "dispatch/end_job.h"
+#include "dispatch/entry_end.h"
 #include "dispatch/scheduler_private.h"
 #include "endings_fixture.h"
 #include "store/sqlite/store_private.h"
@@ -60,6 +60,7 @@ static sqlite3 *open_jobs(const struct fixture *f)
 
         (void)snprintf(file, sizeof file, "%s/jobs.db", f->directory);
         assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+        (void)sqlite3_busy_timeout(db, 60000); /* the writer may be deleting rows */
         return db;
 }
 
@@ -137,7 +138,7 @@ static struct job *submit_with_crowd(struct fixture *f, struct job *ret_crowd[])
 
 static void cancel(struct fixture *f, struct job *job)
 {
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
 }
 
 static void jobs_whose_payer_has_left_end_in_batches(void **state)
@@ -176,7 +177,7 @@ static void a_purchase_that_is_given_up_is_neither_sent_nor_joined(void **state)
         struct job *fresh = submit_as(f, "ci", "a");
         assert_int_equal(fresh->source, JOB_FROM_UPSTREAM);
         for (int i = 0; i < 2; i++) { /* the job of the poor client, and this one */
-                assert_true(scheduler_take(f->scheduler, &turn, &again_ms));
+                assert_true(scheduler_take(f->scheduler, NULL, &turn, &again_ms));
                 f->flying[f->flying_count++] = turn;
                 assert_ptr_not_equal(turn.purchase, payer->purchase);
         }

@@ -2,7 +2,7 @@
  * Overdue jobs: however many there are, few are looked at in one step, and none holds up others.
  */
 #include "base/clock.h"
-#include "dispatch/end_job.h"
+#include "dispatch/entry_end.h"
 #include "dispatch/scheduler_private.h"
 #include "scheduler_fixture.h"
 
@@ -133,7 +133,7 @@ static void overdue_purchases_are_passed_over_in_few_steps_and_not_sent(void **s
         submit_many(f, soon, MANY, jobs);
         wait_until_overdue(jobs, MANY);
         struct job *fresh = submit(f, "fresh");
-        while (!scheduler_take(f->scheduler, &turn, &again_ms)) {
+        while (!scheduler_take(f->scheduler, NULL, &turn, &again_ms)) {
                 assert_true(again_ms <= clock_monotonic_ms()); /* at once */
                 assert_true(++steps < 10);
         }
@@ -172,8 +172,8 @@ static void the_turns_of_overdue_purchases_are_given_back(void **state)
         submit_many(f, soon, 3, late);
         wait_until_overdue(late, 3);
         (void)take_nothing(f);
-        assert_int_equal(client_named(f, "ci")->flow.in_flight, 0);
-        assert_int_equal(client_named(f, "ci")->flow.tag, 0);
+        assert_int_equal(client_named(f, "ci")->flow.turns.in_flight, 0);
+        assert_int_equal(client_named(f, "ci")->flow.turns.tag, 0);
 }
 
 static int64_t reserved_by(struct fixture *f, const char *client)

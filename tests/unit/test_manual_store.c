@@ -79,7 +79,7 @@ static struct journal take_next(struct fixture *f, struct scheduler_turn *ret_tu
 {
         int64_t again_ms;
 
-        assert_true(scheduler_take(f->scheduler, ret_turn, &again_ms));
+        assert_true(scheduler_take(f->scheduler, NULL, ret_turn, &again_ms));
         f->flying[f->flying_count++] = *ret_turn;
         return (struct journal){f->scheduler, f->loop, ret_turn->purchase, ret_turn->account};
 }

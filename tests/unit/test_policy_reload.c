@@ -49,22 +49,22 @@ static void a_policy_gives_clients_their_weights_and_limits(void **state)
         from->monthly_limit = 2000;
         add_client(&f->made, "desk");
         struct client *old = clients_need(f->clients, "old");
-        old->flow.weight = 3;
+        old->flow.turns.weight = 3;
         struct policy *policy = policy_of(f);
         struct client *ci = clients_need(f->clients, "ci");
         struct client *desk = clients_need(f->clients, "desk");
-        assert_int_equal(ci->flow.weight, 1);
+        assert_int_equal(ci->flow.turns.weight, 1);
         policy_apply_locked(policy);
-        assert_int_equal(ci->flow.weight, 7);
-        assert_int_equal(ci->flow.max_in_flight, 4);
+        assert_int_equal(ci->flow.turns.weight, 7);
+        assert_int_equal(ci->flow.turns.max_in_flight, 4);
         assert_true(ci->quota.limits.rate == 2.5);
         assert_int_equal(ci->quota.limits.burst, 10);
         assert_int_equal(ci->quota.limits.daily, 100);
         assert_int_equal(ci->quota.limits.monthly, 2000);
-        assert_int_equal(desk->flow.weight, 1);
-        assert_int_equal(desk->flow.max_in_flight, 0);
+        assert_int_equal(desk->flow.turns.weight, 1);
+        assert_int_equal(desk->flow.turns.max_in_flight, 0);
         assert_int_equal(desk->quota.limits.daily, 0);
-        assert_int_equal(old->flow.weight, 3);
+        assert_int_equal(old->flow.turns.weight, 3);
         policy_unref(policy);
 }
 
@@ -101,8 +101,8 @@ static void everyone_has_no_limits_whatever_a_client_of_that_name_had(void **sta
         struct policy *after = policy_of(f);
         policy_apply_locked(after);
         struct client *local = policy_everyone(after);
-        assert_int_equal(local->flow.weight, 1);
-        assert_int_equal(local->flow.max_in_flight, 0);
+        assert_int_equal(local->flow.turns.weight, 1);
+        assert_int_equal(local->flow.turns.max_in_flight, 0);
         assert_int_equal(local->quota.limits.daily, 0);
         policy_unref(before);
         policy_unref(after);

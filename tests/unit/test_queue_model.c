@@ -4,7 +4,7 @@
  */
 #include "job/job.h"
 #include "job/purchase.h"
-#include "job/queue.h"
+#include "queue_fixture.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -44,7 +44,7 @@ struct model_purchase {
         int taken_by; /* the flow; valid while taken */
 };
 
-static struct queue queue;
+static struct turned_queue both;
 static struct queue_flow flows[FLOWS];
 static struct purchase purchases[PURCHASES];
 static struct job jobs[2 * PURCHASES]; /* two for each purchase, of which one may be absent */
@@ -72,7 +72,8 @@ static int flow_of(const struct job *job)
 
 static bool may_take_turns(int flow)
 {
-        return flows[flow].max_in_flight == 0 || model[flow].in_flight < flows[flow].max_in_flight;
+        return flows[flow].turns.max_in_flight == 0 ||
+               model[flow].in_flight < flows[flow].turns.max_in_flight;
 }
 
 static void catch_up(int flow)
@@ -185,7 +186,7 @@ static void model_take(const struct job *job)
 
         if (model_tag < model[flow].tag)
                 model_tag = model[flow].tag;
-        model[flow].tag += TURN / (uint64_t)flows[flow].weight;
+        model[flow].tag += TURN / (uint64_t)flows[flow].turns.weight;
         model[flow].in_flight++;
         DL_FOREACH2 (job->purchase->jobs, other, sibling_next)
                 leave(other);
@@ -212,7 +213,7 @@ static void come(int i)
         add_job(purchase, &jobs[2 * i]);
         if (next_random(3) == 0)
                 add_job(purchase, &jobs[2 * i + 1]);
-        queue_add(&queue, purchase);
+        queue_add(&both.queue, purchase);
         enter(purchase);
 }
 
@@ -223,7 +224,7 @@ static void remove_purchase(int i)
         if (states[i].place == IN_FLOWS)
                 DL_FOREACH2 (purchases[i].jobs, job, sibling_next)
                         leave(job);
-        queue_remove(&queue, &purchases[i]);
+        queue_remove(&both.queue, &purchases[i]);
         states[i].place = IDLE;
 }
 
@@ -232,14 +233,14 @@ static void end_turn(int i)
         int flow = states[i].taken_by;
         struct purchase *purchase = &purchases[i];
 
-        queue_turn_over(&flows[flow]);
+        turns_over(&both.turns, &flows[flow].turns);
         model[flow].in_flight--;
         end_lending(flow);
         states[i].place = IDLE;
         if (next_random(3) == 0) {
-                queue_give_back(&flows[flow]);
-                if (model[flow].tag >= TURN / (uint64_t)flows[flow].weight)
-                        model[flow].tag -= TURN / (uint64_t)flows[flow].weight;
+                turns_give_back(&both.turns, &flows[flow].turns);
+                if (model[flow].tag >= TURN / (uint64_t)flows[flow].turns.weight)
+                        model[flow].tag -= TURN / (uint64_t)flows[flow].turns.weight;
         }
         if (next_random(2) == 0)
                 return;
@@ -248,10 +249,10 @@ static void end_turn(int i)
         purchase->retry_at_ms = now_ms + next_random(20);
         small_set_add(&purchase->turned_away_by, next_random(ACCOUNTS));
         if (next_random(2) == 0) {
-                queue_add(&queue, purchase);
+                queue_add(&both.queue, purchase);
                 enter(purchase);
         } else {
-                queue_delay(&queue, purchase, now_ms + next_random(20));
+                queue_delay(&both.queue, purchase, now_ms + next_random(20));
                 states[i].place = DELAYED;
         }
 }
@@ -285,7 +286,7 @@ static void take(void)
         account = next_random(ACCOUNTS);
         end_delays();
         const struct job *expected = model_next();
-        const struct purchase *purchase = queue_pop(&queue, now_ms, &filter, &flow);
+        const struct purchase *purchase = queue_pop(&both, now_ms, &filter, &flow);
         assert_ptr_equal(purchase, expected ? expected->purchase : NULL);
         if (!expected)
                 return;
@@ -297,9 +298,9 @@ static void change_limits(void)
 {
         int flow = (int)next_random(FLOWS);
 
-        flows[flow].weight = 1 + (int)next_random(4);
-        flows[flow].max_in_flight = (int)next_random(4);
-        queue_unpark(&queue);
+        flows[flow].turns.weight = 1 + (int)next_random(4);
+        flows[flow].turns.max_in_flight = (int)next_random(4);
+        turns_limits_changed(&both.turns);
         for (int i = 0; i < FLOWS; i++)
                 end_lending(i);
 }
@@ -328,20 +329,20 @@ static void step(void)
         for (i = 0; i < FLOWS; i++) {
                 assert_int_equal(flows[i].count, model[i].count);
                 if (model[i].count > 0) /* else it catches up when it is not empty any more */
-                        assert_int_equal(flows[i].tag, model[i].tag);
+                        assert_int_equal(flows[i].turns.tag, model[i].tag);
         }
 }
 
 static void reset_walk(uint64_t number)
 {
         seed = number;
-        queue = (struct queue){0};
+        turned_queue_init(&both);
         model_tag = model_turns = 0;
         retries = true;
         arrivals = now_ms = 0;
         for (int i = 0; i < FLOWS; i++) {
-                flows[i] = (struct queue_flow){.weight = 1 + (int)next_random(4),
-                                               .max_in_flight = (int)next_random(3)};
+                flows[i] = (struct queue_flow){.turns = {.weight = 1 + (int)next_random(4),
+                                                         .max_in_flight = (int)next_random(3)}};
                 model[i] = (struct model_flow){0};
         }
         for (int i = 0; i < PURCHASES; i++) {
@@ -388,23 +389,25 @@ static void clients_at_their_maximum_are_not_looked_at_again(void **state)
         reset_walk(1);
         for (int i = 0; i < CROWD; i++) {
                 crowd_flows[i] = (struct queue_flow){
-                        .weight = 1, .max_in_flight = 1, .in_flight = i < CROWD - 1};
+                        .turns = {.weight = 1, .max_in_flight = 1, .in_flight = i < CROWD - 1}};
                 crowd[i] = (struct purchase){.number = i};
                 crowd_jobs[i] =
                         (struct job){.arrival = i, .flow = &crowd_flows[i], .purchase = &crowd[i]};
                 DL_APPEND2(crowd[i].jobs, &crowd_jobs[i], sibling_prev, sibling_next);
-                queue_add(&queue, &crowd[i]);
+                queue_add(&both.queue, &crowd[i]);
         }
-        assert_ptr_equal(queue_pop(&queue, 0, &filter, &flow), &crowd[CROWD - 1]);
+        assert_ptr_equal(queue_pop(&both, 0, &filter, &flow), &crowd[CROWD - 1]);
         assert_int_equal(looks, 1);
-        assert_null(queue.flows.first); /* all others are parked */
-        assert_null(queue_pop(&queue, 0, &filter, &flow));
-        queue_turn_over(&crowd_flows[7]);
-        assert_ptr_equal(queue_pop(&queue, 0, &filter, &flow), &crowd[7]);
+        assert_null(both.turns.shares.first); /* all others are parked */
+        assert_null(queue_pop(&both, 0, &filter, &flow));
+        turns_over(&both.turns, &crowd_flows[7].turns);
+        assert_ptr_equal(queue_pop(&both, 0, &filter, &flow), &crowd[7]);
         assert_int_equal(looks, 2);
-        while (queue_any(&queue))
-                queue_remove(&queue, queue_any(&queue));
-        assert_null(queue.parked);
+        for (int i = 0; i < CROWD; i++) {
+                if (crowd[i].queued)
+                        queue_remove(&both.queue, &crowd[i]);
+        }
+        assert_null(both.turns.parked);
 }
 
 /* Purchases with so many histories have come back; one that is new follows, and is the only one
@@ -417,7 +420,7 @@ static size_t looks_with(int histories)
 
         reset_walk(1);
         retries = false;
-        flows[0] = (struct queue_flow){.weight = 1};
+        flows[0] = (struct queue_flow){.turns.weight = 1};
         for (int i = 0; i < CROWD; i++) {
                 crowd[i] = (struct purchase){.number = i, .retried = i < CROWD - 1};
                 if (crowd[i].retried)
@@ -425,13 +428,13 @@ static size_t looks_with(int histories)
                 crowd_jobs[i] =
                         (struct job){.arrival = i, .flow = &flows[0], .purchase = &crowd[i]};
                 crowd[i].jobs = crowd_jobs[i].sibling_prev = &crowd_jobs[i];
-                queue_add(&queue, &crowd[i]);
+                queue_add(&both.queue, &crowd[i]);
         }
-        assert_ptr_equal(queue_pop(&queue, 0, &filter, &flow), &crowd[CROWD - 1]);
+        assert_ptr_equal(queue_pop(&both, 0, &filter, &flow), &crowd[CROWD - 1]);
         looks_for_new = looks;
         retries = true;
         for (int i = 0; i < CROWD - 1; i++) /* the others are in order, in whatever line */
-                assert_ptr_equal(queue_pop(&queue, 0, &filter, &flow), &crowd[i]);
+                assert_ptr_equal(queue_pop(&both, 0, &filter, &flow), &crowd[i]);
         return looks_for_new;
 }
 
@@ -488,25 +491,25 @@ static void a_job_that_comes_back_passes_few_others(void **state)
         pages = mmap(NULL, CROWD * page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                      -1, 0);
         assert_ptr_not_equal(pages, MAP_FAILED);
-        flows[0] = (struct queue_flow){.weight = 1};
+        flows[0] = (struct queue_flow){.turns.weight = 1};
         for (int i = 0; i < CROWD; i++) {
                 crowd[i] = (struct purchase){.number = i};
                 *paged_job(i) =
                         (struct job){.arrival = i, .flow = &flows[0], .purchase = &crowd[i]};
                 crowd[i].jobs = paged_job(i);
                 crowd[i].jobs->sibling_prev = crowd[i].jobs;
-                queue_add(&queue, &crowd[i]);
+                queue_add(&both.queue, &crowd[i]);
         }
         for (int i = 0; i < CROWD; i += CROWD / 10) {
                 watch_pages(&before);
-                queue_remove(&queue, &crowd[i]);
-                queue_add(&queue, &crowd[i]);
+                queue_remove(&both.queue, &crowd[i]);
+                queue_add(&both.queue, &crowd[i]);
                 assert_int_equal(sigaction(SIGSEGV, &before, NULL), 0);
                 assert_in_range(touched, 1, CROWD / 10);
                 assert_int_equal(mprotect(pages, CROWD * page_bytes, PROT_READ | PROT_WRITE), 0);
         }
         for (int i = 0; i < CROWD; i++)
-                assert_ptr_equal(queue_pop(&queue, 0, &filter, &flow), &crowd[i]);
+                assert_ptr_equal(queue_pop(&both, 0, &filter, &flow), &crowd[i]);
         assert_int_equal(munmap(pages, CROWD * page_bytes), 0);
 }
 
@@ -517,17 +520,17 @@ static void what_is_set_aside_is_neither_taken_nor_waited_for(void **state)
 
         (void)state;
         reset_walk(1);
-        flows[0].max_in_flight = 0;
+        flows[0].turns.max_in_flight = 0;
         purchases[0] = (struct purchase){.number = 1, .retried = true};
         add_job(&purchases[0], &jobs[0]);
         jobs[0].flow = &flows[0];
-        queue_set_aside(&queue, &purchases[0]);
-        assert_null(queue_pop(&queue, INT64_MAX - 1, &filter, &flow));
-        assert_null(queue_pop_probe(&queue, INT64_MAX - 1, &filter, &flow));
-        assert_int_equal(queue_delayed_until(&queue), INT64_MAX);
-        assert_ptr_equal(queue_any(&queue), &purchases[0]);
-        queue_remove(&queue, &purchases[0]);
-        assert_int_equal(queue.count, 0);
+        queue_set_aside(&both.queue, &purchases[0]);
+        assert_null(queue_pop(&both, INT64_MAX - 1, &filter, &flow));
+        assert_null(queue_pop_probe(&both, INT64_MAX - 1, &filter, &flow));
+        assert_int_equal(queue_delayed_until(&both.queue), INT64_MAX);
+        assert_ptr_equal(both.queue.aside, &purchases[0]);
+        queue_remove(&both.queue, &purchases[0]);
+        assert_int_equal(both.queue.count, 0);
 }
 
 int main(void)

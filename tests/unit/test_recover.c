@@ -164,7 +164,7 @@ static void send_and_be_refused(struct fixture *f, struct engine *engine)
         int64_t again_ms;
         bool told = false;
 
-        assert_true(scheduler_take(engine->scheduler, &turn, &again_ms));
+        assert_true(scheduler_take(engine->scheduler, NULL, &turn, &again_ms));
         const struct journal journal = {engine->scheduler, f->loop, turn.purchase, turn.account};
         scheduler_release(engine->scheduler, &turn);
         journal_final(&journal, outcome_failed(JOB_FAILED, JOB_UPSTREAM_REJECTED, "no"),

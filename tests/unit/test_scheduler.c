@@ -136,7 +136,7 @@ static int retries_of(struct fixture *f, int purchases, int64_t pause_ms)
         int64_t paused_ms = clock_monotonic_ms() + pause_ms;
         while (clock_monotonic_ms() < paused_ms)
                 ; /* a millisecond at most */
-        while (scheduler_take(f->scheduler, &turn, &again_ms)) {
+        while (scheduler_take(f->scheduler, NULL, &turn, &again_ms)) {
                 f->flying[f->flying_count++] = turn;
                 taken++;
         }
@@ -266,7 +266,7 @@ static void a_job_whose_payer_is_overdue_is_passed_over_once_for_the_probe(void 
         int64_t now_ms = clock_monotonic_ms();
         paused[0]->deadline_ms = now_ms; /* the first one is it as before */
         assert_true(take(f, paused[1]).probe);
-        assert_int_equal(paused[0]->flow->in_flight, 1);
+        assert_int_equal(paused[0]->flow->turns.in_flight, 1);
 }
 
 static void if_there_is_no_other_one_the_scheduler_waits_for_the_next_tick(void **state)

@@ -1,5 +1,6 @@
 /*
- * Jobs that wait for the arbiter's decision, with an arbiter that decides late and tells later.
+ * Jobs that wait for the arbiter's decision, and for their turn, with an arbiter that decides late
+ * and tells later.
  */
 #include "access/policy.h"
 #include "delayed_arbiter.h"
@@ -195,7 +196,7 @@ static void a_purchase_that_goes_meanwhile_is_bought_anew(void **state)
         assert_int_equal(end(&first), 0);
         struct pending second = begin(f, &(struct order){.task = "a", .client = "qa"});
         decide(f);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, END_BY_OWNER),
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, "its owner"),
                          ENTRY_CANCELLED);
         expect_reserved(f, "ci", 0);
         run_arbiter(f);
@@ -217,7 +218,7 @@ static void who_has_to_ask_again_takes_one_token_of_the_rate(void **state)
         assert_int_equal(end(&first), 0);
         struct pending second = begin_task(f, "a");
         decide(f);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, END_BY_OWNER),
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, "its owner"),
                          ENTRY_CANCELLED);
         run_arbiter(f);
         assert_int_equal(end(&second), 0);
@@ -257,6 +258,128 @@ static void a_repeat_of_what_was_not_let_in_takes_its_place(void **state)
         assert_int_equal(second.job->source, JOB_FROM_UPSTREAM);
         expect_reserved(f, "ci", 1);
         (void)take(f, second.job);
+}
+
+/* ---- turns that are given later ---- */
+
+static void open_with_late_turns(struct fixture *f)
+{
+        f->arbiter =
+                delayed_arbiter_new(f->arbiter, &(struct delayed_arbiter_options){.turns = true});
+        open_scheduler(f, 1);
+}
+
+static struct job *let_in(struct fixture *f, const char *task)
+{
+        struct pending pending = begin_task(f, task);
+
+        run_arbiter(f);
+        assert_int_equal(end(&pending), 0);
+        return pending.job;
+}
+
+static void expect_in_flight(struct fixture *f, int count)
+{
+        struct scheduler_usage usage;
+        struct quota_figures figures;
+
+        scheduler_usage(f->scheduler, client_named(f, "ci"), &usage, &figures);
+        assert_int_equal(usage.in_flight, count);
+}
+
+static void stop_on_turn(struct mail *mail)
+{
+        const struct scheduler_taker *taker =
+                (struct scheduler_taker *)((char *)mail - offsetof(struct scheduler_taker, mail));
+
+        loop_stop(taker->loop);
+}
+
+static void who_asked_for_a_turn_is_told_when_it_is_given(void **state)
+{
+        struct fixture *f = *state;
+        struct scheduler_taker taker = {.loop = f->loop, .mail.deliver = stop_on_turn};
+        struct scheduler_turn turn;
+        int64_t again_ms;
+
+        open_with_late_turns(f);
+        struct job *job = let_in(f, "a");
+        assert_false(scheduler_take(f->scheduler, &taker, &turn, &again_ms));
+        assert_false(scheduler_take(f->scheduler, &taker, &turn, &again_ms)); /* asked once */
+        decide(f);
+        assert_false(delayed_arbiter_decide(f->arbiter));
+        assert_false(scheduler_take(f->scheduler, &taker, &turn, &again_ms));
+        assert_int_equal(state_of(f, job), JOB_QUEUED);
+        hand_over(f);
+        loop_run(f->loop); /* until the mail comes */
+        (void)take(f, job);
+        expect_in_flight(f, 1);
+}
+
+static void a_turn_goes_back_when_its_client_has_nothing_any_more(void **state)
+{
+        struct fixture *f = *state;
+
+        open_with_late_turns(f);
+        struct job *job = let_in(f, "a");
+        (void)take_nothing(f);
+        decide(f);
+        expect_in_flight(f, 1);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        hand_over(f);
+        (void)take_nothing(f);
+        expect_in_flight(f, 0);
+        struct job *other = let_in(f, "b");
+        (void)take_nothing(f);
+        run_arbiter(f);
+        (void)take(f, other);
+}
+
+static void a_turn_for_an_account_that_is_full_by_then_goes_back(void **state)
+{
+        struct fixture *f = *state;
+
+        f->upstreams[0].max_in_flight = 1;
+        open_with_late_turns(f);
+        struct job *first = let_in(f, "a"), *second = let_in(f, "b");
+        (void)take_nothing(f);
+        run_arbiter(f);
+        struct scheduler_turn turn = take(f, first);
+        (void)take_nothing(f);
+        assert_false(delayed_arbiter_decide(f->arbiter)); /* without a slot nobody asks */
+        solve_turn(f, &turn);
+        (void)take_nothing(f);
+        run_arbiter(f);
+        (void)take(f, second);
+        expect_in_flight(f, 1);
+}
+
+static void a_turn_that_nobody_takes_goes_back_at_a_drain(void **state)
+{
+        struct fixture *f = *state;
+        struct mail idle = {.deliver = NULL};
+
+        open_with_late_turns(f);
+        (void)let_in(f, "a");
+        (void)take_nothing(f);
+        decide(f);
+        (void)scheduler_drain(f->scheduler, f->loop, &idle);
+        expect_in_flight(f, 1);
+        hand_over(f);
+        expect_in_flight(f, 0);
+}
+
+static void an_arbiter_that_gives_up_gives_nobody_a_turn(void **state)
+{
+        struct fixture *f = *state;
+
+        open_with_late_turns(f);
+        struct job *job = let_in(f, "a");
+        (void)take_nothing(f);
+        scheduler_give_up(f->scheduler);
+        (void)take_nothing(f);
+        assert_int_equal(state_of(f, job), JOB_QUEUED);
+        expect_in_flight(f, 0);
 }
 
 /* ---- what changes meanwhile ---- */
@@ -396,6 +519,11 @@ int main(void)
                 ON_ENGINE(who_has_to_ask_again_takes_one_token_of_the_rate),
                 ON_ENGINE(a_repeat_finds_the_job_though_both_wait),
                 ON_ENGINE(a_repeat_of_what_was_not_let_in_takes_its_place),
+                ON_ENGINE(who_asked_for_a_turn_is_told_when_it_is_given),
+                ON_ENGINE(a_turn_goes_back_when_its_client_has_nothing_any_more),
+                ON_ENGINE(a_turn_for_an_account_that_is_full_by_then_goes_back),
+                ON_ENGINE(a_turn_that_nobody_takes_goes_back_at_a_drain),
+                ON_ENGINE(an_arbiter_that_gives_up_gives_nobody_a_turn),
                 ON_ENGINE(an_abandoned_job_is_withdrawn_by_the_decision),
                 ON_ENGINE(another_one_pays_for_what_an_abandoned_job_has_made),
                 ON_ENGINE(who_joins_what_was_abandoned_before_buys_it),

@@ -3,7 +3,7 @@
  */
 #include "access/policy.h"
 #include "base/clock.h"
-#include "dispatch/end_job.h"
+#include "dispatch/entry_end.h"
 #include "dispatch/entry_walk.h"
 #include "dispatch/scheduler_private.h"
 #include "endings_fixture.h"
@@ -242,12 +242,12 @@ static void jobs_that_wait_and_are_not_kept_are_counted_wherever_they_go(void **
         assert_int_equal(scheduler->unkept_jobs, 4);
         struct scheduler_turn turn;
         int64_t again_ms;
-        assert_true(scheduler_take(f->scheduler, &turn, &again_ms));
+        assert_true(scheduler_take(f->scheduler, NULL, &turn, &again_ms));
         f->flying[f->flying_count++] = turn;
         assert_int_equal(scheduler->unkept_jobs, 3);
         assert_true(give_back(f, &turn, SCHEDULER_NOT_TRIED, LONG_MS));
         assert_int_equal(scheduler->unkept_jobs, 4);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, f->jobs[1], END_BY_OWNER),
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, f->jobs[1], "its owner"),
                          ENTRY_CANCELLED);
         assert_int_equal(scheduler->unkept_jobs, 3);
         assert_true(entry_withdraw(f->scheduler, f->loop, f->jobs[2]));
