@@ -541,8 +541,10 @@ void manual_store_discard(struct store *base)
 
         lock(store);
         DL_FOREACH_SAFE (store->list, held, next) {
+                assert(!held->fetch);
                 DL_DELETE(store->list, held);
-                store_record_free(held->record);
+                if (held->record)
+                        store_record_complete(held->record, -ECANCELED);
                 free_held(held);
         }
         unlock(store);

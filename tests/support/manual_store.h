@@ -40,7 +40,8 @@ void manual_store_release_all(struct store *store);
 /* Lets the oldest, a record that may fail, fail with -EIO. */
 void manual_store_fail_one(struct store *store);
 
-/* Frees what is held, as a kill does: the inner store has nothing of it. */
+/* Drops what is held, as a kill does: the inner store has nothing of it. So that nothing leaks, the
+ * callers of records get -ECANCELED. Requires that no fetch is held. */
 void manual_store_discard(struct store *store);
 
 #endif

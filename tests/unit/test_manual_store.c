@@ -197,6 +197,42 @@ static void an_outcome_is_visible_when_it_is_durable(void **state)
         assert_int_equal(outcome_of(f, job)->state, JOB_SOLVED);
 }
 
+static void jobs_of_one_purchase_are_durable_each_by_itself(void **state)
+{
+        struct fixture *f = *state;
+        struct waiter waiters[2];
+        struct job *jobs[2] = {submit_held(f)};
+
+        jobs[1] = submit(f, "a");
+        assert_ptr_equal(jobs[0]->purchase, jobs[1]->purchase);
+        for (int i = 0; i < 2; i++) {
+                waiters[i] = (struct waiter){.loop = f->loop, .mail.deliver = ignore_mail};
+                assert_true(keep_wait(f->scheduler, f->loop, jobs[i], &waiters[i]));
+        }
+        release_one(f);
+        assert_true(keep_done(f->scheduler, jobs[0]));
+        assert_false(keep_done(f->scheduler, jobs[1]));
+        release_one(f);
+        assert_true(keep_done(f->scheduler, jobs[1]));
+        turn_loop(f);
+}
+
+static void a_cancelled_job_ends_when_that_is_durable(void **state)
+{
+        struct fixture *f = *state;
+        struct job *job = submit_held(f);
+        struct waiter waiter = {.loop = f->loop, .mail.deliver = ignore_mail};
+
+        assert_true(keep_wait(f->scheduler, f->loop, job, &waiter));
+        release_one(f);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        turn_loop(f);
+        assert_false(job_state_final(state_of(f, job)));
+        assert_int_equal(take_nothing(f), INT64_MAX);
+        release_one(f);
+        assert_int_equal(state_of(f, job), JOB_CANCELLED);
+}
+
 static void the_stop_waits_for_what_is_held(void **state)
 {
         struct fixture *f = *state;
@@ -222,6 +258,7 @@ static void a_kill_before_the_release_leaves_nothing(void **state)
         assert_true(keep_wait(f->scheduler, f->loop, job, &waiter));
         assert_int_equal(manual_store_held(f->store), 1);
         manual_store_discard(f->store);
+        turn_loop(f);
         assert_int_equal(store_close(f->store), 0);
         struct strbuf problem;
         strbuf_init(&problem, 1000);
@@ -345,6 +382,8 @@ int main(void)
                 ON_ENGINE(what_cannot_be_written_is_not_sent),
                 ON_ENGINE(a_job_is_accepted_and_charged_when_that_is_durable),
                 ON_ENGINE(an_outcome_is_visible_when_it_is_durable),
+                ON_ENGINE(jobs_of_one_purchase_are_durable_each_by_itself),
+                ON_ENGINE(a_cancelled_job_ends_when_that_is_durable),
                 ON_ENGINE(the_stop_waits_for_what_is_held),
                 ON_ENGINE(a_kill_before_the_release_leaves_nothing),
                 ON_ENGINE(records_of_one_purchase_keep_their_order),
