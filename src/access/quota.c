@@ -356,12 +356,9 @@ static void explain_rate(const struct quota_figures *figures,
 static void explain_window(const struct quota_window *window, const char *name,
                            char ret_message[static QUOTA_MESSAGE_BYTES_MAX])
 {
-        char renews[sizeof "-9223372036854775808-12-31T23:59:59Z"] = "";
-        time_t moment = window->renews_wall_ms / 1000;
-        struct tm date = {0};
+        char renews[CLOCK_TEXT_BYTES];
 
-        (void)gmtime_r(&moment, &date);
-        (void)strftime(renews, sizeof renews, "%Y-%m-%dT%H:%M:%SZ", &date);
+        clock_write_s(window->renews_wall_ms, renews);
         (void)snprintf(ret_message, QUOTA_MESSAGE_BYTES_MAX,
                        "the %s limit of %" PRId64 " job%s is used up: %" PRId64 " used, %" PRId64
                        " reserved for jobs under way; it renews at %s; for more, the operator of "

@@ -9,7 +9,6 @@
 #include "base/strbuf.h"
 
 #include <string.h>
-#include <time.h>
 
 /*
  * How much of each text is written. A byte becomes six at most ("\u0001"), so what all of them and
@@ -23,13 +22,10 @@ _Static_assert((6 * WORD_BYTES_MAX + SITE_BYTES_MAX) * 6 + 256 <= AUDIT_MEMBERS_
 
 static void append_time(struct strbuf *members, int64_t wall_ms)
 {
-        time_t seconds = (time_t)(wall_ms / 1000);
-        struct tm utc = {0};
+        char text[CLOCK_TEXT_BYTES];
 
-        (void)gmtime_r(&seconds, &utc);
-        (void)strbuf_printf(members, "\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"",
-                            utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                            utc.tm_min, utc.tm_sec, (int)(wall_ms % 1000));
+        clock_write(wall_ms, text);
+        (void)strbuf_printf(members, "\"time\":\"%s\"", text);
 }
 
 static void append_text(struct strbuf *members, const char *name, const char *text, size_t max)
@@ -59,14 +55,12 @@ static void append_day(struct strbuf *members, const struct audit_event *event)
 {
         int64_t last = CLOCK_WALL_MAX_MS / CLOCK_DAY_MS;
         int64_t day = event->day < 0 ? 0 : event->day < last ? event->day : last;
-        time_t seconds = (time_t)(day * (CLOCK_DAY_MS / 1000));
-        struct tm utc = {0};
+        char text[CLOCK_TEXT_BYTES];
 
         if (event->charge == AUDIT_NOT_CHARGED)
                 return;
-        (void)gmtime_r(&seconds, &utc);
-        (void)strbuf_printf(members, ",\"day\":\"%04d-%02d-%02d\"", utc.tm_year + 1900,
-                            utc.tm_mon + 1, utc.tm_mday);
+        clock_write(day * CLOCK_DAY_MS, text);
+        (void)strbuf_printf(members, ",\"day\":\"%.*s\"", CLOCK_DAY_CHARS, text);
 }
 
 char *audit_describe(const struct audit_event *event)

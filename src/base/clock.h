@@ -25,4 +25,11 @@ int64_t clock_day_of(int64_t wall_ms);
 /* The nearest wall time from 1970 to CLOCK_WALL_MAX_MS, with which it is safe to compute. */
 int64_t clock_wall_clamp(int64_t wall_ms);
 
+#define CLOCK_TEXT_BYTES sizeof "2026-11-22T16:05:45.123Z"
+#define CLOCK_DAY_CHARS  10 /* of these: those of the day */
+
+/* Writes a wall time in UTC (RFC 3339, 5.6), clamped: with milliseconds, and without. */
+void clock_write(int64_t wall_ms, char ret_text[static CLOCK_TEXT_BYTES]);
+void clock_write_s(int64_t wall_ms, char ret_text[static CLOCK_TEXT_BYTES]);
+
 #endif

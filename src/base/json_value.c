@@ -3,6 +3,7 @@
  */
 #include "base/json_value.h"
 
+#include "base/clock.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
@@ -14,7 +15,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define TEXT_CHARS   32
 #define MEMBER_FLAGS (JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY)
@@ -107,26 +107,20 @@ struct json_object *json_new_string(const char *text)
         return utf8_is_valid(text, len) ? new_string(text, len) : new_repaired_string(text, len);
 }
 
-/* The first characters of a moment. */
-static struct json_object *new_time(int64_t wall_ms, size_t len)
-{
-        time_t seconds = (time_t)(wall_ms / 1000);
-        char text[TEXT_CHARS];
-        struct tm utc = {0};
-
-        (void)gmtime_r(&seconds, &utc);
-        (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-        return new_string(text, len);
-}
-
 struct json_object *json_new_time(int64_t wall_ms)
 {
-        return new_time(wall_ms, strlen("2026-11-22T16:05:45Z"));
+        char text[CLOCK_TEXT_BYTES];
+
+        clock_write_s(wall_ms, text);
+        return new_string(text, strlen(text));
 }
 
 struct json_object *json_new_date(int64_t wall_ms)
 {
-        return new_time(wall_ms, strlen("2026-11-22"));
+        char text[CLOCK_TEXT_BYTES];
+
+        clock_write_s(wall_ms, text);
+        return new_string(text, CLOCK_DAY_CHARS);
 }
 
 /* ---- numbers ---- */

@@ -3,6 +3,7 @@
  */
 #include "base/log_record.h"
 
+#include "base/clock.h"
 #include "base/secret.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
@@ -10,25 +11,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#define TIME_CHARS   32
 #define NUMBER_CHARS 32
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const int priorities[] = {3, 4, 6, 7}; /* syslog(3) */
-
-/* RFC 3339, UTC, milliseconds. */
-static void format_time(int64_t wall_ms, char ret_text[static TIME_CHARS])
-{
-        time_t seconds = (time_t)(wall_ms / 1000);
-        struct tm tm;
-        char date[24];
-
-        (void)gmtime_r(&seconds, &tm);
-        (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
-        (void)snprintf(ret_text, TIME_CHARS, "%s.%03dZ", date, (int)(wall_ms % 1000));
-}
 
 /* Whether it stands behind what a reader of name=value would take for a name: a word without
  * capitals. So what a message says of systemd's directives stays as it is. */
@@ -139,9 +126,9 @@ static void append_text(const struct log_record *record, struct strbuf *line)
 
 void log_record_text(const struct log_record *record, struct strbuf *line)
 {
-        char time[TIME_CHARS];
+        char time[CLOCK_TEXT_BYTES];
 
-        format_time(record->wall_ms, time);
+        clock_write(record->wall_ms, time);
         (void)strbuf_printf(line, "%s %s ", time, level_names[record->level]);
         append_text(record, line);
 }
@@ -170,9 +157,9 @@ static void append_json_text(struct strbuf *line, const char *text)
 
 void log_record_json(const struct log_record *record, struct strbuf *line)
 {
-        char message[LOG_MESSAGE_BYTES_MAX], value[LOG_VALUE_BYTES_MAX], time[TIME_CHARS];
+        char message[LOG_MESSAGE_BYTES_MAX], value[LOG_VALUE_BYTES_MAX], time[CLOCK_TEXT_BYTES];
 
-        format_time(record->wall_ms, time);
+        clock_write(record->wall_ms, time);
         take_message(record, message);
         (void)strbuf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", time,
                             level_names[record->level]);

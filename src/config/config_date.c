@@ -3,13 +3,14 @@
  */
 #include "config/config_date.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #define DATE_BYTES    10
 #define MS_PER_SECOND 1000
-#define LAST_DAY_S    INT64_C(253402214400) /* 9999-12-31 */
 
 int config_date_end(const char *text, int *ret_year, int64_t *ret_end_ms)
 {
@@ -36,10 +37,9 @@ int config_date_end(const char *text, int *ret_year, int64_t *ret_end_ms)
 
 void config_date_write(int64_t moment_ms, char ret_text[static CONFIG_DATE_BYTES])
 {
-        int64_t moment_s = moment_ms / MS_PER_SECOND;
-        time_t seconds = (time_t)(moment_s < LAST_DAY_S ? moment_s : LAST_DAY_S);
-        struct tm date;
+        char text[CLOCK_TEXT_BYTES];
 
-        (void)gmtime_r(&seconds, &date);
-        (void)strftime(ret_text, CONFIG_DATE_BYTES, "%Y-%m-%d", &date);
+        clock_write(moment_ms, text);
+        memcpy(ret_text, text, CLOCK_DAY_CHARS);
+        ret_text[CLOCK_DAY_CHARS] = '\0';
 }

@@ -16,11 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define CLIENTS_NAMED_MAX 16
 #define NAMES_BYTES_MAX   2048
-#define TIME_CHARS        sizeof "2026-11-30T08:00:00Z"
 
 /* How many of the charges a client has. */
 struct lost_client {
@@ -106,15 +104,6 @@ static char *name_clients(const struct lost *lost)
         return strbuf_take(&names, NULL);
 }
 
-static void format_time(int64_t wall_ms, char ret_text[static TIME_CHARS])
-{
-        time_t moment = (time_t)(clock_wall_clamp(wall_ms) / 1000);
-        struct tm utc = {0};
-
-        (void)gmtime_r(&moment, &utc);
-        (void)strftime(ret_text, TIME_CHARS, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
-
 /* No charge is missing, but what was in flight at the crash may have been sent. */
 static void log_lost_log(const struct config *config, const struct store_restored *restored)
 {
@@ -135,11 +124,11 @@ static void log_lost_charges(const struct lost *lost, const struct config *confi
                              int64_t missing, const struct store_restored *restored)
 {
         int64_t found = lost->charged + lost->unknown;
-        char first[TIME_CHARS], last[TIME_CHARS];
+        char first[CLOCK_TEXT_BYTES], last[CLOCK_TEXT_BYTES];
         char *clients = name_clients(lost);
 
-        format_time(lost->first_ms, first);
-        format_time(lost->last_ms, last);
+        clock_write_s(lost->first_ms, first);
+        clock_write_s(lost->last_ms, last);
         const struct log_field fields[] = {
                 LOG_TEXT("directory", config->state_directory),
                 LOG_INTEGER("charged", lost->charged),
