@@ -39,11 +39,6 @@ struct rule {
         UT_hash_handle by_token, by_client;
 };
 
-struct texts {
-        char **items;
-        size_t count;
-};
-
 struct policy {
         _Atomic unsigned references;
         struct client *everyone; /* NULL: each must show a token */
@@ -51,31 +46,8 @@ struct policy {
         struct rule *rules;
         size_t rules_count; /* those that are filled in */
         struct rule *by_token, *by_client;
-        struct texts origins, names;
+        struct config_strings origins, names;
 };
-
-static void texts_done(struct texts *texts)
-{
-        for (size_t i = 0; i < texts->count; i++)
-                free(texts->items[i]);
-        free(texts->items);
-}
-
-static int texts_copy(const struct config_strings *from, struct texts *texts)
-{
-        if (from->count == 0)
-                return 0;
-        texts->items = calloc(from->count, sizeof texts->items[0]);
-        if (!texts->items)
-                return -ENOMEM;
-        for (; texts->count < from->count; texts->count++) {
-                char *copy = strdup(from->items[texts->count]);
-                if (!copy)
-                        return -ENOMEM;
-                texts->items[texts->count] = copy;
-        }
-        return 0;
-}
 
 static void policy_free(struct policy *policy)
 {
@@ -85,8 +57,8 @@ static void policy_free(struct policy *policy)
                 sites_free(policy->rules[i].sites);
         free(policy->rules);
         sites_free(policy->sites);
-        texts_done(&policy->origins);
-        texts_done(&policy->names);
+        config_strings_free(&policy->origins);
+        config_strings_free(&policy->names);
         free(policy);
 }
 
@@ -202,9 +174,9 @@ static int policy_fill(struct policy *policy, const struct config *config, struc
         if (r == 0)
                 r = add_rules(policy, config, clients);
         if (r == 0)
-                r = texts_copy(&config->origins, &policy->origins);
+                r = config_strings_copy(&config->origins, &policy->origins);
         if (r == 0)
-                r = texts_copy(&config->server_names, &policy->names);
+                r = config_strings_copy(&config->server_names, &policy->names);
         return r;
 }
 

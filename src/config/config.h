@@ -173,6 +173,11 @@ int config_load(const char *file, struct config **ret_config, struct strbuf *pro
 /* Frees. Takes NULL. */
 void config_free(struct config *config);
 
+/* Copies to a zeroed struct, which config_strings_free() frees in any case. Returns 0 or -ENOMEM.
+ */
+int config_strings_copy(const struct config_strings *from, struct config_strings *to);
+void config_strings_free(struct config_strings *strings);
+
 /*
  * Names to told() each key, as `limits.queue_jobs` or `listen[0].port`, in which loaded differs
  * from running and which takes a restart to change, by the rows of the table.

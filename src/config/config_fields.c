@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,22 @@ bool config_group_comes_or_goes(const struct config_key *key, const void *runnin
                config_fields_set(key->keys, running) != config_fields_set(key->keys, loaded);
 }
 
-static void free_strings(struct config_strings *strings)
+int config_strings_copy(const struct config_strings *from, struct config_strings *to)
+{
+        if (from->count == 0)
+                return 0;
+        to->items = calloc(from->count, sizeof *to->items);
+        if (!to->items)
+                return -ENOMEM;
+        for (; to->count < from->count; to->count++) {
+                to->items[to->count] = strdup(from->items[to->count]);
+                if (!to->items[to->count])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+void config_strings_free(struct config_strings *strings)
 {
         for (size_t i = 0; i < strings->count; i++)
                 free(strings->items[i]);
@@ -104,7 +120,7 @@ void config_free_keys(const struct config_key *keys, void *base)
                         free(*(char **)field);
                         break;
                 case CONFIG_STRINGS:
-                        free_strings(field);
+                        config_strings_free(field);
                         break;
                 case CONFIG_GROUP:
                         config_free_keys(key->keys, base);

@@ -19,22 +19,6 @@ static int copy_text(char *const *from, char **to)
         return *to ? 0 : -ENOMEM;
 }
 
-/* The count says how many items are to be freed, at any time. */
-static int copy_strings(const struct config_strings *from, struct config_strings *to)
-{
-        if (from->count == 0)
-                return 0;
-        to->items = calloc(from->count, sizeof *to->items);
-        if (!to->items)
-                return -ENOMEM;
-        for (; to->count < from->count; to->count++) {
-                to->items[to->count] = strdup(from->items[to->count]);
-                if (!to->items[to->count])
-                        return -ENOMEM;
-        }
-        return 0;
-}
-
 /* Makes count zeroed elements in a list. */
 static int make_list(const struct config_key *key, size_t count, void *field, char **ret_items)
 {
@@ -87,7 +71,7 @@ static int copy_key(const struct config_key *key, const void *from, void *to)
         case CONFIG_STRING:
                 return copy_text(source, target);
         case CONFIG_STRINGS:
-                return copy_strings(source, target);
+                return config_strings_copy(source, target);
         case CONFIG_GROUP:
                 return copy_keys(key->keys, from, to);
         case CONFIG_LIST:
