@@ -2,11 +2,9 @@
  * config_compare: what of a new configuration takes a restart, and what does not, see config.h. No
  * key is named here.
  */
-#include "config/config.h"
 #include "config/config_fields.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,31 +91,17 @@ static bool compare_key(const struct comparison *comparison, const struct config
         const void *one = (const char *)a + key->offset, *other = (const char *)b + key->offset;
         char prefix[PATH_BYTES_MAX];
 
-        switch (key->type) {
-        case CONFIG_INT:
-        case CONFIG_CHOICE:
-                return *(const int *)one == *(const int *)other;
-        case CONFIG_NUMBER:
-                return memcmp(one, other, sizeof(double)) == 0;
-        case CONFIG_BYTES:
-        case CONFIG_SECONDS:
-        case CONFIG_DATE:
-                return *(const int64_t *)one == *(const int64_t *)other;
-        case CONFIG_BOOL:
-                return *(const bool *)one == *(const bool *)other;
-        case CONFIG_STRING:
+        if (key->type == CONFIG_STRING)
                 return same_text(*(char *const *)one, *(char *const *)other);
-        case CONFIG_STRINGS:
+        if (key->type == CONFIG_STRINGS)
                 return same_strings(one, other);
-        case CONFIG_GROUP:
+        if (key->type == CONFIG_LIST)
+                compare_list(comparison, key, path, one, other);
+        if (key->type == CONFIG_GROUP) {
                 (void)snprintf(prefix, sizeof prefix, "%.120s.", path);
                 compare_keys(comparison, key->keys, prefix, a, b);
-                return true;
-        case CONFIG_LIST:
-                compare_list(comparison, key, path, one, other);
-                return true;
         }
-        return true;
+        return memcmp(one, other, config_scalar_bytes(key->type)) == 0;
 }
 
 /* Groups and lists that do not reload themselves may have keys that do. */

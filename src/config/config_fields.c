@@ -3,8 +3,6 @@
  */
 #include "config/config_fields.h"
 
-#include "config/config.h"
-
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,35 +20,40 @@ void config_list_load(const void *field, char **ret_items, size_t *ret_count)
         memcpy(ret_count, (const char *)field + sizeof *ret_items, sizeof *ret_count);
 }
 
-static bool is_set(const struct config_key *key, const void *base)
+size_t config_scalar_bytes(enum config_type type)
 {
-        const void *field = (const char *)base + key->offset;
-        char *items = NULL;
-        size_t count = 0;
-
-        switch (key->type) {
+        switch (type) {
         case CONFIG_INT:
         case CONFIG_CHOICE:
-                return *(const int *)field != 0;
+                return sizeof(int);
         case CONFIG_NUMBER:
-                return *(const double *)field != 0;
+                return sizeof(double);
         case CONFIG_BYTES:
         case CONFIG_SECONDS:
         case CONFIG_DATE:
-                return *(const int64_t *)field != 0;
+                return sizeof(int64_t);
         case CONFIG_BOOL:
-                return *(const bool *)field;
+                return sizeof(bool);
         case CONFIG_STRING:
-                return *(char *const *)field != NULL;
         case CONFIG_STRINGS:
-                return ((const struct config_strings *)field)->count > 0;
         case CONFIG_GROUP:
-                return config_fields_set(key->keys, base);
         case CONFIG_LIST:
-                config_list_load(field, &items, &count);
-                return count > 0;
+                break;
         }
-        return false;
+        return 0;
+}
+
+static bool is_set(const struct config_key *key, const void *base)
+{
+        static const char zeros[sizeof(struct config_strings)];
+        const void *field = (const char *)base + key->offset;
+        size_t bytes = config_scalar_bytes(key->type);
+
+        if (key->type == CONFIG_GROUP)
+                return config_fields_set(key->keys, base);
+        if (bytes == 0) /* the pointer to a string or to the elements of a list */
+                bytes = sizeof(void *);
+        return memcmp(field, zeros, bytes) != 0;
 }
 
 bool config_fields_set(const struct config_key *keys, const void *base)
@@ -107,27 +110,13 @@ void config_free_keys(const struct config_key *keys, void *base)
 {
         for (const struct config_key *key = keys; key->name; key++) {
                 void *field = (char *)base + key->offset;
-                switch (key->type) {
-                case CONFIG_INT:
-                case CONFIG_NUMBER:
-                case CONFIG_BYTES:
-                case CONFIG_SECONDS:
-                case CONFIG_DATE:
-                case CONFIG_BOOL:
-                case CONFIG_CHOICE:
-                        break;
-                case CONFIG_STRING:
+                if (key->type == CONFIG_STRING)
                         free(*(char **)field);
-                        break;
-                case CONFIG_STRINGS:
+                else if (key->type == CONFIG_STRINGS)
                         config_strings_free(field);
-                        break;
-                case CONFIG_GROUP:
+                else if (key->type == CONFIG_GROUP)
                         config_free_keys(key->keys, base);
-                        break;
-                case CONFIG_LIST:
+                else if (key->type == CONFIG_LIST)
                         free_list(key, field);
-                        break;
-                }
         }
 }

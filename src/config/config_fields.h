@@ -5,10 +5,10 @@
 #ifndef SOLVEGATE_CONFIG_CONFIG_FIELDS_H
 #define SOLVEGATE_CONFIG_CONFIG_FIELDS_H
 
+#include "config/config.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-
-struct config_key;
 
 /*
  * A CONFIG_LIST is a pointer with a size_t behind it; see the assertions in config_keys.c. The
@@ -16,6 +16,9 @@ struct config_key;
  */
 void config_list_store(void *field, void *items, size_t count);
 void config_list_load(const void *field, char **ret_items, size_t *ret_count);
+
+/* Returns the size of a field that owns nothing, or 0 for strings, groups and lists. */
+size_t config_scalar_bytes(enum config_type type);
 
 /*
  * Tells whether any field of the struct at base is not zero: for a group that may be left out,

@@ -2,12 +2,10 @@
  * config_merge: what is in force after a reload, see config.h. It mirrors config_compare: what that
  * one tells stays as it was. No key is named here.
  */
-#include "config/config.h"
 #include "config/config_fields.h"
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,32 +50,16 @@ static int copy_key(const struct config_key *key, const void *from, void *to)
         const void *source = (const char *)from + key->offset;
         void *target = (char *)to + key->offset;
 
-        switch (key->type) {
-        case CONFIG_INT:
-        case CONFIG_CHOICE:
-                *(int *)target = *(const int *)source;
-                return 0;
-        case CONFIG_NUMBER:
-                *(double *)target = *(const double *)source;
-                return 0;
-        case CONFIG_BYTES:
-        case CONFIG_SECONDS:
-        case CONFIG_DATE:
-                *(int64_t *)target = *(const int64_t *)source;
-                return 0;
-        case CONFIG_BOOL:
-                *(bool *)target = *(const bool *)source;
-                return 0;
-        case CONFIG_STRING:
+        if (key->type == CONFIG_STRING)
                 return copy_text(source, target);
-        case CONFIG_STRINGS:
+        if (key->type == CONFIG_STRINGS)
                 return config_strings_copy(source, target);
-        case CONFIG_GROUP:
+        if (key->type == CONFIG_GROUP)
                 return copy_keys(key->keys, from, to);
-        case CONFIG_LIST:
+        if (key->type == CONFIG_LIST)
                 return copy_list(key, source, target);
-        }
-        return -EINVAL;
+        memcpy(target, source, config_scalar_bytes(key->type));
+        return 0;
 }
 
 static int copy_keys(const struct config_key *keys, const void *from, void *to)
