@@ -33,21 +33,25 @@ static void *field_of(const struct config_key *key, void *base)
 }
 
 /* Writes where a setting stands, as `upstreams[0].url`. */
-static void write_path(const config_setting_t *setting, char *ret_path, size_t size)
+static const char *write_path(const config_setting_t *setting, char *ret_path, size_t size)
 {
         const config_setting_t *parent = config_setting_parent(setting);
 
         ret_path[0] = '\0';
         if (!parent)
-                return;
-        write_path(parent, ret_path, size);
+                return ret_path;
+        (void)write_path(parent, ret_path, size);
         size_t len = strlen(ret_path);
         const char *name = config_setting_name(setting);
         if (name)
                 (void)snprintf(ret_path + len, size - len, "%s%.64s", len > 0 ? "." : "", name);
         else
                 (void)snprintf(ret_path + len, size - len, "[%d]", config_setting_index(setting));
+        return ret_path;
 }
+
+/* The same, for one message. */
+#define PATH(setting) write_path((setting), (char[PATH_BYTES_MAX]){0}, PATH_BYTES_MAX)
 
 static const char *found_text(const config_setting_t *setting)
 {
@@ -109,49 +113,38 @@ static const char *example_text(const struct config_key *key)
 static int refuse_type(const struct config_source *source, const struct config_key *key,
                        const config_setting_t *setting)
 {
-        char path[PATH_BYTES_MAX];
-
-        write_path(setting, path, sizeof path);
         return config_source_problem(
                 source, setting->line, "%s is %s, but %s is wanted; write for example %s = %s;",
-                path, found_text(setting), wanted_text(key), key->name, example_text(key));
+                PATH(setting), found_text(setting), wanted_text(key), key->name, example_text(key));
 }
 
 static int refuse_value(const struct config_source *source, const config_setting_t *setting,
                         const char *problem)
 {
-        char path[PATH_BYTES_MAX];
-
-        write_path(setting, path, sizeof path);
-        return config_source_problem(source, setting->line, "%s %s", path, problem);
+        return config_source_problem(source, setting->line, "%s %s", PATH(setting), problem);
 }
 
 static int check_bounds(const struct config_source *source, const struct config_key *key,
                         const config_setting_t *setting, double value)
 {
-        char path[PATH_BYTES_MAX];
-
         if (value >= key->min && value <= key->max)
                 return 0;
-        write_path(setting, path, sizeof path);
         return config_source_problem(
                 source, setting->line,
-                "%s = %.15g is out of bounds; write a number from %.15g to %.15g", path, value,
-                key->min, key->max);
+                "%s = %.15g is out of bounds; write a number from %.15g to %.15g", PATH(setting),
+                value, key->min, key->max);
 }
 
 static int check_count(const struct config_source *source, const struct config_key *key,
                        const config_setting_t *setting, int count)
 {
-        char path[PATH_BYTES_MAX];
-
         if (count >= key->min && count <= key->max)
                 return 0;
-        write_path(setting, path, sizeof path);
         return config_source_problem(source, setting->line,
                                      "%s has %d elements; write from %.15g to %.15g, for example "
                                      "%s = %s;",
-                                     path, count, key->min, key->max, key->name, example_text(key));
+                                     PATH(setting), count, key->min, key->max, key->name,
+                                     example_text(key));
 }
 
 /* Reads a whole number. libconfig keeps it as int or, written with an L, as long long. */
@@ -243,15 +236,12 @@ static int copy_text(const struct config_source *source, const config_setting_t 
 static int refuse_length(const struct config_source *source, const struct config_key *key,
                          const config_setting_t *setting, size_t len)
 {
-        char path[PATH_BYTES_MAX];
-
-        write_path(setting, path, sizeof path);
         if (key->length_cure)
-                return config_source_problem(source, setting->line, "%s has %zu bytes; %s", path,
-                                             len, key->length_cure);
+                return config_source_problem(source, setting->line, "%s has %zu bytes; %s",
+                                             PATH(setting), len, key->length_cure);
         return config_source_problem(source, setting->line,
-                                     "%s has %zu bytes; write a text of %.15g to %.15g bytes", path,
-                                     len, key->min, key->max);
+                                     "%s has %zu bytes; write a text of %.15g to %.15g bytes",
+                                     PATH(setting), len, key->min, key->max);
 }
 
 static int read_string(const struct config_source *source, const struct config_key *key,
@@ -268,7 +258,6 @@ static int read_string(const struct config_source *source, const struct config_k
 static int read_date(const struct config_source *source, const struct config_key *key,
                      const config_setting_t *setting, int64_t *ret_end_ms)
 {
-        char path[PATH_BYTES_MAX];
         int64_t end_ms = 0;
         int year = 0;
 
@@ -279,17 +268,16 @@ static int read_date(const struct config_source *source, const struct config_key
                 *ret_end_ms = end_ms;
                 return 0;
         }
-        write_path(setting, path, sizeof path);
         return config_source_problem(source, setting->line,
                                      "%s = \"%.40s\" is no day from %.15g to %.15g; write year, "
                                      "month and day as in %s",
-                                     path, text, key->min, key->max, example_text(key));
+                                     PATH(setting), text, key->min, key->max, example_text(key));
 }
 
 static int read_choice(const struct config_source *source, const struct config_key *key,
                        const config_setting_t *setting, int *ret_index)
 {
-        char path[PATH_BYTES_MAX], choices[CHOICES_BYTES_MAX] = "";
+        char choices[CHOICES_BYTES_MAX] = "";
 
         if (config_setting_type(setting) != CONFIG_TYPE_STRING)
                 return refuse_type(source, key, setting);
@@ -303,10 +291,9 @@ static int read_choice(const struct config_source *source, const struct config_k
                 (void)snprintf(choices + len, sizeof choices - len, "%s\"%s\"", i > 0 ? ", " : "",
                                key->choices[i]);
         }
-        write_path(setting, path, sizeof path);
         return config_source_problem(source, setting->line,
-                                     "%s = \"%.80s\" is not known; write one of %s", path, text,
-                                     choices);
+                                     "%s = \"%.80s\" is not known; write one of %s", PATH(setting),
+                                     text, choices);
 }
 
 static int read_strings(const struct config_source *source, const struct config_key *key,
