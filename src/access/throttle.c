@@ -4,9 +4,9 @@
  */
 #include "access/throttle.h"
 
+#include "base/address.h"
 #include "base/hash_table.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -15,21 +15,11 @@
 
 #include <utlist.h>
 
-#define NETWORK_BYTES 8 /* of an IPv6 address: its /64 */
-
-/* What an address counts as. Hashed and compared as bytes, so without padding. */
-struct origin {
-        unsigned char family;
-        unsigned char network[NETWORK_BYTES]; /* an IPv4 address has 4, then zeros */
-};
-
-_Static_assert(sizeof(struct origin) == 1 + NETWORK_BYTES, "a key has no padding");
-
 struct suspect {
-        struct origin origin; /* the key */
-        int failures;         /* those that are not forgotten */
-        int64_t since_ms;     /* from when on the next one is being forgotten */
-        int waiting;          /* answers that are held */
+        struct in6_addr origin; /* the key */
+        int failures;           /* those that are not forgotten */
+        int64_t since_ms;       /* from when on the next one is being forgotten */
+        int waiting;            /* answers that are held */
         struct suspect *prev, *next;
         UT_hash_handle hh;
 };
@@ -70,33 +60,19 @@ void throttle_free(struct throttle *throttle)
 }
 
 /* What is no address, which nobody can choose, counts as one origin. */
-static struct origin origin_of(const char *address)
+static struct in6_addr origin_of(const char *address)
 {
-        struct origin origin = {.family = AF_UNSPEC};
         char bare[INET6_ADDRSTRLEN] = "";
         size_t len = strcspn(address, "%"); /* a zone says which of our interfaces it is */
-        struct in6_addr ipv6;
-        struct in_addr ipv4;
+        struct in6_addr origin;
 
-        if (len >= sizeof bare)
-                return origin;
-        memcpy(bare, address, len);
-        if (inet_pton(AF_INET, bare, &ipv4) == 1) {
-                origin.family = AF_INET;
-                memcpy(origin.network, &ipv4, sizeof ipv4);
-        } else if (inet_pton(AF_INET6, bare, &ipv6) == 1) {
-                if (IN6_IS_ADDR_V4MAPPED(&ipv6)) {
-                        origin.family = AF_INET;
-                        memcpy(origin.network, ipv6.s6_addr + 12, sizeof ipv4);
-                } else {
-                        origin.family = AF_INET6;
-                        memcpy(origin.network, ipv6.s6_addr, NETWORK_BYTES);
-                }
-        }
-        return origin;
+        if (len < sizeof bare)
+                memcpy(bare, address, len);
+        (void)address_parse(bare, &origin);
+        return address_network(origin);
 }
 
-static struct suspect *find_locked(struct throttle *throttle, const struct origin *origin)
+static struct suspect *find_locked(struct throttle *throttle, const struct in6_addr *origin)
 {
         struct suspect *suspect;
 
@@ -105,7 +81,7 @@ static struct suspect *find_locked(struct throttle *throttle, const struct origi
 }
 
 /* Finds or makes an entry, and makes it the youngest. NULL: no memory. */
-static struct suspect *need_locked(struct throttle *throttle, const struct origin *origin,
+static struct suspect *need_locked(struct throttle *throttle, const struct in6_addr *origin,
                                    int64_t now_ms)
 {
         struct suspect *suspect = find_locked(throttle, origin);
@@ -157,7 +133,7 @@ static int64_t pause_ms(int failures)
         return pause < THROTTLE_PAUSE_MAX_MS ? pause : THROTTLE_PAUSE_MAX_MS;
 }
 
-static int64_t fail_locked(struct throttle *throttle, const struct origin *origin, int64_t now_ms)
+static int64_t fail_locked(struct throttle *throttle, const struct in6_addr *origin, int64_t now_ms)
 {
         struct suspect *suspect = need_locked(throttle, origin, now_ms);
 
@@ -179,7 +155,7 @@ static int64_t fail_locked(struct throttle *throttle, const struct origin *origi
 
 int64_t throttle_fail(struct throttle *throttle, const char *address, int64_t now_ms)
 {
-        struct origin origin = origin_of(address);
+        struct in6_addr origin = origin_of(address);
 
         (void)pthread_mutex_lock(&throttle->mutex);
         int64_t pause = fail_locked(throttle, &origin, now_ms);
@@ -189,7 +165,7 @@ int64_t throttle_fail(struct throttle *throttle, const char *address, int64_t no
 
 void throttle_end(struct throttle *throttle, const char *address)
 {
-        struct origin origin = origin_of(address);
+        struct in6_addr origin = origin_of(address);
 
         (void)pthread_mutex_lock(&throttle->mutex);
         struct suspect *suspect = find_locked(throttle, &origin);

@@ -4,10 +4,10 @@
  */
 #include "config/config_self.h"
 
+#include "base/address.h"
 #include "config/config.h"
 #include "config/config_url.h"
 
-#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -41,45 +41,24 @@ static void split(const char *url, char ret_host[static CONFIG_HOST_BYTES_MAX], 
                 *ret_port = tls ? HTTPS_PORT : HTTP_PORT;
 }
 
-static struct in6_addr mapped(struct in_addr v4)
-{
-        struct in6_addr v6 = {0};
-
-        v6.s6_addr[10] = v6.s6_addr[11] = 0xff;
-        memcpy(&v6.s6_addr[12], &v4, sizeof v4);
-        return v6;
-}
-
-static bool parse_address(const char *text, struct in6_addr *ret)
-{
-        struct in_addr v4;
-
-        if (inet_pton(AF_INET6, text, ret) == 1)
-                return true;
-        if (inet_pton(AF_INET, text, &v4) != 1)
-                return false;
-        *ret = mapped(v4);
-        return true;
-}
-
 static bool is_any_v4(const struct in6_addr *address)
 {
-        const struct in6_addr any = mapped((struct in_addr){.s_addr = htonl(INADDR_ANY)});
-
-        return IN6_ARE_ADDR_EQUAL(address, &any);
+        return IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr32[3] == htonl(INADDR_ANY);
 }
 
-static bool is_loopback(const struct in6_addr *address)
+static struct in6_addr loopback_v4(void)
 {
-        return IN6_IS_ADDR_LOOPBACK(address) ||
-               (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == IN_LOOPBACKNET);
+        struct in6_addr address;
+
+        (void)address_parse("127.0.0.1", &address);
+        return address;
 }
 
 /* Linux connects to the loopback interface where the address is 0.0.0.0 or ::. */
 static struct in6_addr connected(struct in6_addr address)
 {
         if (is_any_v4(&address))
-                return mapped((struct in_addr){.s_addr = htonl(INADDR_LOOPBACK)});
+                return loopback_v4();
         return IN6_IS_ADDR_UNSPECIFIED(&address) ? in6addr_loopback : address;
 }
 
@@ -94,23 +73,15 @@ static bool is_localhost(const char *host)
 static struct addresses addresses_of(const char *host)
 {
         struct addresses addresses = {.count = 0};
-        char text[CONFIG_HOST_BYTES_MAX];
         struct in6_addr address;
-        size_t len = strlen(host);
 
         if (is_localhost(host)) {
-                addresses.items[0] = mapped((struct in_addr){.s_addr = htonl(INADDR_LOOPBACK)});
+                addresses.items[0] = loopback_v4();
                 addresses.items[1] = in6addr_loopback;
                 addresses.count = 2;
                 return addresses;
         }
-        if (host[0] == '[') {
-                memcpy(text, host + 1, len - 2);
-                text[len - 2] = '\0';
-        } else {
-                memcpy(text, host, len + 1);
-        }
-        if (parse_address(text, &address))
+        if (address_parse(host, &address))
                 addresses.items[addresses.count++] = connected(address);
         return addresses;
 }
@@ -119,15 +90,7 @@ static bool is_at(const struct sockaddr *interface, const struct in6_addr *addre
 {
         struct in6_addr own;
 
-        if (!interface)
-                return false;
-        if (interface->sa_family == AF_INET)
-                own = mapped(((const struct sockaddr_in *)(const void *)interface)->sin_addr);
-        else if (interface->sa_family == AF_INET6)
-                own = ((const struct sockaddr_in6 *)(const void *)interface)->sin6_addr;
-        else
-                return false;
-        return IN6_ARE_ADDR_EQUAL(&own, address);
+        return address_of(interface, &own) && IN6_ARE_ADDR_EQUAL(&own, address);
 }
 
 static socklen_t fill_sockaddr(const struct in6_addr *address, struct sockaddr_storage *ret)
@@ -169,7 +132,7 @@ static bool is_own_source(const struct in6_addr *address)
 static bool is_of_this_machine(const struct in6_addr *address)
 {
         struct ifaddrs *interfaces = NULL;
-        bool found = is_loopback(address);
+        bool found = address_is_loopback(address);
 
         if (found)
                 return true;
@@ -185,7 +148,7 @@ static bool accepts(const struct config_bound *bound, const struct in6_addr *add
 {
         struct in6_addr own;
 
-        if (!parse_address(bound->address, &own))
+        if (!address_parse(bound->address, &own))
                 return false;
         if (is_any_v4(&own))
                 return IN6_IS_ADDR_V4MAPPED(address) && is_of_this_machine(address);
@@ -227,7 +190,8 @@ static bool name_leads_to(const char *host, const struct config_bound *bound,
 
         if (is_listed(server_names, host))
                 return true;
-        return parse_address(bound->address, &own) && !is_loopback(&own) && is_host_name(host);
+        return address_parse(bound->address, &own) && !address_is_loopback(&own) &&
+               is_host_name(host);
 }
 
 bool config_self_leads_to(const char *url, const struct config_bound *bound,

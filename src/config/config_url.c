@@ -3,6 +3,7 @@
  */
 #include "config/config_url.h"
 
+#include "base/address.h"
 #include "config/site_pattern.h"
 
 #include <arpa/inet.h>
@@ -50,16 +51,10 @@ bool config_url_addresses_overlap(const char *a, const char *b)
 
 static bool is_loopback(const char *host)
 {
-        char inside[CONFIG_HOST_BYTES_MAX];
-        size_t len = strlen(host);
+        struct in6_addr address;
 
-        if (strcasecmp(host, "localhost") == 0)
-                return true;
-        if (host[0] != '[')
-                return config_url_address(host) == CONFIG_ADDRESS_LOOPBACK;
-        memcpy(inside, host + 1, len - 2);
-        inside[len - 2] = '\0';
-        return config_url_address(inside) == CONFIG_ADDRESS_LOOPBACK;
+        return strcasecmp(host, "localhost") == 0 ||
+               (address_parse(host, &address) && address_is_loopback(&address));
 }
 
 bool config_url_is_port(const char *text)

@@ -4,6 +4,7 @@
 #include "http/guard.h"
 
 #include "access/policy.h"
+#include "base/address.h"
 #include "base/instance.h"
 #include "config/config.h"
 #include "config/site_pattern.h"
@@ -19,7 +20,6 @@
 #include "http/target.h"
 #include "job/body.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -59,25 +59,13 @@ static bool host_split(const char *field, char ret_host[static HOST_BYTES_MAX + 
         return true;
 }
 
-static bool host_is_address(const char *host)
-{
-        unsigned char address[sizeof(struct in6_addr)];
-        char inner[HOST_BYTES_MAX + 1];
-        size_t len = strlen(host);
-
-        if (host[0] != '[')
-                return inet_pton(AF_INET, host, address) == 1;
-        memcpy(inner, host + 1, len - 2);
-        inner[len - 2] = '\0';
-        return inet_pton(AF_INET6, inner, address) == 1;
-}
-
 /* Against DNS rebinding: a page's own host name that resolves to us is not ours. */
 static bool host_is_ours(const struct policy *policy, char *host)
 {
         size_t len = strlen(host);
+        struct in6_addr address;
 
-        if (host_is_address(host))
+        if (address_parse(host, &address))
                 return true;
         if (len > 0 && host[len - 1] == '.')
                 host[len - 1] = '\0';

@@ -8,6 +8,7 @@
  */
 #include "http/tls.h"
 
+#include "base/address.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/strbuf.h"
@@ -308,26 +309,14 @@ static bool has_any_name(const struct tls_identity *identity)
 
 bool tls_identity_has_name(const struct tls_identity *identity, const char *host)
 {
-        char bare[NAME_BYTES_MAX];
-        struct in6_addr v6;
-        struct in_addr v4;
-        size_t len = strlen(host);
+        struct in6_addr address;
 
-        if (len >= sizeof bare)
-                return false;
-        memcpy(bare, host, len + 1);
-        if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
-                memcpy(bare, host + 1, len - 2);
-                bare[len - 2] = '\0';
-        }
-        if (inet_pton(AF_INET, bare, &v4) == 1)
-                return gnutls_x509_crt_check_ip(identity->certificate, (unsigned char *)&v4,
-                                                sizeof v4, 0) != 0;
-        if (inet_pton(AF_INET6, bare, &v6) == 1)
-                return gnutls_x509_crt_check_ip(identity->certificate, (unsigned char *)&v6,
-                                                sizeof v6, 0) != 0;
-        return has_any_name(identity) &&
-               gnutls_x509_crt_check_hostname(identity->certificate, bare) != 0;
+        if (!address_parse(host, &address))
+                return has_any_name(identity) &&
+                       gnutls_x509_crt_check_hostname(identity->certificate, host) != 0;
+        size_t skipped = IN6_IS_ADDR_V4MAPPED(&address) ? 12 : 0;
+        return gnutls_x509_crt_check_ip(identity->certificate, address.s6_addr + skipped,
+                                        (unsigned)(sizeof address - skipped), 0) != 0;
 }
 
 static void append_names(const struct tls_identity *identity, struct strbuf *text)
