@@ -114,51 +114,41 @@ char *strbuf_take(struct strbuf *buf, size_t *ret_len)
         return text;
 }
 
-static int append_json_char(struct strbuf *buf, unsigned char c)
+/* Appends a character that a string may not hold as it is. */
+static int append_escaped(struct strbuf *buf, unsigned char c)
 {
-        switch (c) {
-        case '"':
-                return strbuf_puts(buf, "\\\"");
-        case '\\':
-                return strbuf_puts(buf, "\\\\");
-        case '\n':
-                return strbuf_puts(buf, "\\n");
-        case '\r':
-                return strbuf_puts(buf, "\\r");
-        case '\t':
-                return strbuf_puts(buf, "\\t");
-        default:
-                return strbuf_printf(buf, "\\u%04x", c);
-        }
+        static const char characters[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
+        const char *found = memchr(characters, c, sizeof characters - 1);
+
+        if (found)
+                return strbuf_printf(buf, "\\%c", letters[found - characters]);
+        return strbuf_printf(buf, "\\u%04x", c);
 }
 
-static bool plain_json_char(unsigned char c)
+/* The length of the text's beginning that may stand in a string as it is. */
+static size_t plain_length(const char *text, size_t len)
 {
-        return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+        size_t n = 0;
+
+        while (n < len && text[n] >= 0x20 && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+                n++;
+        return n;
 }
 
 int strbuf_append_json_string(struct strbuf *buf, const char *text, size_t len)
 {
-        const unsigned char *next = (const unsigned char *)text, *end = next + len;
-
         (void)strbuf_puts(buf, "\"");
-        while (next < end && !buf->failed) {
-                const unsigned char *run = next;
-                while (next < end && plain_json_char(*next))
-                        next++;
-                (void)strbuf_append(buf, run, (size_t)(next - run));
-                if (next == end)
-                        break;
-                size_t sequence = utf8_sequence(next, (size_t)(end - next));
-                if (sequence == 0) {
-                        (void)strbuf_puts(buf, UTF8_REPLACEMENT);
-                        next++;
-                } else if (sequence == 1) {
-                        (void)append_json_char(buf, *next++);
-                } else {
-                        (void)strbuf_append(buf, next, sequence);
-                        next += sequence;
-                }
+        while (len > 0 && !buf->failed) {
+                size_t n = plain_length(text, len);
+                const char *character = text;
+                text += n;
+                len -= n;
+                if (n == 0)
+                        character = utf8_take(&text, &len, &n);
+                if (n == 1 && plain_length(character, 1) == 0)
+                        (void)append_escaped(buf, (unsigned char)*character);
+                else
+                        (void)strbuf_append(buf, character, n);
         }
         return strbuf_puts(buf, "\"");
 }
