@@ -225,6 +225,24 @@ static bool can_write(const struct scheduler_setup *setup)
                (!setup->audit || audit_healthy(setup->audit));
 }
 
+void scheduler_look_locked(const struct scheduler *scheduler, struct scheduler_turn *turn)
+{
+        const struct purchase *purchase = turn->purchase;
+
+        turn->deadline_ms = purchase->deadline_ms;
+        turn->time_ms = purchase->time_ms;
+        turn->attempt_left =
+                entry_has_tries_locked(scheduler, purchase, purchase->attempts - turn->counted);
+}
+
+/* What does not change until the flight is over, and what may. */
+static void describe_turn_locked(const struct scheduler *scheduler, struct scheduler_turn *turn)
+{
+        turn->payer = job_ref(turn->purchase->payer);
+        turn->attempts = turn->purchase->attempts;
+        scheduler_look_locked(scheduler, turn);
+}
+
 static void begin_turn_locked(struct scheduler *scheduler, const struct scheduler_match *match,
                               int64_t now_ms, struct scheduler_turn *ret_turn)
 {
@@ -243,6 +261,7 @@ static void begin_turn_locked(struct scheduler *scheduler, const struct schedule
         payment_fix_locked(purchase, purchase->jobs);
         count_turn_locked(scheduler, ret_turn, now_ms);
         occupy_locked(scheduler, ret_turn);
+        describe_turn_locked(scheduler, ret_turn);
         purchase->state = JOB_SENDING;
         entry_move_locked(scheduler, purchase, JOB_SENDING);
 }
@@ -324,6 +343,7 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
                         .flow = purchase->jobs->flow,
                 };
                 occupy_locked(scheduler, ret_turn);
+                describe_turn_locked(scheduler, ret_turn);
                 ret_turn->flow->turns.in_flight++;
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
@@ -337,6 +357,7 @@ void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn 
         arbiter_turn_over_locked(scheduler->setup.arbiter, turn->flow);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         account_terms_unref(turn->terms);
+        job_unref(turn->payer);
 }
 
 bool scheduler_reserve_again(struct scheduler *scheduler, struct purchase *purchase)
@@ -461,23 +482,15 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
         return taken;
 }
 
-bool scheduler_wants(struct scheduler *scheduler, const struct scheduler_turn *turn)
+bool scheduler_wants(struct scheduler *scheduler, struct scheduler_turn *turn)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
+        scheduler_look_locked(scheduler, turn);
         bool wants = turn->purchase->payer->attached && !scheduler->draining &&
                      !scheduler_is_outdated_locked(turn) &&
                      entry_wanted_locked(scheduler, turn->purchase->payer);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return wants;
-}
-
-bool scheduler_has_tries(struct scheduler *scheduler, const struct scheduler_turn *turn)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        bool has = entry_has_tries_locked(scheduler, turn->purchase,
-                                          turn->purchase->attempts - turn->counted);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return has;
 }
 
 void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchase,
@@ -492,44 +505,12 @@ void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchas
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
 
-int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purchase)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        int attempts = purchase->attempts;
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return attempts;
-}
-
 void scheduler_set_body(struct scheduler *scheduler, struct purchase *purchase, struct body *body)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(!purchase->body);
         purchase->body = body;
         (void)pthread_mutex_unlock(&scheduler->mutex);
-}
-
-struct job *scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        struct job *payer = job_ref(purchase->payer);
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return payer;
-}
-
-int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase *purchase)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        int64_t deadline_ms = purchase->deadline_ms;
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return deadline_ms;
-}
-
-int64_t scheduler_time_ms(struct scheduler *scheduler, const struct purchase *purchase)
-{
-        (void)pthread_mutex_lock(&scheduler->mutex);
-        int64_t time_ms = purchase->time_ms;
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        return time_ms;
 }
 
 /* ---- the end ---- */

@@ -75,7 +75,8 @@ void scheduler_unlock(struct scheduler *scheduler);
  */
 int scheduler_check(struct scheduler *scheduler, const struct client *client);
 
-/* A purchase that is to be sent, and the slot it got. */
+/* A purchase that is to be sent, the slot it got, and what its flight needs to know, which does not
+ * ask for it. */
 struct scheduler_turn {
         struct purchase *purchase; /* with the queue's reference; its state is sending */
         struct account *account;
@@ -83,10 +84,20 @@ struct scheduler_turn {
         struct account_slots *slots; /* likewise: whose slot it is */
         unsigned health;             /* the account's, when it was taken */
         struct queue_flow *flow;     /* of the client whose turn it is */
+        struct job *payer;           /* a reference, likewise: who pays, until the flight is over */
+        int attempts;                /* how often the purchase was sent, this time included; a
+                                        breaker's probes apart */
         bool probe;                  /* the breaker's */
         bool retried;                /* it was turned away before */
         bool retry;                  /* that costs budget, unless it is a probe */
         bool counted;                /* among the purchase's attempts */
+
+        /* As it was when the turn was taken, or at the last scheduler_wants(), scheduler_note() or
+         * scheduler_terms(): a job that joins may have a later deadline, and a reload may bring
+         * fewer attempts. */
+        int64_t deadline_ms; /* monotonic: when the last of the purchase's jobs is too late */
+        int64_t time_ms;     /* how long that job has in all */
+        bool attempt_left;   /* retry.attempts and retry.on_unknown allow this one */
 };
 
 /* Who takes purchases, on a loop. */
@@ -113,7 +124,7 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
 
 /* The upstream has answered, or could not be asked; see breaker_end(). Says nothing about an
  * account that a reload has changed meanwhile. */
-void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *turn,
+void scheduler_note(struct scheduler *scheduler, struct scheduler_turn *turn,
                     enum breaker_result result, int64_t retry_after_ms);
 
 /*
@@ -128,7 +139,7 @@ int scheduler_claim_id(struct scheduler *scheduler, const struct scheduler_turn 
 bool scheduler_has_id(struct scheduler *scheduler, const struct scheduler_turn *turn,
                       const char *upstream_id);
 
-/* Gives back the slot, of the account and of the client, and the turn's terms. */
+/* Gives back the slot, of the account and of the client, and the turn's terms and payer. */
 void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn *turn);
 
 /*
@@ -183,8 +194,7 @@ bool scheduler_has_other(struct scheduler *scheduler, const struct scheduler_tur
 
 /* The terms by which a turn's job is asked for: those of its account now, unless they are about
  * another url; else its own. A reference. */
-struct account_terms *scheduler_terms(struct scheduler *scheduler,
-                                      const struct scheduler_turn *turn);
+struct account_terms *scheduler_terms(struct scheduler *scheduler, struct scheduler_turn *turn);
 
 /* The terms of an account, a reference, and its health; NULL: it is retired. */
 struct account_terms *scheduler_account_terms(struct scheduler *scheduler,
@@ -237,10 +247,7 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
 
 /* Whether a purchase that was taken is to be sent: not if who pays has gone or a reload has taken
  * him off, or has changed the account, nor at the stop. */
-bool scheduler_wants(struct scheduler *scheduler, const struct scheduler_turn *turn);
-
-/* Whether a purchase that was taken had a try left: a reload may have brought fewer. */
-bool scheduler_has_tries(struct scheduler *scheduler, const struct scheduler_turn *turn);
+bool scheduler_wants(struct scheduler *scheduler, struct scheduler_turn *turn);
 
 /* A purchase that was taken ends unsent: what its turn cost is given back, to the budget too. To be
  * called before scheduler_release(). */
@@ -250,20 +257,8 @@ void scheduler_unuse(struct scheduler *scheduler, const struct scheduler_turn *t
 void scheduler_set_trouble(struct scheduler *scheduler, struct purchase *purchase,
                            const char *trouble);
 
-/* How often a purchase was sent, a breaker's probes that were turned away apart. */
-int scheduler_attempts(struct scheduler *scheduler, const struct purchase *purchase);
-
 /* Gives a purchase the body that was read back; takes it over. */
 void scheduler_set_body(struct scheduler *scheduler, struct purchase *purchase, struct body *body);
-
-/* The job that pays for a purchase that was taken, for the log: a reference. */
-struct job *scheduler_payer(struct scheduler *scheduler, const struct purchase *purchase);
-
-/* How long the job of a purchase that is the last to be too late has in all. */
-int64_t scheduler_time_ms(struct scheduler *scheduler, const struct purchase *purchase);
-
-/* When the last of a purchase's jobs is too late (monotonic). */
-int64_t scheduler_deadline_ms(struct scheduler *scheduler, const struct purchase *purchase);
 
 /*
  * Takes no more jobs and sends none from now on. Those who wait for a job that is queued are told

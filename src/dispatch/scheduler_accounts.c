@@ -96,10 +96,10 @@ bool scheduler_has_other(struct scheduler *scheduler, const struct scheduler_tur
 
 /* ---- terms ---- */
 
-struct account_terms *scheduler_terms(struct scheduler *scheduler,
-                                      const struct scheduler_turn *turn)
+struct account_terms *scheduler_terms(struct scheduler *scheduler, struct scheduler_turn *turn)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
+        scheduler_look_locked(scheduler, turn);
         struct account_terms *terms = turn->account->terms;
         if (!account_terms_same_jobs(terms, turn->terms))
                 terms = turn->terms;
@@ -153,12 +153,13 @@ static void log_health(const struct account *account)
                 log_info("upstream %s is well again", name);
 }
 
-void scheduler_note(struct scheduler *scheduler, const struct scheduler_turn *turn,
+void scheduler_note(struct scheduler *scheduler, struct scheduler_turn *turn,
                     enum breaker_result result, int64_t retry_after_ms)
 {
         struct account *account = turn->account;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
+        scheduler_look_locked(scheduler, turn);
         if (!scheduler_is_outdated_locked(turn)) {
                 bool out = account->breaker.out;
                 bool changed = breaker_end(&account->breaker, turn->probe, result, retry_after_ms,

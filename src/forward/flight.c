@@ -58,8 +58,7 @@ struct journal flight_journal(const struct flight *flight)
 
 int64_t flight_time_left_ms(const struct flight *flight)
 {
-        int64_t left_ms = scheduler_deadline_ms(scheduler_of(flight), flight->turn.purchase) -
-                          clock_monotonic_ms();
+        int64_t left_ms = flight->turn.deadline_ms - clock_monotonic_ms();
 
         return left_ms > 0 ? left_ms : 0;
 }
@@ -73,7 +72,7 @@ int64_t flight_timeout_ms(int64_t timeout_ms)
 
 static int64_t least_time_ms(const struct flight *flight)
 {
-        int64_t tenth_ms = scheduler_time_ms(scheduler_of(flight), flight->turn.purchase) / 10;
+        int64_t tenth_ms = flight->turn.time_ms / 10;
 
         return tenth_ms < LEAST_TIME_MAX_MS ? tenth_ms : LEAST_TIME_MAX_MS;
 }
@@ -89,7 +88,6 @@ static struct flight *flight_new(struct forwarder *forwarder, const struct sched
         flight->forwarder = forwarder;
         flight->turn = *turn;
         flight->started_ms = clock_monotonic_ms();
-        flight->payer = scheduler_payer(forwarder->setup.scheduler, turn->purchase);
         DL_APPEND(forwarder->flights, flight);
         forwarder->in_flight++;
         return flight;
@@ -101,7 +99,6 @@ static void flight_free(struct flight *flight)
         flight->forwarder->in_flight -= flight->phase != FLIGHT_ENDING;
         loop_timer_free(flight->timer);
         account_terms_unref(flight->poll_terms);
-        job_unref(flight->payer);
         free(flight);
 }
 
@@ -110,12 +107,12 @@ static void log_end(const struct flight *flight, const char *outcome, const char
 {
         enum log_level level = message ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
 
-        if (!job_log_take(level, flight->payer))
+        if (!job_log_take(level, flight->turn.payer))
                 return;
         job_log_end(level, &(struct job_end){
-                                   .job = flight->payer->id,
+                                   .job = flight->turn.payer->id,
                                    .outcome = outcome,
-                                   .client = flight->payer->client,
+                                   .client = flight->turn.payer->client,
                                    .site = flight->turn.purchase->host,
                                    .upstream = flight->turn.account->name,
                                    .detail = message,
@@ -196,29 +193,28 @@ static void flight_return(struct flight *flight, enum store_charge charge, enum 
 static void flight_retry(struct flight *flight, enum store_charge charge, enum scheduler_try tried)
 {
         const struct config *config = config_of(flight);
-        int tries = scheduler_attempts(scheduler_of(flight), flight->turn.purchase);
 
         flight_return(flight, charge, tried,
-                      flight->turn.probe ? 0
-                                         : budget_backoff_ms(config->retry.base_ms,
-                                                             config->retry.cap_ms, tries, 0));
+                      flight->turn.probe
+                              ? 0
+                              : budget_backoff_ms(config->retry.base_ms, config->retry.cap_ms,
+                                                  flight->turn.attempts, 0));
 }
 
 /* A breaker's probe that is turned away does not count as a try; one that may cost money does. */
 static bool tries_are_left(const struct flight *flight, enum scheduler_try tried)
 {
-        int tries = scheduler_attempts(scheduler_of(flight), flight->turn.purchase);
-
         if (flight->turn.probe && tried == SCHEDULER_TURNED_AWAY)
                 return true;
-        return tries + flight->turn.probe < config_of(flight)->retry.attempts;
+        return flight->turn.attempts + flight->turn.probe < config_of(flight)->retry.attempts;
 }
 
 /* It surely was not taken, and not charged. */
 static void on_turned_away(struct flight *flight, const struct answer *answer)
 {
         scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
-        job_log_step("turned away", flight->payer->id, flight->turn.account->name, answer->message);
+        job_log_step("turned away", flight->turn.payer->id, flight->turn.account->name,
+                     answer->message);
         if (flight_time_left_ms(flight) == 0)
                 flight_fail(flight, JOB_FAILED, JOB_DEADLINE, STORE_CHARGE_NOT_CHARGED,
                             "limits.job_deadline passed before the upstream took the job; %s; the "
@@ -241,7 +237,8 @@ static void on_unconnected(struct flight *flight, const struct answer *answer)
         struct forwarder *forwarder = flight->forwarder;
 
         scheduler_set_trouble(scheduler_of(flight), flight->turn.purchase, answer->message);
-        job_log_step("not sent", flight->payer->id, flight->turn.account->name, answer->message);
+        job_log_step("not sent", flight->turn.payer->id, flight->turn.account->name,
+                     answer->message);
         flight_return(flight, STORE_CHARGE_NOT_CHARGED, SCHEDULER_NOT_TRIED, SHORTAGE_PAUSE_MIN_MS);
         shortage_note(&forwarder->shortage, forwarder->in_flight, clock_monotonic_ms());
 }
@@ -354,7 +351,7 @@ static bool flight_refused(struct flight *flight)
                 flight_refuse(
                         flight, JOB_DEADLINE,
                         "too little of limits.job_deadline was left when the job's turn came");
-        else if (!scheduler_has_tries(scheduler_of(flight), &flight->turn))
+        else if (!flight->turn.attempt_left)
                 flight_stay_unsent(flight, 0);
         else
                 return false;
@@ -425,7 +422,7 @@ static void on_body_fetched(struct store_fetch *fetch, int error, struct body *b
 }
 
 /* Without memory for a flight: it is turned away as if nothing had happened. */
-static void give_back(struct forwarder *forwarder, const struct scheduler_turn *turn)
+static void give_back(struct forwarder *forwarder, struct scheduler_turn *turn)
 {
         struct scheduler *scheduler = forwarder->setup.scheduler;
         struct journal journal = {scheduler, forwarder->setup.loop, turn->purchase, turn->account};
@@ -438,7 +435,7 @@ static void give_back(struct forwarder *forwarder, const struct scheduler_turn *
                 entry_cancel_waiting(scheduler, forwarder->setup.loop);
 }
 
-bool flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn)
+bool flight_start(struct forwarder *forwarder, struct scheduler_turn *turn)
 {
         struct flight *flight = flight_new(forwarder, turn);
 
@@ -451,8 +448,8 @@ bool flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn
                 flight->fetch = (struct store_fetch){
                         .number = turn->purchase->number,
                         .purchase = turn->purchase,
-                        .line = flight->payer && flight->payer->flow
-                                        ? &client_of(flight->payer->flow)->records
+                        .line = flight->turn.payer && flight->turn.payer->flow
+                                        ? &client_of(flight->turn.payer->flow)->records
                                         : NULL,
                         .pool = forwarder->setup.bodies,
                         .loop = forwarder->setup.loop,

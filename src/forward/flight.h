@@ -13,7 +13,7 @@ struct scheduler_turn;
 
 /* Begins with what scheduler_take() gave. Returns false if too little time is left for it: then it
  * is refused. */
-bool flight_start(struct forwarder *forwarder, const struct scheduler_turn *turn);
+bool flight_start(struct forwarder *forwarder, struct scheduler_turn *turn);
 
 /* Goes on with what scheduler_take_accepted() gave. */
 void flight_resume(struct forwarder *forwarder, const struct scheduler_turn *turn);

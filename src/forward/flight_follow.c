@@ -101,7 +101,7 @@ static void on_status_answer(struct answer *answer, void *arg)
         case ANSWER_UNCLEAR:
                 /* The job is taken and asking again is free. */
                 (void)snprintf(flight->trouble, sizeof flight->trouble, "%s", answer->message);
-                job_log_step("poll failed", flight->payer->id, flight->turn.account->name,
+                job_log_step("poll failed", flight->turn.payer->id, flight->turn.account->name,
                              answer->detail[0] ? answer->detail : answer->message);
                 schedule_poll(flight, answer->retry_after_ms);
                 break;
@@ -128,14 +128,14 @@ static void on_poll_timer(void *arg)
 {
         struct flight *flight = arg;
         struct forwarder *forwarder = flight->forwarder;
-        int64_t left_ms = flight_time_left_ms(flight);
 
+        renew_poll_terms(flight); /* and its deadline, which a job that has joined may have moved */
+        int64_t left_ms = flight_time_left_ms(flight);
         if (left_ms == 0) {
                 flight_fail_deadline(flight);
                 forwarder->kick(forwarder);
                 return;
         }
-        renew_poll_terms(flight);
         struct question question = {
                 .account = flight->turn.account,
                 .terms = flight->poll_terms,
@@ -162,7 +162,7 @@ void flight_follow(struct flight *flight, const struct answer *answer)
         }
         flight->phase = FLIGHT_FOLLOWING;
         memcpy(flight->upstream_id, answer->upstream_id, sizeof flight->upstream_id);
-        job_log_step("accepted", flight->payer->id, flight->turn.account->name, NULL);
+        job_log_step("accepted", flight->turn.payer->id, flight->turn.account->name, NULL);
         journal_accepted(&journal, flight->turn.terms, flight->upstream_id);
         journal_drop_body(&journal);
         schedule_poll(flight, answer->retry_after_ms);
@@ -177,7 +177,7 @@ int flight_follow_again(struct flight *flight, const char *upstream_id)
                 return r;
         flight->phase = FLIGHT_FOLLOWING;
         (void)snprintf(flight->upstream_id, sizeof flight->upstream_id, "%s", upstream_id);
-        job_log_step("goes on", flight->payer->id, flight->turn.account->name, NULL);
+        job_log_step("goes on", flight->turn.payer->id, flight->turn.account->name, NULL);
         loop_timer_start(flight->timer, 0, 0);
         return 0;
 }

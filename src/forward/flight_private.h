@@ -45,7 +45,6 @@ struct flight {
         int64_t timeout_ms; /* ASKING: what was left of limits.job_deadline when it was sent */
         bool refused;       /* it had too little time, or its body cannot be read; counted by the
                                forwarder until its end is stored */
-        struct job *payer;  /* a reference, for the log */
         char upstream_id[UPSTREAM_ID_BYTES_MAX + 1];
         char trouble[UPSTREAM_MESSAGE_BYTES_MAX + 1]; /* of the last poll, "" if it was well */
         struct flight *prev, *next;
@@ -55,7 +54,7 @@ struct flight {
 
 struct journal flight_journal(const struct flight *flight);
 
-/* Until the last of its jobs is too late; 0 when it is. */
+/* Until the last of its jobs is too late, as the turn has it; 0 when it is. */
 int64_t flight_time_left_ms(const struct flight *flight);
 
 /* The same as the time-out of a request, within the bounds of one: whatever the clock and the store

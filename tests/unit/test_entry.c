@@ -287,7 +287,7 @@ static void a_job_whose_deadline_passes_while_it_waits_fails_and_the_others_stay
         struct job *late = submit_as(f, &(struct order){.task = "a", .deadline_ms = 20000});
         struct job *later = submit_as(f, &(struct order){.task = "a", .deadline_ms = 40000});
         struct job *alone = submit_as(f, &(struct order){.task = "b", .deadline_ms = 10000});
-        assert_int_equal(scheduler_deadline_ms(f->scheduler, late->purchase), later->deadline_ms);
+        assert_int_equal(late->purchase->deadline_ms, later->deadline_ms);
         expire(f, 0);
         assert_int_equal(state_of(f, alone), JOB_QUEUED);
         expire(f, 30000);
@@ -296,6 +296,34 @@ static void a_job_whose_deadline_passes_while_it_waits_fails_and_the_others_stay
         assert_int_equal(state_of(f, later), JOB_QUEUED);
         (void)take(f, later);
         (void)take_nothing(f);
+}
+
+static void a_turn_has_what_may_change_from_its_last_call(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct job *early = submit_as(f, &(struct order){.task = "a", .deadline_ms = 20000});
+        struct scheduler_turn turn = take(f, early);
+        assert_ptr_equal(turn.payer, early);
+        assert_int_equal(turn.deadline_ms, early->deadline_ms);
+        assert_in_range(turn.time_ms, 20000 - 1, 20000 + 1); /* by two clocks */
+        const struct job *late = submit_as(f, &(struct order){.task = "a", .deadline_ms = 40000});
+        assert_int_equal(turn.deadline_ms, early->deadline_ms);
+        assert_true(scheduler_wants(f->scheduler, &turn));
+        assert_int_equal(turn.deadline_ms, late->deadline_ms);
+        assert_in_range(turn.time_ms, 40000 - 1, 40000 + 1);
+        const struct job *later = submit_as(f, &(struct order){.task = "a", .deadline_ms = 50000});
+        scheduler_note(f->scheduler, &turn, BREAKER_WELL, 0);
+        assert_int_equal(turn.deadline_ms, later->deadline_ms);
+        const struct job *latest = submit_as(f, &(struct order){.task = "a", .deadline_ms = 60000});
+        account_terms_unref(scheduler_terms(f->scheduler, &turn));
+        assert_int_equal(turn.deadline_ms, latest->deadline_ms);
+        assert_true(turn.attempt_left);
+        f->config.retry.attempts = 0; /* as by a reload */
+        assert_true(scheduler_wants(f->scheduler, &turn));
+        assert_false(turn.attempt_left);
+        solve_turn(f, &turn);
 }
 
 static void a_job_that_is_being_sent_does_not_expire(void **state)
@@ -474,6 +502,7 @@ int main(void)
                 ON_ENGINE(a_job_that_could_not_be_kept_is_not_sent_though_its_turn_had_come),
                 ON_ENGINE(a_job_that_could_not_be_kept_but_was_sent_goes_on),
                 ON_ENGINE(a_job_whose_deadline_passes_while_it_waits_fails_and_the_others_stay),
+                ON_ENGINE(a_turn_has_what_may_change_from_its_last_call),
                 ON_ENGINE(a_job_that_is_being_sent_does_not_expire),
                 ON_ENGINE(of_an_accepted_purchase_the_last_job_stays_with_its_flight),
                 ON_ENGINE(what_waited_before_the_start_goes_first_and_can_be_joined),

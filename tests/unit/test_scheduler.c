@@ -109,13 +109,13 @@ static void only_what_was_really_tried_counts_as_a_try(void **state)
 
         open_scheduler(f, 1);
         struct job *job = submit(f, "a");
-        assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), 0);
+        assert_int_equal(job->purchase->attempts, 0);
         for (int tries = 1; tries <= 3; tries++) {
                 struct scheduler_turn turn = take(f, job);
-                assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), tries);
+                assert_int_equal(turn.attempts, tries);
                 (void)give_back(f, &turn, SCHEDULER_NOT_TRIED, 0);
                 turn = take(f, job);
-                assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), tries);
+                assert_int_equal(turn.attempts, tries);
                 (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
         }
 }
@@ -203,7 +203,7 @@ static void one_job_probes_at_a_time_and_its_success_lets_the_others_go(void **s
         probe_ends(f, BREAKER_WELL);
         struct scheduler_turn turn = take(f, a);
         assert_true(turn.probe);
-        assert_int_equal(scheduler_attempts(f->scheduler, a->purchase), 0);
+        assert_int_equal(a->purchase->attempts, 0);
         assert_int_equal(take_nothing(f), INT64_MAX);
 
         scheduler_note(f->scheduler, &turn, BREAKER_LATER, 0);
@@ -351,7 +351,7 @@ static void a_job_that_was_turned_away_goes_to_another_account_at_once(void **st
         /* Nobody is left who has not turned it away. */
         int64_t before_ms = clock_monotonic_ms();
         assert_in_range(take_nothing(f), before_ms + LONG_MS - 1000, before_ms + LONG_MS);
-        assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), 2);
+        assert_int_equal(job->purchase->attempts, 2);
 }
 
 static void that_costs_no_budget(void **state)
@@ -381,12 +381,12 @@ static void nor_is_it_the_last_try(void **state)
         for (int i = 0; i < 3; i++) {
                 struct scheduler_turn turn = take(f, job);
                 assert_ptr_equal(turn.account, f->account[i]);
-                assert_true(scheduler_has_tries(f->scheduler, &turn));
-                assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), 1);
+                assert_true(turn.attempt_left);
+                assert_int_equal(turn.attempts, 1);
                 (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
         }
         struct scheduler_turn turn = take(f, job); /* where it was before */
-        assert_int_equal(scheduler_attempts(f->scheduler, job->purchase), 2);
+        assert_int_equal(turn.attempts, 2);
         (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, 0);
         assert_int_equal(outcome_of(f, job)->error, JOB_UPSTREAM_UNAVAILABLE);
 }
