@@ -84,7 +84,7 @@ void signals_name(int number, char ret_name[static SIGNALS_NAME_BYTES_MAX])
                 (void)snprintf(ret_name, SIGNALS_NAME_BYTES_MAX, "SIGRTMIN+%d", number - SIGRTMIN);
 }
 
-bool signals_is_stop(int number)
+static bool is_stop(int number)
 {
         for (size_t i = 0; i < sizeof stopping / sizeof stopping[0]; i++) {
                 if (stopping[i] == number)
@@ -119,7 +119,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         if (read(signals->fd, &info, sizeof info) != (ssize_t)sizeof info)
                 return;
         int number = (int)info.ssi_signo;
-        if (number == SIGHUP || signals_is_stop(number))
+        if (number == SIGHUP || is_stop(number))
                 signals->take(signals->arg, number);
         else
                 log_ignored(number, info.ssi_code, (int)info.ssi_pid, (int)info.ssi_uid);
@@ -205,7 +205,7 @@ int signals_wait(void)
         fill_whole_set(&set);
         for (;;) {
                 int number = sigwaitinfo(&set, &info);
-                if (number == SIGHUP || signals_is_stop(number))
+                if (number == SIGHUP || is_stop(number))
                         return number;
                 if (number > 0)
                         log_ignored(number, info.si_code, (int)info.si_pid, (int)info.si_uid);

@@ -31,9 +31,6 @@ void signals_begin(void);
 /* Writes the name of a signal: "SIGTERM", "SIGRTMIN+3". */
 void signals_name(int number, char ret_name[static SIGNALS_NAME_BYTES_MAX]);
 
-/* Whether a signal asks the program to stop: SIGTERM, SIGINT, SIGQUIT. */
-bool signals_is_stop(int number);
-
 /*
  * Reads signals as events of a loop. Calls take(arg, number) for a signal that stops the program,
  * and for SIGHUP. Every other one is logged, a few lines a second at most, and has no effect.

@@ -108,37 +108,24 @@ static int64_t sum_locked(const struct tally *tally, size_t endpoint, size_t cod
         return sum;
 }
 
-void tally_each(struct tally *tally,
-                void (*row)(void *arg, const char *endpoint, const char *code, int64_t number),
-                void *arg)
+void tally_write(struct tally *tally, struct strbuf *text)
 {
+        static const struct metric requests = {
+                "solvegate_http_requests_total",
+                METRIC_COUNTER,
+                "Requests that were answered, by what was asked for and the code of HTTP.",
+                {"endpoint", "code"},
+        };
+
+        metrics_begin(text, &requests);
         (void)pthread_mutex_lock(&tally->mutex);
         for (size_t i = 0; i < TALLY_ENDPOINTS; i++) {
                 for (size_t j = 0; j < CODES; j++) {
+                        const char *const labels[] = {endpoint_names[i], codes[j].name};
                         int64_t number = sum_locked(tally, i, j);
                         if (number > 0)
-                                row(arg, endpoint_names[i], codes[j].name, number);
+                                metrics_sample(text, &requests, labels, number);
                 }
         }
         (void)pthread_mutex_unlock(&tally->mutex);
-}
-
-/* ---- as a metric ---- */
-
-static const struct metric requests = {
-        "solvegate_http_requests_total",
-        METRIC_COUNTER,
-        "Requests that were answered, by what was asked for and the code of HTTP.",
-        {"endpoint", "code"},
-};
-
-static void write_row(void *arg, const char *endpoint, const char *code, int64_t number)
-{
-        metrics_sample(arg, &requests, (const char *const[]){endpoint, code}, number);
-}
-
-void tally_write(struct tally *tally, struct strbuf *text)
-{
-        metrics_begin(text, &requests);
-        tally_each(tally, write_row, text);
 }

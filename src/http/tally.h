@@ -43,12 +43,7 @@ struct tally_part *tally_join(struct tally *tally);
 /* Counts an answer; a code that solvegate does not know counts as "other". Thread: any. */
 void tally_count(struct tally_part *part, enum tally_endpoint endpoint, unsigned code);
 
-/* Calls row for each endpoint and code with answers, the parts summed up. Thread: any. */
-void tally_each(struct tally *tally,
-                void (*row)(void *arg, const char *endpoint, const char *code, int64_t number),
-                void *arg);
-
-/* Appends the metric solvegate_http_requests_total. Thread: any. */
+/* Appends the metric solvegate_http_requests_total, the parts summed up. Thread: any. */
 void tally_write(struct tally *tally, struct strbuf *text);
 
 #endif
