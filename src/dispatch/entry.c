@@ -1,6 +1,6 @@
 /*
  * entry: see entry.h. This part has purchases with their jobs; submission the jobs that come,
- * entry_leave those that leave, entry_restore those that come back after a start.
+ * entry_leave and end_job those that leave, entry_restore those that come back after a start.
  */
 #include "dispatch/entry.h"
 
@@ -187,9 +187,9 @@ void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase)
         assert(!purchase->jobs && purchase->place != PURCHASE_IS_DONE);
         if (purchase->place == PURCHASE_WAITS)
                 queue_remove(&scheduler->queue, purchase);
-        if (purchase->given_up != PURCHASE_GOES_ON)
+        if (purchase->given_up != END_NOT)
                 DL_DELETE2(scheduler->given_up, purchase, given_up_prev, given_up_next);
-        purchase->given_up = PURCHASE_GOES_ON;
+        purchase->given_up = END_NOT;
         entry_place_locked(scheduler, purchase, PURCHASE_IS_DONE);
         purchase->state = JOB_CANCELLED;
         entry_unlist_locked(scheduler, purchase);

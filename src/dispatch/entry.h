@@ -9,6 +9,8 @@
 #ifndef SOLVEGATE_DISPATCH_ENTRY_H
 #define SOLVEGATE_DISPATCH_ENTRY_H
 
+#include "job/state.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,10 +28,10 @@ enum entry_cancel {
         ENTRY_SENT,      /* too late: it is, or may be, with the upstream; or it has ended */
 };
 
-/* Cancels a job that was not sent, or surely turned away. What it waits for is told on this loop.
- * Thread: the loop's. */
+/* Cancels a job that was not sent, or surely turned away: END_BY_OWNER or END_BY_OPERATOR. What it
+ * waits for is told on this loop. Thread: the loop's. */
 enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job,
-                               const char *by);
+                               enum end_reason by);
 
 /*
  * Forgets a job whose id has not left, since it could not be stored. Returns false for one that is
@@ -43,10 +45,6 @@ bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *
  * loop, as entry_expire(). Called again and again; without such a job it does nothing.
  */
 void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop);
-
-/* Why a job ends whose client cannot pay for what it joined. */
-#define ENTRY_PAYER_GONE                                                                           \
-        "the identical job that was to pay has left, and the client's own limit is used up"
 
 /* Why a job of this client for this host is not to be sent any more by a policy; NULL: it is. */
 const char *entry_unwanted(const struct policy *policy, const struct client *client,

@@ -1,6 +1,6 @@
 /*
  * entry_expire: jobs whose deadline passes, see entry.h, and those of purchases that were given up,
- * see endings_give_up_locked().
+ * see end_all_jobs_locked().
  *
  * However many there are at once, the mutex is held for ENDINGS_BATCH of them, and so is the loop:
  * the rest follows in its next turns. Of those with an end to be stored, ENDINGS_STORED_MAX are on
@@ -8,7 +8,7 @@
  */
 #include "dispatch/entry.h"
 
-#include "dispatch/entry_end.h"
+#include "dispatch/end_job.h"
 #include "dispatch/entry_walk.h"
 #include "dispatch/scheduler_private.h"
 #include "job/job.h"
@@ -19,19 +19,14 @@
 static void expire_locked(struct endings *endings, struct job *job)
 {
         const struct purchase *purchase = job->purchase;
-        static const char *const while_queued =
-                "limits.job_deadline passed while the job was queued";
 
-        /* Where all of its jobs are overdue, nobody is looked for who pays then: each change of
-         * the payer is a record for the store. */
-        if (purchase->place == PURCHASE_WAITS &&
-            purchase->deadline_ms <= endings->scheduler->expiry.now_ms)
-                endings_end_one_locked(endings, job, JOB_FAILED, JOB_DEADLINE, while_queued);
-        else if (purchase->place == PURCHASE_WAITS)
-                endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE, while_queued);
+        if (purchase->place == PURCHASE_WAITS)
+                end_job_locked(endings, job,
+                               purchase->deadline_ms <= endings->scheduler->expiry.now_ms
+                                       ? END_ALL_OVERDUE
+                                       : END_OVERDUE);
         else if (purchase->state == JOB_ACCEPTED && purchase->jobs->sibling_next)
-                endings_end_locked(endings, job, JOB_FAILED, JOB_DEADLINE,
-                                   "no result within limits.job_deadline");
+                end_job_locked(endings, job, END_NO_RESULT);
         else
                 unfinished_park(&endings->scheduler->unfinished, job);
 }
@@ -49,7 +44,7 @@ static bool end_next_locked(struct endings *endings)
         const struct purchase *given_up = endings->scheduler->given_up;
 
         if (given_up) {
-                endings_end_given_up_locked(endings, given_up->jobs, given_up->given_up);
+                end_job_locked(endings, given_up->jobs, given_up->given_up);
                 return true;
         }
         struct job *job = first_overdue_locked(endings->scheduler);

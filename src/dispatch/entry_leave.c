@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "dispatch/arbiter.h"
-#include "dispatch/entry_end.h"
+#include "dispatch/end_job.h"
 #include "dispatch/entry_walk.h"
 #include "dispatch/scheduler_private.h"
 #include "job/job.h"
@@ -23,47 +23,18 @@
 #include <string.h>
 #include <utlist.h>
 
-#define CANCEL_BYTES_MAX 64
-#define WHOLE_MAX        16 /* jobs of a purchase that is given up as a whole */
-#define CANCEL_BATCH     64 /* jobs that are looked at while the mutex is held */
-
-void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
-                             const struct job *forgotten)
-{
-        /* One that is final may be needed by other jobs, and is what it is. */
-        bool dropped = purchase->state == JOB_CANCELLED && purchase->recorded;
-        struct store_record *record = dropped || forgotten ? store_record_new() : NULL;
-
-        if (!scheduler->setup.store || !record) {
-                store_record_free(record); /* without memory, the next start finds them */
-                return;
-        }
-        record->must = true;
-        record->purchase = purchase_ref(purchase);
-        if (dropped) {
-                record->move = STORE_PURCHASE_MOVE;
-                record->state = JOB_CANCELLED;
-        }
-        if (forgotten) {
-                record->forget = calloc(1, sizeof *record->forget);
-                if (record->forget)
-                        memcpy(record->forget[record->forget_count++], forgotten->id,
-                               sizeof forgotten->id);
-        }
-        store_write(scheduler->setup.store, record);
-}
+#define WHOLE_MAX    16 /* jobs of a purchase that is given up as a whole */
+#define CANCEL_BATCH 64 /* jobs that are looked at while the mutex is held */
 
 enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, struct job *job,
-                               const char *by)
+                               enum end_reason by)
 {
-        char why[CANCEL_BYTES_MAX];
         enum entry_cancel result = ENTRY_SENT;
         struct endings endings = {.scheduler = scheduler, .loop = loop};
 
-        (void)snprintf(why, sizeof why, "cancelled by %s", by);
         (void)pthread_mutex_lock(&scheduler->mutex);
         if (job->attached && job->purchase->place == PURCHASE_WAITS && !job->purchase->doubtful) {
-                endings_end_locked(&endings, job, JOB_CANCELLED, JOB_CANCELLED_ERROR, why);
+                end_job_locked(&endings, job, by);
                 endings_write_locked(&endings);
                 result = ENTRY_CANCELLED;
         } else if (job->cancelled ||
@@ -74,34 +45,12 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
         return result;
 }
 
-/* Nothing of it has been sent, nor is going to be without somebody looking once more. */
+/* Nothing of it has been sent, nor is going to be without somebody looking once more: a flight sees
+ * that its payer has gone, and gives it back. */
 static bool unsent(const struct purchase *purchase)
 {
         return purchase->place == PURCHASE_WAITS ||
                (purchase->place == PURCHASE_FLIES && !purchase->sent_stored);
-}
-
-/* Takes out a job that is not to be sent and whose id has not left. A flight sees for itself that
- * its payer has gone, and comes back. */
-static void withdraw_locked(struct endings *endings, struct job *job)
-{
-        struct scheduler *scheduler = endings->scheduler;
-        struct purchase *purchase = purchase_ref(job->purchase);
-        bool paid = endings_pays_locked(job);
-
-        entry_set_kept_locked(scheduler, job, JOB_WITHDRAWN);
-        entry_detach_locked(scheduler, job);
-        if (!purchase->jobs && purchase->place == PURCHASE_WAITS)
-                entry_drop_locked(scheduler, purchase);
-        /* A record of it may be on its way, or be brought back by a crash. */
-        entry_write_drop_locked(scheduler, purchase, job);
-        results_nudge(scheduler->setup.results, job);
-        results_remove(scheduler->setup.results, job);
-        arbiter_forget(scheduler->setup.arbiter, job);
-        if (paid)
-                endings_pass_payment_on_locked(endings, purchase);
-        job_unref(job);
-        purchase_unref(purchase);
 }
 
 bool entry_withdraw_locked(struct scheduler *scheduler, struct loop *loop, struct job *job)
@@ -110,7 +59,7 @@ bool entry_withdraw_locked(struct scheduler *scheduler, struct loop *loop, struc
         bool withdrawn = job->kept == JOB_WITHDRAWN;
         if (job->attached && job->kept != JOB_KEPT && unsent(job->purchase)) {
                 withdrawn = true;
-                withdraw_locked(&endings, job);
+                end_job_locked(&endings, job, END_WITHDRAWN);
                 endings_write_locked(&endings);
         }
         return withdrawn;
@@ -135,7 +84,7 @@ static bool withdraw_if_unkept(struct endings *endings, struct job *job, struct 
 {
         (void)walk;
         if (waits_unkept(job))
-                withdraw_locked(endings, job);
+                end_job_locked(endings, job, END_WITHDRAWN);
         return true;
 }
 
@@ -170,15 +119,6 @@ const char *entry_unwanted(const struct policy *policy, const struct client *cli
         return NULL;
 }
 
-static const char *unwanted(const struct scheduler *scheduler, const struct job *job,
-                            int64_t now_wall_ms)
-{
-        if (!scheduler->policy)
-                return NULL;
-        return entry_unwanted(scheduler->policy, client_of(job->flow), job->purchase->host,
-                              now_wall_ms);
-}
-
 const char *entry_why_unwanted_locked(const struct scheduler *scheduler,
                                       const struct client *client, const char *host)
 {
@@ -188,7 +128,7 @@ const char *entry_why_unwanted_locked(const struct scheduler *scheduler,
 
 bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job)
 {
-        return !unwanted(scheduler, job, clock_wall_ms());
+        return !entry_why_unwanted_locked(scheduler, client_of(job->flow), job->purchase->host);
 }
 
 bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purchase *purchase,
@@ -214,23 +154,20 @@ static void review_again_locked(struct scheduler *scheduler);
 static void end_unwanted_locked(struct endings *endings, struct purchase *purchase)
 {
         struct scheduler *scheduler = endings->scheduler;
-        int64_t now_ms = clock_wall_ms();
         struct job *job, *next;
-        const char *why;
 
         for (job = purchase->jobs->sibling_next; job; job = next) {
                 next = job->sibling_next;
-                why = unwanted(scheduler, job, now_ms);
-                if (why && endings->count >= ENDINGS_BATCH - 1) {
+                if (entry_wanted_locked(scheduler, job))
+                        continue;
+                if (endings->count >= ENDINGS_BATCH - 1) {
                         review_again_locked(scheduler);
                         break;
                 }
-                if (why)
-                        endings_end_one_unsent_locked(endings, job, why);
+                end_job_locked(endings, job, END_NOT_ALLOWED);
         }
-        why = unwanted(scheduler, purchase->jobs, now_ms);
-        if (why)
-                endings_end_unsent_locked(endings, purchase->jobs, why);
+        if (!entry_wanted_locked(scheduler, purchase->jobs))
+                end_job_locked(endings, purchase->jobs, END_NOT_ALLOWED);
 }
 
 void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
@@ -240,11 +177,11 @@ void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop
 
         (void)purchase_ref(purchase);
         if (payer_left)
-                endings_pass_payment_on_locked(&endings, purchase);
-        if (purchase->jobs && purchase->given_up == PURCHASE_GOES_ON)
+                end_pass_payment_on_locked(&endings, purchase);
+        if (purchase->jobs && purchase->given_up == END_NOT)
                 end_unwanted_locked(&endings, purchase);
         if (purchase->jobs && !has_tries_locked(scheduler, purchase))
-                endings_give_up_locked(&endings, purchase, PURCHASE_WITHOUT_TRIES);
+                end_all_jobs_locked(&endings, purchase, END_NO_TRIES);
         endings_write_locked(&endings);
         purchase_unref(purchase);
 }
@@ -253,30 +190,29 @@ void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop
 static void count_ends_locked(const struct purchase *purchase, size_t before, bool cancels,
                               struct entry_unwanted_counts *counts)
 {
-        size_t left = purchase->given_up == PURCHASE_GOES_ON ? purchase->job_count : 0;
+        size_t left = purchase->given_up == END_NOT ? purchase->job_count : 0;
 
         *(cancels ? &counts->cancelled : &counts->given_up) += before - left;
 }
 
 /* Returns whether no job of a purchase is allowed; false if it has many, of which each would look
  * at all. */
-static bool all_unwanted_locked(const struct scheduler *scheduler, const struct purchase *purchase,
-                                int64_t now_ms)
+static bool all_unwanted_locked(const struct scheduler *scheduler, const struct purchase *purchase)
 {
         const struct job *job;
 
         if (purchase->job_count > WHOLE_MAX)
                 return false;
         DL_FOREACH2 (purchase->jobs, job, sibling_next) {
-                if (!unwanted(scheduler, job, now_ms))
+                if (entry_wanted_locked(scheduler, job))
                         return false;
         }
         return true;
 }
 
 /*
- * Ends a job that waits, or gives up all of its purchase, if it is not to be sent or has no try
- * left. Whoever goes along is counted too. Only a job that leaves others behind has to wait for the
+ * Ends a job that waits, or all of its purchase, if it is not to be sent or has no try left.
+ * Whoever goes along is counted too. Only a job that leaves others behind has to wait for the
  * store: a purchase that is given up does that by itself.
  */
 static bool take_off(struct endings *endings, struct job *job, struct walk *walk)
@@ -284,22 +220,21 @@ static bool take_off(struct endings *endings, struct job *job, struct walk *walk
         struct scheduler *scheduler = endings->scheduler;
         struct purchase *purchase = job->purchase;
         size_t before = purchase->job_count;
-        int64_t now_ms = clock_wall_ms();
 
-        if (purchase->place != PURCHASE_WAITS || purchase->given_up != PURCHASE_GOES_ON)
+        if (purchase->place != PURCHASE_WAITS || purchase->given_up != END_NOT)
                 return true;
-        const char *why = unwanted(scheduler, job, now_ms);
-        bool cancels = why && !purchase->doubtful;
-        bool whole = why && all_unwanted_locked(scheduler, purchase, now_ms);
-        if (why && !whole && !walk_has_room_locked(endings))
+        bool unwanted = !entry_wanted_locked(scheduler, job);
+        bool cancels = unwanted && !purchase->doubtful;
+        bool whole = unwanted && all_unwanted_locked(scheduler, purchase);
+        if (unwanted && !whole && !walk_has_room_locked(endings))
                 return false;
         (void)purchase_ref(purchase);
         if (whole)
-                endings_give_up_locked(endings, purchase, PURCHASE_NOT_ALLOWED);
-        else if (why)
-                endings_end_unsent_locked(endings, job, why);
+                end_all_jobs_locked(endings, purchase, END_NOT_ALLOWED);
+        else if (unwanted)
+                end_job_locked(endings, job, END_NOT_ALLOWED);
         else if (!has_tries_locked(scheduler, purchase))
-                endings_give_up_locked(endings, purchase, PURCHASE_WITHOUT_TRIES);
+                end_all_jobs_locked(endings, purchase, END_NO_TRIES);
         count_ends_locked(purchase, before, cancels, &walk->counts);
         purchase_unref(purchase);
         return true;
@@ -336,18 +271,6 @@ void entry_cancel_unwanted(struct scheduler *scheduler, struct loop *loop,
 
 /* ---- the stop ---- */
 
-static void cancel_if_it_waits(struct endings *endings, struct job *job)
-{
-        if (job->purchase->place != PURCHASE_WAITS)
-                return;
-        if (job->purchase->doubtful)
-                endings_end_one_unsent_locked(endings, job, "solvegate was stopped");
-        else
-                endings_end_one_locked(endings, job, JOB_CANCELLED, JOB_CANCELLED_ERROR,
-                                       "solvegate was stopped before the job was sent; send it "
-                                       "again");
-}
-
 /* Not as a walk: when this returns, all have ended, whatever time the stop has. */
 void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
 {
@@ -358,7 +281,8 @@ void entry_cancel_waiting(struct scheduler *scheduler, struct loop *loop)
         (void)pthread_mutex_lock(&scheduler->mutex);
         unfinished_cursor_open(&scheduler->unfinished, &cursor);
         for (int i = 1; (job = unfinished_cursor_next(&cursor)); i++) {
-                cancel_if_it_waits(&endings, job);
+                if (job->purchase->place == PURCHASE_WAITS)
+                        end_job_locked(&endings, job, END_STOPPED);
                 if (i % CANCEL_BATCH != 0)
                         continue;
                 endings_write_locked(&endings);

@@ -3,7 +3,7 @@
  */
 #include "dispatch/entry_walk.h"
 
-#include "dispatch/entry_end.h"
+#include "dispatch/end_job.h"
 #include "dispatch/scheduler_private.h"
 #include "store/store.h"
 

@@ -249,6 +249,15 @@ void entry_finish_locked(struct scheduler *scheduler, struct purchase *purchase,
 /* Drops a purchase that was not sent and whose jobs have all gone, with one reference to it. */
 void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
 
+/* ---- end_job.c ---- */
+
+/*
+ * What the store has, or is about to have, of a purchase that was dropped, and of a job that is
+ * forgotten (NULL: none): both go.
+ */
+void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
+                             const struct job *forgotten);
+
 /* ---- entry_expire.c ---- */
 
 /* Goes on in another turn of the loop, if there are jobs to be ended and the store has few of
@@ -278,12 +287,5 @@ bool entry_has_tries_locked(const struct scheduler *scheduler, const struct purc
  */
 void entry_settle_returned_locked(struct scheduler *scheduler, struct loop *loop,
                                   struct purchase *purchase, bool payer_left);
-
-/*
- * What the store has, or is about to have, of a purchase that was dropped, and of a job that is
- * forgotten (NULL: none): both go.
- */
-void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
-                             const struct job *forgotten);
 
 #endif

@@ -49,7 +49,7 @@ bool gateway_unwait_durable(struct gateway *gateway, struct job *job, struct wai
         return keep_unwait(gateway->scheduler, job, waiter);
 }
 
-bool gateway_cancel(struct gateway *gateway, struct loop *loop, struct job *job, const char *by)
+bool gateway_cancel(struct gateway *gateway, struct loop *loop, struct job *job, enum end_reason by)
 {
         return entry_cancel(gateway->scheduler, loop, job, by) == ENTRY_CANCELLED;
 }

@@ -161,10 +161,11 @@ enum gateway_verdict gateway_withdraw(struct gateway *gateway, struct loop *loop
                                       char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
 /*
- * Cancels a job in the name of `by`. It ends as soon as that is stored. Returns false if it is too
- * late: the job is, or may be, with the upstream; or it has ended. Thread: the loop's.
+ * Cancels a job: END_BY_OWNER or END_BY_OPERATOR. It ends as soon as that is stored. Returns false
+ * if it is too late: the job is, or may be, with the upstream; or it has ended. Thread: the loop's.
  */
-bool gateway_cancel(struct gateway *gateway, struct loop *loop, struct job *job, const char *by);
+bool gateway_cancel(struct gateway *gateway, struct loop *loop, struct job *job,
+                    enum end_reason by);
 
 /* ---- the parts ---- */
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "dispatch/charges.h"
+#include "dispatch/end_job.h"
 #include "dispatch/entry.h"
 #include "dispatch/job_log.h"
 #include "dispatch/payment.h"
@@ -25,8 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
-
-#define MESSAGE_BYTES_MAX 256
 
 /* Which results go first depends on their clients, too (job/retention.h). So more of them are read
  * than fit, and the rest is left to it. */
@@ -110,17 +109,6 @@ static int end_unknown(struct progress *progress, struct purchase *purchase, con
 
 /* ---- what waits ---- */
 
-static struct outcome *outcome_unsent(const struct purchase *purchase, const char *why)
-{
-        char message[MESSAGE_BYTES_MAX];
-
-        (void)snprintf(message, sizeof message, "%s, so the job was not sent%s; %s", why,
-                       purchase->doubtful ? " again" : "", purchase_charge_note(purchase));
-        /* Cancelled means: never sent. */
-        return purchase->doubtful ? outcome_failed(JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, message)
-                                  : outcome_failed(JOB_CANCELLED, JOB_CANCELLED_ERROR, message);
-}
-
 /* The last job of one that is not to be sent, or not again. */
 static int end_unsent(struct progress *progress, struct purchase *purchase, struct outcome *outcome,
                       struct outcome **ret_outcome)
@@ -172,7 +160,7 @@ static int end_unwanted(struct progress *progress, struct purchase *purchase,
                                                  purchase->host, now_ms);
                 if (!why)
                         continue;
-                struct outcome *outcome = outcome_unsent(purchase, why);
+                struct outcome *outcome = end_outcome(purchase, END_NOT_ALLOWED, why);
                 if (purchase->jobs == job && !job->sibling_next)
                         return end_unsent(progress, purchase, outcome, ret_outcome);
                 purchase->unpaid = purchase->unpaid || purchase->jobs == job;
@@ -201,10 +189,8 @@ static int decide_queued(struct progress *progress, struct purchase *purchase,
         int r = end_unwanted(progress, purchase, ret_outcome);
 
         if (r == 0 && !*ret_outcome && purchase->doubtful && !has_tries(progress, purchase))
-                return end_unsent(
-                        progress, purchase,
-                        outcome_unsent(purchase, "retry.on_unknown or retry.attempts has changed"),
-                        ret_outcome);
+                return end_unsent(progress, purchase,
+                                  end_outcome(purchase, END_NO_TRIES_AT_START, NULL), ret_outcome);
         *ret_later = r == 0 && !*ret_outcome && purchase->unpaid;
         progress->waiting += r == 0 && !*ret_outcome && !purchase->unpaid;
         return r;
@@ -264,7 +250,7 @@ static int decide_unpaid(struct progress *progress, struct purchase *purchase,
                          struct outcome **ret_outcome)
 {
         if (!payment_find_locked(progress->from->arbiter, purchase))
-                return end_unsent(progress, purchase, outcome_unsent(purchase, ENTRY_PAYER_GONE),
+                return end_unsent(progress, purchase, end_outcome(purchase, END_PAYER_GONE, NULL),
                                   ret_outcome);
         progress->waiting++;
         return write_decision(progress, purchase, JOB_QUEUED, NULL, STORE_CHARGE_NONE);

@@ -10,7 +10,7 @@
 #include "http/wait.h"
 #include "job/state.h"
 
-static void cancel(struct request *request, const char *by)
+static void cancel(struct request *request, enum end_reason by)
 {
         struct server *server = request->server;
 
@@ -21,7 +21,7 @@ static void cancel(struct request *request, const char *by)
 }
 
 enum MHD_Result cancel_handle(struct request *request, void (*find)(struct request *request),
-                              const char *by, enum MHD_Result (*reply)(struct request *request))
+                              enum end_reason by, enum MHD_Result (*reply)(struct request *request))
 {
         /* A request that was held comes here again with its job. */
         if (!request->job) {

@@ -172,5 +172,5 @@ static enum MHD_Result reply_cancelled(struct request *request)
 
 enum MHD_Result control_job_cancel(struct request *request)
 {
-        return cancel_handle(request, find, "the operator", reply_cancelled);
+        return cancel_handle(request, find, END_BY_OPERATOR, reply_cancelled);
 }

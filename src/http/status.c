@@ -63,5 +63,5 @@ enum MHD_Result status_handle(struct request *request)
 
 enum MHD_Result status_cancel(struct request *request)
 {
-        return cancel_handle(request, find, "its owner", reply_job);
+        return cancel_handle(request, find, END_BY_OWNER, reply_job);
 }

@@ -35,14 +35,6 @@ enum purchase_place {
         PURCHASE_IS_DONE, /* nobody: it is final, or was dropped unsent */
 };
 
-/* Why the jobs of a purchase that waits all end, though their deadlines have not passed. */
-enum purchase_given_up {
-        PURCHASE_GOES_ON,       /* they do not */
-        PURCHASE_WITHOUT_PAYER, /* the payer has left, and no other client has anything left */
-        PURCHASE_WITHOUT_TRIES, /* a reload has left it none */
-        PURCHASE_NOT_ALLOWED,   /* none of its jobs is allowed by the policy any more */
-};
-
 struct purchase {
         _Atomic unsigned references;
 
@@ -71,8 +63,8 @@ struct purchase {
         bool joinable;        /* an identical job may join it */
         bool listed;          /* the local arbiter's: it answers for its identity */
         UT_hash_handle by_identity;
-        /* Why its jobs end in batches; then it is aside, and the links are valid. */
-        enum purchase_given_up given_up;
+        enum end_reason given_up; /* why its jobs end in batches: then it is aside, and the links
+                                     are valid. END_NOT: they do not */
         struct purchase *given_up_prev, *given_up_next;
         bool queued;  /* it is in the queue */
         bool delayed; /* there it waits for not_before_ms first */

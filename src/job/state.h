@@ -36,6 +36,22 @@ enum job_error {
         JOB_OUTCOME_UNKNOWN = 5,
 };
 
+/* Why a job ends apart from its purchase. dispatch/end_job has what follows from each. */
+enum end_reason {
+        END_NOT = 0,           /* it does not */
+        END_BY_OWNER,          /* its owner cancels it */
+        END_BY_OPERATOR,       /* an operator cancels it */
+        END_STOPPED,           /* solvegate is being stopped, and keeps nothing */
+        END_OVERDUE,           /* its deadline passed while it waited; those of others have not */
+        END_ALL_OVERDUE,       /* the same, and all jobs of its purchase are overdue */
+        END_NO_RESULT,         /* its deadline passed while the upstream had it */
+        END_NOT_ALLOWED,       /* the policy does not allow its client or site any more */
+        END_PAYER_GONE,        /* the payer has left, and its own client has nothing left */
+        END_NO_TRIES,          /* a reload has left its purchase no attempt */
+        END_NO_TRIES_AT_START, /* so has a new configuration at a start, and it is in doubt */
+        END_WITHDRAWN,         /* it cannot be stored, and nobody has its ID */
+};
+
 bool job_state_final(enum job_state state);
 
 /* Tells whether the drawing above has this arrow. */

@@ -74,7 +74,7 @@ MODULES = [
     {"upstream/protocol", "upstream/protocol_fields"},
     {"upstream/pool", "upstream/send", "upstream/socket", "upstream/transfer",
      "upstream/transfer_connection", "upstream/transfer_private"},
-    {"dispatch/entry", "dispatch/entry_end", "dispatch/entry_expire", "dispatch/entry_leave",
+    {"dispatch/end_job", "dispatch/entry", "dispatch/entry_expire", "dispatch/entry_leave",
      "dispatch/entry_walk", "dispatch/scheduler", "dispatch/scheduler_accounts",
      "dispatch/scheduler_figures", "dispatch/scheduler_ids", "dispatch/scheduler_match",
      "dispatch/scheduler_private", "dispatch/scheduler_slots", "dispatch/scheduler_unfinished"},

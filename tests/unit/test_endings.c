@@ -2,7 +2,7 @@
  * Jobs that end by themselves, and what the store is given of them.
  */
 #include "base/clock.h"
-#include "dispatch/entry_end.h"
+#include "dispatch/end_job.h"
 #include "dispatch/scheduler_private.h"
 #include "endings_fixture.h"
 #include "store/sqlite/store_private.h"
@@ -138,7 +138,7 @@ static struct job *submit_with_crowd(struct fixture *f, struct job *ret_crowd[])
 
 static void cancel(struct fixture *f, struct job *job)
 {
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
 }
 
 static void jobs_whose_payer_has_left_end_in_batches(void **state)

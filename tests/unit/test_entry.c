@@ -153,10 +153,10 @@ static void a_job_that_waits_can_be_cancelled_and_is_not_sent(void **state)
 
         open_scheduler(f, 1);
         struct job *job = submit(f, "a"), *next = submit(f, "b");
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
         assert_int_equal(outcome_of(f, job)->state, JOB_CANCELLED);
         assert_int_equal(outcome_of(f, job)->error, JOB_CANCELLED_ERROR);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
         (void)take(f, next);
         (void)take_nothing(f);
 }
@@ -169,7 +169,7 @@ static void a_job_that_pauses_before_its_next_try_can_be_cancelled(void **state)
         struct job *job = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
         (void)give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
         assert_int_equal(take_nothing(f), INT64_MAX);
 }
 
@@ -181,7 +181,7 @@ static void a_job_that_may_have_been_charged_is_not_cancelled(void **state)
         struct job *job = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
         (void)give_back(f, &turn, SCHEDULER_IN_DOUBT, LONG_MS);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_SENT);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_SENT);
         assert_int_equal(state_of(f, job), JOB_QUEUED);
         entry_cancel_waiting(f->scheduler, f->loop); /* the stop ends it as what it is */
         assert_int_equal(outcome_of(f, job)->state, JOB_UNKNOWN);
@@ -195,12 +195,12 @@ static void a_job_that_was_sent_cannot_be_cancelled(void **state)
         open_scheduler(f, 1);
         struct job *job = submit(f, "a"), *follower = submit(f, "a");
         struct scheduler_turn turn = take(f, job);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_SENT);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, follower, "its owner"), ENTRY_SENT);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_SENT);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, follower, END_BY_OWNER), ENTRY_SENT);
         accept_turn(f, &turn);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_SENT);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_SENT);
         solve_turn(f, &turn);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_SENT);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_SENT);
         assert_int_equal(state_of(f, job), JOB_SOLVED);
 }
 
@@ -210,7 +210,7 @@ static void when_the_payer_is_cancelled_the_followers_keep_the_purchase(void **s
 
         open_scheduler(f, 1);
         struct job *payer = submit(f, "a"), *follower = submit(f, "a");
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, payer, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, payer, END_BY_OWNER), ENTRY_CANCELLED);
         assert_int_equal(state_of(f, follower), JOB_QUEUED);
         struct scheduler_turn turn = take(f, follower);
         solve_turn(f, &turn);
@@ -224,7 +224,7 @@ static void nobody_joins_a_purchase_that_was_cancelled(void **state)
 
         open_scheduler(f, 1);
         struct job *first = submit(f, "a");
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, first, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, first, END_BY_OWNER), ENTRY_CANCELLED);
         struct job *second = submit(f, "a");
         assert_int_equal(second->source, JOB_FROM_UPSTREAM);
         (void)take(f, second);
@@ -480,7 +480,7 @@ static void a_job_that_ended_by_itself_before_the_start_is_known(void **state)
                 0);
         assert_true(is_known(f, job));
         assert_string_equal(outcome_of(f, job)->text, "gone");
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
  * Overdue jobs: however many there are, few are looked at in one step, and none holds up others.
  */
 #include "base/clock.h"
-#include "dispatch/entry_end.h"
+#include "dispatch/end_job.h"
 #include "dispatch/scheduler_private.h"
 #include "scheduler_fixture.h"
 

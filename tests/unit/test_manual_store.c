@@ -225,7 +225,7 @@ static void a_cancelled_job_ends_when_that_is_durable(void **state)
 
         assert_true(keep_wait(f->scheduler, f->loop, job, &waiter));
         release_one(f);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
         turn_loop(f);
         assert_false(job_state_final(state_of(f, job)));
         assert_int_equal(take_nothing(f), INT64_MAX);

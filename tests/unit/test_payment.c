@@ -51,7 +51,7 @@ static struct outcome *failure(void)
 
 static void cancel(struct fixture *f, struct job *job)
 {
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
 }
 
 /* ---- one client ---- */

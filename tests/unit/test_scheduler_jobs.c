@@ -167,7 +167,7 @@ static void each_job_is_counted_once_though_those_that_were_looked_at_end(void *
         while (lister.lists == 0)
                 (void)sched_yield();
         for (int i = BATCH - 1; i < CROWD - 1; i++)
-                (void)entry_cancel(f->scheduler, f->loop, crowd[i], "its owner");
+                (void)entry_cancel(f->scheduler, f->loop, crowd[i], END_BY_OWNER);
         lister.stop = true;
         assert_int_equal(pthread_join(thread, NULL), 0);
         assert_int_equal(lister.wrong, 0);

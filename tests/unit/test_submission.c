@@ -196,7 +196,7 @@ static void a_purchase_that_goes_meanwhile_is_bought_anew(void **state)
         assert_int_equal(end(&first), 0);
         struct pending second = begin(f, &(struct order){.task = "a", .client = "qa"});
         decide(f);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, "its owner"),
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, END_BY_OWNER),
                          ENTRY_CANCELLED);
         expect_reserved(f, "ci", 0);
         run_arbiter(f);
@@ -218,7 +218,7 @@ static void who_has_to_ask_again_takes_one_token_of_the_rate(void **state)
         assert_int_equal(end(&first), 0);
         struct pending second = begin_task(f, "a");
         decide(f);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, "its owner"),
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, first.job, END_BY_OWNER),
                          ENTRY_CANCELLED);
         run_arbiter(f);
         assert_int_equal(end(&second), 0);
@@ -325,7 +325,7 @@ static void a_turn_goes_back_when_its_client_has_nothing_any_more(void **state)
         (void)take_nothing(f);
         decide(f);
         expect_in_flight(f, 1);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, "its owner"), ENTRY_CANCELLED);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
         hand_over(f);
         (void)take_nothing(f);
         expect_in_flight(f, 0);

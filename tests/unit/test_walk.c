@@ -3,7 +3,7 @@
  */
 #include "access/policy.h"
 #include "base/clock.h"
-#include "dispatch/entry_end.h"
+#include "dispatch/end_job.h"
 #include "dispatch/entry_walk.h"
 #include "dispatch/scheduler_private.h"
 #include "endings_fixture.h"
@@ -247,7 +247,7 @@ static void jobs_that_wait_and_are_not_kept_are_counted_wherever_they_go(void **
         assert_int_equal(scheduler->unkept_jobs, 3);
         assert_true(give_back(f, &turn, SCHEDULER_NOT_TRIED, LONG_MS));
         assert_int_equal(scheduler->unkept_jobs, 4);
-        assert_int_equal(entry_cancel(f->scheduler, f->loop, f->jobs[1], "its owner"),
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, f->jobs[1], END_BY_OWNER),
                          ENTRY_CANCELLED);
         assert_int_equal(scheduler->unkept_jobs, 3);
         assert_true(entry_withdraw(f->scheduler, f->loop, f->jobs[2]));
