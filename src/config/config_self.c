@@ -17,8 +17,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HTTP_PORT      80
-#define HTTPS_PORT     443
 #define DISCARD_PORT   9
 #define ADDRESSES_MAX  2 /* of one host: those of localhost */
 #define LOCALHOST      "localhost"
@@ -28,18 +26,6 @@ struct addresses {
         struct in6_addr items[ADDRESSES_MAX];
         size_t count; /* 0: it takes DNS to know them */
 };
-
-static void split(const char *url, char ret_host[static CONFIG_HOST_BYTES_MAX], int *ret_port)
-{
-        bool tls = strncmp(url, "https://", 8) == 0;
-        const char *port = NULL;
-
-        (void)config_url_split_authority(url + (tls ? 8 : 7), ret_host, &port);
-        if (port)
-                *ret_port = (int)strtol(port, NULL, 10);
-        else
-                *ret_port = tls ? HTTPS_PORT : HTTP_PORT;
-}
 
 static bool is_any_v4(const struct in6_addr *address)
 {
@@ -200,7 +186,7 @@ bool config_self_leads_to(const char *url, const struct config_bound *bound,
         char host[CONFIG_HOST_BYTES_MAX];
         int port = 0;
 
-        split(url, host, &port);
+        config_url_split(url, host, &port);
         if (port != bound->port)
                 return false;
         const struct addresses addresses = addresses_of(host);

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define PORT_MAX 65535
+#define PORT_MAX   65535
+#define HTTP_PORT  80
+#define HTTPS_PORT 443
 
 enum config_address config_url_address(const char *text)
 {
@@ -85,6 +87,18 @@ const char *config_url_split_authority(const char *authority,
                 return "has something between host and port; write https://HOST:PORT";
         *ret_port = *end == ':' ? end + 1 : NULL;
         return NULL;
+}
+
+void config_url_split(const char *url, char ret_host[static CONFIG_HOST_BYTES_MAX], int *ret_port)
+{
+        bool tls = strncmp(url, "https://", 8) == 0;
+        const char *port = NULL;
+
+        (void)config_url_split_authority(url + (tls ? 8 : 7), ret_host, &port);
+        if (port)
+                *ret_port = (int)strtol(port, NULL, 10);
+        else
+                *ret_port = tls ? HTTPS_PORT : HTTP_PORT;
 }
 
 const char *config_url_problem(const char *text, bool *ret_tls)

@@ -46,4 +46,8 @@ const char *config_url_split_authority(const char *authority,
 /* Returns whether text is a port number from 1 to 65535. Thread: any. */
 bool config_url_is_port(const char *text);
 
+/* Splits a url without config_url_problem() into its host and its port, which may be implied.
+ * Thread: any. */
+void config_url_split(const char *url, char ret_host[static CONFIG_HOST_BYTES_MAX], int *ret_port);
+
 #endif

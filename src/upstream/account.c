@@ -4,6 +4,7 @@
 #include "upstream/account.h"
 
 #include "config/config.h"
+#include "config/config_url.h"
 #include "config/credential.h"
 #include "upstream/ca_file.h"
 
@@ -93,40 +94,15 @@ struct account_key account_terms_key(const struct account_terms *terms)
         return (struct account_key){terms->url, terms->credential_name, terms->credential};
 }
 
-/* An origin of a url in its parts: what is left out is written out. */
-struct origin {
-        const char *host; /* with brackets; not terminated */
-        size_t host_len;
-        const char *port; /* likewise */
-        size_t port_len;
-        bool tls;
-};
-
-/* The url was checked: it has a scheme, a host, and perhaps a port. */
-static struct origin origin_of(const char *url)
-{
-        struct origin origin = {.tls = strncasecmp(url, "https:", 6) == 0};
-        const char *slashes = strstr(url, "://");
-
-        origin.host = slashes ? slashes + 3 : url;
-        size_t len = strlen(origin.host);
-        const char *end = origin.host + len;
-        const char *colon = memrchr(origin.host, ':', len);
-        if (colon && memchr(colon, ']', (size_t)(end - colon)))
-                colon = NULL; /* within an IPv6 address */
-        origin.host_len = (size_t)((colon ? colon : end) - origin.host);
-        origin.port = colon ? colon + 1 : origin.tls ? "443" : "80";
-        origin.port_len = colon ? (size_t)(end - origin.port) : strlen(origin.port);
-        return origin;
-}
-
 static bool same_origin(const char *url_a, const char *url_b)
 {
-        const struct origin a = origin_of(url_a), b = origin_of(url_b);
+        char host_a[CONFIG_HOST_BYTES_MAX], host_b[CONFIG_HOST_BYTES_MAX];
+        int port_a = 0, port_b = 0;
 
-        return a.tls == b.tls && a.host_len == b.host_len && a.port_len == b.port_len &&
-               strncasecmp(a.host, b.host, a.host_len) == 0 &&
-               memcmp(a.port, b.port, a.port_len) == 0;
+        config_url_split(url_a, host_a, &port_a);
+        config_url_split(url_b, host_b, &port_b);
+        return url_a[4] == url_b[4] && port_a == port_b && /* http: or https: */
+               strcasecmp(host_a, host_b) == 0;
 }
 
 bool account_key_same(const struct account_key *a, const struct account_key *b)
