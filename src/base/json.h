@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define JSON_DEPTH_MAX 64
 
@@ -37,6 +38,12 @@ struct json_span {
         const char *ptr; /* not NUL-terminated */
         size_t len;
 };
+
+/* Returns whether the span has exactly this text. */
+static inline bool json_span_is(struct json_span span, const char *text)
+{
+        return span.len == strlen(text) && memcmp(span.ptr, text, span.len) == 0;
+}
 
 enum json_type {
         JSON_OBJECT,

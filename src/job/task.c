@@ -54,7 +54,8 @@ void task_refuse(struct task_reading *reading, enum task_fault fault, const char
         va_end(args);
 }
 
-int task_refuse_out_of_memory(struct task_reading *reading)
+/* Returns -ENOMEM, which ends the reading. */
+static int refuse_out_of_memory(struct task_reading *reading)
 {
         task_refuse(reading, FAULT_MEMORY, "out of memory");
         return -ENOMEM;
@@ -90,14 +91,13 @@ int task_decode(struct task_reading *reading, struct json_span string)
 {
         reading->text.len = 0;
         if (json_string_decode(string, &reading->text) < 0)
-                return task_refuse_out_of_memory(reading);
+                return refuse_out_of_memory(reading);
         return 0;
 }
 
 static bool text_is(const struct task_reading *reading, const char *expected)
 {
-        return reading->text.len == strlen(expected) &&
-               memcmp(reading->text.data, expected, reading->text.len) == 0;
+        return json_span_is((struct json_span){reading->text.data, reading->text.len}, expected);
 }
 
 int task_decode_name(struct task_reading *reading, const struct task_place *place)
@@ -125,7 +125,7 @@ int task_add_name(struct task_reading *reading, struct name_set *names,
                 task_refuse_at(reading, FAULT_SHAPE, place, GIVEN_TWICE);
                 return -EINVAL;
         }
-        return r < 0 ? task_refuse_out_of_memory(reading) : 0;
+        return r < 0 ? refuse_out_of_memory(reading) : 0;
 }
 
 /*
@@ -170,7 +170,7 @@ static int read_target(struct task_reading *reading)
                 return 0;
         }
         reading->task.target_json = strndup(text.ptr - 1, text.len + 2);
-        return reading->task.target_json ? 0 : task_refuse_out_of_memory(reading);
+        return reading->task.target_json ? 0 : refuse_out_of_memory(reading);
 }
 
 /* Reads `method` or `data_type`; other may stand there besides, or is the same. */
@@ -208,7 +208,7 @@ static int read_site(struct task_reading *reading)
                 return 0;
         }
         reading->task.site = strndup(reading->text.data, reading->text.len);
-        return reading->task.site ? 0 : task_refuse_out_of_memory(reading);
+        return reading->task.site ? 0 : refuse_out_of_memory(reading);
 }
 
 static int read_value(struct task_reading *reading, enum field field)
@@ -405,7 +405,7 @@ static int read_body(struct task_reading *reading)
         r = json_reader_end(&reading->json);
         if (r == 0 && reading->fault == FAULT_NONE &&
             task_identity_finish(&reading->identity, &reading->task.identity) < 0)
-                return task_refuse_out_of_memory(reading);
+                return refuse_out_of_memory(reading);
         return r;
 }
 
@@ -469,7 +469,7 @@ enum task_verdict task_parse(const char *body, size_t len, unsigned max_images,
         json_reader_set_budget(&reading.json, others); /* the body itself is a value */
         strbuf_init(&reading.text, len);
         if (task_identity_init(&reading.identity, &reading.text) < 0)
-                (void)task_refuse_out_of_memory(&reading);
+                (void)refuse_out_of_memory(&reading);
         else
                 (void)read_body(&reading); /* judge() looks at what was noted */
         enum task_verdict verdict = judge(&reading);

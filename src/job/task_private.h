@@ -48,9 +48,6 @@ void task_refuse(struct task_reading *reading, enum task_fault fault, const char
 void task_refuse_at(struct task_reading *reading, enum task_fault fault,
                     const struct task_place *place, const char *problem);
 
-/* Returns -ENOMEM, which ends the reading. */
-int task_refuse_out_of_memory(struct task_reading *reading);
-
 /* Decodes a string into reading->text. Returns 0 or -ENOMEM. */
 int task_decode(struct task_reading *reading, struct json_span string);
 

@@ -58,8 +58,7 @@ static bool string_is(struct json_span raw, const char *expected)
         struct json_span text;
         struct strbuf buffer;
 
-        bool is = read_one_string(raw, &buffer, &text) == 0 && text.len == strlen(expected) &&
-                  memcmp(text.ptr, expected, text.len) == 0;
+        bool is = read_one_string(raw, &buffer, &text) == 0 && json_span_is(text, expected);
         strbuf_done(&buffer);
         return is;
 }

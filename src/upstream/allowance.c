@@ -12,11 +12,6 @@
 
 #define NUMBER_CHARS_MAX 40 /* a longer one is no count of solves, nor money */
 
-static bool is(struct json_span name, const char *text)
-{
-        return name.len == strlen(text) && memcmp(name.ptr, text, name.len) == 0;
-}
-
 /* A number, or a string that is one; else NAN. */
 static double number_of(struct json_span raw)
 {
@@ -43,11 +38,11 @@ static void read_object(const char *text, size_t len, double *ret_limit, double 
                 return;
         while (json_reader_next_member(&reader, &name) > 0 &&
                json_reader_skip(&reader, &raw) == 0) {
-                if (is(name, "planlimit"))
+                if (json_span_is(name, "planlimit"))
                         *ret_limit = number_of(raw);
-                else if (is(name, "used"))
+                else if (json_span_is(name, "used"))
                         *ret_used = number_of(raw);
-                else if (is(name, "Balance"))
+                else if (json_span_is(name, "Balance"))
                         *ret_balance = number_of(raw);
         }
 }

@@ -20,11 +20,6 @@
 
 static const char *const result_names[PROTOCOL_RESULTS] = {"solution", "answer", "answers"};
 
-static bool span_is(struct json_span span, const char *text)
-{
-        return span.len == strlen(text) && memcmp(span.ptr, text, span.len) == 0;
-}
-
 static bool is_string(struct json_span raw)
 {
         return raw.ptr[0] == '"';
@@ -199,7 +194,7 @@ static enum protocol_status status_of(struct json_span word)
         };
 
         for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-                if (span_is(word, known[i].word))
+                if (json_span_is(word, known[i].word))
                         return known[i].status;
         }
         return STATUS_OTHER;
@@ -370,21 +365,21 @@ static bool note_member(struct protocol_fields *fields, struct json_span name, s
         /* A balance is given as it came; a job has an id and a url of ours. */
         bool ours = fields->request->endpoint != UPSTREAM_BALANCE;
 
-        if (span_is(name, "status"))
+        if (json_span_is(name, "status"))
                 return note_status(fields, raw);
         for (size_t i = 0; i < PROTOCOL_RESULTS; i++) {
-                if (span_is(name, result_names[i]))
+                if (json_span_is(name, result_names[i]))
                         note_result(fields, i, raw, damaged);
         }
-        if (span_is(name, "id") && ours)
+        if (json_span_is(name, "id") && ours)
                 note_id(fields, raw);
-        else if (span_is(name, "message") || span_is(name, "msg"))
+        else if (json_span_is(name, "message") || json_span_is(name, "msg"))
                 note_message(fields, raw);
-        else if (span_is(name, "code"))
+        else if (json_span_is(name, "code"))
                 note_code(fields, raw);
-        else if (span_is(name, "retryAfterSec"))
+        else if (json_span_is(name, "retryAfterSec"))
                 note_retry_after(fields, raw);
-        return !ours || !(span_is(name, "id") || span_is(name, "url"));
+        return !ours || !(json_span_is(name, "id") || json_span_is(name, "url"));
 }
 
 static void read_member(struct protocol_fields *fields, struct json_span name, struct json_span raw,
