@@ -6,6 +6,7 @@
 #include "audit/audit_describe.h"
 #include "audit/audit_tail.h"
 #include "base/clock.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,20 +44,10 @@ static int lock_file(int fd)
         return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
-/* The directory of a path. The caller frees. */
-static char *directory_of(const char *path)
-{
-        const char *slash = strrchr(path, '/');
-
-        if (!slash)
-                return strdup(".");
-        return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-}
-
 /* So that a name that was made is there after a crash. */
 static int sync_directory(const char *path)
 {
-        char *directory = directory_of(path);
+        char *directory = file_directory(path);
         int r = directory ? 0 : -ENOMEM;
 
         if (r < 0)
@@ -375,7 +366,7 @@ static int open_file(const char *path, int *ret_fd, off_t *ret_bytes, struct str
 
 static int make_directory(const char *path)
 {
-        char *directory = directory_of(path);
+        char *directory = file_directory(path);
         int r = directory ? 0 : -ENOMEM;
 
         if (r == 0 && mkdir(directory, 0700) < 0 && errno != EEXIST)

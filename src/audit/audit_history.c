@@ -6,6 +6,7 @@
 #include "audit/audit_chain.h"
 #include "audit/audit_tail.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 
@@ -153,12 +154,11 @@ static int read_member(struct json_reader *reader, struct json_span name, struct
         struct json_span raw;
 
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-                if (strlen(texts[i].name) == name.len &&
-                    memcmp(texts[i].name, name.ptr, name.len) == 0)
+                if (json_span_is(name, texts[i].name))
                         return read_text(reader, texts[i].text);
         }
         int r = json_reader_skip(reader, &raw);
-        if (r == 0 && name.len == 6 && memcmp(name.ptr, "charge", 6) == 0) {
+        if (r == 0 && json_span_is(name, "charge")) {
                 ret->charge.charged = raw.len == 1 && *raw.ptr == '1';
                 ret->free = raw.len == 1 && *raw.ptr == '0';
         }
@@ -243,11 +243,7 @@ static int name_file(struct audit_history *history, const char *path)
         const char *slash = strrchr(path, '/');
 
         history->name = strdup(slash ? slash + 1 : path);
-        if (!slash)
-                history->directory = strdup(".");
-        else
-                history->directory =
-                        slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+        history->directory = file_directory(path);
         return history->name && history->directory ? 0 : -ENOMEM;
 }
 

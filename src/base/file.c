@@ -69,3 +69,12 @@ void file_done(struct file *file)
         free(file->bytes);
         *file = (struct file){0};
 }
+
+char *file_directory(const char *path)
+{
+        const char *slash = strrchr(path, '/');
+
+        if (!slash)
+                return strdup(".");
+        return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}

@@ -28,6 +28,9 @@ int file_read(const char *path, size_t bytes_max, struct file *ret_file);
 /* Wipes and frees the bytes. Takes a zeroed struct too. */
 void file_done(struct file *file);
 
+/* Returns the directory of a path, "." for a name alone; the caller frees. NULL: no memory. */
+char *file_directory(const char *path);
+
 /*
  * Reads until the buffer is full, or to the end. Returns how many bytes, or -errno; then some of
  * the buffer may have been written.

@@ -5,6 +5,7 @@
  */
 #include "config/config.h"
 
+#include "base/file.h"
 #include "base/strbuf.h"
 #include "config/config_check.h"
 #include "config/config_fields.h"
@@ -98,8 +99,7 @@ static int join(const char *directory, const char *path, char **ret_whole)
 /* Gives path, which counts from the directory of file, as an absolute one. The caller frees. */
 static int make_absolute(const char *file, const char *path, char **ret_absolute)
 {
-        const char *slash = strrchr(file, '/');
-        char *directory = slash ? strndup(file, (size_t)(slash - file + 1)) : strdup(".");
+        char *directory = file_directory(file);
         char *from = directory ? realpath(directory, NULL) : NULL;
         int r = from ? 0 : -errno;
 
