@@ -43,6 +43,8 @@ size_t config_scalar_bytes(enum config_type type)
         return 0;
 }
 
+static bool any_set(const struct config_key *keys, const void *base);
+
 static bool is_set(const struct config_key *key, const void *base)
 {
         static const char zeros[sizeof(struct config_strings)];
@@ -50,13 +52,14 @@ static bool is_set(const struct config_key *key, const void *base)
         size_t bytes = config_scalar_bytes(key->type);
 
         if (key->type == CONFIG_GROUP)
-                return config_fields_set(key->keys, base);
+                return any_set(key->keys, base);
         if (bytes == 0) /* the pointer to a string or to the elements of a list */
                 bytes = sizeof(void *);
         return memcmp(field, zeros, bytes) != 0;
 }
 
-bool config_fields_set(const struct config_key *keys, const void *base)
+/* Whether any field is not zero: of a group that may be left out, whether it was written. */
+static bool any_set(const struct config_key *keys, const void *base)
 {
         for (const struct config_key *key = keys; key->name; key++)
                 if (is_set(key, base))
@@ -70,7 +73,7 @@ bool config_group_comes_or_goes(const struct config_key *key, const void *runnin
         bool optional = key->default_text && key->default_text[0] == '\0';
 
         return key->type == CONFIG_GROUP && optional &&
-               config_fields_set(key->keys, running) != config_fields_set(key->keys, loaded);
+               any_set(key->keys, running) != any_set(key->keys, loaded);
 }
 
 int config_strings_copy(const struct config_strings *from, struct config_strings *to)

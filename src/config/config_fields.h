@@ -21,12 +21,6 @@ void config_list_load(const void *field, char **ret_items, size_t *ret_count);
 size_t config_scalar_bytes(enum config_type type);
 
 /*
- * Tells whether any field of the struct at base is not zero: for a group that may be left out,
- * whether it was written.
- */
-bool config_fields_set(const struct config_key *keys, const void *base);
-
-/*
  * Tells whether a key is a group that may be left out, and is there in only one of the two structs:
  * it comes and goes with a restart.
  */
