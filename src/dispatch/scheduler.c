@@ -93,8 +93,6 @@ void scheduler_free(struct scheduler *scheduler)
         for (size_t i = 0; i < accounts_count(scheduler->setup.accounts); i++)
                 scheduler_slots_drop_locked(scheduler, scheduler->setup.accounts->items[i]);
         assert(!scheduler->slots);
-        for (size_t i = 0; i < ACCOUNTS_EVER_MAX; i++)
-                free(scheduler->questions[i]);
         policy_unref(scheduler->policy);
         (void)pthread_mutex_destroy(&scheduler->mutex);
         free(scheduler);
@@ -315,7 +313,8 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_taker *taker,
                 taker->posted = false;
         if (!can_write(&scheduler->setup))
                 *ret_again_ms = now_ms + SICK_STORE_PAUSE_MS;
-        else if (!scheduler->draining && (scheduler->queue.count > 0 || scheduler->turns_given > 0))
+        else if (!scheduler->draining &&
+                 (scheduler->queue.count > 0 || scheduler->round.state == TURN_GIVEN))
                 found = find_turn_locked(scheduler, taker, now_ms, &match, ret_again_ms);
         if (found)
                 begin_turn_locked(scheduler, &match, now_ms, ret_turn);
@@ -521,7 +520,7 @@ void scheduler_tell_idle_locked(struct scheduler *scheduler)
         if (!scheduler->draining || !scheduler->idle)
                 return;
         if (scheduler->flying > 0 || scheduler->records > 0 || scheduler->admissions > 0 ||
-            scheduler->turns_asked > 0)
+            scheduler->round.state == TURN_ASKED)
                 return;
         if (!scheduler->queue_stays && scheduler->queue.count > 0)
                 return;
@@ -562,7 +561,7 @@ bool scheduler_drain(struct scheduler *scheduler, struct loop *loop, struct mail
         (void)pthread_mutex_lock(&scheduler->mutex);
         assert(!scheduler->draining);
         scheduler->draining = true;
-        scheduler_return_turns_locked(scheduler);
+        scheduler_return_given_locked(scheduler);
         bool queue_stays = store && store_loss(store) < STORE_LOSES_BODIES;
         scheduler->queue_stays = queue_stays;
         scheduler->idle_loop = loop;

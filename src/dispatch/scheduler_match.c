@@ -6,28 +6,16 @@
  * healthy, at once; to the same one only after its pause, and as the probe of its breaker only
  * while no other account is healthy.
  */
-#include "dispatch/arbiter.h"
 #include "dispatch/scheduler_private.h"
 #include "job/job.h"
+#include "job/purchase.h"
 #include "upstream/account.h"
 
-#include <stdlib.h>
 #include <utlist.h>
 
 #define NO_BUDGET_PAUSE_MS 500 /* until it is looked at again whether there may be a retry */
 
 _Static_assert(ACCOUNTS_EVER_MAX <= SMALL_SET_SIZE, "an account's index is in a small set");
-
-/* What is asked of each purchase in the queue, for one account. */
-struct candidate {
-        const struct scheduler *scheduler;
-        const struct account *account;
-        int64_t now_ms;
-        bool budget;     /* there may be a retry */
-        bool other;      /* another account is healthy */
-        bool passed;     /* some purchase may go, but not there, or not now */
-        int64_t next_ms; /* when one of these may go there by the passing of time; or INT64_MAX */
-};
 
 bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,
                                   int64_t now_ms)
@@ -104,34 +92,25 @@ static bool may_go(void *arg, const struct purchase *purchase)
 
 /* ---- asking whose turn it is ---- */
 
-/* Of each account one at a time. */
-struct turn_question {
-        struct arbiter_turn turn; /* first */
-        struct candidate candidate;
-        struct scheduler *scheduler;
-        struct scheduler_taker *taker; /* who is told of a late answer; or NULL */
-        enum { TURN_IDLE, TURN_ASKED, TURN_GIVEN } state;
-        bool late;         /* the answer comes, or came, after arbiter_turn_locked() returned */
-        struct job *found; /* valid once an answer came that was not late: what may go */
-};
-
-/* Finds what may go there of a client; with only, its delayed ones. */
-static struct job *find_job(struct scheduler *scheduler, struct turn_question *question,
-                            const struct queue_flow *flow)
+/* Finds what may go to the account of a client; a delayed one, where only that client is asked
+ * for. */
+static struct job *find_job(const struct turn_round *round, const struct queue_flow *flow)
 {
-        const struct queue_filter filter = {may_go, may_any_like, &question->candidate};
+        struct candidate candidate = round->candidate;
+        const struct queue_filter filter = {may_go, may_any_like, &candidate};
 
-        return question->turn.only ? queue_first_delayed(&scheduler->queue,
-                                                         question->candidate.now_ms, &filter, flow)
-                                   : queue_first(flow, &filter);
+        return round->turn.only ? queue_first_delayed(&round->scheduler->queue, candidate.now_ms,
+                                                      &filter, flow)
+                                : queue_first(flow, &filter);
 }
 
 static bool may_take_turn(struct arbiter_turn *turn, const struct queue_flow *flow)
 {
-        struct turn_question *question = (struct turn_question *)turn;
+        struct turn_round *round = (struct turn_round *)turn;
+        const struct queue_filter filter = {may_go, may_any_like, &round->candidate};
 
-        question->found = find_job(question->scheduler, question, flow);
-        return question->found;
+        round->found = queue_first(flow, &filter);
+        return round->found;
 }
 
 void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow *flow)
@@ -140,38 +119,28 @@ void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow
         arbiter_turn_unused_locked(scheduler->setup.arbiter, flow);
 }
 
-/* The answer is not used. */
-static void drop_answer_locked(struct scheduler *scheduler, struct turn_question *question)
+void scheduler_return_given_locked(struct scheduler *scheduler)
 {
-        scheduler->turns_given--;
-        question->state = TURN_IDLE;
-        if (question->turn.flow)
-                scheduler_return_turn_locked(scheduler, question->turn.flow);
-}
+        struct turn_round *round = &scheduler->round;
 
-void scheduler_return_turns_locked(struct scheduler *scheduler)
-{
-        for (size_t i = 0; scheduler->turns_given > 0; i++) {
-                struct turn_question *question = scheduler->questions[i];
-                if (question && question->state == TURN_GIVEN)
-                        drop_answer_locked(scheduler, question);
-        }
+        if (round->state != TURN_GIVEN)
+                return;
+        round->state = TURN_IDLE;
+        if (round->turn.flow)
+                scheduler_return_turn_locked(scheduler, round->turn.flow);
 }
 
 static void on_turn_locked(struct arbiter_turn *turn)
 {
-        struct turn_question *question = (struct turn_question *)turn;
-        struct scheduler *scheduler = question->scheduler;
-        struct scheduler_taker *taker = question->taker;
+        struct turn_round *round = (struct turn_round *)turn;
+        struct scheduler_taker *taker = round->taker;
 
-        question->state = TURN_GIVEN;
-        scheduler->turns_asked--;
-        scheduler->turns_given++;
-        if (!question->late)
+        round->state = TURN_GIVEN;
+        if (!round->late)
                 return;
-        if (scheduler->draining) {
-                drop_answer_locked(scheduler, question);
-                scheduler_tell_idle_locked(scheduler);
+        if (round->scheduler->draining) {
+                scheduler_return_given_locked(round->scheduler);
+                scheduler_tell_idle_locked(round->scheduler);
         } else if (taker && !taker->posted) {
                 taker->posted = true;
                 loop_post(taker->loop, &taker->mail);
@@ -179,17 +148,19 @@ static void on_turn_locked(struct arbiter_turn *turn)
 }
 
 /* Asks for the next turn, or for one of this job's client. */
-static void ask_locked(struct scheduler *scheduler, struct turn_question *question,
-                       struct job *only)
+static void ask_locked(struct scheduler *scheduler, struct turn_round *round, struct job *only)
 {
-        question->turn.only = only ? only->flow : NULL;
-        question->found = only;
-        question->turn.flow = NULL;
-        question->late = false;
-        question->state = TURN_ASKED;
-        scheduler->turns_asked++;
-        arbiter_turn_locked(scheduler->setup.arbiter, &question->turn);
-        question->late = question->state == TURN_ASKED;
+        round->scheduler = scheduler;
+        round->found = only;
+        round->late = false;
+        round->state = TURN_ASKED;
+        round->turn = (struct arbiter_turn){
+                .only = only ? only->flow : NULL,
+                .may_locked = may_take_turn,
+                .then_locked = on_turn_locked,
+        };
+        arbiter_turn_locked(scheduler->setup.arbiter, &round->turn);
+        round->late = round->state == TURN_ASKED;
 }
 
 static void begin_candidate_locked(struct scheduler *scheduler, struct candidate *candidate,
@@ -208,72 +179,64 @@ static void begin_candidate_locked(struct scheduler *scheduler, struct candidate
         };
 }
 
-static struct turn_question *question_of_locked(struct scheduler *scheduler,
-                                                const struct account *account)
-{
-        struct turn_question **question = &scheduler->questions[account->index];
-
-        if (!*question)
-                *question = calloc(1, sizeof **question);
-        if (*question) {
-                (*question)->scheduler = scheduler;
-                (*question)->turn.may_locked = may_take_turn;
-                (*question)->turn.then_locked = on_turn_locked;
-        }
-        return *question;
-}
-
 /* ---- using the answer ---- */
 
-/* Takes the purchase of the client whose turn it is. If it has none any more, the turn goes back.
- */
-static bool take_purchase_locked(struct scheduler *scheduler, struct turn_question *question,
-                                 struct account *account, struct scheduler_match *ret_match)
+/* The job whose turn was given, if there still is one, and the account may still be sent it. */
+static struct job *given_job_locked(struct scheduler *scheduler, struct turn_round *round,
+                                    int64_t now_ms, int64_t *again_ms)
 {
-        struct queue_flow *flow = question->turn.flow;
-        struct job *job = question->late ? find_job(scheduler, question, flow) : question->found;
+        struct candidate *candidate = &round->candidate;
+
+        if (!round->turn.flow)
+                return NULL;
+        if (!round->late)
+                return round->found;
+        if (scheduler_is_free_locked(round->account, now_ms, again_ms)) {
+                begin_candidate_locked(scheduler, candidate, round->account, now_ms);
+                round->found = find_job(round, round->turn.flow);
+                if (round->found)
+                        return round->found;
+        }
+        round->again = true; /* another one may have the turn */
+        return NULL;
+}
+
+/* Takes the purchase whose turn was given. If there is none any more, the turn goes back. */
+static bool take_given_locked(struct scheduler *scheduler, int64_t now_ms,
+                              struct scheduler_match *ret_match, int64_t *again_ms)
+{
+        struct turn_round *round = &scheduler->round;
+        const struct job *job = given_job_locked(scheduler, round, now_ms, again_ms);
 
         if (!job) {
-                drop_answer_locked(scheduler, question);
+                scheduler_return_given_locked(scheduler);
                 return false;
         }
-        scheduler->turns_given--;
-        question->state = TURN_IDLE;
+        round->state = TURN_IDLE;
         *ret_match = (struct scheduler_match){
-                .account = account,
+                .account = round->account,
                 .purchase = job->purchase,
-                .flow = flow,
-                .retry = is_retry(account, job->purchase),
+                .flow = round->turn.flow,
+                .retry = is_retry(round->account, job->purchase),
         };
         queue_remove(&scheduler->queue, job->purchase);
         return true;
 }
 
 /*
- * Uses an answer. Where nobody has something for a probe that is ready, a delayed purchase will do.
- * What has failed as a probe is delayed: it would probe again and again, were it not the last.
+ * Where nobody has something for a probe that is ready, a delayed purchase will do. What has failed
+ * as a probe is delayed: it would probe again and again, were it not the last.
  */
-static bool use_answer_locked(struct scheduler *scheduler, struct turn_question *question,
-                              struct account *account, struct scheduler_match *ret_match)
+static void ask_for_delayed_locked(struct scheduler *scheduler, struct turn_round *round)
 {
-        const struct queue_filter filter = {may_go, may_any_like, &question->candidate};
+        const struct queue_filter filter = {may_go, may_any_like, &round->candidate};
 
-        if (question->turn.flow)
-                return take_purchase_locked(scheduler, question, account, ret_match);
-        drop_answer_locked(scheduler, question);
-        if (question->turn.only || !account->breaker.open)
-                return false;
+        if (round->turn.flow || round->turn.only || !round->account->breaker.open)
+                return;
         struct job *job =
-                queue_first_delayed(&scheduler->queue, question->candidate.now_ms, &filter, NULL);
-        if (!job)
-                return false;
-        ask_locked(scheduler, question, job);
-        if (question->state == TURN_ASKED || !question->turn.flow) {
-                if (question->state == TURN_GIVEN)
-                        drop_answer_locked(scheduler, question);
-                return false;
-        }
-        return take_purchase_locked(scheduler, question, account, ret_match);
+                queue_first_delayed(&scheduler->queue, round->candidate.now_ms, &filter, NULL);
+        if (job)
+                ask_locked(scheduler, round, job);
 }
 
 /* What is left waits for its moment, for a retry, or for something that is told. */
@@ -291,55 +254,57 @@ static void note_next(const struct queue *queue, const struct candidate *candida
                 *again_ms = next_ms;
 }
 
-/* Asks for an account. Returns false if there is nothing for it now; *ret_more then says whether
- * another one may be given something. */
-static bool try_account_locked(struct scheduler *scheduler, struct scheduler_taker *taker,
-                               struct account *account, int64_t now_ms,
-                               struct scheduler_match *ret_match, int64_t *again_ms, bool *ret_more)
+/* Uses what was answered for an account. Returns false if that is nothing, or the next answer comes
+ * later. */
+static bool use_answer_locked(struct scheduler *scheduler, int64_t now_ms,
+                              struct scheduler_match *ret_match, int64_t *again_ms)
 {
-        struct turn_question *question = question_of_locked(scheduler, account);
+        struct turn_round *round = &scheduler->round;
 
-        *ret_more = false;
-        if (!question) { /* no memory */
-                *again_ms = now_ms + NO_BUDGET_PAUSE_MS;
+        ask_for_delayed_locked(scheduler, round);
+        if (round->state == TURN_ASKED)
                 return false;
-        }
-        if (question->state == TURN_ASKED)
-                return false; /* the answer tells */
-        begin_candidate_locked(scheduler, &question->candidate, account, now_ms);
-        if (!account->breaker.open)
-                queue_end_delays(&scheduler->queue, now_ms);
-        question->taker = taker;
-        ask_locked(scheduler, question, NULL);
-        if (question->state == TURN_ASKED)
-                return false;
-        if (use_answer_locked(scheduler, question, account, ret_match))
+        if (take_given_locked(scheduler, now_ms, ret_match, again_ms))
                 return true;
-        if (question->state == TURN_ASKED)
-                return false;
-        note_next(&scheduler->queue, &question->candidate, again_ms);
-        *ret_more = question->candidate.passed; /* another account may be given it */
+        note_next(&scheduler->queue, &round->candidate, again_ms);
         return false;
 }
 
-/* Takes what was answered late, if that can still be used. */
-static bool take_late_locked(struct scheduler *scheduler, int64_t now_ms,
-                             struct scheduler_match *ret_match, int64_t *again_ms)
+/* Asks for the next account, likewise. *ret_more is set to false where there is none. */
+static bool try_next_locked(struct scheduler *scheduler, int64_t now_ms,
+                            struct scheduler_match *ret_match, int64_t *again_ms, bool *ret_more)
 {
-        const struct accounts *accounts = scheduler->setup.accounts;
+        struct turn_round *round = &scheduler->round;
+        struct account *account =
+                scheduler_free_account_locked(scheduler, &round->tried, now_ms, again_ms);
 
-        for (size_t i = 0; scheduler->turns_given > 0 && i < accounts_count(accounts); i++) {
-                struct account *account = accounts->items[i];
-                struct turn_question *question = scheduler->questions[i];
-                if (!question || question->state != TURN_GIVEN)
-                        continue;
-                if (!scheduler_is_free_locked(account, now_ms, again_ms)) {
-                        drop_answer_locked(scheduler, question);
-                        continue;
-                }
-                begin_candidate_locked(scheduler, &question->candidate, account, now_ms);
-                if (use_answer_locked(scheduler, question, account, ret_match))
+        *ret_more = account != NULL;
+        if (!account)
+                return false;
+        round->account = account;
+        small_set_add(&round->tried, account->index);
+        begin_candidate_locked(scheduler, &round->candidate, account, now_ms);
+        if (!account->breaker.open)
+                queue_end_delays(&scheduler->queue, now_ms);
+        ask_locked(scheduler, round, NULL);
+        return round->state == TURN_GIVEN &&
+               use_answer_locked(scheduler, now_ms, ret_match, again_ms);
+}
+
+/* Goes on with a round, until something is found, an answer is awaited, or there is nothing for
+ * any account. An account is asked for only if there is something that the ones before may not be
+ * given. */
+static bool go_on_locked(struct scheduler *scheduler, bool more, int64_t now_ms,
+                         struct scheduler_match *ret_match, int64_t *again_ms)
+{
+        struct turn_round *round = &scheduler->round;
+
+        while (more) {
+                if (try_next_locked(scheduler, now_ms, ret_match, again_ms, &more))
                         return true;
+                if (round->state == TURN_ASKED)
+                        return false;
+                more = more && round->candidate.passed;
         }
         return false;
 }
@@ -348,21 +313,31 @@ bool scheduler_match_locked(struct scheduler *scheduler, struct scheduler_taker 
                             int64_t now_ms, struct scheduler_match *ret_match,
                             int64_t *ret_again_ms)
 {
-        struct small_set tried = {0};
+        struct turn_round *round = &scheduler->round;
         bool more = true;
 
         *ret_again_ms = INT64_MAX;
-        if (take_late_locked(scheduler, now_ms, ret_match, ret_again_ms))
-                return true;
-        while (more) {
-                struct account *account =
-                        scheduler_free_account_locked(scheduler, &tried, now_ms, ret_again_ms);
-                if (!account)
-                        return false;
-                small_set_add(&tried, account->index);
-                if (try_account_locked(scheduler, taker, account, now_ms, ret_match, ret_again_ms,
-                                       &more))
+        if (round->state == TURN_ASKED) {
+                round->again = true;
+                return false; /* the answer tells */
+        }
+        round->taker = taker;
+        if (round->state == TURN_GIVEN) {
+                if (use_answer_locked(scheduler, now_ms, ret_match, ret_again_ms))
                         return true;
+                more = round->candidate.passed;
+        } else {
+                round->tried = (struct small_set){0};
+                round->again = false;
+        }
+        while (round->state == TURN_IDLE) {
+                if (go_on_locked(scheduler, more, now_ms, ret_match, ret_again_ms))
+                        return true;
+                if (round->state == TURN_ASKED || !round->again || scheduler->queue.count == 0)
+                        break;
+                round->tried = (struct small_set){0};
+                round->again = false;
+                more = true;
         }
         return false;
 }

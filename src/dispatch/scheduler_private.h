@@ -6,12 +6,12 @@
 
 #include "base/heap.h"
 #include "base/loop.h"
+#include "dispatch/arbiter.h"
 #include "dispatch/budget.h"
 #include "dispatch/entry.h"
 #include "dispatch/scheduler.h"
 #include "job/purchase.h"
 #include "job/queue.h"
-#include "upstream/account.h"
 
 #include <pthread.h>
 
@@ -61,7 +61,34 @@ struct walk {
         struct mail mail;
 };
 
-struct turn_question;
+/* What is asked of each purchase in the queue, for one account. */
+struct candidate {
+        const struct scheduler *scheduler;
+        const struct account *account;
+        int64_t now_ms;
+        bool budget;     /* there may be a retry */
+        bool other;      /* another account is healthy */
+        bool passed;     /* some purchase may go, but not there, or not now */
+        int64_t next_ms; /* when one of these may go there by the passing of time; or INT64_MAX */
+};
+
+/*
+ * A round of questions to the arbiter: for one account after the other whose turn it is. It goes on
+ * where it was when an answer comes later, and ends when a purchase was found, or there is nothing
+ * for any account.
+ */
+struct turn_round {
+        struct arbiter_turn turn; /* about candidate.account */
+        struct scheduler *scheduler;
+        struct candidate candidate;
+        struct account *account;
+        struct scheduler_taker *taker; /* who is told of a late answer; or NULL */
+        struct small_set tried;        /* the indexes of accounts asked for in this round */
+        enum { TURN_IDLE, TURN_ASKED, TURN_GIVEN } state;
+        bool late;         /* valid while asked or given: the answer is not there at once */
+        bool again;        /* something may have changed since: once more when it ends */
+        struct job *found; /* valid where the answer was not late: what may go */
+};
 
 struct scheduler {
         struct scheduler_setup setup; /* immutable */
@@ -82,10 +109,7 @@ struct scheduler {
         struct policy *policy;        /* a reference; NULL before scheduler_apply() */
         unsigned policies;            /* how many there have been */
         size_t admissions;            /* jobs about which the arbiter was asked */
-        size_t turns_asked;           /* turns, likewise */
-        size_t turns_given;           /* it has answered later, and nobody has taken that yet */
-        struct turn_question *questions[ACCOUNTS_EVER_MAX]; /* by the account's index; NULL: none
-                                                               was asked yet */
+        struct turn_round round;
         struct budget budget;
         size_t waiting_jobs; /* of the purchases that wait */
         size_t unkept_jobs;  /* of these: the store has no row of them, nor is going to */
@@ -208,8 +232,8 @@ bool scheduler_match_locked(struct scheduler *scheduler, struct scheduler_taker 
 /* A turn that was given is not used after all. */
 void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow *flow);
 
-/* Nobody is going to take the turns that were given. */
-void scheduler_return_turns_locked(struct scheduler *scheduler);
+/* Nobody is going to take a turn that was given. */
+void scheduler_return_given_locked(struct scheduler *scheduler);
 
 /* Whether there is a healthy account but those in the set. */
 bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,

@@ -42,6 +42,7 @@ static int open_store(const char *directory, struct store **ret_store, struct st
 static int make_arbiter(struct results *results, struct arbiter **ret_arbiter)
 {
         const struct delayed_arbiter_options options = {
+                .turns = true,
                 .by_itself = true,
                 .seed = (unsigned)read_number("SOLVEGATE_TEST_SEED", 0),
                 .delay_max_ms = read_number("SOLVEGATE_TEST_ARBITER_DELAY_MS", 5),

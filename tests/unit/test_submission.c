@@ -335,6 +335,46 @@ static void a_turn_goes_back_when_its_client_has_nothing_any_more(void **state)
         (void)take(f, other);
 }
 
+static void another_client_is_asked_for_when_a_turn_goes_back(void **state)
+{
+        struct fixture *f = *state;
+
+        open_with_late_turns(f);
+        struct job *job = let_in(f, "a");
+        struct pending other = begin(f, &(struct order){.task = "b", .client = "qa"});
+        run_arbiter(f);
+        assert_int_equal(end(&other), 0);
+        (void)take_nothing(f);
+        decide(f);
+        assert_int_equal(entry_cancel(f->scheduler, f->loop, job, END_BY_OWNER), ENTRY_CANCELLED);
+        hand_over(f);
+        (void)take_nothing(f);
+        decide(f); /* it has been asked once more */
+        hand_over(f);
+        (void)take(f, other.job);
+}
+
+static void every_account_is_asked_for_though_each_answer_comes_later(void **state)
+{
+        struct fixture *f = *state;
+
+        f->arbiter =
+                delayed_arbiter_new(f->arbiter, &(struct delayed_arbiter_options){.turns = true});
+        open_scheduler(f, 2);
+        struct job *job = let_in(f, "a");
+        (void)take_nothing(f);
+        run_arbiter(f);
+        struct scheduler_turn turn = take(f, job);
+        struct account *first = turn.account;
+        assert_true(give_back(f, &turn, SCHEDULER_TURNED_AWAY, LONG_MS)); /* not there again */
+        for (int i = 0; i < 2; i++) { /* the first account has nothing, the second one the job */
+                (void)take_nothing(f);
+                run_arbiter(f);
+        }
+        turn = take(f, job);
+        assert_ptr_not_equal(turn.account, first);
+}
+
 static void a_turn_for_an_account_that_is_full_by_then_goes_back(void **state)
 {
         struct fixture *f = *state;
@@ -521,6 +561,8 @@ int main(void)
                 ON_ENGINE(a_repeat_of_what_was_not_let_in_takes_its_place),
                 ON_ENGINE(who_asked_for_a_turn_is_told_when_it_is_given),
                 ON_ENGINE(a_turn_goes_back_when_its_client_has_nothing_any_more),
+                ON_ENGINE(another_client_is_asked_for_when_a_turn_goes_back),
+                ON_ENGINE(every_account_is_asked_for_though_each_answer_comes_later),
                 ON_ENGINE(a_turn_for_an_account_that_is_full_by_then_goes_back),
                 ON_ENGINE(a_turn_that_nobody_takes_goes_back_at_a_drain),
                 ON_ENGINE(an_arbiter_that_gives_up_gives_nobody_a_turn),
