@@ -92,23 +92,16 @@ static const struct command *find_command(int count, char *const *words)
         return NULL;
 }
 
-static int refuse_usage(const struct command *command)
-{
-        char text[64];
-
-        write_command(command, text, sizeof text);
-        (void)complain("write: solvegatectl %s", text);
-        return EXIT_USAGE;
-}
-
-/* Says how the commands of two words with this first one are written, if there are any. */
-static int refuse_group(const char *name)
+/* Says how a command is written; without one, those of two words with this first one, if there are
+ * any. */
+static int refuse_usage(const struct command *command, const char *name)
 {
         char text[256], one[64];
         size_t len = 0;
 
         for (size_t i = 0; i < COMMANDS && len < sizeof text; i++) {
-                if (!commands[i].second || strcmp(commands[i].name, name) != 0)
+                if (command ? command != &commands[i]
+                            : !commands[i].second || strcmp(commands[i].name, name) != 0)
                         continue;
                 write_command(&commands[i], one, sizeof one);
                 len += (size_t)snprintf(text + len, sizeof text - len, "%ssolvegatectl %s",
@@ -170,7 +163,7 @@ static int run_command(int count, char *const *words, const struct arguments *op
         const struct command *command = find_command(count, words);
         struct arguments arguments = *options;
 
-        if (!command && count == 1 && refuse_group(words[0]) != 0)
+        if (!command && count == 1 && refuse_usage(NULL, words[0]) != 0)
                 return EXIT_USAGE;
         if (!command)
                 return refuse_command(count, words);
@@ -178,7 +171,7 @@ static int run_command(int count, char *const *words, const struct arguments *op
         arguments.count = count - (command->second ? 2 : 1);
         arguments.items = words + (command->second ? 2 : 1);
         if (arguments.count < command->least || arguments.count > command->most)
-                return refuse_usage(command);
+                return refuse_usage(command, command->name);
         const char *problem = options_problem(command, &arguments);
         if (problem) {
                 (void)complain("%s", problem);
