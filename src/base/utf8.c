@@ -17,6 +17,9 @@ size_t utf8_bom(const char *text, size_t len)
 size_t utf8_sequence(const unsigned char *text, size_t len)
 {
         ucs4_t character;
+
+        if (text[0] < 0x80) /* most of every log line */
+                return 1;
         int sequence = u8_mbtoucr(&character, text, len);
 
         return sequence > 0 ? (size_t)sequence : 0;
@@ -41,9 +44,10 @@ const char *utf8_take(const char **text, size_t *len, size_t *ret_len)
 
 uint32_t utf8_decode(const unsigned char *text, size_t len)
 {
-        ucs4_t character;
+        ucs4_t character = text[0];
 
-        (void)u8_mbtoucr(&character, text, len);
+        if (character >= 0x80)
+                (void)u8_mbtoucr(&character, text, len);
         return character;
 }
 
