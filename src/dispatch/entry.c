@@ -125,6 +125,14 @@ void entry_move_locked(struct scheduler *scheduler, struct purchase *purchase, e
         }
 }
 
+/* What tools wait for is between a few tenths of a second and limits.job_deadline. */
+static const double solve_bounds_s[] = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300};
+
+const struct metric_buckets scheduler_solve_buckets = {
+        solve_bounds_s,
+        sizeof solve_bounds_s / sizeof *solve_bounds_s,
+};
+
 /* Before anybody can see it: who has the result finds it counted. A job of before the start was
  * made in the future where the clock was set back. */
 static void count_end_locked(struct scheduler *scheduler, const struct job *job,

@@ -7,7 +7,6 @@
 #include "access/policy.h"
 #include "base/clock.h"
 #include "config/config.h"
-#include "dispatch/arbiter.h"
 #include "dispatch/end_job.h"
 #include "dispatch/entry_walk.h"
 #include "dispatch/scheduler_private.h"
@@ -17,9 +16,6 @@
 #include "store/store.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 

@@ -10,8 +10,23 @@
  * afterwards on its own thread, until that has nothing more, and comes back when it says.
  *
  * Thread: any. While the mutex is held the results' and the store's are taken, and mailboxes.
- * Its parts: scheduler (queue and turns), scheduler_accounts, submission (jobs that come), entry
- * (jobs that go), keep (jobs whose ids may leave), journal (a purchase's steps).
+ *
+ * Its parts, which share scheduler_private.h:
+ *
+ * scheduler             its life, room for jobs, the modes, the stop
+ * scheduler_turns       a purchase is sent: takes a slot, and is over or goes back to the queue
+ * scheduler_match       which purchase goes to which account
+ * scheduler_accounts    accounts: reloads, breakers; with _slots (what an account at the service
+ *                       has room for) and _ids (which job has which of its ids)
+ * scheduler_show        what operators see
+ * scheduler_unfinished  the list of all jobs that are not final, and those by deadline
+ * submission            jobs that come
+ * entry                 purchases with their jobs
+ * end_job               why a job ends apart from its purchase, and what follows; with entry_leave,
+ *                       entry_expire and entry_walk, which end jobs
+ * payment               who pays
+ * keep                  jobs whose ids may leave
+ * journal               a purchase's steps, stored before they are seen
  */
 #ifndef SOLVEGATE_DISPATCH_SCHEDULER_H
 #define SOLVEGATE_DISPATCH_SCHEDULER_H

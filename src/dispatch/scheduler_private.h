@@ -140,11 +140,13 @@ int scheduler_check_room_locked(const struct scheduler *scheduler, const struct 
  * that waits for it to wake up and take it, and takes it again. */
 void scheduler_let_others_in_locked(struct scheduler *scheduler);
 
-/* Notes in a turn what may change during its flight. */
-void scheduler_look_locked(const struct scheduler *scheduler, struct scheduler_turn *turn);
-
 /* Posts idle when the time has come. */
 void scheduler_tell_idle_locked(struct scheduler *scheduler);
+
+/* ---- scheduler_turns.c ---- */
+
+/* Notes in a turn what may change during its flight. */
+void scheduler_look_locked(const struct scheduler *scheduler, struct scheduler_turn *turn);
 
 /* ---- scheduler_unfinished.c ---- */
 

@@ -76,8 +76,8 @@ MODULES = [
      "upstream/transfer_connection", "upstream/transfer_private"},
     {"dispatch/end_job", "dispatch/entry", "dispatch/entry_expire", "dispatch/entry_leave",
      "dispatch/entry_walk", "dispatch/scheduler", "dispatch/scheduler_accounts",
-     "dispatch/scheduler_figures", "dispatch/scheduler_ids", "dispatch/scheduler_match",
-     "dispatch/scheduler_private", "dispatch/scheduler_slots", "dispatch/scheduler_unfinished"},
+     "dispatch/scheduler_ids", "dispatch/scheduler_match", "dispatch/scheduler_private",
+     "dispatch/scheduler_slots", "dispatch/scheduler_turns", "dispatch/scheduler_unfinished"},
     {"forward/flight", "forward/flight_answer", "forward/flight_follow", "forward/flight_private"},
 ]
 

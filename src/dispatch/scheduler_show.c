@@ -1,22 +1,93 @@
 /*
- * scheduler_jobs: the jobs that are not final, listed for operators; see scheduler.h.
- *
- * The mutex is held for one batch at a time, so a long list holds nobody up. Between two, jobs may
- * come, move on and end: the list is of jobs that were there when they were looked at.
+ * scheduler_show: what the scheduler tells of clients, the queue, accounts and jobs, mostly to
+ * operators; see scheduler.h.
  */
 #include "dispatch/scheduler.h"
 
+#include "access/clients.h"
 #include "dispatch/scheduler_private.h"
 #include "job/job.h"
 #include "job/purchase.h"
 #include "job/results.h"
+#include "upstream/account.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #define LOOK_BATCH 512 /* jobs that are looked at while the mutex is held */
+
+/* ---- figures ---- */
+
+void scheduler_usage(struct scheduler *scheduler, struct client *client,
+                     struct scheduler_usage *ret_usage, struct quota_figures *ret_figures)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        *ret_usage = (struct scheduler_usage){
+                .in_flight = client->flow.turns.in_flight,
+                .max_in_flight = client->flow.turns.max_in_flight,
+                .queued = client->queued,
+                .unfinished = client->unfinished,
+                .saved_cache = client->saved_cache,
+                .saved_collapsed = client->saved_collapsed,
+        };
+        quota_read(&client->quota, quota_now(), ret_figures);
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret_figures)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        ret_figures->queued_purchases = scheduler->queue.count;
+        ret_figures->queued_jobs = scheduler->waiting_jobs;
+        memcpy(ret_figures->solved, scheduler->solved, sizeof scheduler->solved);
+        memcpy(ret_figures->ended, scheduler->ended, sizeof scheduler->ended);
+        ret_figures->solve_s = scheduler->solve_s;
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+}
+
+/* NULL: there are not so many. */
+static const struct account *shown_locked(const struct accounts *accounts, size_t index)
+{
+        for (size_t i = 0; i < accounts_count(accounts); i++) {
+                const struct account *account = accounts->items[i];
+                if (!account->gone && index-- == 0)
+                        return account;
+        }
+        return NULL;
+}
+
+bool scheduler_account(struct scheduler *scheduler, size_t index,
+                       struct scheduler_account *ret_account)
+{
+        (void)pthread_mutex_lock(&scheduler->mutex);
+        const struct account *account = shown_locked(scheduler->setup.accounts, index);
+        if (account) {
+                const struct account_terms *terms = account->terms;
+                *ret_account = (struct scheduler_account){
+                        .name = account->name,
+                        .api = terms->api,
+                        .priority = terms->priority,
+                        .max_in_flight = terms->max_in_flight,
+                        .in_flight = account->in_flight,
+                        .open = account->breaker.open,
+                        .out = account->breaker.out,
+                        .retired = account->retired,
+                };
+                (void)snprintf(ret_account->url, sizeof ret_account->url, "%s", terms->url);
+                request_counts_read(&account->requests, &ret_account->requests);
+        }
+        (void)pthread_mutex_unlock(&scheduler->mutex);
+        return account;
+}
+
+/*
+ * ---- jobs that are not final ----
+ *
+ * The mutex is held for one batch at a time, so a long list holds nobody up. Between two, jobs may
+ * come, move on and end: the list is of jobs that were there when they were looked at.
+ */
 
 static void describe_locked(struct scheduler *scheduler, struct job *job,
                             struct scheduler_job *ret_job)
