@@ -33,6 +33,7 @@
 
 struct pools {
         struct loop *loop;
+        const struct pool_events *events;
         struct pool *items; /* retired ones as well, as long as they have transfers */
 };
 
@@ -70,7 +71,7 @@ static void collect_finished(struct pool *pool)
                         continue;
                 CURLcode code = message->data.result;
                 (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
-                transfer_finish((struct transfer *)(void *)private, code);
+                pool->pools->events->finished((struct transfer *)(void *)private, code);
         }
 }
 
@@ -80,7 +81,7 @@ static void continue_paused(struct pool *pool)
         struct transfer *transfer;
 
         DL_FOREACH (pool->transfers, transfer)
-                transfer_continue(transfer);
+                pool->pools->events->proceed(transfer);
 }
 
 /*
@@ -241,7 +242,7 @@ static struct upstream_socket *add_socket(struct pool *pool, int fd)
         }
         /* What libcurl waits for by this number goes on; it does not ask again. */
         if (events != 0)
-                (void)upstream_socket_watch(socket, events, on_ready);
+                (void)upstream_socket_watch(socket, pool->pools->loop, events, on_ready);
         return socket;
 }
 
@@ -252,7 +253,8 @@ static void watch_idle(struct upstream_socket *socket)
         if (socket->http2)
                 upstream_socket_ignore(socket);
         else
-                (void)upstream_socket_watch(socket, UV_READABLE, on_ready);
+                (void)upstream_socket_watch(socket, socket->pool->pools->loop, UV_READABLE,
+                                            on_ready);
 }
 
 /* Never returns an error: libcurl 7.88 would end every transfer of the multi handle for it. */
@@ -277,7 +279,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
         int events = what == CURL_POLL_IN    ? UV_READABLE
                      : what == CURL_POLL_OUT ? UV_WRITABLE
                                              : UV_READABLE | UV_WRITABLE;
-        if (!socket || upstream_socket_watch(socket, events, on_ready) < 0)
+        if (!socket || upstream_socket_watch(socket, pool->pools->loop, events, on_ready) < 0)
                 pool->unwatched = true;
         return 0;
 }
@@ -286,7 +288,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
 
 static atomic_int files_max = INT_MAX;
 
-void transfer_limit_files(int fd_max)
+void pool_limit_files(int fd_max)
 {
         atomic_store(&files_max, fd_max);
 }
@@ -479,13 +481,14 @@ void pool_read_arrived(struct pool *pool)
 
 /* ---- pools ---- */
 
-int pools_new(struct loop *loop, struct pools **ret_pools)
+int pools_new(struct loop *loop, const struct pool_events *events, struct pools **ret_pools)
 {
         struct pools *pools = calloc(1, sizeof *pools);
 
         if (!pools)
                 return -ENOMEM;
         pools->loop = loop;
+        pools->events = events;
         *ret_pools = pools;
         return 0;
 }

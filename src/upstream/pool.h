@@ -9,11 +9,12 @@
  * So no connection is taken from a transfer that still uses it, and none carries a request that
  * ought to go elsewhere.
  *
- * Only transfer includes this header, and socket. Thread: the loop's.
+ * Only transfer includes this header. Thread: the loop's.
  */
 #ifndef SOLVEGATE_UPSTREAM_POOL_H
 #define SOLVEGATE_UPSTREAM_POOL_H
 
+#include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,11 +24,22 @@ struct pools;
 struct transfer;
 struct upstream_socket;
 
-/* Returns 0 or -ENOMEM. The caller frees with pools_free(). */
-int pools_new(struct loop *loop, struct pools **ret_pools);
+/* What happens to transfers; called within pool_enter(). */
+struct pool_events {
+        /* libcurl has ended it. */
+        void (*finished)(struct transfer *transfer, CURLcode code);
+        /* What had arrived is read: a body that waits for that continues. */
+        void (*proceed)(struct transfer *transfer);
+};
+
+/* events is static. Returns 0 or -ENOMEM. The caller frees with pools_free(). */
+int pools_new(struct loop *loop, const struct pool_events *events, struct pools **ret_pools);
 
 /* Frees all. Requires that there is no transfer. Takes NULL. */
 void pools_free(struct pools *pools);
+
+/* See transfer_limit_files(). */
+void pool_limit_files(int fd_max);
 
 /* Retires all: what is begun from now on is begun on new connections, after a new name look-up. */
 void pools_retire(struct pools *pools);

@@ -4,7 +4,6 @@
 #include "upstream/socket.h"
 
 #include "base/loop.h"
-#include "upstream/pool.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,11 +47,9 @@ void upstream_socket_free(struct upstream_socket *socket)
 }
 
 /* Returns 0 or -errno. */
-static int begin_polling(struct upstream_socket *socket)
+static int begin_polling(struct upstream_socket *socket, struct loop *loop)
 {
-        int r = socket->polled ? 0
-                               : uv_poll_init_socket(loop_uv(pool_loop(socket->pool)),
-                                                     &socket->poll, socket->fd);
+        int r = socket->polled ? 0 : uv_poll_init_socket(loop_uv(loop), &socket->poll, socket->fd);
 
         if (r == 0) {
                 socket->polled = true;
@@ -61,12 +58,13 @@ static int begin_polling(struct upstream_socket *socket)
         return r;
 }
 
-int upstream_socket_watch(struct upstream_socket *socket, int events, uv_poll_cb callback)
+int upstream_socket_watch(struct upstream_socket *socket, struct loop *loop, int events,
+                          uv_poll_cb callback)
 {
         /* libuv makes two system calls of each start, also where nothing changes. */
         if (socket->events == events)
                 return 0;
-        int r = begin_polling(socket);
+        int r = begin_polling(socket, loop);
         if (r == 0)
                 r = uv_poll_start(&socket->poll, events, callback);
         socket->events = r < 0 ? 0 : events;

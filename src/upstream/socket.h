@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+struct loop;
 struct pool;
 
 struct upstream_socket {
@@ -58,8 +59,10 @@ struct upstream_socket *upstream_socket_new(struct pool *pool, int fd);
 /* Stops watching and frees. Does not close the descriptor. */
 void upstream_socket_free(struct upstream_socket *socket);
 
-/* Watches for these events of libuv's, all of them in one callback. Returns 0 or -errno. */
-int upstream_socket_watch(struct upstream_socket *socket, int events, uv_poll_cb callback);
+/* Watches on the loop for these events of libuv's, all of them in one callback. Returns 0 or
+ * -errno. */
+int upstream_socket_watch(struct upstream_socket *socket, struct loop *loop, int events,
+                          uv_poll_cb callback);
 
 /* Watches for nothing. */
 void upstream_socket_ignore(struct upstream_socket *socket);

@@ -54,6 +54,11 @@ static void *wiping_realloc(void *memory, size_t size)
         return larger;
 }
 
+void transfer_limit_files(int fd_max)
+{
+        pool_limit_files(fd_max);
+}
+
 int transfer_global_init(void)
 {
         return curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc,
@@ -229,7 +234,8 @@ static bool was_refused_early(const struct transfer *transfer, CURLcode code)
                !(transfer->socket && transfer->socket->http2);
 }
 
-void transfer_finish(struct transfer *transfer, CURLcode code)
+/* libcurl has ended it: restarts it, or calls done and frees it. */
+static void on_finished(struct transfer *transfer, CURLcode code)
 {
         if (was_refused_early(transfer, code))
                 transfer->premature = transfer->stray = true;
@@ -237,7 +243,8 @@ void transfer_finish(struct transfer *transfer, CURLcode code)
                 finish(transfer, code);
 }
 
-void transfer_continue(struct transfer *transfer)
+/* Continues with the body, if that waits. Not to be called from within libcurl. */
+static void on_proceed(struct transfer *transfer)
 {
         if (!transfer->paused)
                 return;
@@ -288,11 +295,12 @@ static void on_deadline(void *arg)
 
 int transfers_new(struct loop *loop, struct transfers **ret_transfers)
 {
+        static const struct pool_events events = {.finished = on_finished, .proceed = on_proceed};
         struct transfers *transfers = calloc(1, sizeof *transfers);
 
         if (!transfers)
                 return -ENOMEM;
-        int r = pools_new(loop, &transfers->pools);
+        int r = pools_new(loop, &events, &transfers->pools);
         if (r < 0) {
                 free(transfers);
                 return r;

@@ -6,13 +6,15 @@
 #define SOLVEGATE_UPSTREAM_TRANSFER_PRIVATE_H
 
 #include "base/strbuf.h"
-#include "upstream/transfer.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct loop_timer;
 struct pool;
+struct transfer_result;
 struct upstream_socket;
 
 struct transfer {
@@ -27,8 +29,8 @@ struct transfer {
         struct strbuf answer;
         struct loop_timer *deadline;
         int64_t timeout_ms;
-        bool overdue; /* the deadline has passed */
-        transfer_done_fn *done;
+        bool overdue;                                            /* the deadline has passed */
+        void (*done)(struct transfer_result *result, void *arg); /* transfer_done_fn */
         void *arg;
         char problem[CURL_ERROR_SIZE];
         int local_error; /* a positive errno: why no socket could be opened, or 0 */
@@ -47,12 +49,6 @@ struct transfer {
         bool restarted;
         struct transfer *prev, *next; /* in the pool */
 };
-
-/* Goes on with the body, if that waits. Not to be called from within libcurl. */
-void transfer_continue(struct transfer *transfer);
-
-/* libcurl has ended it: restarts it, or calls done and frees it. Called within pool_enter(). */
-void transfer_finish(struct transfer *transfer, CURLcode code);
 
 /* ---- transfer_connection.c ---- */
 

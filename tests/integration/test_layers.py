@@ -72,8 +72,6 @@ MODULES = [
      "store/sqlite/store_restore", "store/sqlite/store_survey", "store/sqlite/store_watch"},
     {"store/sqlite/store_file", "store/sqlite/store_schema"},
     {"upstream/protocol", "upstream/protocol_fields"},
-    {"upstream/pool", "upstream/send", "upstream/socket", "upstream/transfer",
-     "upstream/transfer_connection", "upstream/transfer_private"},
     {"dispatch/end_job", "dispatch/entry", "dispatch/entry_expire", "dispatch/entry_leave",
      "dispatch/entry_walk", "dispatch/scheduler", "dispatch/scheduler_accounts",
      "dispatch/scheduler_ids", "dispatch/scheduler_match", "dispatch/scheduler_private",
