@@ -56,7 +56,7 @@ struct control {
         _Atomic int64_t number;        /* the call that fails; 0: none */
         _Atomic int64_t failed;        /* how many did */
         _Atomic int32_t families;      /* which count */
-        _Atomic int32_t error;         /* errno of a failing function on files */
+        _Atomic int32_t error;         /* errno of a failing function */
         char function[NAME_BYTES_MAX]; /* which one failed last, for messages: */
         _Atomic int64_t caller;        /* and where it was called, for addr2line(1) */
 };

@@ -247,6 +247,40 @@ def test_a_large_body_that_no_memory_is_left_for_is_not_one_of_too_many(
     assert not [message for message in refused if "too many" in message]
 
 
+def shape(value):
+    """What of an answer does not change from one second to the next."""
+    if isinstance(value, dict):
+        return {name: shape(member) for name, member in value.items()}
+    return [shape(element) for element in value] if isinstance(value, list) else type(value)
+
+
+def test_each_call_of_an_answer_may_fail_but_none_leaves_out_a_part(simulator, gateway, tmp_path):
+    """json-c goes on after an append that has failed."""
+    calls = FailingCalls(tmp_path / "calls", MEMORY, ("main", "libjson-c"))
+    house = gateway(simulator(), environment=calls.environment)
+
+    def ask():
+        try:
+            return house.operate("GET", "/control/status")
+        except (ConnectionError, http.client.HTTPException):
+            return None  # there was no memory for a response
+
+    ask()  # the first one does more
+    before = calls.calls
+    whole = shape(parse_json(ask().body))
+    statuses = Counter()
+    for number in range(1, calls.calls - before + 1):
+        calls.fail(number)
+        answer = ask()
+        calls.mend()
+        statuses[answer.status if answer else None] += 1
+        if answer and answer.status == 200:
+            assert shape(parse_json(answer.body)) == whole, calls.which
+        elif answer:
+            expect.error(answer, 503, REFUSALS)
+    assert statuses[503] > 100, statuses
+
+
 def test_each_call_of_a_reload_may_fail(trial, part):
     for number in each_number(trial.count(trial.reload), part):
         trial.calls.fail(number)

@@ -38,7 +38,7 @@ class FailingCalls:
             self._memory = mmap.mmap(file.fileno(), ctypes.sizeof(_Control))
         self._control = _Control.from_buffer(self._memory)
         self._control.families = families
-        self._control.error = errno.EIO
+        self._control.error = errno.ENOMEM if families == MEMORY else errno.EIO
         self.environment = {
             "LD_PRELOAD": str(LIBRARY),
             "CALLFAULT_CONTROL": str(control),
