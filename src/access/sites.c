@@ -44,11 +44,6 @@ static char lower(char c)
         return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
-static bool is_digit(char c)
-{
-        return c >= '0' && c <= '9';
-}
-
 /* Checks what stands behind the host and port. */
 static bool is_harmless(const char *rest)
 {
@@ -60,20 +55,12 @@ static bool is_harmless(const char *rest)
         return true;
 }
 
+/* Another character or NUL follows the len characters. */
 static bool is_port(const char *text, size_t len)
 {
-        unsigned port = 0;
+        unsigned long port = strtoul(text, NULL, 10);
 
-        if (len == 0)
-                return false;
-        for (size_t i = 0; i < len; i++) {
-                if (!is_digit(text[i]))
-                        return false;
-                port = port * 10 + (unsigned)(text[i] - '0');
-                if (port > PORT_MAX)
-                        return false;
-        }
-        return port > 0;
+        return len > 0 && strspn(text, "0123456789") == len && port > 0 && port <= PORT_MAX;
 }
 
 /* Writes a name or an IPv4 address, checked. */
