@@ -11,14 +11,17 @@
 #include <string.h>
 #include <utlist.h>
 
-#define REFUSAL_LEVEL 1000 /* what one costs of a bucket, whose level rises by the millisecond */
-#define SHARE_DIVISOR 16   /* a client's part of the lines that wait, once half may not */
+#define MS_PER_SECOND 1000
+#define SHARE_DIVISOR 16 /* a client's part of the lines that wait, once half may not */
+
+_Static_assert(MS_PER_SECOND % AUDIT_REFUSALS_PER_S == 0 &&
+                       MS_PER_SECOND % AUDIT_STRANGERS_PER_S == 0,
+               "one refusal takes whole milliseconds of a bucket");
 
 struct audit_source {
         char name[AUDIT_WORD_BYTES_MAX + 1]; /* "": strangers */
         int64_t per_s, burst;
-        int64_t level;
-        int64_t level_ms;                 /* when it was so high */
+        int64_t full_ms;                  /* when its bucket will be full again (log_limit.c) */
         int64_t waiting;                  /* lines that are not in the file */
         int64_t summed;                   /* refusals without a line */
         struct audit_source *prev, *next; /* valid with summed */
@@ -35,8 +38,7 @@ static struct audit_source *source_new(const char *name, int64_t per_s, int64_t 
         memcpy(source->name, name, strlen(name) + 1);
         source->per_s = per_s;
         source->burst = burst;
-        source->level = burst * REFUSAL_LEVEL;
-        source->level_ms = now_ms;
+        source->full_ms = now_ms;
         return source;
 }
 
@@ -91,19 +93,6 @@ struct audit_source *audit_refusals_find(struct audit_refusals *refusals, const 
         return source ? source : refusals->strangers;
 }
 
-static void fill(struct audit_source *source, int64_t now_ms)
-{
-        const int64_t top = source->burst * REFUSAL_LEVEL;
-        int64_t passed_ms = now_ms - source->level_ms;
-
-        if (passed_ms > top / source->per_s)
-                passed_ms = top / source->per_s;
-        source->level_ms = now_ms;
-        source->level += passed_ms * source->per_s;
-        if (source->level > top)
-                source->level = top;
-}
-
 /* While the disk is slow, lines of one client do not take the room of all others. */
 static bool has_room(const struct audit_refusals *refusals, const struct audit_source *source)
 {
@@ -118,10 +107,12 @@ static bool has_room(const struct audit_refusals *refusals, const struct audit_s
 bool audit_refusals_admit(struct audit_refusals *refusals, struct audit_source *source,
                           int64_t now_ms)
 {
-        fill(source, now_ms);
-        if (source->level < REFUSAL_LEVEL || !has_room(refusals, source))
+        const int64_t interval_ms = MS_PER_SECOND / source->per_s;
+
+        if (source->full_ms > now_ms + (source->burst - 1) * interval_ms ||
+            !has_room(refusals, source))
                 return false;
-        source->level -= REFUSAL_LEVEL;
+        source->full_ms = (source->full_ms > now_ms ? source->full_ms : now_ms) + interval_ms;
         source->waiting++;
         refusals->waiting_clients += source != refusals->strangers;
         return true;
