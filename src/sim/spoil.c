@@ -14,6 +14,9 @@
 #define GARBAGE_BYTES 256
 #define HUGE_BYTES    (8 * 1024 * 1024)
 #define DEEP_LEVELS   100000
+#define PAGE                                                                                       \
+        "<!DOCTYPE html>\n<html><head><title>Oh dear</title></head>"                               \
+        "<body><h1>Something went wrong</h1></body></html>\n"
 
 static void set_retry_after(const struct sim_fault *fault, struct sim_reply *reply)
 {
@@ -70,31 +73,22 @@ bool sim_spoil_refuse(const struct sim_fault *fault, const char *uid, const char
         return true;
 }
 
+/* Puts another text, with code 200 unless it says otherwise, in place of the answer. */
+static void replace_answer(struct sim_reply *reply, const char *text)
+{
+        sim_reply_clear(reply);
+        reply->code = 200;
+        (void)strbuf_puts(&reply->body, text);
+}
+
 static void say_garbage(struct sim_reply *reply)
 {
         struct sim_rng rng = {.state = 1};
 
         /* 0xff starts no UTF-8 text, let alone JSON. */
-        (void)strbuf_append(&reply->body, "\xff", 1);
+        replace_answer(reply, "\xff");
         for (int i = 0; i < GARBAGE_BYTES - 1; i++)
                 (void)strbuf_append(&reply->body, &(char){(char)sim_rng_next(&rng)}, 1);
-}
-
-static void say_page(struct sim_reply *reply)
-{
-        reply->content_type = "text/html; charset=utf-8";
-        (void)strbuf_puts(&reply->body, "<!DOCTYPE html>\n<html><head><title>Oh dear</title></head>"
-                                        "<body><h1>Something went wrong</h1></body></html>\n");
-}
-
-static void say_array(struct sim_reply *reply)
-{
-        (void)strbuf_puts(&reply->body, "[1,2]");
-}
-
-static void say_number(struct sim_reply *reply)
-{
-        (void)strbuf_puts(&reply->body, "{\"status\":1}");
 }
 
 static void say_repeated(char c, size_t count, struct sim_reply *reply)
@@ -106,24 +100,16 @@ static void say_repeated(char c, size_t count, struct sim_reply *reply)
 
 static void say_huge(struct sim_reply *reply)
 {
-        (void)strbuf_puts(&reply->body, "\"");
+        replace_answer(reply, "\"");
         say_repeated('a', HUGE_BYTES, reply);
         (void)strbuf_puts(&reply->body, "\"");
 }
 
 static void say_deep(struct sim_reply *reply)
 {
+        replace_answer(reply, "");
         say_repeated('[', DEEP_LEVELS, reply);
         say_repeated(']', DEEP_LEVELS, reply);
-}
-
-/* Puts another text, with code 200 unless it says otherwise, in place of the answer. */
-static void replace_answer(void (*say)(struct sim_reply *reply), struct sim_reply *reply)
-{
-        sim_reply_clear(reply);
-        reply->code = 200;
-        if (say)
-                say(reply);
 }
 
 /* Changes how the answer is delivered. */
@@ -181,26 +167,27 @@ void sim_spoil_answer(const struct sim_fault *fault, struct sim_reply *reply)
                 reply->delay_ms = fault->delay_ms;
                 break;
         case SIM_FAULT_GARBAGE:
-                replace_answer(say_garbage, reply);
+                say_garbage(reply);
                 break;
         case SIM_FAULT_HTML:
-                replace_answer(say_page, reply);
+                replace_answer(reply, PAGE);
+                reply->content_type = "text/html; charset=utf-8";
                 reply->code = (unsigned)fault->code;
                 break;
         case SIM_FAULT_EMPTY:
-                replace_answer(NULL, reply);
+                replace_answer(reply, "");
                 break;
         case SIM_FAULT_NOTOBJECT:
-                replace_answer(say_array, reply);
+                replace_answer(reply, "[1,2]");
                 break;
         case SIM_FAULT_NUMERIC:
-                replace_answer(say_number, reply);
+                replace_answer(reply, "{\"status\":1}");
                 break;
         case SIM_FAULT_HUGE:
-                replace_answer(say_huge, reply);
+                say_huge(reply);
                 break;
         case SIM_FAULT_DEEP:
-                replace_answer(say_deep, reply);
+                say_deep(reply);
                 break;
         }
 }
