@@ -37,6 +37,7 @@
 #include "upstream/breaker.h"
 #include "upstream/request_counts.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -118,8 +119,9 @@ struct scheduler_turn {
 /* Who takes purchases, on a loop. */
 struct scheduler_taker {
         struct loop *loop;
-        struct mail mail; /* its deliver() comes back to take; not to be freed while posted */
-        bool posted;      /* guarded by the mutex */
+        struct mail mail;    /* its deliver() clears posted and then comes back to take */
+        _Atomic bool posted; /* set with the mutex, when the mail is posted, which is not to be
+                                posted again or freed before its delivery */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include "job/purchase.h"
 #include "upstream/account.h"
 
+#include <stdatomic.h>
 #include <utlist.h>
 
 #define NO_BUDGET_PAUSE_MS 500 /* until it is looked at again whether there may be a retry */
@@ -141,8 +142,7 @@ static void on_turn_locked(struct arbiter_turn *turn)
         if (round->scheduler->draining) {
                 scheduler_return_given_locked(round->scheduler);
                 scheduler_tell_idle_locked(round->scheduler);
-        } else if (taker && !taker->posted) {
-                taker->posted = true;
+        } else if (taker && !atomic_exchange(&taker->posted, true)) {
                 loop_post(taker->loop, &taker->mail);
         }
 }

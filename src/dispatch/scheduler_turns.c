@@ -167,8 +167,6 @@ bool scheduler_take(struct scheduler *scheduler, struct scheduler_taker *taker,
 
         *ret_again_ms = INT64_MAX;
         (void)pthread_mutex_lock(&scheduler->mutex);
-        if (taker)
-                taker->posted = false;
         if (!can_write(&scheduler->setup))
                 *ret_again_ms = now_ms + SICK_STORE_PAUSE_MS;
         else if (!scheduler->draining &&

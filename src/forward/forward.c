@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static void on_again(void *arg)
@@ -27,6 +28,7 @@ static void on_turn_mail(struct mail *mail)
         struct scheduler_taker *taker =
                 (struct scheduler_taker *)((char *)mail - offsetof(struct scheduler_taker, mail));
 
+        atomic_store(&taker->posted, false);
         forwarder_kick((struct forwarder *)((char *)taker - offsetof(struct forwarder, taker)));
 }
 

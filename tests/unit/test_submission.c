@@ -9,6 +9,7 @@
 #include "scheduler_fixture.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -289,9 +290,10 @@ static void expect_in_flight(struct fixture *f, int count)
 
 static void stop_on_turn(struct mail *mail)
 {
-        const struct scheduler_taker *taker =
+        struct scheduler_taker *taker =
                 (struct scheduler_taker *)((char *)mail - offsetof(struct scheduler_taker, mail));
 
+        atomic_store(&taker->posted, false);
         loop_stop(taker->loop);
 }
 
@@ -314,6 +316,42 @@ static void who_asked_for_a_turn_is_told_when_it_is_given(void **state)
         loop_run(f->loop); /* until the mail comes */
         (void)take(f, job);
         expect_in_flight(f, 1);
+}
+
+static int delivered;
+
+static void count_mail(struct mail *mail)
+{
+        (void)mail;
+        delivered++;
+}
+
+/* Who takes for another reason before the mail is delivered asks for the next turn. Mail that was
+ * posted twice would cut off what is behind it. */
+static void a_turn_that_is_given_before_the_mail_is_delivered_posts_no_other(void **state)
+{
+        struct fixture *f = *state;
+        struct scheduler_taker taker = {.loop = f->loop, .mail.deliver = stop_on_turn};
+        struct mail behind = {.deliver = count_mail};
+        struct scheduler_turn turn;
+        int64_t again_ms;
+
+        open_with_late_turns(f);
+        (void)let_in(f, "a");
+        struct job *job = let_in(f, "b");
+        assert_false(scheduler_take(f->scheduler, &taker, &turn, &again_ms));
+        decide(f);
+        hand_over(f);
+        loop_post(f->loop, &behind);
+        assert_true(scheduler_take(f->scheduler, &taker, &turn, &again_ms));
+        f->flying[f->flying_count++] = turn;
+        assert_false(scheduler_take(f->scheduler, &taker, &turn, &again_ms));
+        decide(f);
+        hand_over(f);
+        delivered = 0;
+        loop_run(f->loop);
+        assert_int_equal(delivered, 1);
+        (void)take(f, job);
 }
 
 static void a_turn_goes_back_when_its_client_has_nothing_any_more(void **state)
@@ -560,6 +598,7 @@ int main(void)
                 ON_ENGINE(a_repeat_finds_the_job_though_both_wait),
                 ON_ENGINE(a_repeat_of_what_was_not_let_in_takes_its_place),
                 ON_ENGINE(who_asked_for_a_turn_is_told_when_it_is_given),
+                ON_ENGINE(a_turn_that_is_given_before_the_mail_is_delivered_posts_no_other),
                 ON_ENGINE(a_turn_goes_back_when_its_client_has_nothing_any_more),
                 ON_ENGINE(another_client_is_asked_for_when_a_turn_goes_back),
                 ON_ENGINE(every_account_is_asked_for_though_each_answer_comes_later),
