@@ -3,7 +3,7 @@
  * the process, shared by all workers. http/ and daemon/ include nothing below it but types.
  *
  * gateway.h          requests about jobs
- * gateway_stats.h  what there is and what there was: metrics, status, usage
+ * gateway_stats.h    current values and counters: metrics, status, usage
  * gateway_operator.h lists of jobs, and the orders that operators give
  * balance.h          what each upstream last said about its account
  * gateway_service.h  start, ticks, stop, and the part on each worker's loop

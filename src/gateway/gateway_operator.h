@@ -12,7 +12,7 @@
 struct gateway;
 struct job;
 
-/* Is given a job; what it points to is valid during the call. */
+/* Called with a job. What it points to is valid during the call. */
 typedef void gateway_job_fn(void *arg, const struct scheduler_job *job);
 
 /*

@@ -71,8 +71,7 @@ void gateway_give_up(struct gateway *gateway);
 /* Returns whether a record of a job is on its way to the store. Thread: any. */
 bool gateway_writes(struct gateway *gateway);
 
-/* ---- on a worker's loop; each function below: Thread: the loop's, unless it says otherwise ----
- */
+/* ---- on a worker's loop; Thread: the loop's, unless a function says otherwise ---- */
 
 /* Makes the forwarder of a loop. Returns 0 or -ENOMEM. Thread: main, before the loop runs. */
 int gateway_new_forwarder(struct gateway *gateway, struct loop *loop,
@@ -84,15 +83,15 @@ void gateway_free_forwarder(struct forwarder *forwarder);
 /* Continues all jobs that were accepted before the start. Thread: main, before the loop runs. */
 void gateway_resume(struct forwarder *forwarder);
 
-/* The loop runs. The first one starts the parser, and gets the balances of all upstreams, so that a
- * wrong key is known before the first job. */
+/* To be called when the loop runs. The first worker starts the parser, and gets the balances of all
+ * upstreams, so that a wrong key is known before the first job. */
 void gateway_begin(struct gateway *gateway, struct forwarder *forwarder, bool is_first);
 
 /* Sends what may be sent now. */
 void gateway_kick(struct forwarder *forwarder);
 
-/* A configuration was loaded: the next request to each upstream uses a new connection. The first
- * loop gets the balances of upstreams that are new or have changed. */
+/* To be called after a reload: the next request to each upstream uses a new connection. The first
+ * worker gets the balances of upstreams that are new or have changed. */
 void gateway_renew(struct gateway *gateway, struct forwarder *forwarder, bool is_first);
 
 /* The time to stop has come: ends everything in flight, see forwarder_abort(). Also before the loop

@@ -1,5 +1,5 @@
 /*
- * gateway_stats: what there is and what there was, for metrics, status pages and clients.
+ * gateway_stats: current values and counters, for metrics, status pages and clients.
  */
 #ifndef SOLVEGATE_GATEWAY_GATEWAY_STATS_H
 #define SOLVEGATE_GATEWAY_GATEWAY_STATS_H
@@ -31,7 +31,7 @@ struct gateway_stats {
         int64_t bodies_parsed;                      /* by threads, since the start */
 };
 
-/* Thread: main. */
+/* Fills in all of it. Thread: main. */
 void gateway_stats(struct gateway *gateway, struct gateway_stats *ret_stats);
 
 /* Fills in the upstream with this index, from 0 on. Returns false behind the last one. The indexes

@@ -24,6 +24,6 @@ enum MHD_Result ready_handle(struct request *request)
         char message[GATEWAY_MESSAGE_BYTES_MAX];
         enum gateway_verdict verdict = gateway_check(request->server->gateway, NULL, message);
 
-        verdict_refuse(request, verdict, message);
+        refusal_from_verdict(request, verdict, message);
         return verdict == GATEWAY_OK ? reply_status(request, "ready") : reply_refusal(request);
 }

@@ -57,14 +57,14 @@ enum connection_room {
 };
 
 /*
- * What happens to connections, told to the layer above. cut, malformed, body_late, header_refuse
- * and header_late answer past libmicrohttpd and end the connection, by connection_cut(); the first
- * three a request whose body is still coming, the others one whose header is not complete. limit_ms
- * is how long the client had.
+ * Functions of the layer above that a connection calls. All but client_gone send an error response
+ * past libmicrohttpd and end the connection, by connection_cut(): cut, malformed and body_late
+ * while the body of a request is received, header_refuse and header_late before its header is
+ * complete. limit_ms is how long the client had.
  */
 struct connection_events {
-        /* The client of a held request has closed its side, or its connection is to make room: it
-         * is answered with what there is. */
+        /* Ends the hold of a request: its client has closed its side, or its connection is needed
+         * for another client. */
         void (*client_gone)(struct request *request);
         void (*cut)(struct request *request, enum connection_end end, unsigned status,
                     const char *code, const char *message);

@@ -249,7 +249,7 @@ static void check_body(struct request *request)
         enum gateway_verdict verdict = gateway_admit(
                 request->server->gateway, request->client, length,
                 request_field(request, "Idempotency-Key") != NULL, &request->body, message);
-        verdict_refuse(request, verdict, message);
+        refusal_from_verdict(request, verdict, message);
 }
 
 /* What bounds the connections, and what to do; the operators' number is fixed. */

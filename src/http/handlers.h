@@ -1,6 +1,6 @@
 /*
- * handlers: those of tools and of the admin address, one file for each group; control.h has those
- * of the admin socket. See struct route.
+ * handlers: the handlers of requests by tools and on the admin address, see struct route. Each
+ * group has a file. control.h has the handlers of the admin socket.
  */
 #ifndef SOLVEGATE_HTTP_HANDLERS_H
 #define SOLVEGATE_HTTP_HANDLERS_H

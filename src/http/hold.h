@@ -1,5 +1,5 @@
 /*
- * hold: requests whose answer waits, with a suspended connection: no thread waits.
+ * hold: delays the response to a request. Its connection is suspended; no thread blocks.
  *
  * Thread: the server's loop.
  */
@@ -26,13 +26,13 @@ struct hold {
 };
 bool request_hold(struct request *request, const struct hold *hold);
 
-/* Ends the hold of a request: it is answered with what there is. */
+/* Ends a hold: the handler responds with the current state. */
 void hold_end(struct request *request);
 
-/* The same for all but those for an admission or the store. */
+/* Ends all holds but those for an admission or the store. */
 void hold_end_all(struct server *server);
 
-/* The response to a request was sent, and its connection is kept. */
+/* To be called when the response to a request was sent and its connection is kept. */
 void hold_answered(const struct request *request);
 
 #endif

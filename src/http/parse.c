@@ -77,8 +77,8 @@ static void refuse(struct request *request)
                                "too many large bodies of this client wait to be parsed; send the "
                                "job again later");
         else
-                verdict_refuse(request, GATEWAY_NO_MEMORY,
-                               "solvegate has no memory for the job; send it again later");
+                refusal_from_verdict(request, GATEWAY_NO_MEMORY,
+                                     "solvegate has no memory for the job; send it again later");
 }
 
 bool parse_hold(struct request *request)

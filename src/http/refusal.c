@@ -32,7 +32,8 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
         request->body = NULL;
 }
 
-void verdict_refuse(struct request *request, enum gateway_verdict verdict, const char *message)
+void refusal_from_verdict(struct request *request, enum gateway_verdict verdict,
+                          const char *message)
 {
         static const struct {
                 unsigned status;

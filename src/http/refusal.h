@@ -1,6 +1,6 @@
 /*
- * refusal: an error that a request is answered with. It is found anywhere, also before the body was
- * read, and answered when the request is over (reply.h).
+ * refusal: the error response of a request, and its header field. Any check may refuse a request;
+ * the response is sent when the request is complete (reply.h).
  *
  * Thread: the server's loop.
  */
@@ -20,9 +20,10 @@ void request_refuse(struct request *request, unsigned status, const char *code, 
                     ...) __attribute__((format(printf, 4, 5)));
 
 /* Refuses the request unless the verdict is GATEWAY_OK or GATEWAY_PENDING. */
-void verdict_refuse(struct request *request, enum gateway_verdict verdict, const char *message);
+void refusal_from_verdict(struct request *request, enum gateway_verdict verdict,
+                          const char *message);
 
-/* A header field that an error has besides; the name is NULL if there is none. */
+/* The header field that an error needs; the name is NULL if it needs none. */
 struct reply_field {
         const char *name;
         const char *value;

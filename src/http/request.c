@@ -133,8 +133,9 @@ static enum MHD_Result on_body(struct request *request, const char *upload, size
                 int r = body_append(request->body, upload, bytes);
                 if (r == 0)
                         return MHD_YES;
-                verdict_refuse(request, gateway_body_verdict(request->server->gateway, r, message),
-                               message);
+                refusal_from_verdict(request,
+                                     gateway_body_verdict(request->server->gateway, r, message),
+                                     message);
         } else if (request->route && request->route->kind == ROUTE_ORDERS) {
                 if (request->discarded_bytes + (int64_t)bytes > ORDER_BYTES_MAX)
                         request_refuse(request, 413, "too_large", "no body is needed here");

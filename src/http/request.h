@@ -13,8 +13,8 @@ struct connection_events;
 struct server;
 
 /*
- * The server's policy was replaced: whose token is no client's any more is refused, now where it is
- * held, else when it is answered. To be called after each replacement.
+ * To be called after the server's policy was replaced. Refuses requests whose token is not valid
+ * any more: held ones now, the others before their response.
  */
 void request_revoke_all(struct server *server);
 
@@ -25,7 +25,7 @@ enum MHD_Result request_on_access(void *arg, struct MHD_Connection *mhd, const c
 void request_on_completed(void *arg, struct MHD_Connection *mhd, void **request_arg,
                           enum MHD_RequestTerminationCode code);
 
-/* What connections report. */
+/* For connection_table_new(). */
 extern const struct connection_events request_connection_events;
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * route: one path that is answered, and what a request for it must be like. routes.h has them all.
+ * route: a path, and which requests it allows. routes.h has the table of all.
  */
 #ifndef SOLVEGATE_HTTP_ROUTE_H
 #define SOLVEGATE_HTTP_ROUTE_H

@@ -58,7 +58,7 @@ static void note(struct request *request, enum gateway_verdict verdict,
 {
         request->job = submission->job;
         request->pending = submission->pending;
-        verdict_refuse(request, verdict, submission->told.message);
+        refusal_from_verdict(request, verdict, submission->told.message);
         if (submission->told.retry_after_s > 0)
                 request->refusal.retry_after_s = submission->told.retry_after_s;
 }
@@ -146,10 +146,10 @@ static bool wait_for_store(struct request *request)
         if (request_hold(request, &hold))
                 return true;
         if (!gateway_is_durable(request->server->gateway, request->job))
-                verdict_refuse(request,
-                               gateway_withdraw(request->server->gateway, request->server->loop,
-                                                request->job, message),
-                               message);
+                refusal_from_verdict(request,
+                                     gateway_withdraw(request->server->gateway,
+                                                      request->server->loop, request->job, message),
+                                     message);
         return false;
 }
 
