@@ -1,6 +1,6 @@
 /*
  * entry: see entry.h. This part has purchases with their jobs; submission the jobs that come,
- * entry_leave and end_job those that leave, entry_restore those that come back after a start.
+ * the other parts those that leave, entry_restore those that come back after a start.
  */
 #include "dispatch/entry.h"
 

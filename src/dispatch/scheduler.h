@@ -22,8 +22,9 @@
  * scheduler_unfinished  the list of all jobs that are not final, and those by deadline
  * submission            jobs that come
  * entry                 purchases with their jobs
- * end_job               why a job ends apart from its purchase, and what follows; with entry_leave,
- *                       entry_expire and entry_walk, which end jobs
+ * end_job               why a job ends apart from its purchase, and what follows
+ * entry_cancel, entry_expire, entry_review
+ *                       end jobs: by an order, overdue, or since a reload; by entry_walk
  * payment               who pays
  * keep                  jobs whose ids may leave
  * journal               a purchase's steps, stored before they are seen

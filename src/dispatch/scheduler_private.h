@@ -290,14 +290,16 @@ void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purch
  * them. */
 void entry_expire_more_locked(struct scheduler *scheduler);
 
-/* ---- entry_leave.c ---- */
+/* ---- entry_cancel.c ---- */
+
+/* See entry_withdraw(). */
+bool entry_withdraw_locked(struct scheduler *scheduler, struct loop *loop, struct job *job);
+
+/* ---- entry_review.c ---- */
 
 /* Why a job of this client for this host is not to be sent any more, by the policy; NULL: it is. */
 const char *entry_why_unwanted_locked(const struct scheduler *scheduler,
                                       const struct client *client, const char *host);
-
-/* See entry_withdraw(). */
-bool entry_withdraw_locked(struct scheduler *scheduler, struct loop *loop, struct job *job);
 
 /* Whether a job is still to be sent, by the policy. */
 bool entry_wanted_locked(const struct scheduler *scheduler, const struct job *job);
