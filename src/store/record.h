@@ -50,9 +50,9 @@ struct store_ending {
  */
 struct store_record {
         bool must;
-        /* Called on the loop's thread; error is 0 or -errno. One that must be written fails only
-         * after store_give_up(), or with -EPROTO when it can never be written (it contradicts
-         * what is there). NULL: nobody is told. */
+        /* Called on the loop's thread; error is 0 or -errno. A record that must be written fails
+         * only after store_give_up(), or with -EPROTO if it can never be written (it contradicts
+         * what is there). NULL: nothing is called. */
         void (*done)(struct store_record *record, int error, void *arg);
         void *arg;
         struct loop *loop; /* valid with done */
@@ -94,7 +94,7 @@ struct store_record {
         struct mail mail;
         int error;
         int64_t entry; /* the number of audit; valid once it is written; 0: it has none */
-        bool told;     /* the audit file has that charge already */
+        bool in_audit; /* the audit file has that charge already */
 };
 
 /* Returns an empty record, or NULL. store_record_free() drops its references. */

@@ -9,16 +9,16 @@
  * The records of a purchase are written in the order in which they were given. Between purchases
  * there is no order.
  *
- * A record either may fail, and the caller is told why; or it must be written, and then it is kept
- * and tried again until it is. After a failed commit the store is sick until one succeeds: records
- * that may fail then fail at once, and the others wait.
+ * A record either may fail, with an error for its caller; or it must be written, and then it is
+ * kept and tried again until it is. After a failed commit the store is unhealthy until one
+ * succeeds: records that may fail then fail at once, and the others wait.
  *
- * A store in files is detached as long as one of them, which are open, is not at its path any more:
- * it was removed, renamed or replaced, or the directory was. Records that may fail then fail with
- * -ESTALE. The others are written to the open files, so that jobs that were sent end as ever, and
- * nothing is missing once the same files are back. Nor can a file lose what was written to it, but
- * for an operator who exchanges it. The functions for both are at the end (struct store_files);
- * without files they have nothing to report.
+ * A store in files can suffer two things more. It is detached while one of its open files is no
+ * longer at its path, because the file or its directory was removed, renamed or replaced. Records
+ * that may fail then fail with -ESTALE. The others are written to the open files, so jobs that were
+ * sent end as usual, and nothing is missing once the same files are back. And it may have lost its
+ * last records, if a file was exchanged while no daemon ran. The functions for both are at the end;
+ * a store without files has nothing to report.
  */
 #ifndef SOLVEGATE_STORE_STORE_H
 #define SOLVEGATE_STORE_STORE_H
@@ -160,14 +160,14 @@ int store_usage(struct store *store, const struct store_filter *filter,
                 void (*row)(void *arg, const struct store_usage_row *row), void *arg);
 
 /*
- * The time to stop has come: from now on a record that cannot be written is tried once and given
- * up, and its caller is told, even if it must be written. Thread: any.
+ * The daemon stops: from now on a record that cannot be written is tried once and fails, even if it
+ * must be written. Thread: any.
  */
 void store_give_up(struct store *store);
 
 /*
- * Tries once to write what is left, ends the thread, and closes. Requires that nobody waits for a
- * record any more. Returns how many records could not be written. Takes NULL.
+ * Tries once to write what is left, ends the thread, and closes. Requires that no caller waits
+ * for a record. Returns how many records could not be written. Takes NULL.
  */
 size_t store_close(struct store *store);
 

@@ -43,8 +43,8 @@ struct manual_store {
         pthread_cond_t wake;   /* monotonic */
         /* guarded by mutex */
         struct held *list; /* in the order in which they were given */
-        bool sick;
-        int64_t well_ms; /* monotonic; valid while sick */
+        bool unhealthy;
+        int64_t healthy_at_ms; /* monotonic; valid while unhealthy */
         bool giving_up;
         bool closing;
 };
@@ -171,8 +171,9 @@ static void fail_commit_locked(struct manual_store *store)
 {
         struct held *held, *next;
 
-        store->sick = true;
-        store->well_ms = clock_monotonic_ms() + random_locked(store, store->options.delay_max_ms);
+        store->unhealthy = true;
+        store->healthy_at_ms =
+                clock_monotonic_ms() + random_locked(store, store->options.delay_max_ms);
         DL_FOREACH_SAFE (store->list, held, next) {
                 if (may_fail(held))
                         fail_locked(store, held);
@@ -202,15 +203,15 @@ static int64_t release_due_locked(struct manual_store *store)
 {
         struct held *held;
 
-        if (store->sick && !store->giving_up && clock_monotonic_ms() < store->well_ms)
-                return store->well_ms;
-        store->sick = false;
+        if (store->unhealthy && !store->giving_up && clock_monotonic_ms() < store->healthy_at_ms)
+                return store->healthy_at_ms;
+        store->unhealthy = false;
         while ((held = next_locked(store))) {
                 if (!store->giving_up && held->due_ms > clock_monotonic_ms())
                         return held->due_ms;
                 if (fails_now_locked(store, held)) {
                         fail_commit_locked(store);
-                        return store->well_ms;
+                        return store->healthy_at_ms;
                 }
                 release_locked(store, held);
         }
@@ -280,7 +281,7 @@ static void manual_write(struct store *base, struct store_record *record)
         struct manual_store *store = manual_of(base);
 
         lock(store);
-        if (store->sick && !record->must) {
+        if (store->unhealthy && !record->must) {
                 store_record_complete(record, -EIO);
         } else {
                 struct held *held = new_held();
@@ -343,9 +344,9 @@ static bool manual_healthy(struct store *base)
         struct manual_store *store = manual_of(base);
 
         lock(store);
-        bool sick = store->sick;
+        bool unhealthy = store->unhealthy;
         unlock(store);
-        return !sick && store_healthy(store->inner);
+        return !unhealthy && store_healthy(store->inner);
 }
 
 static void manual_problem(struct store *base, char *ret_text, size_t size)

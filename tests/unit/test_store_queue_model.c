@@ -164,9 +164,9 @@ static int write_any(struct fixture *f, struct orders *orders, bool may_fail)
                 lost = give_up(f, rand() % 8 == 0);
                 store_queue_return_locked(&f->store, f->batch);
                 f->batch = NULL;
-                f->store.sick = true;
+                f->store.unhealthy = true;
         } else {
-                f->store.sick = false;
+                f->store.unhealthy = false;
                 check_batch(f, orders);
                 finish(f);
         }

@@ -151,7 +151,7 @@ static void jobs_that_leave_others_behind_wait_for_the_store_but_not_if_it_fails
         (void)run_watched(f);
         assert_int_equal(count_ended(f), ENDINGS_STORED_MAX);
         assert_int_equal(counts.cancelled, 0);
-        atomic_store(&sqlite_store_of(f->store)->sick, true);
+        atomic_store(&sqlite_store_of(f->store)->unhealthy, true);
         entry_expire(f->scheduler, f->loop, clock_monotonic_ms()); /* a tick */
         struct watched watched = run_watched(f);
         assert_in_range(watched.ended_max, 1, ENDINGS_BATCH);

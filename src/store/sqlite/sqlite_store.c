@@ -1,8 +1,9 @@
 /*
  * sqlite_store: see sqlite_store.h. The thread that writes records, and the table of functions.
  *
- * What a commit holds is told to nobody before it has succeeded. A transaction that fails is rolled
- * back whole; then its records that must be written return to the head of the queue, in order.
+ * No caller is notified before the commit of its record has succeeded. A transaction that fails is
+ * rolled back whole; then its records that must be written return to the head of the queue, in
+ * order.
  */
 #include "store/sqlite/store_private.h"
 
@@ -32,8 +33,8 @@ static void sqlite_write(struct store *base, struct store_record *record)
         record->error = 0;
         record->item.is_fetch = false;
         (void)pthread_mutex_lock(&store->mutex);
-        if (!record->must && atomic_load(&store->sick))
-                error = store->sick_error;
+        if (!record->must && atomic_load(&store->unhealthy))
+                error = store->last_error;
         else if (!record->must && atomic_load(&store->detached))
                 error = -ESTALE;
         else
@@ -67,7 +68,7 @@ static bool sqlite_healthy(struct store *base)
 {
         struct sqlite_store *store = sqlite_store_of(base);
 
-        return !atomic_load(&store->sick) && !atomic_load(&store->detached);
+        return !atomic_load(&store->unhealthy) && !atomic_load(&store->detached);
 }
 
 static bool sqlite_detached(struct store *base)
@@ -106,7 +107,7 @@ static struct store_item *take_batch_locked(struct sqlite_store *store)
         size_t rows = 0;
 
         struct store_item *batch = store_queue_take_locked(store, &rows);
-        store_forget_take_locked(store, atomic_load(&store->sick) ? 0 : rows);
+        store_forget_take_locked(store, atomic_load(&store->unhealthy) ? 0 : rows);
         return batch;
 }
 
@@ -142,12 +143,12 @@ static int try_rows(struct sqlite_store *store, struct store_item *batch,
                 r = store_audit_note(store);
         if (r == 0)
                 r = store_audit_forget(store);
-        if (r == 0 && !atomic_load(&store->sick))
+        if (r == 0 && !atomic_load(&store->unhealthy))
                 r = store_forget_apply(store, !batch);
-        /* While sick something has to be written: it shows whether there is a way again, and it
-         * takes the place in the log of what a failed commit has left there, which a crash could
+        /* While unhealthy something has to be written: it shows whether there is a way again, and
+         * it takes the place in the log of what a failed commit has left there, which a crash could
          * bring back otherwise. */
-        if (r == 0 && atomic_load(&store->sick))
+        if (r == 0 && atomic_load(&store->unhealthy))
                 r = store_run(store, STORE_SQL_TOUCH);
         if (r == 0)
                 r = store_run(store, STORE_SQL_COMMIT);
@@ -206,7 +207,7 @@ static void finish_record(struct sqlite_store *store, struct store_record *recor
                 store->lost++;
         if (error < 0 && record->body && record->purchase) /* which may be written already */
                 store_bodies_note(store, record->purchase->number);
-        if (atomic_load(&store->closing)) /* nobody waits, and his loop may be gone */
+        if (atomic_load(&store->closing)) /* no caller waits, and its loop may be gone */
                 store_record_free(record);
         else
                 store_record_complete(record, error);
@@ -216,7 +217,7 @@ static void finish_batch(struct sqlite_store *store, struct store_item *batch)
 {
         struct store_item *item, *next;
 
-        if (!atomic_exchange(&store->sick, false))
+        if (!atomic_exchange(&store->unhealthy, false))
                 store_forget_committed(store);
         store->jobs.slack = true;
         store_audit_tell(store, batch);
@@ -235,14 +236,14 @@ static void finish_all(struct sqlite_store *store, struct store_item *items, int
                 finish_record(store, store_record_of(item), error);
 }
 
-/* A batch was not written: what must be waits at the head of the queue, the rest is told. */
+/* A batch was not written: what must be waits at the head of the queue, the rest fails. */
 static void return_batch(struct sqlite_store *store, struct store_item *batch, int error)
 {
         struct store_item *given_up = NULL;
 
         (void)pthread_mutex_lock(&store->mutex);
-        atomic_store(&store->sick, true);
-        store->sick_error = error;
+        atomic_store(&store->unhealthy, true);
+        store->last_error = error;
         store->retry_at_ms = clock_monotonic_ms() + RETRY_MS;
         store_queue_give_up_locked(store, &batch, &given_up, store->giving_up);
         store_queue_return_locked(store, batch);
@@ -282,7 +283,7 @@ static void write_next(struct sqlite_store *store, struct store_item *batch)
 static bool take_deletions(struct sqlite_store *store)
 {
         (void)pthread_mutex_lock(&store->mutex);
-        bool waits = !atomic_load(&store->sick) && store_forget_waits_locked(store);
+        bool waits = !atomic_load(&store->unhealthy) && store_forget_waits_locked(store);
         bool sweeps = store_forget_sweeps(store) && (store->swept = !store->swept);
         store_forget_take_locked(store, waits && !sweeps ? STORE_FORGET_ROWS : 0);
         (void)pthread_mutex_unlock(&store->mutex);
@@ -340,7 +341,7 @@ static void wait_until_locked(struct sqlite_store *store, int64_t then_ms)
 /* When there is something to do without a record: a time, or 0 for at once. */
 static int64_t next_turn_ms_locked(const struct sqlite_store *store)
 {
-        if (atomic_load(&store->sick))
+        if (atomic_load(&store->unhealthy))
                 return store->retry_at_ms;
         if (store->jobs.slack || store->bodies.slack || store_forget_waits_locked(store))
                 return 0;
@@ -358,12 +359,12 @@ static int64_t next_turn_ms_locked(const struct sqlite_store *store)
 static bool wait_locked(struct sqlite_store *store)
 {
         for (;;) {
-                bool sick = atomic_load(&store->sick);
+                bool unhealthy = atomic_load(&store->unhealthy);
                 int64_t turn_ms = next_turn_ms_locked(store);
                 if (!store->items && atomic_load(&store->closing))
                         return false;
                 if (store->items &&
-                    (!sick || store->giving_up || store_queue_fetches_locked(store)))
+                    (!unhealthy || store->giving_up || store_queue_fetches_locked(store)))
                         return true;
                 if (clock_monotonic_ms() >= turn_ms)
                         return true;
@@ -394,11 +395,12 @@ static void *writer_main(void *arg)
 
         (void)pthread_mutex_lock(&store->mutex);
         while (wait_locked(store)) {
-                bool sick = atomic_load(&store->sick);
-                if (store->items && store->busy_turns >= BUSY_TURNS && !sick && !store->giving_up) {
+                bool unhealthy = atomic_load(&store->unhealthy);
+                if (store->items && store->busy_turns >= BUSY_TURNS && !unhealthy &&
+                    !store->giving_up) {
                         (void)pthread_mutex_unlock(&store->mutex);
                         tidy_between_records(store);
-                } else if (store->items || sick) {
+                } else if (store->items || unhealthy) {
                         serve_queue(store);
                 } else {
                         (void)pthread_mutex_unlock(&store->mutex);

@@ -252,17 +252,17 @@ static int apply_forget(struct sqlite_store *store, const struct store_record *r
 }
 
 /* A charge that was restored from the audit file is in it already, before its purchase ends. */
-static int find_told(struct sqlite_store *store, struct store_record *record)
+static int find_early_entry(struct sqlite_store *store, struct store_record *record)
 {
         sqlite3_stmt *statement = store->sql[STORE_SQL_CHARGE_TOLD];
 
-        record->told = false;
-        if (!store->has_told || !record->audit || !record->purchase)
+        record->in_audit = false;
+        if (!store->has_early_entry || !record->audit || !record->purchase)
                 return 0;
         (void)sqlite3_bind_int64(statement, 1, record->purchase->number);
         int r = store_step(&store->jobs, statement);
         (void)sqlite3_reset(statement);
-        record->told = r > 0;
+        record->in_audit = r > 0;
         return r < 0 ? r : 0;
 }
 
@@ -278,7 +278,7 @@ int store_apply(struct sqlite_store *store, struct store_record *record)
         int r = needs_purchase && !record->purchase ? -EPROTO : 0;
 
         if (r == 0)
-                r = find_told(store, record);
+                r = find_early_entry(store, record);
         for (size_t i = 0; r == 0 && i < sizeof parts / sizeof parts[0]; i++)
                 r = parts[i](store, record);
         /* Its last job may have ended by itself before. */

@@ -35,7 +35,7 @@ int store_audit_add(struct sqlite_store *store, struct store_record *record)
         sqlite3_stmt *statement = store->sql[STORE_SQL_AUDIT_ADD];
 
         record->entry = 0;
-        if (!record->audit || record->told)
+        if (!record->audit || record->in_audit)
                 return 0;
         if (!store->audit.entry)
                 return -EPROTO;
@@ -138,7 +138,7 @@ void store_audit_tell(struct sqlite_store *store, struct store_item *batch)
 
 int store_audit_load(struct sqlite_store *store)
 {
-        int64_t last = 0, told = 0;
+        int64_t last = 0, early = 0;
 
         if (!store->audit.entry)
                 return 0;
@@ -149,12 +149,12 @@ int store_audit_load(struct sqlite_store *store)
         if (r == 0)
                 r = store_number(&store->jobs,
                                  "SELECT EXISTS (SELECT 1 FROM charge WHERE entry IS NOT NULL)",
-                                 &told);
+                                 &early);
         if (r == 0)
                 r = store_audit_forget(store);
         if (r < 0)
                 return r;
-        store->has_told = told != 0;
+        store->has_early_entry = early != 0;
         last = last > store->entries.forgotten ? last : store->entries.forgotten;
         if (last > STORE_NUMBER_MAX) {
                 store_set_problem(store, "the audit has an invalid number of an entry");

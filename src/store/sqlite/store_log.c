@@ -9,7 +9,8 @@
 
 /*
  * Pages in the write-ahead log. It is written back when it has grown to the first. A reader who
- * keeps an old state open prevents that; up to the last it grows on, and then the store is sick.
+ * keeps an old state open prevents that; up to the last it grows on, and then the store is
+ * unhealthy.
  */
 #define WAL_PAGES_CHECKPOINT 16384
 #define WAL_PAGES_AGAIN      4096

@@ -207,11 +207,12 @@ struct sqlite_store {
         struct store_watch watch;
         int64_t load_offset_ms; /* valid in store_load(): between the clocks, for all jobs */
         bool log_lost;          /* the last run used another log than that which was found */
-        bool has_told; /* there may be a charge whose entry is in the audit file before its end */
-        bool audit_behind;     /* one was not taken: they are to be given again */
-        int64_t forget_at_ms;  /* monotonic: when to look which are in the file; valid with some */
-        int64_t release_at_ms; /* monotonic: when to empty SQLite's page caches; 0: they stay */
-        int wal_pages;         /* in the write-ahead log after the last commit */
+        bool has_early_entry;   /* there may be a charge whose entry is in the audit file before its
+                                   end */
+        bool audit_behind;      /* one was not taken: they are to be given again */
+        int64_t forget_at_ms;   /* monotonic: when to look which are in the file; valid with some */
+        int64_t release_at_ms;  /* monotonic: when to empty SQLite's page caches; 0: they stay */
+        int wal_pages;          /* in the write-ahead log after the last commit */
         int checkpoint_at_pages; /* when to write them back */
         int64_t pruned_day;      /* when charge_day was last pruned */
         struct store_forget forget;
@@ -223,24 +224,24 @@ struct sqlite_store {
         int64_t drop_at_ms; /* monotonic: when to delete them at the latest; valid with some */
 
         _Atomic int64_t next_number;
-        _Atomic bool sick;     /* changed under mutex */
-        _Atomic bool detached; /* changed under the watch's mutex */
+        _Atomic bool unhealthy; /* changed under mutex */
+        _Atomic bool detached;  /* changed under the watch's mutex */
         bool started;
         pthread_t thread;
 
         pthread_mutex_t mutex; /* a leaf, but for mailboxes' */
         pthread_cond_t wake;   /* monotonic */
         /* guarded by mutex */
-        struct store_item *items; /* all that wait or are taken, by order; while sick there is no
-                                     record among them that may fail */
+        struct store_item *items; /* all that wait or are taken, by order; while unhealthy there is
+                                     no record among them that may fail */
         struct store_item *queue; /* those that are served first */
         struct store_line *lines; /* those that have something, in the order of their turns */
         struct store_line line;   /* the common one, for records without */
         uint64_t order;           /* of the next item or deletion */
         bool giving_up;
         _Atomic bool closing;
-        int64_t retry_at_ms; /* monotonic; valid while sick */
-        int sick_error;      /* valid while sick: what records that may fail are told */
+        int64_t retry_at_ms; /* monotonic; valid while unhealthy */
+        int last_error;      /* valid while unhealthy: the error of records that may fail */
         char problem[STORE_PROBLEM_BYTES];
 };
 

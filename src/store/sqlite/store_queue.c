@@ -359,7 +359,7 @@ static struct store_item *find_fetch(const struct sqlite_store *store)
         DL_FOREACH (store->lines, line) {
                 if (line->groups->items->is_fetch)
                         return line->groups->items;
-                if (!atomic_load(&store->sick)) /* else no record is written before */
+                if (!atomic_load(&store->unhealthy)) /* else no record is written before */
                         return NULL;
         }
         return NULL;
