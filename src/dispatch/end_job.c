@@ -33,11 +33,11 @@ struct end_as {
 };
 
 struct end_rule {
-        struct end_as unsent;   /* how it ends if it surely was not taken */
+        struct end_as unsent;   /* if the upstream surely did not take it */
         struct end_as in_doubt; /* if an earlier attempt may have been charged; without a message:
-                                   this is no reason to end it then */
-        bool forgotten;         /* it has no outcome: its row is deleted, as if it had not come */
-        bool payment_passes_on; /* if it was to pay, and its purchase waits and goes on */
+                                   a job in doubt does not end for this reason */
+        bool forgotten;         /* no outcome is stored: its row is deleted */
+        bool payment_passes_on; /* if it was to pay, and its purchase waits, another job pays */
 };
 
 #define OVERDUE "limits.job_deadline passed while the job was queued"
@@ -287,7 +287,7 @@ static void log_end(const struct job *job, const struct outcome *outcome)
                                    });
 }
 
-/* It is final once its end is stored. */
+/* The job becomes final when its end is stored. */
 static void finish_locked(struct endings *endings, struct job *job, struct outcome *outcome)
 {
         struct scheduler *scheduler = endings->scheduler;
@@ -347,7 +347,7 @@ void end_job_locked(struct endings *endings, struct job *job, enum end_reason re
         purchase_unref(purchase);
 }
 
-/* ---- who pays then ---- */
+/* ---- when the payer has ended ---- */
 
 /* After a crash the same one is to pay. */
 static void write_payer_locked(struct scheduler *scheduler, struct purchase *purchase)

@@ -1,20 +1,21 @@
 /*
- * end_job: jobs that end apart from their purchase, and what the store has to know of them; a part
- * of the scheduler, as scheduler_private.h. The mutex is held by callers.
+ * end_job: jobs that end apart from their purchase, and their records for the store; a part of the
+ * scheduler, as scheduler_private.h. Callers hold the mutex.
  *
- * A table in end_job.c has what follows from each reason (enum end_reason).
+ * A table in end_job.c says what follows from each reason (enum end_reason).
  *
- * What happens when the job that pays for a purchase ends:
+ * What happens when the job that pays for a purchase ends before the purchase does:
  *
- * - The purchase waits: the next of its jobs pays whose client has something left. The store is
- *   told, so that after a crash the same one pays. If no client has anything left, the purchase is
- *   given up: joining was free for them, sending is not (end_pass_payment_on_locked()).
- * - Its flight has not sent it: the flight gives it back to the queue (scheduler_wants(),
- *   journal_sending()), where the same happens (entry_settle_returned_locked()).
- * - It was sent: the payer is fixed (purchase->payer), and its client pays all the same.
- * - All jobs of the purchase end, by their deadlines or at the stop: nobody pays, and what was
- *   reserved is given back.
- * - solvegate ended before another one was to pay: the next start finds one (gateway/recover).
+ * - The purchase waits: another of its jobs pays, the first one with a client that is within its
+ *   limits. A record keeps this over a crash. If no client is, all jobs of the purchase end: to
+ *   join was free, to send is not (end_pass_payment_on_locked()).
+ * - The purchase has a flight, but was not sent: the flight returns it to the queue
+ *   (scheduler_wants(), journal_sending()), where the same happens
+ * (entry_settle_returned_locked()).
+ * - The purchase was sent: the payer is fixed (purchase->payer), and its client is charged.
+ * - The deadlines of all jobs have passed, or solvegate is being stopped: no job pays, and what
+ *   was reserved is released with the last job.
+ * - solvegate ended before it chose another payer: the next start does (gateway/recover).
  */
 #ifndef SOLVEGATE_DISPATCH_END_JOB_H
 #define SOLVEGATE_DISPATCH_END_JOB_H
@@ -54,26 +55,26 @@ void endings_write_locked(struct endings *endings);
 bool endings_have_room_locked(const struct endings *endings);
 
 /*
- * Ends an attached job. The last one takes a purchase along that waits; if the job was to pay for
- * one that goes on, another one is. The job is final when the store has its end.
+ * Ends an attached job, which is final when the store has its end. If it is the last one of a
+ * purchase that waits, the purchase is dropped; if it was to pay for it, another job does.
  */
 void end_job_locked(struct endings *endings, struct job *job, enum end_reason reason);
 
-/* The payer has left a purchase that waits: finds another one, or gives it up. No effect without a
- * job, or if it was given up before. */
+/* The payer of a purchase that waits has ended: chooses another job to pay, or ends all of them. No
+ * effect if there is no job, or if all are ending already. */
 void end_pass_payment_on_locked(struct endings *endings, struct purchase *purchase);
 
 /*
- * Ends all jobs of a purchase that waits: those for which there is room now, the others in the next
- * turns of the loop of entry_expire(). Nobody joins it, nor is it sent. What was reserved for it is
- * given back. No effect on one that was given up before.
+ * Ends all jobs of a purchase that waits (it is given up): those for which there is room now, the
+ * others in the next turns of the loop of entry_expire(). No job joins it any more, and it is not
+ * sent; what was reserved for it is released. No effect if all are ending already.
  */
 void end_all_jobs_locked(struct endings *endings, struct purchase *purchase,
                          enum end_reason reason);
 
 /*
- * Makes the outcome of a job of a purchase that ends for this reason, but END_WITHDRAWN.
- * not_allowed: for END_NOT_ALLOWED, what entry_unwanted() says. Never NULL.
+ * Makes the outcome of a job that ends for this reason, which is not END_WITHDRAWN. not_allowed is
+ * what entry_unwanted() says, valid with END_NOT_ALLOWED. Never NULL.
  */
 struct outcome *end_outcome(const struct purchase *purchase, enum end_reason reason,
                             const char *not_allowed);

@@ -92,8 +92,7 @@ void scheduler_unlock(struct scheduler *scheduler);
  */
 int scheduler_check(struct scheduler *scheduler, const struct client *client);
 
-/* A purchase that is to be sent, the slot it got, and what its flight needs to know, which does not
- * ask for it. */
+/* A purchase that is to be sent, its slot, and what its flight needs to know of it. */
 struct scheduler_turn {
         struct purchase *purchase; /* with the queue's reference; its state is sending */
         struct account *account;
@@ -101,7 +100,7 @@ struct scheduler_turn {
         struct account_slots *slots; /* likewise: whose slot it is */
         unsigned health;             /* the account's, when it was taken */
         struct queue_flow *flow;     /* of the client whose turn it is */
-        struct job *payer;           /* a reference, likewise: who pays, until the flight is over */
+        struct job *payer;           /* a reference, likewise: the job that pays */
         int attempts;                /* how often the purchase was sent, this time included; a
                                         breaker's probes apart */
         bool probe;                  /* the breaker's */

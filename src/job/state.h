@@ -38,18 +38,18 @@ enum job_error {
 
 /* Why a job ends apart from its purchase. dispatch/end_job has what follows from each. */
 enum end_reason {
-        END_NOT = 0,           /* it does not */
-        END_BY_OWNER,          /* its owner cancels it */
-        END_BY_OPERATOR,       /* an operator cancels it */
-        END_STOPPED,           /* solvegate is being stopped, and keeps nothing */
-        END_OVERDUE,           /* its deadline passed while it waited; those of others have not */
-        END_ALL_OVERDUE,       /* the same, and all jobs of its purchase are overdue */
-        END_NO_RESULT,         /* its deadline passed while the upstream had it */
-        END_NOT_ALLOWED,       /* the policy does not allow its client or site any more */
-        END_PAYER_GONE,        /* the payer has left, and its own client has nothing left */
-        END_NO_TRIES,          /* a reload has left its purchase no attempt */
-        END_NO_TRIES_AT_START, /* so has a new configuration at a start, and it is in doubt */
-        END_WITHDRAWN,         /* it cannot be stored, and nobody has its ID */
+        END_NOT = 0,     /* it does not end */
+        END_BY_OWNER,    /* its owner cancels it */
+        END_BY_OPERATOR, /* an operator cancels it */
+        END_STOPPED,     /* solvegate is being stopped, and the store keeps nothing */
+        END_OVERDUE,     /* its deadline passed while it waited; another job's has not */
+        END_ALL_OVERDUE, /* the deadlines of all jobs of its purchase passed while it waited */
+        END_NO_RESULT,   /* its deadline passed while the upstream had it */
+        END_NOT_ALLOWED, /* the policy does not allow its client or site any more */
+        END_PAYER_GONE,  /* the payer has ended, and no client of the others can pay */
+        END_NO_TRIES,    /* a reload has left its purchase no attempt */
+        END_NO_TRIES_AT_START, /* a start with another configuration has left it none, in doubt */
+        END_WITHDRAWN,         /* it cannot be stored, and no client has its ID */
 };
 
 bool job_state_final(enum job_state state);

@@ -238,9 +238,72 @@ static void jobs_that_a_reload_has_left_no_try_end_in_batches_and_are_counted(vo
         assert_int_equal(reserved_by(f, "ci"), 0);
 }
 
+/* ---- how a job ends ---- */
+
+static void assert_end(struct purchase *purchase, enum end_reason reason, enum job_state state,
+                       enum job_error error, const char *message)
+{
+        struct outcome *outcome = end_outcome(purchase, reason, "the site is gone");
+
+        assert_int_equal(outcome->state, state);
+        assert_int_equal(outcome->error, error);
+        assert_string_equal(outcome->text, message);
+        outcome_unref(outcome);
+}
+
+static void a_job_that_surely_was_not_taken_is_cancelled_or_fails(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct purchase *purchase = submit(f, "a")->purchase;
+        assert_end(purchase, END_BY_OPERATOR, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                   "cancelled by the operator; it was not charged");
+        assert_end(purchase, END_STOPPED, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                   "solvegate was stopped before the job was sent; send it again; it was not "
+                   "charged");
+        assert_end(purchase, END_ALL_OVERDUE, JOB_FAILED, JOB_DEADLINE,
+                   "limits.job_deadline passed while the job was queued; it was not charged");
+        assert_end(purchase, END_NOT_ALLOWED, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                   "the site is gone, so the job was not sent; it was not charged");
+        assert_end(purchase, END_PAYER_GONE, JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                   "the identical job that was to pay has left, and the client's own limit is used "
+                   "up, so the job was not sent; it was not charged");
+        assert_end(purchase, END_NO_TRIES, JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE,
+                   "a reload has changed retry.on_unknown or retry.attempts, so the job was not "
+                   "sent again; it was not charged");
+}
+
+static void a_job_that_may_have_been_charged_is_unknown_or_overdue(void **state)
+{
+        struct fixture *f = *state;
+
+        open_scheduler(f, 1);
+        struct purchase *purchase = submit(f, "a")->purchase;
+        purchase->doubtful = true;
+        assert_end(purchase, END_STOPPED, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,
+                   "solvegate was stopped, so the job was not sent again; an earlier try may have "
+                   "been charged");
+        assert_end(purchase, END_OVERDUE, JOB_FAILED, JOB_DEADLINE,
+                   "limits.job_deadline passed while the job was queued; an earlier try may have "
+                   "been charged");
+        assert_end(purchase, END_NOT_ALLOWED, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,
+                   "the site is gone, so the job was not sent again; an earlier try may have been "
+                   "charged");
+        assert_end(purchase, END_NO_TRIES_AT_START, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,
+                   "retry.on_unknown or retry.attempts has changed, so the job was not sent again; "
+                   "an earlier try may have been charged");
+        scheduler_set_trouble(f->scheduler, purchase, "HTTP 502");
+        assert_end(purchase, END_NO_TRIES, JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,
+                   "a reload has changed retry.on_unknown or retry.attempts, so the job was not "
+                   "sent again; an earlier try may have been charged; the last try: HTTP 502");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                ON_ENGINE(a_job_that_surely_was_not_taken_is_cancelled_or_fails),
+                ON_ENGINE(a_job_that_may_have_been_charged_is_unknown_or_overdue),
                 ON_ENGINE(a_full_batch_of_ends_is_one_record),
                 ON_ENGINE(an_end_that_cannot_be_written_keeps_no_other_one_out),
                 ON_ENGINE(jobs_whose_payer_has_left_end_in_batches),
