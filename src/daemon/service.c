@@ -32,7 +32,6 @@
 #include "gateway/gateway.h"
 #include "gateway/gateway_reload.h"
 #include "gateway/gateway_service.h"
-#include "gateway/gateway_stats.h"
 #include "gateway/gateway_sweep.h"
 #include "gateway/recover.h"
 #include "http/listener.h"
@@ -170,28 +169,11 @@ static void on_store_tick(void *arg)
                 loop_stop(service->loop);
 }
 
-/* How many jobs the stop leaves, and what becomes of them. */
-static void log_what_is_left(struct service *service)
-{
-        struct gateway_stats figures;
-
-        gateway_stats(service->gateway, &figures);
-        if (gateway_config(service->gateway)->durability == DURABILITY_FULL)
-                log_warning("limits.drain_timeout has passed with %zu waiting and %lld in flight: "
-                            "these jobs go on at the next start, but for what is just being sent, "
-                            "which ends as outcome_unknown",
-                            figures.jobs.queued_jobs, (long long)figures.in_flight);
-        else
-                log_warning("limits.drain_timeout has passed with %lld in flight: these jobs end "
-                            "now, since durability is \"none\"",
-                            (long long)figures.in_flight);
-}
-
 static void on_drain_timeout(void *arg)
 {
         struct service *service = arg;
 
-        log_what_is_left(service);
+        gateway_log_unfinished(service->gateway);
         notify_ending(&service->notify);
         gateway_give_up(service->gateway);
         for (int i = 0; i < service->worker_count; i++)

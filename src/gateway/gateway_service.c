@@ -382,6 +382,22 @@ bool gateway_writes(struct gateway *gateway)
         return scheduler_writes(gateway->scheduler);
 }
 
+void gateway_log_unfinished(struct gateway *gateway)
+{
+        struct gateway_stats stats;
+
+        gateway_stats(gateway, &stats);
+        if (gateway_config(gateway)->durability == DURABILITY_FULL)
+                log_warning("limits.drain_timeout has passed with %zu waiting and %lld in flight: "
+                            "these jobs go on at the next start, but for what is just being sent, "
+                            "which ends as outcome_unknown",
+                            stats.jobs.queued_jobs, (long long)stats.in_flight);
+        else
+                log_warning("limits.drain_timeout has passed with %lld in flight: these jobs end "
+                            "now, since durability is \"none\"",
+                            (long long)stats.in_flight);
+}
+
 void gateway_give_up(struct gateway *gateway)
 {
         scheduler_give_up(gateway->scheduler);

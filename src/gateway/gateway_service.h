@@ -65,6 +65,10 @@ void gateway_tick(struct gateway *gateway, struct loop *loop);
  */
 void gateway_drain(struct gateway *gateway, struct loop *loop, struct mail *idle);
 
+/* limits.drain_timeout has passed: logs how many jobs are left, and what follows for them. Thread:
+ * main. */
+void gateway_log_unfinished(struct gateway *gateway);
+
 /* The time to stop has come: the store tries everything once only. Thread: any. */
 void gateway_give_up(struct gateway *gateway);
 

@@ -1,5 +1,6 @@
 /*
- * connection_private: what the parts of connection.h and pause.c share; no other file but their unit tests includes it.
+ * connection_private: what the parts of connection.h and pause.c share; no other file but their
+ * unit tests includes it.
  */
 #ifndef SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
 #define SOLVEGATE_HTTP_CONNECTION_PRIVATE_H
@@ -104,8 +105,8 @@ void connection_close_idle(struct client_connection *connection);
  * sent. A holder is a client that is known by its token, or an address without its known clients.
  * Before the connection claims, its token is not known, and whole addresses are compared. A claim
  * also ends connections on which every request was refused, and these first. Once more than half
- * of the seats are taken, an address beyond its share gets a seat of its own connections only. Among
- * equal ones it takes one of the holder with the most. Looks only at the oldest ones.
+ * of the seats are taken, an address beyond its share gets a seat of its own connections only.
+ * Among equal ones it takes one of the holder with the most. Looks only at the oldest ones.
  */
 void connection_find_room(struct client_connection *connection);
 
