@@ -51,43 +51,26 @@ struct end_rule {
         .in_doubt = {JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, why ", so the job was not sent again"}
 
 static const struct end_rule rules[] = {
-        [END_BY_OWNER] =
-                {
-                        .unsent = {JOB_CANCELLED, JOB_CANCELLED_ERROR, "cancelled by its owner"},
-                        .payment_passes_on = true,
-                },
-        [END_BY_OPERATOR] =
-                {
-                        .unsent = {JOB_CANCELLED, JOB_CANCELLED_ERROR, "cancelled by the operator"},
-                        .payment_passes_on = true,
-                },
-        [END_STOPPED] =
-                {
-                        .unsent = {JOB_CANCELLED, JOB_CANCELLED_ERROR,
-                                   "solvegate was stopped before the job was sent; send it again"},
-                        .in_doubt = {JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,
-                                     "solvegate was stopped, so the job was not sent again"},
-                },
-        [END_OVERDUE] =
-                {
-                        EITHER_WAY({JOB_FAILED, JOB_DEADLINE, OVERDUE}),
-                        .payment_passes_on = true,
-                },
+        [END_BY_OWNER] = {.unsent = {JOB_CANCELLED, JOB_CANCELLED_ERROR, "cancelled by its owner"},
+                          .payment_passes_on = true},
+        [END_BY_OPERATOR] = {.unsent = {JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                                        "cancelled by the operator"},
+                             .payment_passes_on = true},
+        [END_STOPPED] = {.unsent = {JOB_CANCELLED, JOB_CANCELLED_ERROR,
+                                    "solvegate was stopped before the job was sent; send it again"},
+                         .in_doubt = {JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN,
+                                      "solvegate was stopped, so the job was not sent again"}},
+        [END_OVERDUE] = {EITHER_WAY({JOB_FAILED, JOB_DEADLINE, OVERDUE}),
+                         .payment_passes_on = true},
         [END_ALL_OVERDUE] = {EITHER_WAY({JOB_FAILED, JOB_DEADLINE, OVERDUE})},
         [END_NO_RESULT] = {EITHER_WAY(
                 {JOB_FAILED, JOB_DEADLINE, "no result within limits.job_deadline"})},
-        [END_NOT_ALLOWED] =
-                {
-                        NOT_SENT(""), /* what the policy says comes before that */
-                        .payment_passes_on = true,
-                },
+        /* The policy's reason comes before its message. */
+        [END_NOT_ALLOWED] = {NOT_SENT(""), .payment_passes_on = true},
         [END_PAYER_GONE] = {NOT_SENT("the identical job that was to pay has left, and the client's "
                                      "own limit is used up")},
-        [END_NO_TRIES] =
-                {
-                        .unsent = {JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE, NO_TRIES},
-                        .in_doubt = {JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, NO_TRIES},
-                },
+        [END_NO_TRIES] = {.unsent = {JOB_FAILED, JOB_UPSTREAM_UNAVAILABLE, NO_TRIES},
+                          .in_doubt = {JOB_UNKNOWN, JOB_OUTCOME_UNKNOWN, NO_TRIES}},
         [END_NO_TRIES_AT_START] = {NOT_SENT("retry.on_unknown or retry.attempts has changed")},
         [END_WITHDRAWN] = {.forgotten = true, .payment_passes_on = true},
 };
