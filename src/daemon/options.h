@@ -1,5 +1,5 @@
 /*
- * options: the command line of solvegate (contract, section 1).
+ * options: the command line of solvegate (solvegate(8)).
  */
 #ifndef SOLVEGATE_DAEMON_OPTIONS_H
 #define SOLVEGATE_DAEMON_OPTIONS_H

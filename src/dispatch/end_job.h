@@ -6,12 +6,12 @@
  *
  * What happens when the job that pays for a purchase ends before the purchase does:
  *
- * - The purchase waits: another of its jobs pays, the first one with a client that is within its
- *   limits. A record keeps this over a crash. If no client is, all jobs of the purchase end: to
- *   join was free, to send is not (end_pass_payment_on_locked()).
+ * - The purchase waits: another of its jobs pays, one of the same client, else the first one with a
+ *   client that is within its limits. A record keeps this over a crash. If no client is, all jobs
+ *   of the purchase end: to join was free, to send is not (end_pass_payment_on_locked()).
  * - The purchase has a flight, but was not sent: the flight returns it to the queue
  *   (scheduler_wants(), journal_sending()), where the same happens
- * (entry_settle_returned_locked()).
+ *   (entry_settle_returned_locked()).
  * - The purchase was sent: the payer is fixed (purchase->payer), and its client is charged.
  * - The deadlines of all jobs have passed, or solvegate is being stopped: no job pays, and what
  *   was reserved is released with the last job.
@@ -50,8 +50,8 @@ struct endings {
 /* Gives the store what has ended. */
 void endings_write_locked(struct endings *endings);
 
-/* Whether one more job may end now that need not: few have while the mutex is held, and few are on
- * their way to the store. */
+/* Returns whether one more job may end while the mutex is held: neither ENDINGS_BATCH nor
+ * ENDINGS_STORED_MAX is reached. A job that must end does not ask. */
 bool endings_have_room_locked(const struct endings *endings);
 
 /*

@@ -1,5 +1,6 @@
 /*
- * entry: jobs of purchases, and how they leave by themselves. submission.h has how they come.
+ * entry: attaches jobs to their purchase, moves them along with it, and ends them apart from it.
+ * submission.h has how they come.
  *
  * A job that leaves, because it is cancelled or too late, leaves the other jobs of its purchase as
  * they are; the last one takes a purchase that was not sent along.
@@ -34,13 +35,13 @@ enum entry_cancel entry_cancel(struct scheduler *scheduler, struct loop *loop, s
                                enum end_reason by);
 
 /*
- * Forgets a job whose id has not left, since it could not be stored. Returns false for one that is
- * being sent already: it goes on, so that its result can answer for its identity.
+ * Forgets a job that could not be stored, and whose ID was not returned. Returns false, and leaves
+ * the job as it is, if it is being sent or has been stored meanwhile.
  */
 bool entry_withdraw(struct scheduler *scheduler, struct loop *loop, struct job *job);
 
 /*
- * Begins to do the same to all jobs that wait and whose ids have not left, as long as the store is
+ * Begins to do the same to all jobs that wait and are not stored, as long as the store is
  * detached: requests that are held for them are refused at once. Goes on in the next turns of the
  * loop, as entry_expire(). Called again and again; without such a job it does nothing.
  */
@@ -53,7 +54,7 @@ const char *entry_unwanted(const struct policy *policy, const struct client *cli
 /* How many jobs entry_cancel_unwanted() has ended, or given up. */
 struct entry_unwanted_counts {
         size_t cancelled; /* never sent, or surely turned away */
-        size_t given_up;  /* tried before, and not sent again */
+        size_t given_up;  /* ended in doubt: an earlier attempt may have been charged */
 };
 
 /*

@@ -29,8 +29,8 @@ struct journal {
         const struct account *account;
 };
 
-/* It is going to be sent. Returns -ENOMEM instead of calling then where there is no memory, or no
- * job any more. */
+/* It is going to be sent. Returns -ENOMEM, and does not call then, if there is no memory or the
+ * payer has left. */
 int journal_sending(const struct journal *journal, journal_then_fn *then, void *arg);
 
 /* The upstream has it under an id of its own, by these terms: charged. Its jobs are accepted once
@@ -38,7 +38,8 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
 void journal_accepted(const struct journal *journal, const struct account_terms *terms,
                       const char *upstream_id);
 
-/* It surely was not taken, or may be sent again all the same: it and its jobs are queued again. */
+/* It surely was not taken, or may be sent again all the same: it and its jobs are queued again. To
+ * be called after scheduler_release(), and before scheduler_requeue(). */
 void journal_returned(const struct journal *journal, enum store_charge charge);
 
 /*

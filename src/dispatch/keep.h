@@ -1,5 +1,5 @@
 /*
- * keep: sees to it that a job would survive a crash, before its id leaves.
+ * keep: makes a job durable before its ID is returned.
  *
  * A job whose purchase waits is written with its body; of one whose purchase was sent, or is final,
  * a small row is enough. A job that cannot be written is to be withdrawn (entry_withdraw).
@@ -16,7 +16,7 @@ struct loop;
 struct scheduler;
 struct waiter;
 
-/* Whether the id of a job may leave. */
+/* Returns whether a job is durable, so that its ID may be returned. */
 bool keep_done(struct scheduler *scheduler, const struct job *job);
 
 /*

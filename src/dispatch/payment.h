@@ -1,10 +1,10 @@
 /*
- * payment: who pays for a purchase, and what is reserved for it in his quota.
+ * payment: who pays for a purchase, and what is reserved for it in a client's quota.
  *
  * The first job of a purchase pays. Its client's quota has a reservation from when the job is taken
  * until it is known whether the upstream charged; then the charge is used, or the reservation is
- * given back. When the payer leaves a purchase that was not sent, the next job pays whose client
- * has something left.
+ * released. When the payer leaves a purchase that was not sent, a job of the same client pays, and
+ * the reservation stays. Without one, the first job pays whose client has budget left.
  *
  * A part of the scheduler, whose mutex is held by the caller, unless there is no other thread yet.
  */
@@ -46,12 +46,12 @@ void payment_release_locked(struct arbiter *arbiter, struct purchase *purchase);
 bool payment_find_locked(struct arbiter *arbiter, struct purchase *purchase);
 
 /*
- * The payer has left, and nothing was sent: finds another one among its jobs, and puts him in
- * front. Returns false when none of their clients has anything left, or there is no job.
+ * The payer has left, and nothing was sent: puts another job in front, one of the same client, else
+ * one of a client with budget left. Returns false if there is none.
  */
 bool payment_pass_on_locked(struct arbiter *arbiter, struct purchase *purchase);
 
-/* Who pays, from when it is sent: fixes the first of its jobs, or nobody. */
+/* Fixes the payer when the purchase is taken to be sent: its first job, or NULL. */
 void payment_fix_locked(struct purchase *purchase, struct job *payer);
 
 /* The job that pays: as fixed, else the first. NULL: there is none. */

@@ -3,13 +3,13 @@
  *
  * One mutex guards all purchases that are not final with their jobs, the queue, and what every
  * account has under way, so that joining, cancelling, and matching a free slot with a waiting
- * purchase are each one step. A slot belongs to a purchase from its first byte until it is final:
- * the vendor sells threads, and a queued job occupies one.
+ * purchase are each one step. A purchase holds a slot from the moment it is taken until the
+ * upstream has finished with it: the upstream limits jobs, and counts those that it has queued.
  *
  * No wake-up can be lost: whoever adds a job or gives back a slot calls scheduler_take()
  * afterwards on its own thread, until that has nothing more, and comes back when it says.
  *
- * Thread: any. While the mutex is held the results' and the store's are taken, and mailboxes.
+ * Thread: any. Under the mutex, the locks after it in docs/architecture.md ("Locks") may be taken.
  *
  * Its parts, which share scheduler_private.h:
  *
@@ -26,7 +26,7 @@
  * entry_cancel, entry_expire, entry_review
  *                       end jobs: by an order, overdue, or since a reload; by entry_walk
  * payment               who pays
- * keep                  jobs whose ids may leave
+ * keep                  makes jobs durable before their IDs are returned
  * journal               a purchase's steps, stored before they are seen
  */
 #ifndef SOLVEGATE_DISPATCH_SCHEDULER_H
@@ -92,7 +92,7 @@ void scheduler_unlock(struct scheduler *scheduler);
  */
 int scheduler_check(struct scheduler *scheduler, const struct client *client);
 
-/* A purchase that is to be sent, its slot, and what its flight needs to know of it. */
+/* A purchase that was taken, with its slot, and what its flight needs without taking the mutex. */
 struct scheduler_turn {
         struct purchase *purchase; /* with the queue's reference; its state is sending */
         struct account *account;
@@ -262,8 +262,8 @@ bool scheduler_requeue(struct scheduler *scheduler, struct loop *loop,
                        const struct scheduler_turn *turn, enum scheduler_try tried,
                        int64_t pause_ms);
 
-/* Whether a purchase that was taken is to be sent: not if who pays has gone or a reload has taken
- * him off, or has changed the account, nor at the stop. */
+/* Returns false if a purchase that was taken must not be sent: its payer has left; a reload has
+ * removed the payer's client or the site, or changed the account; or solvegate is being stopped. */
 bool scheduler_wants(struct scheduler *scheduler, struct scheduler_turn *turn);
 
 /* A purchase that was taken ends unsent: what its turn cost is given back, to the budget too. To be

@@ -136,7 +136,7 @@ static void on_final_stored(void *arg, int error)
                 loop_timer_start(forwarder->again, 0, 0);
 }
 
-/* The upstream has nothing more to do with it: gives back the slot, and makes it final. */
+/* The upstream has finished with it: gives back the slot, and makes it final. */
 static void flight_end(struct flight *flight, struct outcome *outcome, enum store_charge charge)
 {
         struct journal journal = flight_journal(flight);

@@ -11,8 +11,8 @@
 struct forwarder;
 struct scheduler_turn;
 
-/* Begins with what scheduler_take() gave. Returns false if too little time is left for it: then it
- * is refused. */
+/* Starts the flight of a turn from scheduler_take(). Returns false if the purchase is not sent: too
+ * little time is left, so it is refused; or no attempt is left, so it returns to the queue. */
 bool flight_start(struct forwarder *forwarder, struct scheduler_turn *turn);
 
 /* Goes on with what scheduler_take_accepted() gave. */

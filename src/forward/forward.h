@@ -9,8 +9,8 @@
  *      FOLLOWING   the upstream has it queued, and is polled
  *      ENDING      how it ended is being stored
  *
- * It holds a slot of its account from the first phase until the upstream has nothing more to do
- * with it. When it is sent again, and what is done on which response, is in docs/retries.md.
+ * It holds a slot of its account from the first phase until the upstream has finished with it:
+ * ENDING has none. docs/retries.md says when it is sent again, and what follows from each response.
  *
  * Thread: the loop's.
  */
@@ -48,7 +48,7 @@ void forwarder_renew_connections(struct forwarder *forwarder);
  */
 void forwarder_abort(struct forwarder *forwarder);
 
-/* The transfers and the loop, for what is no job. */
+/* The transfers and the loop, for requests that are not jobs. */
 struct transfers *forwarder_transfers(struct forwarder *forwarder);
 struct loop *forwarder_loop(struct forwarder *forwarder);
 

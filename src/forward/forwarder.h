@@ -39,7 +39,7 @@ struct forwarder {
         size_t in_flight; /* of these, before FLIGHT_ENDING */
         struct shortage shortage;
         struct probe *probes;
-        int refused; /* purchases that had too little time, and whose end is not stored */
+        int refused; /* purchases that were refused unsent, and whose end is not stored */
         struct scheduler_taker taker;
         struct loop_timer *again;                  /* looks for what may be sent by then */
         bool aborted;                              /* nothing new is begun */

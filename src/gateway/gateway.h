@@ -49,7 +49,7 @@ enum gateway_verdict {
         GATEWAY_TOO_LARGE,
         GATEWAY_QUEUE_FULL,
         GATEWAY_DRAINING, /* it is being stopped */
-        GATEWAY_DRAINED,  /* by its operator's order, for as long as he needs */
+        GATEWAY_DRAINED,  /* an operator has ordered it, until the order to resume */
         GATEWAY_NO_UPSTREAM,
         GATEWAY_STORE,
         GATEWAY_KEY_REUSED,
@@ -84,13 +84,13 @@ enum gateway_verdict gateway_admit(struct gateway *gateway, struct client *clien
 enum gateway_verdict gateway_body_verdict(const struct gateway *gateway, int error,
                                           char message[static GATEWAY_MESSAGE_BYTES_MAX]);
 
-/* How a client wants his job taken. */
+/* Submission options. */
 struct gateway_order {
         const struct policy *policy; /* in force where it came */
         struct client *client;       /* whose it is */
         const char *address;         /* from where */
         const char *key;             /* its Idempotency-Key, or NULL */
-        bool fresh;                  /* neither a kept result nor one under way will do */
+        bool fresh;                  /* neither a cached result nor one under way is used */
         struct loop *loop;           /* the forwarder's */
 };
 
@@ -102,11 +102,11 @@ struct gateway_submission {
 };
 
 /*
- * Takes a job whose body has been parsed (job/parser.h). On GATEWAY_OK the job may be sent, or even
- * final, already; its id may leave once gateway_is_durable() returns true. It may be an older job
- * of the client, with the same key and body. On GATEWAY_PENDING it waits for the arbiter's
- * decision, and the caller for gateway_submission_wait(). The parse has a digest if the order has a
- * key. The caller keeps it. Thread: the forwarder's loop.
+ * Submits a job whose body has been parsed (job/parser.h). On GATEWAY_OK the job may be sent, or
+ * even final, already; its ID may be returned once gateway_is_durable() returns true. It may be an
+ * older job of the client, with the same key and body. On GATEWAY_PENDING it waits for the
+ * arbiter's decision, and the caller for gateway_submission_wait(). The parse has a digest if the
+ * order has a key. The caller keeps it. Thread: the forwarder's loop.
  */
 enum gateway_verdict gateway_submit(struct gateway *gateway, struct forwarder *forwarder,
                                     const struct gateway_order *order, const struct parse *parse,
@@ -124,8 +124,8 @@ enum gateway_verdict gateway_submission_end(struct gateway *gateway, struct forw
                                             const struct client *client, struct submission *pending,
                                             struct gateway_submission *ret);
 
-/* Nobody waits any more: the job is withdrawn as soon as it is decided about. Frees what was
- * pending. Takes NULL. */
+/* Stops waiting: the job is withdrawn as soon as it is decided about. Frees what was pending. Takes
+ * NULL. */
 void gateway_submission_abandon(struct submission *pending);
 
 /* ---- a job that was submitted; Thread: any, unless a function says otherwise ---- */

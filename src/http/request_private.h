@@ -44,7 +44,7 @@ enum request_phase {
 /* An error that was found before the body was read: it is answered when the body is over. */
 struct refusal {
         unsigned status;       /* of HTTP; 0: none */
-        const char *code;      /* of the contract */
+        const char *code;      /* of docs/api.md */
         const char *challenge; /* of 401: the WWW-Authenticate field */
         int64_t retry_after_s; /* 0: nothing better is known than soon */
         bool closes;           /* the connection ends with it */
@@ -57,7 +57,7 @@ enum hold_for {
         HOLD_FOR_PARSE,     /* the body is parsed off the loop */
         HOLD_FOR_ADMISSION, /* whether the job may come in is decided */
         HOLD_FOR_ANSWER,    /* the job, or the balance, has come so far */
-        HOLD_FOR_STORE,     /* the job is stored, so that its id may leave */
+        HOLD_FOR_STORE,     /* the job is stored, so that its ID may be returned */
         HOLD_FOR_RELOAD,    /* the configuration is in force, or was refused */
 };
 

@@ -120,7 +120,7 @@ static bool wait_for_admission(struct request *request)
         return false;
 }
 
-/* ---- the id leaves when the job is stored ---- */
+/* ---- the ID is returned when the job is stored ---- */
 
 static bool arm_keep(struct request *request)
 {

@@ -7,7 +7,7 @@
  * their way to the store.
  *
  * What job_new() sets is immutable. `state`, `outcome` and `waiters` are guarded by the results'
- * shard, and only results_move() changes the state.
+ * shard. Once the job is in the results, only results_move() and results_finish() change the state.
  */
 #ifndef SOLVEGATE_JOB_JOB_H
 #define SOLVEGATE_JOB_JOB_H
@@ -43,13 +43,13 @@ enum job_source {
 /* `upstream`, `collapsed`, `cache`. */
 const char *job_source_name(enum job_source source);
 
-/* Whether the job would survive a crash, so that its id may leave. */
+/* Whether the job is durable, so that its ID may be returned. */
 enum job_kept {
         JOB_NOT_KEPT,
         JOB_BEING_KEPT, /* a record is on its way */
         JOB_KEPT,
         JOB_KEEP_FAILED, /* it could not be written; that may be tried again */
-        JOB_WITHDRAWN,   /* it could not, was never sent, and nobody has its id */
+        JOB_WITHDRAWN,   /* removed before its ID was returned; it was never sent */
 };
 
 struct job {

@@ -52,7 +52,7 @@ struct purchase {
         struct job *payer; /* a reference, from when it was taken to be sent until it is final or
                               queued again: who pays, even if that job has left. From the store only
                               where it has left */
-        bool unpaid;       /* the store gave it back as queued, and who was to pay has left */
+        bool unpaid;       /* it is of before the start, and the recorded payer has left */
         struct client *reserved_by; /* whose quota has reservations for it; or NULL */
         int reservations;           /* valid with reserved_by; 2 before it is sent again in doubt */
         int64_t reserved_day; /* valid with reserved_by: of the last reservation, since 1970 */

@@ -1,11 +1,12 @@
 /*
  * state: the states of a job, and of the purchase that it shares with identical ones.
  *
- *                        ┌──────────────▶ cancelled   never sent
- *      queued ◀─▶ sending ──▶ accepted ──▶ solved     the upstream's final answer
- *         │          │  │         └─────▶ failed      refused, or too late
- *         │          │  └───────────────▶ unknown     may have been taken and charged
- *         └──────────┴──▶ solved | failed
+ *      queued ◀─▶ sending ──▶ accepted
+ *         │          │           │
+ *         ├──────────┼───────────┼──▶ solved     the upstream's final answer
+ *         ├──────────┼───────────┼──▶ failed     refused, or too late
+ *         ├──────────┴───────────┴──▶ unknown    may have been charged, and is not sent again
+ *         └─────────────────────────▶ cancelled  never sent, or surely turned away
  *
  * The store keeps these numbers: they never change.
  *
@@ -22,11 +23,11 @@ enum job_state {
         JOB_ACCEPTED = 2,  /* the upstream has it queued under an id of its own */
         JOB_SOLVED = 3,    /* final */
         JOB_FAILED = 4,    /* final */
-        JOB_CANCELLED = 5, /* final: never sent */
+        JOB_CANCELLED = 5, /* final: never sent, or surely turned away */
         JOB_UNKNOWN = 6,   /* final: may have been charged, and is not sent again */
 };
 
-/* Why a job has no solution (contract, section 3). Kept by the store, too. */
+/* Why a job has no solution (docs/api.md). The store keeps these numbers, too. */
 enum job_error {
         JOB_ERROR_NONE = 0,
         JOB_UPSTREAM_REJECTED = 1,
@@ -49,7 +50,7 @@ enum end_reason {
         END_PAYER_GONE,  /* the payer has ended, and no client of the others can pay */
         END_NO_TRIES,    /* a reload has left its purchase no attempt */
         END_NO_TRIES_AT_START, /* a start with another configuration has left it none, in doubt */
-        END_WITHDRAWN,         /* it cannot be stored, and no client has its ID */
+        END_WITHDRAWN,         /* it cannot be stored, and its ID was not returned */
 };
 
 bool job_state_final(enum job_state state);
@@ -59,7 +60,7 @@ bool job_state_may_become(enum job_state from, enum job_state to);
 
 const char *job_state_name(enum job_state state);
 
-/* The code of the contract. */
+/* Returns the code in answers to clients (docs/api.md). */
 const char *job_error_code(enum job_error error);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * task: what a tool posts, read strictly.
  *
- * A body is accepted as the contract says: an object in strict JSON with base64 images, a target,
+ * A body is accepted as docs/api.md says: an object in strict JSON with base64 images, a target,
  * an allowed method, and no field twice. Names are matched as the upstream's own parser matches
  * them: without regard to case, U+017F (long s) and U+212A (Kelvin sign) folded too, since a
  * parser that folds them would read a second `site` that slipped past the site policy.

@@ -67,12 +67,12 @@ struct store_filter {
 
 /*
  * Reads everything that did not finish before finished_after_wall_ms and fits. Purchases that wait
- * without a body, whose ids never left, are deleted; the rest of what is not read is left to the
- * writer, which deletes it when it has time. Bodies stay on disk. A start reads the rows of its own
- * gateway, or everybody's where the store has no other; a takeover those of the gateway that died.
- * The embedded store is read once, before store_start(). Its jobs that ended by themselves have no
- * number, and come with those of gateway 0. Entries for the audit file come last. Returns 0 or
- * -errno, with a sentence in problem.
+ * without a body, whose IDs were never returned, are deleted; the rest of what is not read is left
+ * to the writer, which deletes it when it has time. Bodies stay on disk. A start reads the rows of
+ * its own gateway, or everybody's where the store has no other; a takeover those of the gateway
+ * that died. The embedded store is read once, before store_start(). Its jobs that ended by
+ * themselves have no number, and come with those of gateway 0. Entries for the audit file come
+ * last. Returns 0 or -errno, with a sentence in problem.
  */
 int store_load(struct store *store, const struct store_filter *filter,
                int64_t finished_after_wall_ms, const struct store_visitor *visitor,
