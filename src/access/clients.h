@@ -44,6 +44,7 @@ struct client {
         struct queue_flow flow;
         struct quota quota;
         size_t unfinished;       /* its jobs that are not final */
+        size_t asking;           /* others, about which the arbiter was asked */
         size_t queued;           /* of these, those that wait to be sent */
         int64_t saved_cache;     /* its jobs that were answered from the cache, since the start */
         int64_t saved_collapsed; /* and those that joined another one */

@@ -6,7 +6,9 @@
  * An interface. The engine asks, and goes on when it is told, at once or later: no code relies on
  * an answer before the call returns. arbiter_local is the backend of a gateway that is alone.
  *
- * Every function is called with the scheduler's mutex held, but where it says otherwise.
+ * Admissions and turns are requests: then_locked() hands the answer over, before the call returns
+ * or later. The other functions are complete when they return. Each is called with the scheduler's
+ * mutex held, but where it says otherwise, and before there is a second thread or after.
  */
 #ifndef SOLVEGATE_DISPATCH_ARBITER_H
 #define SOLVEGATE_DISPATCH_ARBITER_H
@@ -16,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct account;
 struct arbiter;
 struct client;
 struct job;
@@ -48,7 +51,7 @@ struct arbiter_admission {
         /*
          * Called once, with the mutex held, by any thread. Decisions are handed over in the order
          * in which they were made: who is told to join a purchase, or that it repeats a job, finds
-         * it in the engine, unless it has gone since.
+         * it in the engine, unless it has gone since or has not come in.
          */
         void (*then_locked)(struct arbiter_admission *admission);
 
@@ -58,7 +61,7 @@ struct arbiter_admission {
         struct job *other;            /* CACHED, REPEATED: likewise */
         enum quota_verdict refused;   /* LIMITED: why */
         int64_t reserved_day;         /* OWN: of the reservation, since 1970, UTC */
-        struct quota_figures figures; /* of the client; but with REPEATED */
+        struct quota_figures figures; /* of the client, with LIMITED */
 
         struct arbiter_admission *prev, *next; /* the backend's, until it is handed over */
 };
@@ -66,6 +69,7 @@ struct arbiter_admission {
 /* Which client may send a purchase to an account next? */
 struct arbiter_turn {
         /* the question's */
+        const struct account *account;
         struct queue_flow *only; /* this client, whoever is next; NULL: any that wants a turn */
         /* Whether this client has something to be sent there. Not called with only. */
         bool (*may_locked)(struct arbiter_turn *turn, const struct queue_flow *flow);
@@ -87,10 +91,14 @@ struct arbiter_backend {
         void (*close_purchase)(struct arbiter *arbiter, struct purchase *purchase);
         void (*solved)(struct arbiter *arbiter, struct job *job);
         int (*claim_key)(struct arbiter *arbiter, struct job *job, struct job **ret_other);
+        void (*release_key)(struct arbiter *arbiter, struct job *job);
         void (*forget)(struct arbiter *arbiter, struct job *job);
         void (*wants)(struct arbiter *arbiter, struct queue_flow *flow, bool wants);
         void (*turn)(struct arbiter *arbiter, struct arbiter_turn *turn);
-        void (*turn_over)(struct arbiter *arbiter, struct queue_flow *flow);
+        void (*turn_resumed)(struct arbiter *arbiter, struct queue_flow *flow,
+                             const struct account *account);
+        void (*turn_over)(struct arbiter *arbiter, struct queue_flow *flow,
+                          const struct account *account);
         void (*turn_unused)(struct arbiter *arbiter, struct queue_flow *flow);
         void (*limits_changed)(struct arbiter *arbiter);
         void (*close)(struct arbiter *arbiter);
@@ -169,6 +177,12 @@ static inline int arbiter_claim_key_locked(struct arbiter *arbiter, struct job *
         return arbiter->backend->claim_key(arbiter, job, ret_other);
 }
 
+/* A later job of the same client is to have the key. */
+static inline void arbiter_release_key_locked(struct arbiter *arbiter, struct job *job)
+{
+        arbiter->backend->release_key(arbiter, job);
+}
+
 /* A job answers neither for its key nor for its identity any more. Thread: any, with the mutex held
  * or without. */
 static inline void arbiter_forget(struct arbiter *arbiter, struct job *job)
@@ -189,10 +203,18 @@ static inline void arbiter_turn_locked(struct arbiter *arbiter, struct arbiter_t
         arbiter->backend->turn(arbiter, turn);
 }
 
-/* A turn is over; and what one cost that was not used is given back. */
-static inline void arbiter_turn_over_locked(struct arbiter *arbiter, struct queue_flow *flow)
+/* A purchase of a client was accepted by an account before the start: it has a turn. */
+static inline void arbiter_turn_resumed_locked(struct arbiter *arbiter, struct queue_flow *flow,
+                                               const struct account *account)
 {
-        arbiter->backend->turn_over(arbiter, flow);
+        arbiter->backend->turn_resumed(arbiter, flow, account);
+}
+
+/* A turn is over; and what one cost that was not used is given back. */
+static inline void arbiter_turn_over_locked(struct arbiter *arbiter, struct queue_flow *flow,
+                                            const struct account *account)
+{
+        arbiter->backend->turn_over(arbiter, flow, account);
 }
 
 static inline void arbiter_turn_unused_locked(struct arbiter *arbiter, struct queue_flow *flow)

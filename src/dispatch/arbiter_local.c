@@ -93,6 +93,11 @@ static int local_claim_key(struct arbiter *arbiter, struct job *job, struct job 
         return r;
 }
 
+static void local_release_key(struct arbiter *arbiter, struct job *job)
+{
+        local_drop_key(local_of(arbiter), job);
+}
+
 /* Finds the older job with the key; a reference, or NULL. */
 static struct job *find_keyed(struct arbiter_local *local, const struct job *job)
 {
@@ -195,11 +200,12 @@ static void local_open(struct arbiter *arbiter, struct purchase *purchase)
 
 /* A job that makes a purchase reserves a charge. Every job takes a token of the client's rate: one
  * that is free has an ID and a result of its own all the same, which take memory. */
-static enum quota_verdict take_quota(const struct arbiter_admission *admission, bool buys)
+static enum quota_verdict take_quota(struct arbiter_admission *admission, bool buys)
 {
         struct quota *quota = &admission->client->quota;
         const struct quota_time now = quota_now();
 
+        admission->reserved_day = clock_day_of(now.wall_ms);
         if (!buys)
                 return admission->counted ? QUOTA_OK : quota_take(quota, now);
         return admission->counted ? quota_reserve_again(quota, now) : quota_reserve(quota, now);
@@ -231,7 +237,6 @@ static enum arbiter_decision take(struct arbiter_local *local, struct arbiter_ad
 
         if (decision == ARBITER_OWN && !admission->may_buy)
                 return ARBITER_NO_ROOM;
-        admission->reserved_day = clock_day_of(clock_wall_ms());
         admission->refused = take_quota(admission, decision == ARBITER_OWN);
         if (admission->refused != QUOTA_OK)
                 return ARBITER_LIMITED;
@@ -289,8 +294,10 @@ static int local_reserve(struct arbiter *arbiter, struct client *client, int64_t
         const struct quota_time now = quota_now();
 
         (void)arbiter;
+        if (quota_reserve_again(&client->quota, now) != QUOTA_OK)
+                return -EDQUOT;
         *ret_day = clock_day_of(now.wall_ms);
-        return quota_reserve_again(&client->quota, now) == QUOTA_OK ? 0 : -EDQUOT;
+        return 0;
 }
 
 static void local_settle(struct arbiter *arbiter, struct client *client, int64_t day)
@@ -342,8 +349,18 @@ static void local_turn(struct arbiter *arbiter, struct arbiter_turn *turn)
         turn->then_locked(turn);
 }
 
-static void local_turn_over(struct arbiter *arbiter, struct queue_flow *flow)
+static void local_turn_resumed(struct arbiter *arbiter, struct queue_flow *flow,
+                               const struct account *account)
 {
+        (void)arbiter;
+        (void)account;
+        flow->turns.in_flight++;
+}
+
+static void local_turn_over(struct arbiter *arbiter, struct queue_flow *flow,
+                            const struct account *account)
+{
+        (void)account;
         turns_over(&local_of(arbiter)->turns, &flow->turns);
 }
 
@@ -392,9 +409,11 @@ int arbiter_local_new(struct results *results, struct arbiter **ret_arbiter)
                 .close_purchase = local_close,
                 .solved = local_solved,
                 .claim_key = local_claim_key,
+                .release_key = local_release_key,
                 .forget = local_forget,
                 .wants = local_wants,
                 .turn = local_turn,
+                .turn_resumed = local_turn_resumed,
                 .turn_over = local_turn_over,
                 .turn_unused = local_turn_unused,
                 .limits_changed = local_limits_changed,

@@ -61,7 +61,7 @@ static int restore_key(struct scheduler *scheduler, struct job *job)
                 return r;
         if (job_state_final(results_state(scheduler->setup.results, other)) &&
             other->created_wall_ms <= job->created_wall_ms)
-                arbiter_forget(arbiter, other);
+                arbiter_release_key_locked(arbiter, other);
         else
                 job->key = NULL;
         job_unref(other);

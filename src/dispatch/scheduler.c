@@ -119,7 +119,7 @@ static bool has_room(const struct scheduler *scheduler, const struct client *cli
 {
         if (count < max)
                 return true;
-        return client && client->unfinished < share_of(scheduler, client, max) &&
+        return client && client->unfinished + client->asking < share_of(scheduler, client, max) &&
                client->unfinished < scheduler->unfinished.count;
 }
 

@@ -122,6 +122,8 @@ struct scheduler_taker {
         struct mail mail;    /* its deliver() clears posted and then comes back to take */
         _Atomic bool posted; /* set with the mutex, when the mail is posted, which is not to be
                                 posted again or freed before its delivery */
+        bool waits;          /* guarded by the mutex: for an answer of the arbiter */
+        struct scheduler_taker *next; /* likewise; valid while it waits */
 };
 
 /*
@@ -129,8 +131,8 @@ struct scheduler_taker {
  * first by priority with a free slot, the freest within one priority, but one that has turned the
  * purchase away only when no other may have it. Returns false when there is none; *ret_again_ms
  * then is when to come back (monotonic), or INT64_MAX. Where the arbiter answers later whose turn
- * it is, the taker's mail is posted then. The taker may be NULL, who is not told. Thread: the
- * taker's loop.
+ * it is, the mail of each taker that was sent away is posted then. The taker may be NULL, who is
+ * not told. Thread: the taker's loop.
  */
 bool scheduler_take(struct scheduler *scheduler, struct scheduler_taker *taker,
                     struct scheduler_turn *ret_turn, int64_t *ret_again_ms);

@@ -114,9 +114,10 @@ static bool may_take_turn(struct arbiter_turn *turn, const struct queue_flow *fl
         return round->found;
 }
 
-void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow *flow)
+void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow *flow,
+                                  const struct account *account)
 {
-        arbiter_turn_over_locked(scheduler->setup.arbiter, flow);
+        arbiter_turn_over_locked(scheduler->setup.arbiter, flow, account);
         arbiter_turn_unused_locked(scheduler->setup.arbiter, flow);
 }
 
@@ -128,23 +129,36 @@ void scheduler_return_given_locked(struct scheduler *scheduler)
                 return;
         round->state = TURN_IDLE;
         if (round->turn.flow)
-                scheduler_return_turn_locked(scheduler, round->turn.flow);
+                scheduler_return_turn_locked(scheduler, round->turn.flow, round->account);
+}
+
+/* Who was sent away comes back, and takes what was given or asks anew: one of them may be kept from
+ * taking. At the stop nobody does. */
+static void tell_takers_locked(struct turn_round *round, bool stop)
+{
+        struct scheduler_taker *taker, *next;
+
+        LL_FOREACH_SAFE (round->takers, taker, next) {
+                taker->waits = false;
+                if (!stop && !atomic_exchange(&taker->posted, true))
+                        loop_post(taker->loop, &taker->mail);
+        }
+        round->takers = NULL;
 }
 
 static void on_turn_locked(struct arbiter_turn *turn)
 {
         struct turn_round *round = (struct turn_round *)turn;
-        struct scheduler_taker *taker = round->taker;
+        struct scheduler *scheduler = round->scheduler;
 
         round->state = TURN_GIVEN;
         if (!round->late)
                 return;
-        if (round->scheduler->draining) {
-                scheduler_return_given_locked(round->scheduler);
-                scheduler_tell_idle_locked(round->scheduler);
-        } else if (taker && !atomic_exchange(&taker->posted, true)) {
-                loop_post(taker->loop, &taker->mail);
+        if (scheduler->draining) {
+                scheduler_return_given_locked(scheduler);
+                scheduler_tell_idle_locked(scheduler);
         }
+        tell_takers_locked(round, scheduler->draining);
 }
 
 /* Asks for the next turn, or for one of this job's client. */
@@ -155,6 +169,7 @@ static void ask_locked(struct scheduler *scheduler, struct turn_round *round, st
         round->late = false;
         round->state = TURN_ASKED;
         round->turn = (struct arbiter_turn){
+                .account = round->account,
                 .only = only ? only->flow : NULL,
                 .may_locked = may_take_turn,
                 .then_locked = on_turn_locked,
@@ -181,34 +196,31 @@ static void begin_candidate_locked(struct scheduler *scheduler, struct candidate
 
 /* ---- using the answer ---- */
 
-/* The job whose turn was given, if there still is one, and the account may still be sent it. */
-static struct job *given_job_locked(struct scheduler *scheduler, struct turn_round *round,
-                                    int64_t now_ms, int64_t *again_ms)
+/* Some time has passed since it was asked for the account. Returns whether that may still be sent
+ * something. */
+static bool look_again_locked(struct scheduler *scheduler, struct turn_round *round, int64_t now_ms)
 {
-        struct candidate *candidate = &round->candidate;
+        const struct candidate before = round->candidate;
 
-        if (!round->turn.flow)
-                return NULL;
-        if (!round->late)
-                return round->found;
-        if (scheduler_is_free_locked(round->account, now_ms, again_ms)) {
-                begin_candidate_locked(scheduler, candidate, round->account, now_ms);
+        if (!scheduler_is_free_locked(round->account, now_ms, &round->next_ms))
+                return false;
+        begin_candidate_locked(scheduler, &round->candidate, round->account, now_ms);
+        round->candidate.passed = before.passed;
+        round->candidate.next_ms = before.next_ms;
+        if (round->turn.flow)
                 round->found = find_job(round, round->turn.flow);
-                if (round->found)
-                        return round->found;
-        }
-        round->again = true; /* another one may have the turn */
-        return NULL;
+        return true;
 }
 
-/* Takes the purchase whose turn was given. If there is none any more, the turn goes back. */
-static bool take_given_locked(struct scheduler *scheduler, int64_t now_ms,
-                              struct scheduler_match *ret_match, int64_t *again_ms)
+/* Takes the purchase whose turn was given. If there is none any more, the turn goes back, and
+ * another client may have it. */
+static bool take_given_locked(struct scheduler *scheduler, struct scheduler_match *ret_match)
 {
         struct turn_round *round = &scheduler->round;
-        const struct job *job = given_job_locked(scheduler, round, now_ms, again_ms);
+        const struct job *job = round->turn.flow ? round->found : NULL;
 
         if (!job) {
+                round->again = round->again || round->turn.flow;
                 scheduler_return_given_locked(scheduler);
                 return false;
         }
@@ -240,9 +252,9 @@ static void ask_for_delayed_locked(struct scheduler *scheduler, struct turn_roun
 }
 
 /* What is left waits for its moment, for a retry, or for something that is told. */
-static void note_next(const struct queue *queue, const struct candidate *candidate,
-                      int64_t *again_ms)
+static void note_next(struct turn_round *round, const struct queue *queue)
 {
+        const struct candidate *candidate = &round->candidate;
         int64_t next_ms = queue_delayed_until(queue);
 
         /* It is due, and its client has all that it may have in flight. */
@@ -250,33 +262,37 @@ static void note_next(const struct queue *queue, const struct candidate *candida
                 next_ms = candidate->now_ms + NO_BUDGET_PAUSE_MS;
         if (candidate->next_ms < next_ms)
                 next_ms = candidate->next_ms;
-        if (next_ms < *again_ms)
-                *again_ms = next_ms;
+        if (next_ms < round->next_ms)
+                round->next_ms = next_ms;
 }
 
 /* Uses what was answered for an account. Returns false if that is nothing, or the next answer comes
  * later. */
 static bool use_answer_locked(struct scheduler *scheduler, int64_t now_ms,
-                              struct scheduler_match *ret_match, int64_t *again_ms)
+                              struct scheduler_match *ret_match)
 {
         struct turn_round *round = &scheduler->round;
+        bool usable = !round->late || look_again_locked(scheduler, round, now_ms);
 
-        ask_for_delayed_locked(scheduler, round);
+        if (!usable)
+                round->found = NULL;
+        else
+                ask_for_delayed_locked(scheduler, round);
         if (round->state == TURN_ASKED)
                 return false;
-        if (take_given_locked(scheduler, now_ms, ret_match, again_ms))
+        if (take_given_locked(scheduler, ret_match))
                 return true;
-        note_next(&scheduler->queue, &round->candidate, again_ms);
+        note_next(round, &scheduler->queue);
         return false;
 }
 
 /* Asks for the next account, likewise. *ret_more is set to false where there is none. */
 static bool try_next_locked(struct scheduler *scheduler, int64_t now_ms,
-                            struct scheduler_match *ret_match, int64_t *again_ms, bool *ret_more)
+                            struct scheduler_match *ret_match, bool *ret_more)
 {
         struct turn_round *round = &scheduler->round;
         struct account *account =
-                scheduler_free_account_locked(scheduler, &round->tried, now_ms, again_ms);
+                scheduler_free_account_locked(scheduler, &round->tried, now_ms, &round->next_ms);
 
         *ret_more = account != NULL;
         if (!account)
@@ -287,24 +303,56 @@ static bool try_next_locked(struct scheduler *scheduler, int64_t now_ms,
         if (!account->breaker.open)
                 queue_end_delays(&scheduler->queue, now_ms);
         ask_locked(scheduler, round, NULL);
-        return round->state == TURN_GIVEN &&
-               use_answer_locked(scheduler, now_ms, ret_match, again_ms);
+        return round->state == TURN_GIVEN && use_answer_locked(scheduler, now_ms, ret_match);
 }
 
 /* Goes on with a round, until something is found, an answer is awaited, or there is nothing for
  * any account. An account is asked for only if there is something that the ones before may not be
  * given. */
 static bool go_on_locked(struct scheduler *scheduler, bool more, int64_t now_ms,
-                         struct scheduler_match *ret_match, int64_t *again_ms)
+                         struct scheduler_match *ret_match)
 {
         struct turn_round *round = &scheduler->round;
 
         while (more) {
-                if (try_next_locked(scheduler, now_ms, ret_match, again_ms, &more))
+                if (try_next_locked(scheduler, now_ms, ret_match, &more))
                         return true;
                 if (round->state == TURN_ASKED)
                         return false;
                 more = more && round->candidate.passed;
+        }
+        return false;
+}
+
+static void begin_round(struct turn_round *round)
+{
+        round->tried = (struct small_set){0};
+        round->again = false;
+        round->next_ms = INT64_MAX;
+}
+
+/* Goes on with the round under way, or with a new one. Returns false with TURN_IDLE if there is
+ * nothing to be sent. */
+static bool find_locked(struct scheduler *scheduler, int64_t now_ms,
+                        struct scheduler_match *ret_match)
+{
+        struct turn_round *round = &scheduler->round;
+        bool more = true;
+
+        if (round->state == TURN_GIVEN) {
+                if (use_answer_locked(scheduler, now_ms, ret_match))
+                        return true;
+                more = round->candidate.passed;
+        } else {
+                begin_round(round);
+        }
+        while (round->state == TURN_IDLE) {
+                if (go_on_locked(scheduler, more, now_ms, ret_match))
+                        return true;
+                if (round->state == TURN_ASKED || !round->again || scheduler->queue.count == 0)
+                        return false;
+                begin_round(round);
+                more = true;
         }
         return false;
 }
@@ -314,30 +362,15 @@ bool scheduler_match_locked(struct scheduler *scheduler, struct scheduler_taker 
                             int64_t *ret_again_ms)
 {
         struct turn_round *round = &scheduler->round;
-        bool more = true;
 
         *ret_again_ms = INT64_MAX;
-        if (round->state == TURN_ASKED) {
-                round->again = true;
-                return false; /* the answer tells */
-        }
-        round->taker = taker;
-        if (round->state == TURN_GIVEN) {
-                if (use_answer_locked(scheduler, now_ms, ret_match, ret_again_ms))
-                        return true;
-                more = round->candidate.passed;
-        } else {
-                round->tried = (struct small_set){0};
-                round->again = false;
-        }
-        while (round->state == TURN_IDLE) {
-                if (go_on_locked(scheduler, more, now_ms, ret_match, ret_again_ms))
-                        return true;
-                if (round->state == TURN_ASKED || !round->again || scheduler->queue.count == 0)
-                        break;
-                round->tried = (struct small_set){0};
-                round->again = false;
-                more = true;
+        if (round->state != TURN_ASKED && find_locked(scheduler, now_ms, ret_match))
+                return true;
+        if (round->state == TURN_IDLE) {
+                *ret_again_ms = round->next_ms;
+        } else if (taker && !taker->waits) { /* the answer tells */
+                taker->waits = true;
+                LL_PREPEND(round->takers, taker);
         }
         return false;
 }

@@ -82,11 +82,12 @@ struct turn_round {
         struct scheduler *scheduler;
         struct candidate candidate;
         struct account *account;
-        struct scheduler_taker *taker; /* who is told of a late answer; or NULL */
-        struct small_set tried;        /* the indexes of accounts asked for in this round */
+        struct scheduler_taker *takers; /* who are told of a late answer */
+        struct small_set tried;         /* the indexes of accounts asked for in this round */
         enum { TURN_IDLE, TURN_ASKED, TURN_GIVEN } state;
         bool late;         /* valid while asked or given: the answer is not there at once */
-        bool again;        /* something may have changed since: once more when it ends */
+        bool again;        /* a turn went back: once more when it ends */
+        int64_t next_ms;   /* when something may go by the passing of time */
         struct job *found; /* valid where the answer was not late: what may go */
 };
 
@@ -232,7 +233,8 @@ bool scheduler_match_locked(struct scheduler *scheduler, struct scheduler_taker 
                             int64_t *ret_again_ms);
 
 /* A turn that was given is not used after all. */
-void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow *flow);
+void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow *flow,
+                                  const struct account *account);
 
 /* Nobody is going to take a turn that was given. */
 void scheduler_return_given_locked(struct scheduler *scheduler);

@@ -125,7 +125,7 @@ static void begin_turn_locked(struct scheduler *scheduler, const struct schedule
 /* It is overdue: its jobs are ended by the next ticks, and nobody may join it. */
 static void set_aside_locked(struct scheduler *scheduler, const struct scheduler_match *match)
 {
-        scheduler_return_turn_locked(scheduler, match->flow);
+        scheduler_return_turn_locked(scheduler, match->flow, match->account);
         queue_set_aside(&scheduler->queue, match->purchase);
         entry_unlist_locked(scheduler, match->purchase);
 }
@@ -135,7 +135,7 @@ static void set_aside_locked(struct scheduler *scheduler, const struct scheduler
 static void put_off_locked(struct scheduler *scheduler, const struct scheduler_match *match,
                            int64_t now_ms)
 {
-        scheduler_return_turn_locked(scheduler, match->flow);
+        scheduler_return_turn_locked(scheduler, match->flow, match->account);
         queue_put_off(&scheduler->queue, match->purchase, now_ms + OVERDUE_PAUSE_MS);
 }
 
@@ -199,7 +199,7 @@ bool scheduler_take_accepted(struct scheduler *scheduler, struct scheduler_turn 
                 };
                 occupy_locked(scheduler, ret_turn);
                 describe_turn_locked(scheduler, ret_turn);
-                ret_turn->flow->turns.in_flight++;
+                arbiter_turn_resumed_locked(scheduler->setup.arbiter, ret_turn->flow, account);
         }
         (void)pthread_mutex_unlock(&scheduler->mutex);
         return purchase != NULL;
@@ -209,7 +209,7 @@ void scheduler_release(struct scheduler *scheduler, const struct scheduler_turn 
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         scheduler_slots_release_locked(scheduler, turn->account, turn->slots);
-        arbiter_turn_over_locked(scheduler->setup.arbiter, turn->flow);
+        arbiter_turn_over_locked(scheduler->setup.arbiter, turn->flow, turn->account);
         (void)pthread_mutex_unlock(&scheduler->mutex);
         account_terms_unref(turn->terms);
         job_unref(turn->payer);

@@ -29,7 +29,7 @@ struct submission {
         bool decided;           /* what follows is valid, and nothing changes any more */
         bool abandoned;         /* nobody waits: freed once it is decided */
         struct waiter *waiters; /* until it is decided */
-        int error;              /* what submission_end() returns */
+        int error;              /* 0: it is in; else why not */
         const char *unwanted;   /* with -EACCES */
 };
 
@@ -100,8 +100,8 @@ static int judge_again_locked(struct submission *submission)
         const struct scheduler *scheduler = submission->scheduler;
         const struct arbiter_admission *admission = &submission->admission;
 
-        if (scheduler->draining)
-                return -ESHUTDOWN;
+        if (scheduler->draining || scheduler->drained)
+                return scheduler->draining ? -ESHUTDOWN : -EBUSY;
         if (submission->policies == scheduler->policies)
                 return 0;
         submission->unwanted =
@@ -126,11 +126,15 @@ static int let_in_locked(struct submission *submission)
 
 /* ---- asking ---- */
 
-/* What answers for it has gone since that was decided. */
-static bool has_gone_locked(const struct arbiter_admission *admission)
+/* What answers for it has gone since that was decided, or has not come in. */
+static bool has_gone_locked(const struct submission *submission)
 {
-        return (admission->decision == ARBITER_JOINED && !admission->purchase->joinable) ||
-               (admission->decision == ARBITER_REPEATED && admission->other->kept == JOB_WITHDRAWN);
+        const struct arbiter_admission *admission = &submission->admission;
+
+        if (admission->decision == ARBITER_JOINED)
+                return !admission->purchase->joinable;
+        return admission->decision == ARBITER_REPEATED &&
+               !results_has(submission->scheduler->setup.results, admission->other);
 }
 
 static void ask_locked(struct submission *submission)
@@ -145,6 +149,7 @@ static void ask_locked(struct submission *submission)
         admission->may_buy = submission->no_room == 0;
         submission->policies = scheduler->policies;
         scheduler->admissions++;
+        admission->client->asking++;
         arbiter_admit_locked(scheduler->setup.arbiter, admission);
 }
 
@@ -179,7 +184,7 @@ static int error_of_locked(struct submission *submission)
         case ARBITER_UNAVAILABLE:
                 break;
         }
-        return -EIO;
+        return submission->scheduler->draining ? -ESHUTDOWN : -EIO;
 }
 
 static void abandon_locked(struct submission *submission)
@@ -197,7 +202,8 @@ static void on_decided_locked(struct arbiter_admission *admission)
         struct scheduler *scheduler = submission->scheduler;
 
         scheduler->admissions--;
-        if (has_gone_locked(admission)) {
+        admission->client->asking--;
+        if (has_gone_locked(submission)) {
                 ask_again_locked(submission);
                 return;
         }
@@ -207,6 +213,26 @@ static void on_decided_locked(struct arbiter_admission *admission)
         if (submission->abandoned)
                 abandon_locked(submission);
         scheduler_tell_idle_locked(scheduler);
+}
+
+/* Moves what was decided to who asked. Returns -EINPROGRESS where nothing is. */
+static int take_answer_locked(struct submission *submission, struct submission_result *ret_result)
+{
+        struct arbiter_admission *admission = &submission->admission;
+
+        if (!submission->decided)
+                return -EINPROGRESS;
+        *ret_result = (struct submission_result){
+                .job = job_ref(admission->job),
+                .refused = admission->refused,
+                .figures = admission->figures,
+                .unwanted = submission->unwanted,
+        };
+        if (submission->error == -EEXIST) {
+                ret_result->other = admission->other;
+                admission->other = NULL;
+        }
+        return submission->error;
 }
 
 int submit_job(struct scheduler *scheduler, const struct submission_order *order,
@@ -227,12 +253,13 @@ int submit_job(struct scheduler *scheduler, const struct submission_order *order
         };
         (void)pthread_mutex_lock(&scheduler->mutex);
         ask_locked(submission);
-        bool decided = submission->decided;
+        int r = take_answer_locked(submission, ret_result);
         (void)pthread_mutex_unlock(&scheduler->mutex);
-        if (decided)
-                return submission_end(submission, ret_result);
-        *ret_pending = submission;
-        return -EINPROGRESS;
+        if (r == -EINPROGRESS)
+                *ret_pending = submission;
+        else
+                submission_free(submission);
+        return r;
 }
 
 /* ---- waiting for the answer ---- */
@@ -259,31 +286,15 @@ bool submission_unwait(struct submission *submission, struct waiter *waiter)
         return removed;
 }
 
-bool submission_is_decided(struct submission *submission)
+int submission_end(struct submission *submission, struct submission_result *ret_result)
 {
         struct scheduler *scheduler = submission->scheduler;
 
         (void)pthread_mutex_lock(&scheduler->mutex);
-        bool decided = submission->decided;
+        int r = take_answer_locked(submission, ret_result);
         (void)pthread_mutex_unlock(&scheduler->mutex);
-        return decided;
-}
-
-int submission_end(struct submission *submission, struct submission_result *ret_result)
-{
-        struct arbiter_admission *admission = &submission->admission;
-        int r = submission->error;
-
-        *ret_result = (struct submission_result){
-                .job = job_ref(admission->job),
-                .other = r == -EEXIST ? admission->other : NULL,
-                .refused = admission->refused,
-                .figures = admission->figures,
-                .unwanted = submission->unwanted,
-        };
-        if (r == -EEXIST)
-                admission->other = NULL;
-        submission_free(submission);
+        if (r != -EINPROGRESS)
+                submission_free(submission);
         return r;
 }
 

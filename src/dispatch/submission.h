@@ -29,7 +29,8 @@ struct submission_order {
         struct client *client;      /* whose it is */
         struct purchase *candidate; /* what it makes if it must; a reference is taken */
         bool fresh;                 /* it may neither join nor be answered by a solved job */
-        struct loop *loop;          /* of who submits; outlives the scheduler */
+        struct loop *loop; /* of who submits; until the submission is freed, or the arbiter gave
+                              up */
 };
 
 /* What is told besides. */
@@ -38,7 +39,7 @@ struct submission_result {
                                          -EINPROGRESS, or where it cannot be submitted at all */
         struct job *other;            /* with -EEXIST: a reference */
         enum quota_verdict refused;   /* with -EDQUOT */
-        struct quota_figures figures; /* of the client, but with -EEXIST */
+        struct quota_figures figures; /* of the client, with -EDQUOT */
         const char *unwanted;         /* with -EACCES: why; static */
 };
 
@@ -59,11 +60,8 @@ bool submission_wait(struct submission *submission, struct waiter *waiter);
 /* Disarms it. Returns false when its mail is on the way. */
 bool submission_unwait(struct submission *submission, struct waiter *waiter);
 
-/* Whether the arbiter has answered. */
-bool submission_is_decided(struct submission *submission);
-
-/* Takes the answer, of what submission_wait() or its mail said that it is there, and frees the
- * submission. Returns as submit_job(). */
+/* Takes the answer, and frees the submission. Returns as submit_job(); with -EINPROGRESS there is
+ * none yet, and the submission stays the caller's. */
 int submission_end(struct submission *submission, struct submission_result *ret_result);
 
 /* Nobody waits for the answer any more: the job is withdrawn now, or when it is there, as by

@@ -407,7 +407,8 @@ enum gateway_verdict gateway_submission_end(struct gateway *gateway, struct forw
         struct submission_result result;
 
         *ret = (struct gateway_submission){0};
-        if (!submission_is_decided(pending)) {
+        int r = submission_end(pending, &result);
+        if (r == -EINPROGRESS) {
                 submission_abandon(pending);
                 return say(GATEWAY_STORE,
                            "whether the job may be taken was not decided in time (the store does "
@@ -415,7 +416,6 @@ enum gateway_verdict gateway_submission_end(struct gateway *gateway, struct forw
                            "runs solvegate",
                            ret->told.message);
         }
-        int r = submission_end(pending, &result);
         enum gateway_verdict verdict =
                 conclude(gateway, forwarder, client, r, &result, &ret->job, &ret->told);
         job_unref(result.job);

@@ -99,8 +99,11 @@ static enum MHD_Result on_ready(struct request *request)
                 request_refuse(request, 503, "draining",
                                "solvegate is being stopped; ask again when it is back");
         judge_again(request);
-        if (request->refusal.status != 0)
+        if (request->refusal.status != 0) {
+                gateway_submission_abandon(request->pending);
+                request->pending = NULL;
                 return auth_hold(request) ? MHD_YES : reply_refusal(request);
+        }
         if (request->preflight)
                 return reply_no_content(request, cors_preflight_response(request));
         return request->cancels ? request->route->cancel(request) : request->route->handle(request);

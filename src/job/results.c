@@ -173,6 +173,16 @@ struct job *results_find(struct results *results, const char *id)
         return job;
 }
 
+bool results_has(struct results *results, struct job *job)
+{
+        struct shard *shard = shard_of(results, job->id);
+
+        (void)pthread_mutex_lock(&shard->mutex);
+        bool has = job->listed;
+        (void)pthread_mutex_unlock(&shard->mutex);
+        return has;
+}
+
 bool results_has_expired(struct results *results, struct job *job)
 {
         struct shard *shard = shard_of(results, job->id);

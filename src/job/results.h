@@ -51,6 +51,9 @@ void results_remove(struct results *results, struct job *job);
 /* Finds a job by id. Returns it with a reference for the caller, or NULL: unknown or expired. */
 struct job *results_find(struct results *results, const char *id);
 
+/* Whether a job was added, and neither removed nor dropped since. */
+bool results_has(struct results *results, struct job *job);
+
 /* Whether a job is final and has been for too long to be found. */
 bool results_has_expired(struct results *results, struct job *job);
 

@@ -25,7 +25,8 @@ struct delayed_arbiter {
         struct arbiter base; /* first */
         struct arbiter *inner;
         struct delayed_arbiter_options options;
-        pthread_t thread; /* valid with options.by_itself */
+        pthread_t thread;     /* valid with options.by_itself */
+        unsigned turns_asked; /* guarded by the scheduler's mutex */
 
         pthread_mutex_t mutex; /* guards what follows; taken under the scheduler's */
         pthread_cond_t changed;
@@ -97,7 +98,7 @@ static void ask_turn(struct arbiter *arbiter, struct arbiter_turn *turn)
 {
         struct delayed_arbiter *self = self_of(arbiter);
 
-        if (!self->options.turns) {
+        if (!self->options.turns || (self->options.by_itself && ++self->turns_asked % 4 == 0)) {
                 arbiter_turn_locked(self->inner, turn);
                 return;
         }
@@ -279,6 +280,11 @@ static int claim_key(struct arbiter *arbiter, struct job *job, struct job **ret_
         return arbiter_claim_key_locked(self_of(arbiter)->inner, job, ret_other);
 }
 
+static void release_key(struct arbiter *arbiter, struct job *job)
+{
+        arbiter_release_key_locked(self_of(arbiter)->inner, job);
+}
+
 static void forget(struct arbiter *arbiter, struct job *job)
 {
         arbiter_forget(self_of(arbiter)->inner, job);
@@ -289,9 +295,16 @@ static void wants(struct arbiter *arbiter, struct queue_flow *flow, bool does)
         arbiter_wants_locked(self_of(arbiter)->inner, flow, does);
 }
 
-static void turn_over(struct arbiter *arbiter, struct queue_flow *flow)
+static void turn_resumed(struct arbiter *arbiter, struct queue_flow *flow,
+                         const struct account *account)
 {
-        arbiter_turn_over_locked(self_of(arbiter)->inner, flow);
+        arbiter_turn_resumed_locked(self_of(arbiter)->inner, flow, account);
+}
+
+static void turn_over(struct arbiter *arbiter, struct queue_flow *flow,
+                      const struct account *account)
+{
+        arbiter_turn_over_locked(self_of(arbiter)->inner, flow, account);
 }
 
 static void turn_unused(struct arbiter *arbiter, struct queue_flow *flow)
@@ -341,9 +354,11 @@ struct arbiter *delayed_arbiter_new(struct arbiter *inner,
                 .close_purchase = close_purchase,
                 .solved = solved,
                 .claim_key = claim_key,
+                .release_key = release_key,
                 .forget = forget,
                 .wants = wants,
                 .turn = ask_turn,
+                .turn_resumed = turn_resumed,
                 .turn_over = turn_over,
                 .turn_unused = turn_unused,
                 .limits_changed = limits_changed,

@@ -11,7 +11,7 @@
 struct arbiter;
 
 struct delayed_arbiter_options {
-        bool turns;       /* turns are delayed too, not only admissions */
+        bool turns;       /* turns are delayed too, not only admissions; by itself, three of four */
         bool by_itself;   /* a thread takes the steps, each after a random time; else the test */
         unsigned seed;    /* valid with by_itself, as the next */
         int delay_max_ms; /* before each step */

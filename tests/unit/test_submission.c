@@ -54,13 +54,20 @@ static void run_arbiter(struct fixture *f)
                 ;
 }
 
+static void expect_undecided(const struct pending *pending)
+{
+        struct submission_result result;
+
+        assert_int_equal(submission_end(pending->submission, &result), -EINPROGRESS);
+}
+
 /* Takes the answer, which must be there. */
 static int end(const struct pending *pending)
 {
         struct submission_result result;
 
-        assert_true(submission_is_decided(pending->submission));
         int r = submission_end(pending->submission, &result);
+        assert_int_not_equal(r, -EINPROGRESS);
         if (r == -EEXIST)
                 job_unref(result.other);
         job_unref(result.job);
@@ -94,7 +101,7 @@ static void nothing_of_a_job_is_seen_before_its_decision_is_handed_over(void **s
         struct pending pending = begin_task(f, "a");
         (void)take_nothing(f);
         decide(f);
-        assert_false(submission_is_decided(pending.submission));
+        expect_undecided(&pending);
         assert_false(is_known(f, pending.job));
         (void)take_nothing(f);
         hand_over(f);
@@ -155,7 +162,7 @@ static void identical_jobs_share_a_purchase_though_both_wait(void **state)
         decide(f);
         decide(f);
         hand_over(f);
-        assert_false(submission_is_decided(second.submission));
+        expect_undecided(&second);
         hand_over(f);
         assert_int_equal(end(&first), 0);
         assert_int_equal(end(&second), 0);
@@ -180,7 +187,7 @@ static void a_purchase_that_is_solved_meanwhile_answers_from_the_cache(void **st
         struct scheduler_turn turn = take(f, first.job);
         solve_turn(f, &turn);
         hand_over(f);
-        assert_false(submission_is_decided(second.submission)); /* it has asked again */
+        expect_undecided(&second); /* it has asked again */
         run_arbiter(f);
         assert_int_equal(end(&second), 0);
         assert_int_equal(second.job->source, JOB_FROM_CACHE);
@@ -259,6 +266,52 @@ static void a_repeat_of_what_was_not_let_in_takes_its_place(void **state)
         assert_int_equal(second.job->source, JOB_FROM_UPSTREAM);
         expect_reserved(f, "ci", 1);
         (void)take(f, second.job);
+}
+
+/* Its purchase ends before it has come in, so it asks again; who repeats it waits behind it. */
+static void a_repeat_waits_for_a_job_that_has_to_ask_again(void **state)
+{
+        struct fixture *f = *state;
+        const struct order order = {.task = "a", .key = "key"};
+
+        open_delayed(f);
+        struct pending first = begin_task(f, "a");
+        run_arbiter(f);
+        assert_int_equal(end(&first), 0);
+        struct scheduler_turn turn = take(f, first.job);
+        struct pending joins = begin(f, &order), repeats = begin(f, &order);
+        decide(f);
+        decide(f);
+        end_turn(f, &turn, outcome_failed(JOB_FAILED, JOB_UPSTREAM_REJECTED, "no"));
+        hand_over(f);
+        hand_over(f);
+        expect_undecided(&joins);
+        expect_undecided(&repeats);
+        run_arbiter(f);
+        assert_int_equal(end(&joins), 0);
+        assert_int_equal(end(&repeats), -EEXIST);
+        assert_true(is_known(f, joins.job));
+        expect_reserved(f, "ci", 1);
+}
+
+static void a_client_waits_for_no_more_admissions_than_its_share(void **state)
+{
+        struct fixture *f = *state;
+        struct pending pending[SCHEDULER_CLIENT_ROOM + 1];
+
+        f->config.limits.queue_jobs = 1;
+        open_delayed(f);
+        struct pending other = begin(f, &(struct order){.task = "b", .client = "qa"});
+        run_arbiter(f);
+        assert_int_equal(end(&other), 0);
+        for (int i = 0; i <= SCHEDULER_CLIENT_ROOM; i++) {
+                char task[2] = {(char)('c' + i), '\0'};
+                pending[i] = begin_task(f, task);
+        }
+        run_arbiter(f);
+        for (int i = 0; i < SCHEDULER_CLIENT_ROOM; i++)
+                assert_int_equal(end(&pending[i]), 0);
+        assert_int_equal(end(&pending[SCHEDULER_CLIENT_ROOM]), -ENOBUFS);
 }
 
 /* ---- turns that are given later ---- */
@@ -351,6 +404,29 @@ static void a_turn_that_is_given_before_the_mail_is_delivered_posts_no_other(voi
         delivered = 0;
         loop_run(f->loop);
         assert_int_equal(delivered, 1);
+        (void)take(f, job);
+}
+
+static void ignore_mail(struct mail *mail)
+{
+        (void)mail;
+}
+
+/* One of them may be kept from taking. */
+static void everybody_who_was_sent_away_is_told(void **state)
+{
+        struct fixture *f = *state;
+        struct scheduler_taker first = {.loop = f->loop, .mail.deliver = ignore_mail};
+        struct scheduler_taker second = {.loop = f->loop, .mail.deliver = stop_on_turn};
+        struct scheduler_turn turn;
+        int64_t again_ms;
+
+        open_with_late_turns(f);
+        struct job *job = let_in(f, "a");
+        assert_false(scheduler_take(f->scheduler, &first, &turn, &again_ms));
+        assert_false(scheduler_take(f->scheduler, &second, &turn, &again_ms));
+        run_arbiter(f);
+        loop_run(f->loop); /* until the second one's mail comes */
         (void)take(f, job);
 }
 
@@ -533,6 +609,18 @@ static void a_drain_refuses_what_is_not_decided_yet(void **state)
         assert_false(is_known(f, first.job));
 }
 
+static void a_drain_by_the_operator_refuses_what_is_not_decided_yet(void **state)
+{
+        struct fixture *f = *state;
+
+        open_delayed(f);
+        struct pending pending = begin_task(f, "a");
+        scheduler_set_drained(f->scheduler, true);
+        run_arbiter(f);
+        assert_int_equal(end(&pending), -EBUSY);
+        expect_reserved(f, "ci", 0);
+}
+
 static void an_arbiter_that_gives_up_refuses_what_it_was_asked(void **state)
 {
         struct fixture *f = *state;
@@ -598,6 +686,10 @@ int main(void)
                 ON_ENGINE(a_repeat_finds_the_job_though_both_wait),
                 ON_ENGINE(a_repeat_of_what_was_not_let_in_takes_its_place),
                 ON_ENGINE(who_asked_for_a_turn_is_told_when_it_is_given),
+                ON_ENGINE(a_repeat_waits_for_a_job_that_has_to_ask_again),
+                ON_ENGINE(a_client_waits_for_no_more_admissions_than_its_share),
+                ON_ENGINE(everybody_who_was_sent_away_is_told),
+                ON_ENGINE(a_drain_by_the_operator_refuses_what_is_not_decided_yet),
                 ON_ENGINE(a_turn_that_is_given_before_the_mail_is_delivered_posts_no_other),
                 ON_ENGINE(a_turn_goes_back_when_its_client_has_nothing_any_more),
                 ON_ENGINE(another_client_is_asked_for_when_a_turn_goes_back),
