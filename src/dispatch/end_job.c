@@ -6,7 +6,6 @@
 #include "access/clients.h"
 #include "dispatch/arbiter.h"
 #include "dispatch/entry.h"
-#include "dispatch/entry_walk.h"
 #include "dispatch/job_log.h"
 #include "dispatch/payment.h"
 #include "dispatch/scheduler_private.h"
@@ -120,8 +119,8 @@ static void on_endings_stored(struct store_record *record, int error, void *arg)
                 write_apart_locked(scheduler, record);
         else
                 end_all_locked(scheduler, record, error);
-        entry_expire_more_locked(scheduler);
-        walk_go_on_locked(&scheduler->review);
+        scheduler_expire_more_locked(scheduler);
+        scheduler_walk_on_locked(&scheduler->review);
         scheduler_tell_idle_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }
@@ -381,6 +380,6 @@ void end_all_jobs_locked(struct endings *endings, struct purchase *purchase, enu
         while (purchase->jobs && endings_have_room_locked(endings))
                 end_job_locked(endings, purchase->jobs, reason);
         if (purchase->jobs)
-                entry_expire_more_locked(scheduler);
+                scheduler_expire_more_locked(scheduler);
         purchase_unref(purchase);
 }

@@ -44,9 +44,6 @@ struct endings {
         size_t count;                /* jobs that have ended */
 };
 
-#define ENDINGS_BATCH      64
-#define ENDINGS_STORED_MAX 256 /* on their way to the store, but for those that clients cancel */
-
 /* Gives the store what has ended. */
 void endings_write_locked(struct endings *endings);
 

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct client;
+struct entry_unwanted_counts;
 struct job;
 struct loop;
 struct outcome;
@@ -50,12 +51,6 @@ void entry_withdraw_unkept(struct scheduler *scheduler, struct loop *loop);
 /* Why a job of this client for this host is not to be sent any more by a policy; NULL: it is. */
 const char *entry_unwanted(const struct policy *policy, const struct client *client,
                            const char *host, int64_t now_wall_ms);
-
-/* How many jobs entry_cancel_unwanted() has ended, or given up. */
-struct entry_unwanted_counts {
-        size_t cancelled; /* never sent, or surely turned away */
-        size_t given_up;  /* ended in doubt: an earlier attempt may have been charged */
-};
 
 /*
  * Begins to end what waits and is not to be sent any more, by the policy and the configuration that

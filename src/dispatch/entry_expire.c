@@ -31,13 +31,6 @@ static void expire_locked(struct endings *endings, struct job *job)
                 unfinished_park(&endings->scheduler->unfinished, job);
 }
 
-static struct job *first_overdue_locked(const struct scheduler *scheduler)
-{
-        struct job *job = unfinished_first_due(&scheduler->unfinished);
-
-        return job && job->deadline_ms <= scheduler->expiry.now_ms ? job : NULL;
-}
-
 /* Returns false if there is no job to be ended. */
 static bool end_next_locked(struct endings *endings)
 {
@@ -47,7 +40,8 @@ static bool end_next_locked(struct endings *endings)
                 end_job_locked(endings, given_up->jobs, given_up->given_up);
                 return true;
         }
-        struct job *job = first_overdue_locked(endings->scheduler);
+        struct job *job = unfinished_first_overdue(&endings->scheduler->unfinished,
+                                                   endings->scheduler->expiry.now_ms);
         if (job)
                 expire_locked(endings, job);
         return job != NULL;
@@ -74,30 +68,18 @@ static void on_expire_mail(struct mail *mail)
         (void)pthread_mutex_lock(&scheduler->mutex);
         expiry->posted = false;
         end_batch_locked(scheduler);
-        entry_expire_more_locked(scheduler);
+        scheduler_expire_more_locked(scheduler);
         (void)pthread_mutex_unlock(&scheduler->mutex);
-}
-
-/* At the stop nothing is begun but by a tick. */
-void entry_expire_more_locked(struct scheduler *scheduler)
-{
-        struct expiry *expiry = &scheduler->expiry;
-
-        if (expiry->posted || scheduler->draining || scheduler->endings >= ENDINGS_STORED_MAX ||
-            !expiry->loop || (!scheduler->given_up && !first_overdue_locked(scheduler)))
-                return;
-        expiry->posted = true;
-        expiry->mail.deliver = on_expire_mail;
-        loop_post(expiry->loop, &expiry->mail);
 }
 
 void entry_expire(struct scheduler *scheduler, struct loop *loop, int64_t now_ms)
 {
         (void)pthread_mutex_lock(&scheduler->mutex);
         scheduler->expiry.loop = loop;
+        scheduler->expiry.mail.deliver = on_expire_mail;
         scheduler->expiry.now_ms = now_ms;
         end_batch_locked(scheduler);
-        entry_expire_more_locked(scheduler);
-        walk_go_on_locked(&scheduler->review); /* it does not wait for a store that fails */
+        scheduler_expire_more_locked(scheduler);
+        scheduler_walk_on_locked(&scheduler->review); /* it does not wait for a store that fails */
         (void)pthread_mutex_unlock(&scheduler->mutex);
 }

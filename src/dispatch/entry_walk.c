@@ -7,15 +7,10 @@
 #include "dispatch/scheduler_private.h"
 #include "store/store.h"
 
-static bool store_writes(const struct scheduler *scheduler)
-{
-        return scheduler->setup.store && store_healthy(scheduler->setup.store);
-}
-
 bool walk_has_room_locked(const struct endings *endings)
 {
         return endings_have_room_locked(endings) ||
-               (endings->count < ENDINGS_BATCH && !store_writes(endings->scheduler));
+               (endings->count < ENDINGS_BATCH && !scheduler_store_writes(endings->scheduler));
 }
 
 /* Returns false at the end of the walk. */
@@ -65,7 +60,7 @@ static void on_walk_mail(struct mail *mail)
         (void)pthread_mutex_lock(&scheduler->mutex);
         walk->posted = false;
         if (judge_batch_locked(walk)) {
-                walk_go_on_locked(walk);
+                scheduler_walk_on_locked(walk);
         } else {
                 done = walk->done;
                 arg = walk->arg;
@@ -77,18 +72,6 @@ static void on_walk_mail(struct mail *mail)
         (void)pthread_mutex_unlock(&scheduler->mutex);
         if (done)
                 done(arg, &counts);
-}
-
-void walk_go_on_locked(struct walk *walk)
-{
-        const struct scheduler *scheduler = walk->scheduler;
-
-        if (!walk->kind || walk->posted)
-                return;
-        if (walk->waits && scheduler->endings >= ENDINGS_STORED_MAX && store_writes(scheduler))
-                return;
-        walk->posted = true;
-        loop_post(walk->loop, &walk->mail);
 }
 
 void walk_begin_locked(struct walk *walk, const struct walk_kind *kind, struct loop *loop)
@@ -104,7 +87,7 @@ void walk_begin_locked(struct walk *walk, const struct walk_kind *kind, struct l
         walk->again = false;
         walk->counts = (struct entry_unwanted_counts){0};
         walk->mail.deliver = on_walk_mail;
-        walk_go_on_locked(walk);
+        scheduler_walk_on_locked(walk);
 }
 
 void walk_again_locked(struct walk *walk)

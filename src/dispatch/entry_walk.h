@@ -39,7 +39,4 @@ void walk_again_locked(struct walk *walk);
 /* Whether a walk may end one more job now. */
 bool walk_has_room_locked(const struct endings *endings);
 
-/* Lets a walk go on that has waited for the store, if it may. Takes one that is not under way. */
-void walk_go_on_locked(struct walk *walk);
-
 #endif

@@ -13,7 +13,8 @@
  *
  * Its parts, which share scheduler_private.h:
  *
- * scheduler             its life, room for jobs, the modes, the stop
+ * scheduler_state       how it begins and ends, room for jobs, the modes, the stop
+ * scheduler_mail        the mail by which it goes on in another turn of a loop
  * scheduler_turns       a purchase is sent: takes a slot, and is over or goes back to the queue
  * scheduler_match       which purchase goes to which account
  * scheduler_accounts    accounts: reloads, breakers; with _slots (what an account at the service
@@ -22,6 +23,7 @@
  * scheduler_unfinished  the list of all jobs that are not final, and those by deadline
  * submission            jobs that come
  * entry                 purchases with their jobs
+ * entry_wanted          whether a job is still to be sent
  * end_job               why a job ends apart from its purchase, and what follows
  * entry_cancel, entry_expire, entry_review
  *                       end jobs: by an order, overdue, or since a reload; by entry_walk
@@ -60,6 +62,12 @@ struct quota_figures;
 struct results;
 struct scheduler;
 struct store;
+
+/* How many jobs entry_cancel_unwanted() has ended, or given up. */
+struct entry_unwanted_counts {
+        size_t cancelled; /* never sent, or surely turned away */
+        size_t given_up;  /* ended in doubt: an earlier attempt may have been charged */
+};
 
 /* All of it outlives the scheduler. */
 struct scheduler_setup {

@@ -72,6 +72,30 @@ struct account *scheduler_free_account_locked(const struct scheduler *scheduler,
         return best;
 }
 
+bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,
+                                  int64_t now_ms)
+{
+        const struct accounts *accounts = scheduler->setup.accounts;
+
+        for (size_t i = 0; i < accounts_count(accounts); i++) {
+                const struct account *account = accounts->items[i];
+                if (!account->retired && !small_set_has(but, i) &&
+                    breaker_is_healthy(&account->breaker, now_ms))
+                        return true;
+        }
+        return false;
+}
+
+void scheduler_look_locked(const struct scheduler *scheduler, struct scheduler_turn *turn)
+{
+        const struct purchase *purchase = turn->purchase;
+
+        turn->deadline_ms = purchase->deadline_ms;
+        turn->time_ms = purchase->time_ms;
+        turn->attempt_left =
+                entry_has_tries_locked(scheduler, purchase, purchase->attempts - turn->counted);
+}
+
 bool scheduler_is_outdated_locked(const struct scheduler_turn *turn)
 {
         return turn->account->retired || turn->account->health != turn->health;

@@ -18,20 +18,6 @@
 
 _Static_assert(ACCOUNTS_EVER_MAX <= SMALL_SET_SIZE, "an account's index is in a small set");
 
-bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,
-                                  int64_t now_ms)
-{
-        const struct accounts *accounts = scheduler->setup.accounts;
-
-        for (size_t i = 0; i < accounts_count(accounts); i++) {
-                const struct account *account = accounts->items[i];
-                if (!account->retired && !small_set_has(but, i) &&
-                    breaker_is_healthy(&account->breaker, now_ms))
-                        return true;
-        }
-        return false;
-}
-
 /* Whether an account that has not turned it away could have it now. */
 static bool has_untried(const struct candidate *candidate, const struct purchase *purchase)
 {

@@ -8,7 +8,6 @@
 #include "base/loop.h"
 #include "dispatch/arbiter.h"
 #include "dispatch/budget.h"
-#include "dispatch/entry.h"
 #include "dispatch/scheduler.h"
 #include "job/purchase.h"
 #include "job/queue.h"
@@ -20,6 +19,10 @@ struct job;
 struct outcome;
 struct policy;
 struct walk_kind;
+
+/* Jobs that end while the mutex is held once, see end_job.h. */
+#define ENDINGS_BATCH      64
+#define ENDINGS_STORED_MAX 256 /* on their way to the store, but for those that clients cancel */
 
 /* A place in the list of unfinished jobs, which stays valid while jobs come and end. */
 struct unfinished_cursor {
@@ -130,12 +133,14 @@ struct scheduler {
         struct mail *idle;      /* NULL once posted */
 };
 
-/* ---- scheduler.c ---- */
+/* ---- scheduler_state.c ---- */
 
 /* Whether a client's job would be taken that needs no purchase of its own; and what one that makes
  * a purchase needs besides. The client may be NULL: anybody. */
 int scheduler_check_alive_locked(const struct scheduler *scheduler, const struct client *client);
 int scheduler_check_room_locked(const struct scheduler *scheduler, const struct client *client);
+
+/* ---- scheduler_mail.c ---- */
 
 /* Between two batches of a long walk: releases the mutex for a moment, long enough for a thread
  * that waits for it to wake up and take it, and takes it again. */
@@ -144,10 +149,15 @@ void scheduler_let_others_in_locked(struct scheduler *scheduler);
 /* Posts idle when the time has come. */
 void scheduler_tell_idle_locked(struct scheduler *scheduler);
 
-/* ---- scheduler_turns.c ---- */
+/* Whether there is a store that can write. */
+bool scheduler_store_writes(const struct scheduler *scheduler);
 
-/* Notes in a turn what may change during its flight. */
-void scheduler_look_locked(const struct scheduler *scheduler, struct scheduler_turn *turn);
+/* Lets overdue jobs, and those of purchases that were given up, end in another turn of the loop, if
+ * there are any and the store has few of them. At the stop nothing is begun but by a tick. */
+void scheduler_expire_more_locked(struct scheduler *scheduler);
+
+/* Lets a walk go on that has waited for the store, if it may. Takes one that is not under way. */
+void scheduler_walk_on_locked(struct walk *walk);
 
 /* ---- scheduler_unfinished.c ---- */
 
@@ -157,6 +167,9 @@ void unfinished_remove(struct unfinished *unfinished, struct job *job);
 
 /* The job with the earliest deadline that is not parked, or NULL. */
 struct job *unfinished_first_due(const struct unfinished *unfinished);
+
+/* The same, if it is overdue by now_ms. */
+struct job *unfinished_first_overdue(const struct unfinished *unfinished, int64_t now_ms);
 
 /* A job that its deadline cannot end is parked, until it is expected again. Both have no effect if
  * it is already. */
@@ -181,6 +194,13 @@ bool scheduler_any_usable_locked(const struct scheduler *scheduler);
 /* Whether an account may be sent a job now; else *again_ms is lowered to when it may by the passing
  * of time alone. */
 bool scheduler_is_free_locked(const struct account *account, int64_t now_ms, int64_t *again_ms);
+
+/* Notes in a turn what may change during its flight. */
+void scheduler_look_locked(const struct scheduler *scheduler, struct scheduler_turn *turn);
+
+/* Whether there is a healthy account but those in the set. */
+bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,
+                                  int64_t now_ms);
 
 /* The account that is to be sent the next job, but for those in the set, or NULL; *again_ms is
  * lowered to when one may become free by the passing of time alone. */
@@ -239,10 +259,6 @@ void scheduler_return_turn_locked(struct scheduler *scheduler, struct queue_flow
 /* Nobody is going to take a turn that was given. */
 void scheduler_return_given_locked(struct scheduler *scheduler);
 
-/* Whether there is a healthy account but those in the set. */
-bool scheduler_healthy_but_locked(const struct scheduler *scheduler, const struct small_set *but,
-                                  int64_t now_ms);
-
 /* ---- entry.c ---- */
 
 /* Adds a job to a purchase that is not final, and takes it away again; then the purchase's
@@ -285,12 +301,6 @@ void entry_drop_locked(struct scheduler *scheduler, struct purchase *purchase);
  */
 void entry_write_drop_locked(struct scheduler *scheduler, struct purchase *purchase,
                              const struct job *forgotten);
-
-/* ---- entry_expire.c ---- */
-
-/* Goes on in another turn of the loop, if there are jobs to be ended and the store has few of
- * them. */
-void entry_expire_more_locked(struct scheduler *scheduler);
 
 /* ---- entry_cancel.c ---- */
 

@@ -81,16 +81,6 @@ static bool can_write(const struct scheduler_setup *setup)
                (!setup->audit || audit_healthy(setup->audit));
 }
 
-void scheduler_look_locked(const struct scheduler *scheduler, struct scheduler_turn *turn)
-{
-        const struct purchase *purchase = turn->purchase;
-
-        turn->deadline_ms = purchase->deadline_ms;
-        turn->time_ms = purchase->time_ms;
-        turn->attempt_left =
-                entry_has_tries_locked(scheduler, purchase, purchase->attempts - turn->counted);
-}
-
 /* What does not change until the flight is over, and what may. */
 static void describe_turn_locked(const struct scheduler *scheduler, struct scheduler_turn *turn)
 {

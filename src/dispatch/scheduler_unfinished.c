@@ -49,6 +49,13 @@ struct job *unfinished_first_due(const struct unfinished *unfinished)
         return unfinished->by_deadline.first ? job_of(unfinished->by_deadline.first) : NULL;
 }
 
+struct job *unfinished_first_overdue(const struct unfinished *unfinished, int64_t now_ms)
+{
+        struct job *job = unfinished_first_due(unfinished);
+
+        return job && job->deadline_ms <= now_ms ? job : NULL;
+}
+
 void unfinished_park(struct unfinished *unfinished, struct job *job)
 {
         if (job->by_deadline.in_heap)

@@ -11,7 +11,7 @@
 #ifndef SOLVEGATE_GATEWAY_GATEWAY_RELOAD_H
 #define SOLVEGATE_GATEWAY_GATEWAY_RELOAD_H
 
-#include "dispatch/entry.h"
+#include "dispatch/scheduler.h"
 
 struct config;
 struct credential;

@@ -72,10 +72,6 @@ MODULES = [
      "store/sqlite/store_restore", "store/sqlite/store_survey", "store/sqlite/store_watch"},
     {"store/sqlite/store_file", "store/sqlite/store_schema"},
     {"upstream/protocol", "upstream/protocol_fields"},
-    {"dispatch/end_job", "dispatch/entry", "dispatch/entry_expire", "dispatch/entry_review",
-     "dispatch/entry_walk", "dispatch/scheduler", "dispatch/scheduler_accounts",
-     "dispatch/scheduler_ids", "dispatch/scheduler_match", "dispatch/scheduler_private",
-     "dispatch/scheduler_slots", "dispatch/scheduler_turns", "dispatch/scheduler_unfinished"},
     {"forward/flight", "forward/flight_answer", "forward/flight_follow", "forward/flight_private"},
 ]
 

@@ -1,5 +1,6 @@
 /*
- * scheduler: see scheduler.h. This part has its life, and whether jobs are taken.
+ * scheduler_state: how the scheduler begins and ends, whether it takes jobs, and the stop; see
+ * scheduler.h.
  */
 #include "dispatch/scheduler.h"
 
@@ -20,11 +21,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <utlist.h>
 
 #define NUDGE_BATCH 512 /* jobs, likewise */
-#define LET_IN_US   100
 
 static void on_wants(void *arg, struct queue_flow *flow, bool wants)
 {
@@ -198,28 +197,6 @@ enum scheduler_mode scheduler_set_drained(struct scheduler *scheduler, bool drai
 }
 
 /* ---- the end ---- */
-
-/* A mail once posted belongs to the loop, so it is forgotten here. */
-void scheduler_tell_idle_locked(struct scheduler *scheduler)
-{
-        if (!scheduler->draining || !scheduler->idle)
-                return;
-        if (scheduler->flying > 0 || scheduler->records > 0 || scheduler->admissions > 0 ||
-            scheduler->round.state == TURN_ASKED)
-                return;
-        if (!scheduler->queue_stays && scheduler->queue.count > 0)
-                return;
-        struct mail *idle = scheduler->idle;
-        scheduler->idle = NULL;
-        loop_post(scheduler->idle_loop, idle);
-}
-
-void scheduler_let_others_in_locked(struct scheduler *scheduler)
-{
-        (void)pthread_mutex_unlock(&scheduler->mutex);
-        (void)usleep(LET_IN_US);
-        (void)pthread_mutex_lock(&scheduler->mutex);
-}
 
 /* Tells those who wait for jobs that are queued. */
 static void nudge_waiting(struct scheduler *scheduler)
