@@ -120,7 +120,7 @@ int sqlite_ledger(struct store *base, const struct store_filter *filter,
         struct sums sums = {0};
 
         int r = sums_read(&sums, store, range,
-                          "SELECT outcome, client, upstream, count FROM charge_day WHERE ?1 = 0");
+                          "SELECT outcome, client, upstream, count FROM charge_day WHERE ?1 <= 0");
         if (r == 0)
                 r = sums_read(&sums, store, range,
                               "SELECT outcome, client, upstream, 1 FROM charge"
@@ -187,7 +187,7 @@ static int merge_usage(struct sqlite_store *store, struct store_range range, str
 
         int r = store_prepare(&store->jobs,
                               "SELECT day, client, sum(count) FROM charge_day WHERE outcome <> 3"
-                              " AND ?1 = 0 GROUP BY day, client ORDER BY day DESC, client DESC",
+                              " AND ?1 <= 0 GROUP BY day, client ORDER BY day DESC, client DESC",
                               &row);
         if (r == 0)
                 store_bind_range(row, 1, range);

@@ -196,7 +196,7 @@ static const char select_paid[] =
 
 static const char select_ended[] =
         "SELECT " JOB_COLUMNS ", state, error, text, finished, seq FROM job"
-        " WHERE purchase IS NULL AND finished > iif(state = 3, ?2, ?1) AND ?3 = 0 ORDER BY seq";
+        " WHERE purchase IS NULL AND finished > iif(state = 3, ?2, ?1) AND ?3 <= 0 ORDER BY seq";
 
 /* Who paid for what was sent has ended by himself: a job in his place, of what the charge says. */
 static int make_payer(sqlite3_stmt *row, struct job **ret_payer)
@@ -299,8 +299,8 @@ static int refuse_row(struct sqlite_store *store, const char *table, int64_t row
 
 struct store_range store_range_of(const struct store_filter *filter)
 {
-        if (!filter)
-                return (struct store_range){0, INT64_MAX};
+        if (!filter) /* what this program never wrote as well: it is to be named */
+                return (struct store_range){INT64_MIN, INT64_MAX};
         return (struct store_range){number_of(filter->gateway, 0),
                                     number_of(filter->gateway + 1, 0) - 1};
 }

@@ -120,7 +120,7 @@ int store_survey(struct sqlite_store *store, struct store_range range, int64_t f
         if (r == 0)
                 r = look_at(store,
                             "SELECT seq, finished, text, state = 3 FROM job WHERE purchase IS NULL"
-                            " AND ?1 = 0 ORDER BY seq",
+                            " AND ?1 <= 0 ORDER BY seq",
                             range, sizeof(struct job) + sizeof(struct outcome), visitor, histogram,
                             &survey, &survey.last_seq);
         for (int class = 0; r == 0 && class < STORE_CLASSES; class ++)
