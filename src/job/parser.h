@@ -3,7 +3,7 @@
  *
  * Each client has a line. At most one body of a client is parsed at a time, and PARSER_THREADS in
  * all. Clients take turns: a body at the head of its line waits for at most one parse of each other
- * client. docs/architecture.md, "A body that is parsed off the loop", has the states.
+ * client. docs/http-server.md has the states.
  *
  * The lines are guarded by the parser's mutex.
  */

@@ -99,6 +99,21 @@ def test_every_document_is_named_in_the_readme():
     assert [path.name for path in sorted(DOCS.iterdir()) if f"docs/{path.name}" not in readme] == []
 
 
+# ---- source files ----
+
+
+def test_every_source_file_is_named_in_files_md():
+    """A new file of src/ needs an entry in docs/files.md, and a removed one none."""
+    sections = re.findall(r"^## `src/(\w+)/`$\n(.*?)(?=^## |\Z)", (DOCS / "files.md").read_text(),
+                          re.DOTALL | re.MULTILINE)
+    named = {f"{folder}/{name}" for folder, text in sections
+             for names in re.findall("^- (.+?):", text, re.MULTILINE)
+             for name in re.findall(r"`(\w+)`", names)}
+    source = REPOSITORY / "src"
+    there = {f"{path.relative_to(source).parts[0]}/{path.stem}" for path in source.rglob("*.[ch]")}
+    assert named == there
+
+
 # ---- alerts ----
 
 
