@@ -3,8 +3,7 @@
  * purchase answers for an Idempotency-Key or the identity of a task, whether a client's limits have
  * room for one more charge, and which client is next.
  *
- * An interface. The engine asks, and goes on when it is told, at once or later: no code relies on
- * an answer before the call returns. arbiter_local is the backend of a gateway that is alone.
+ * An interface. arbiter_local is the backend of a gateway that is alone.
  *
  * Admissions and turns are requests: then_locked() hands the answer over, before the call returns
  * or later. The other functions are complete when they return. Each is called with the scheduler's

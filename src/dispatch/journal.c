@@ -221,6 +221,8 @@ int journal_sending(const struct journal *journal, journal_then_fn *then, void *
         (void)pthread_mutex_lock(&scheduler->mutex);
         journal->purchase->sent_wall_ms = clock_wall_ms();
         journal->purchase->charge_day = journal->purchase->reserved_day;
+        if (!scheduler->setup.store)
+                journal->purchase->sent_stored = true; /* nobody withdraws it from now on */
         (void)pthread_mutex_unlock(&scheduler->mutex);
         if (!scheduler->setup.store) {
                 then(arg, 0);
@@ -279,6 +281,8 @@ void journal_returned(const struct journal *journal, enum store_charge charge)
         char *audit = describe_charge_locked(journal, charge, job_error_code(JOB_OUTCOME_UNKNOWN));
         if (scheduler->setup.store && purchase->sent_stored)
                 record = store_record_new();
+        else
+                purchase->sent_stored = false;
         /* Without memory the store goes on to say that it may have been sent, which is safe. */
         if (record) {
                 record->must = true;

@@ -95,7 +95,8 @@ struct purchase {
         const char *trouble_account;
         struct body *body;              /* NULL: on disk only, or not needed any more */
         bool body_stored;               /* the store has the body */
-        bool sent_stored;               /* the store has it as sending, accepted or final */
+        bool sent_stored;               /* the store has it as sending, accepted or final; without a
+                                           store: it is being sent, or was */
         struct store_group store_group; /* the store's: what waits there of it */
         int attempts; /* how often it was sent, a breaker's probes that were turned away apart */
 

@@ -559,6 +559,24 @@ static void an_abandoned_job_is_withdrawn_by_the_decision(void **state)
         (void)take_nothing(f);
 }
 
+/* Its result answers for its identity. */
+static void what_is_being_sent_is_not_withdrawn_though_nothing_is_stored(void **state)
+{
+        struct fixture *f = *state;
+
+        open_delayed(f);
+        struct pending pending = begin_task(f, "a");
+        run_arbiter(f);
+        struct scheduler_turn turn = take(f, pending.job);
+        submission_abandon(pending.submission);
+        assert_true(is_known(f, pending.job));
+        solve_turn(f, &turn);
+        struct pending other = begin(f, &(struct order){.task = "a", .client = "qa"});
+        run_arbiter(f);
+        assert_int_equal(end(&other), 0);
+        assert_int_equal(other.job->source, JOB_FROM_CACHE);
+}
+
 static void another_one_pays_for_what_an_abandoned_job_has_made(void **state)
 {
         struct fixture *f = *state;
@@ -698,6 +716,7 @@ int main(void)
                 ON_ENGINE(a_turn_that_nobody_takes_goes_back_at_a_drain),
                 ON_ENGINE(an_arbiter_that_gives_up_gives_nobody_a_turn),
                 ON_ENGINE(an_abandoned_job_is_withdrawn_by_the_decision),
+                ON_ENGINE(what_is_being_sent_is_not_withdrawn_though_nothing_is_stored),
                 ON_ENGINE(another_one_pays_for_what_an_abandoned_job_has_made),
                 ON_ENGINE(who_joins_what_was_abandoned_before_buys_it),
                 ON_ENGINE(a_drain_refuses_what_is_not_decided_yet),
