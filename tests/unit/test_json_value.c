@@ -140,7 +140,7 @@ extern void __libc_free(void *memory);
 
 static long left = -1; /* how many allocations succeed before all others fail; -1: all succeed */
 static bool only_one;  /* and the others after the failed one succeed */
-static long taken;     /* allocations that were not freed */
+static volatile long taken; /* allocations that were not freed */
 
 static bool refuse(void)
 {
@@ -223,14 +223,19 @@ static bool write_with(long allocations, bool one, struct strbuf *text)
 static void without_memory_nothing_is_left_out_unnoticed_and_nothing_leaks(void **state)
 {
         struct strbuf whole, text;
-        long allocations = 0;
+        long allocations = 0, before;
 
         (void)state;
+        if (write_with(0, true, &text)) { /* valgrind has an allocator of its own */
+                strbuf_done(&text);
+                skip();
+        }
+        strbuf_done(&text);
         assert_true(write_with(-1, false, &whole));
         for (int one = 0; one < 2; one++) {
                 bool written = false;
                 for (allocations = 0; !written; allocations++) {
-                        long before = taken;
+                        before = taken;
                         written = write_with(allocations, one, &text);
                         if (written)
                                 assert_string_equal(text.data, whole.data);
