@@ -130,6 +130,7 @@ struct scheduler_taker {
         struct mail mail;    /* its deliver() clears posted and then comes back to take */
         _Atomic bool posted; /* set with the mutex, when the mail is posted, which is not to be
                                 posted again or freed before its delivery */
+        bool told;           /* the loop's: it comes because of the mail */
         bool waits;          /* guarded by the mutex: for an answer of the arbiter */
         struct scheduler_taker *next; /* likewise; valid while it waits */
 };

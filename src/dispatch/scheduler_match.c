@@ -350,6 +350,10 @@ bool scheduler_match_locked(struct scheduler *scheduler, struct scheduler_taker 
         struct turn_round *round = &scheduler->round;
 
         *ret_again_ms = INT64_MAX;
+        /* Whoever comes for another reason than an answer may have brought something that this
+         * answer does not know of. */
+        if (round->state != TURN_IDLE && !(taker && taker->told))
+                round->again = true;
         if (round->state != TURN_ASKED && find_locked(scheduler, now_ms, ret_match))
                 return true;
         if (round->state == TURN_IDLE) {

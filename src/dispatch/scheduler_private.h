@@ -89,7 +89,7 @@ struct turn_round {
         struct small_set tried;         /* the indexes of accounts asked for in this round */
         enum { TURN_IDLE, TURN_ASKED, TURN_GIVEN } state;
         bool late;         /* valid while asked or given: the answer is not there at once */
-        bool again;        /* a turn went back: once more when it ends */
+        bool again;        /* something has changed since it began: once more when it ends */
         int64_t next_ms;   /* when something may go by the passing of time */
         struct job *found; /* valid where the answer was not late: what may go */
 };

@@ -29,7 +29,9 @@ static void on_turn_mail(struct mail *mail)
                 (struct scheduler_taker *)((char *)mail - offsetof(struct scheduler_taker, mail));
 
         atomic_store(&taker->posted, false);
+        taker->told = true;
         forwarder_kick((struct forwarder *)((char *)taker - offsetof(struct forwarder, taker)));
+        taker->told = false;
 }
 
 int forwarder_new(const struct forwarder_setup *setup, struct forwarder **ret_forwarder)

@@ -412,6 +412,34 @@ static void ignore_mail(struct mail *mail)
         (void)mail;
 }
 
+/* The answer was given before it came, and is handed over after. */
+static void what_comes_while_an_answer_is_awaited_is_asked_for(void **state)
+{
+        struct fixture *f = *state;
+        struct scheduler_taker told = {.loop = f->loop, .mail.deliver = ignore_mail, .told = true};
+        struct scheduler_turn turn;
+        int64_t again_ms;
+
+        open_with_late_turns(f);
+        client_named(f, "ci")->flow.turns.max_in_flight = 1;
+        struct job *first = let_in(f, "a");
+        (void)take_nothing(f);
+        run_arbiter(f);
+        (void)take(f, first);
+        (void)let_in(f, "b");
+        struct pending other = begin(f, &(struct order){.task = "c", .client = "qa"});
+        (void)take_nothing(f);
+        decide(f); /* it may come in */
+        decide(f); /* it is nobody's turn, before it is in */
+        hand_over(f);
+        assert_int_equal(end(&other), 0);
+        (void)take_nothing(f);
+        hand_over(f);
+        assert_false(scheduler_take(f->scheduler, &told, &turn, &again_ms));
+        run_arbiter(f); /* it has been asked once more */
+        (void)take(f, other.job);
+}
+
 /* One of them may be kept from taking. */
 static void everybody_who_was_sent_away_is_told(void **state)
 {
@@ -706,6 +734,7 @@ int main(void)
                 ON_ENGINE(who_asked_for_a_turn_is_told_when_it_is_given),
                 ON_ENGINE(a_repeat_waits_for_a_job_that_has_to_ask_again),
                 ON_ENGINE(a_client_waits_for_no_more_admissions_than_its_share),
+                ON_ENGINE(what_comes_while_an_answer_is_awaited_is_asked_for),
                 ON_ENGINE(everybody_who_was_sent_away_is_told),
                 ON_ENGINE(a_drain_by_the_operator_refuses_what_is_not_decided_yet),
                 ON_ENGINE(a_turn_that_is_given_before_the_mail_is_delivered_posts_no_other),
