@@ -60,8 +60,10 @@ bool directive_has(const char *list, const char *name)
 {
         struct directive directive;
 
-        while (directive_next(&list, &directive))
-                if (directive_is(&directive, name))
+        while (directive_next(&list, &directive)) {
+                size_t token = strcspn(directive.name, BLANKS ",=");
+                if (token == strlen(name) && strncasecmp(directive.name, name, token) == 0)
                         return true;
+        }
         return false;
 }

@@ -20,7 +20,8 @@ bool directive_next(const char **text, struct directive *ret_directive);
 /* Returns whether the directive has this name, without regard to case. */
 bool directive_is(const struct directive *directive, const char *name);
 
-/* Returns whether a list has a directive of this name, whatever its value is. */
+/* Returns whether a list has a directive of this name, whatever its value is. A semicolon is part of
+ * the name: these lists have no parameters. */
 bool directive_has(const char *list, const char *name);
 
 #endif

@@ -33,6 +33,7 @@ static void a_directive_is_found_in_a_list_as_the_rfc_writes_it(void **state)
                 {"no-store", false},
                 {"no-cach", false},
                 {"no-cache-please", false},
+                {"no-cache;", false},
                 {"x-no-cache", false},
                 {"\"no-cache\"", false},
                 {"foo=\"a, no-cache, b\"", false},
