@@ -61,8 +61,6 @@ struct arbiter_admission {
         enum quota_verdict refused;   /* LIMITED: why */
         int64_t reserved_day;         /* OWN: of the reservation, since 1970, UTC */
         struct quota_figures figures; /* of the client, with LIMITED */
-
-        struct arbiter_admission *prev, *next; /* the backend's, until it is handed over */
 };
 
 /* Which client may send a purchase to an account next? */
@@ -76,8 +74,6 @@ struct arbiter_turn {
 
         /* The answer: whose turn it is, which is in flight from now on; NULL: nobody's. */
         struct queue_flow *flow;
-
-        struct arbiter_turn *prev, *next; /* the backend's, until it is handed over */
 };
 
 struct arbiter_backend {

@@ -117,10 +117,8 @@ static int let_in_locked(struct submission *submission)
 
         if (r == 0)
                 r = enter_locked(submission);
-        if (r < 0) {
+        if (r < 0)
                 arbiter_undo_locked(submission->scheduler->setup.arbiter, &submission->admission);
-                submission->admission.job->kept = JOB_WITHDRAWN;
-        }
         return r;
 }
 
